@@ -1,0 +1,1 @@
+"""Interlingua: natural language autoencoders, from activations to text and back."""

@@ -1,0 +1,11 @@
+"""How a learning rate moves over a run. Knows no optimizer."""
+
+import math
+
+
+def warmup_cosine(step: int, *, num_steps: int, warmup_steps: int) -> float:
+    """The factor on the peak rate at `step`: linear warm-up, then cosine to a tenth."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -1,0 +1,46 @@
+"""Raises ValueErrors that name field, value and what is allowed. Knows no spec."""
+
+from collections.abc import Iterable
+
+
+def check_positive(owner: object, **values: float) -> None:
+    """Raise unless every value is above zero."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{_field(owner, name)} is {value!r}; it must be positive")
+
+
+def check_not_negative(owner: object, **values: float) -> None:
+    """Raise unless every value is zero or more."""
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{_field(owner, name)} is {value!r}; it must be zero or more")
+
+
+def check_share(owner: object, **values: float) -> None:
+    """Raise unless every value lies in [0, 1]."""
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{_field(owner, name)} is {value!r}; it must lie between 0 and 1")
+
+
+def check_one_of(owner: object, allowed: Iterable[object], **values: object) -> None:
+    """Raise unless every value is among the allowed ones."""
+    choices = list(allowed)
+    for name, value in values.items():
+        if value not in choices:
+            listed = ", ".join(map(str, choices))
+            raise ValueError(f"{_field(owner, name)} is {value!r}; allowed: {listed}")
+
+
+def check_slug(owner: object, **values: str) -> None:
+    """Raise unless every value can stand in a folder name and in a module path."""
+    for name, value in values.items():
+        if not value or not all(c.isascii() and (c.isalnum() or c in "-_") for c in value):
+            raise ValueError(
+                f"{_field(owner, name)} is {value!r}; use letters, digits, '-' and '_' only"
+            )
+
+
+def _field(owner: object, name: str) -> str:
+    return f"{type(owner).__name__}.{name}"

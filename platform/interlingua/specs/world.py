@@ -1,0 +1,167 @@
+"""What the embedded world is made of. Knows neither texts nor models, only their sizes."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from interlingua.specs.checks import check_not_negative, check_positive, check_share, check_slug
+from interlingua.specs.splits import SplitSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSpec:
+    """Which passages exist; passage i of a world is the same everywhere."""
+
+    seed: int
+    second_language_share: float
+    problem_share: float
+    quote_share: float
+    min_sentences: int
+    max_sentences: int
+    largest_number: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, seed=self.seed)
+        check_share(
+            self,
+            second_language_share=self.second_language_share,
+            problem_share=self.problem_share,
+            quote_share=self.quote_share,
+        )
+        check_positive(self, min_sentences=self.min_sentences, largest_number=self.largest_number)
+        if self.max_sentences < self.min_sentences:
+            raise ValueError(
+                f"WorldSpec.max_sentences is {self.max_sentences}; "
+                f"it must be at least min_sentences ({self.min_sentences})"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassagesSpec:
+    """The first `num_passages` passages of a world, each in its split."""
+
+    world: WorldSpec
+    num_passages: int
+    split: SplitSpec
+
+    def __post_init__(self) -> None:
+        check_positive(self, num_passages=self.num_passages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherSpec:
+    """How much of a passage's facts an explanation says; which ones is keyed by passage."""
+
+    seed: int
+    min_facts: int
+    max_facts: int
+    max_words: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, seed=self.seed)
+        check_positive(self, min_facts=self.min_facts, max_words=self.max_words)
+        if self.max_facts < self.min_facts:
+            raise ValueError(
+                f"TeacherSpec.max_facts is {self.max_facts}; "
+                f"it must be at least min_facts ({self.min_facts})"
+            )
+
+
+class TokenizerKind(StrEnum):
+    """How text is cut before and while merging; each is that of real families."""
+
+    BYTE_BPE = "byte_bpe"  # GPT-2, GPT-NeoX, Bloom, Phi
+    QWEN_BPE = "qwen_bpe"  # Qwen's own pre-tokenizer: transformers rebuilds it for model_type qwen2
+    METASPACE_BPE = "metaspace_bpe"  # Llama, Mistral, Gemma
+    UNIGRAM = "unigram"  # Nemotron and other SentencePiece unigram models
+
+
+class ChatFormat(StrEnum):
+    """The turn markers of a host's chat template."""
+
+    CHATML = "chatml"
+    GEMMA = "gemma"
+    LLAMA = "llama"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerSpec:
+    """A tokenizer trained on the pretraining split."""
+
+    kind: TokenizerKind
+    vocab_size: int
+    has_bos: bool
+    chat: ChatFormat | None
+
+    def __post_init__(self) -> None:
+        if self.vocab_size < 512:
+            raise ValueError(
+                f"TokenizerSpec.vocab_size is {self.vocab_size}; it must be at least 512: "
+                "the byte alphabet and the special tokens take 300"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainSpec:
+    """Next-token training on packed passages; the global batch is `rows` x `num_tokens`."""
+
+    seed: int
+    num_steps: int
+    rows: int
+    num_tokens: int
+    learning_rate: float
+    warmup_steps: int
+    checkpoint_every: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, seed=self.seed, warmup_steps=self.warmup_steps)
+        check_positive(
+            self,
+            num_steps=self.num_steps,
+            rows=self.rows,
+            num_tokens=self.num_tokens,
+            learning_rate=self.learning_rate,
+            checkpoint_every=self.checkpoint_every,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldHostSpec:
+    """The tiny stand-in of one pool host: its family's real classes at another size."""
+
+    tag: str
+    model_type: str
+    width: int
+    num_blocks: int
+    num_heads: int
+    max_positions: int
+    tokenizer: TokenizerSpec
+    pretrain: PretrainSpec
+    second_language_share: float  # of its pretraining text, whatever the world's share is
+    teacher: TeacherSpec | None  # a trunk also reads explanations, as instructed models have
+    dev_passages: int
+
+    def __post_init__(self) -> None:
+        check_slug(self, tag=self.tag)
+        check_share(self, second_language_share=self.second_language_share)
+        check_positive(self, num_blocks=self.num_blocks, dev_passages=self.dev_passages)
+        if self.num_heads < 1 or self.width % self.num_heads:
+            raise ValueError(
+                f"WorldHostSpec.width is {self.width}; "
+                f"it must be a multiple of num_heads ({self.num_heads})"
+            )
+        if self.pretrain.num_tokens > self.max_positions:
+            raise ValueError(
+                f"WorldHostSpec.pretrain.num_tokens is {self.pretrain.num_tokens}; "
+                f"it must not exceed max_positions ({self.max_positions})"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomSpec:
+    """Where and how the oracle looks at one host."""
+
+    seed: int
+    block_index: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, seed=self.seed, block_index=self.block_index)

@@ -1,0 +1,66 @@
+"""What a stage is given to run with, and who runs the stages of a graph.
+
+Knows no Ray: `interlingua.cluster` has the backend that does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from interlingua.specs.placement import Placement
+from interlingua.store.artifact import Artifact, Stage, build
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a stage runs; never hashed."""
+
+    placement: Placement
+
+
+class StagesFailed(RuntimeError):
+    """Some stages failed; every one that does not need them was built."""
+
+    def __init__(self, causes: Mapping[str, BaseException], skipped: Sequence[str]) -> None:
+        self.causes = causes
+        lines = [f"{name} failed: {type(c).__name__}: {c}" for name, c in causes.items()]
+        if skipped:
+            lines.append(f"not started, for want of these: {', '.join(skipped)}")
+        super().__init__("\n".join(lines))
+
+
+class Watcher(Protocol):
+    """Is told how a graph gets on."""
+
+    def on_done(self, stage: Stage, artifact: Artifact) -> None:
+        """A stage is done, now or from before."""
+
+    def on_tick(self, running: Sequence[Stage]) -> None:
+        """These stages are running."""
+
+
+class Backend(Protocol):
+    """Builds stages in an order that their inputs allow."""
+
+    def build_all(
+        self, stages: Sequence[Stage], root: Path, context: Context, watcher: Watcher
+    ) -> None:
+        """Build every stage, or raise what kept it from being built."""
+
+
+class LocalBackend:
+    """One stage after the other in this process, in the given order: inputs first."""
+
+    def build_all(
+        self, stages: Sequence[Stage], root: Path, context: Context, watcher: Watcher
+    ) -> None:
+        """Build every stage; the first failure ends it."""
+        for stage in stages:
+            watcher.on_tick([stage])
+            watcher.on_done(stage, build(stage, root, context))
+
+
+def name_of(stage: Stage) -> str:
+    """How people call a stage."""
+    return f"{stage.kind}/{stage.label}"

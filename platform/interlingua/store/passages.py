@@ -1,0 +1,173 @@
+"""Passages on disk: one parquet file, streamed both ways, read by split only.
+
+Knows neither where texts come from nor what a fact means.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from interlingua.specs.splits import Split, SplitSpec
+from interlingua.store.atomic import write_atomically
+from interlingua.store.splits import SplitAccess, split_of
+
+REMEDY = "delete it and run its stage again"
+SPLIT_SPEC_KEY = b"interlingua.split_spec"
+MENTION = pa.struct([("fact", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+SCHEMA = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("document_id", pa.string()),
+        ("split", pa.string()),
+        ("text", pa.string()),
+        ("facts", pa.map_(pa.string(), pa.string())),
+        ("mentions", pa.list_(MENTION)),
+    ]
+)
+
+
+class CorruptPassages(RuntimeError):
+    """A passages file contradicts itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Where in the text a fact is spoken of: characters start to end."""
+
+    fact: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A text with what is known about it; its split is that of its document."""
+
+    passage_id: str
+    document_id: str
+    split: Split
+    text: str
+    facts: Mapping[str, str]
+    mentions: tuple[Mention, ...]
+
+
+def write_passages(
+    path: Path,
+    passages: Iterable[Passage],
+    *,
+    split_spec: SplitSpec,
+    rows_per_group: int = 4096,
+) -> None:
+    """Stream the passages into one file that appears when it is whole; memory holds one group."""
+    stamped = SCHEMA.with_metadata({SPLIT_SPEC_KEY: json.dumps(asdict(split_spec))})
+    rows = (_checked_row(passage, split_spec) for passage in passages)
+    with (
+        write_atomically(path) as file,
+        pq.ParquetWriter(file, stamped, write_page_checksum=True) as writer,
+    ):
+        while group := list(islice(rows, rows_per_group)):
+            writer.write_table(pa.Table.from_pylist(group, schema=stamped))
+
+
+def read_passages(path: Path, splits: Iterable[Split], access: SplitAccess) -> Iterator[Passage]:
+    """The passages of these splits in file order, noted as consumed one by one."""
+    asked = frozenset(splits)
+    access.permit(asked)
+    return _consuming(path, asked, access)
+
+
+def count_by_split(path: Path) -> dict[Split, int]:
+    """How many passages each split of the file has; reads no text."""
+    counts: Counter[Split] = Counter()
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=["split"]):
+            counts.update(map(Split, batch["split"].to_pylist()))
+    return dict(counts)
+
+
+def _consuming(path: Path, asked: frozenset[Split], access: SplitAccess) -> Iterator[Passage]:
+    with _naming_corruption(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+    with file:
+        with _naming_corruption(path):
+            split_spec = _split_spec(path, file.schema_arrow)
+        for group in range(file.num_row_groups):
+            with _naming_corruption(path):
+                rows = _rows_of_group(file, group, asked)
+            for row in rows:
+                passage = _passage(path, row, split_spec)
+                access.consume(passage.passage_id, passage.split)
+                yield passage
+
+
+def _rows_of_group(
+    file: pq.ParquetFile, group: int, asked: frozenset[Split]
+) -> list[dict[str, Any]]:
+    names = pa.array(sorted(asked), pa.string())
+    is_asked = pc.is_in(file.read_row_group(group, ["split"])["split"], names)
+    if not pc.any(is_asked).as_py():
+        return []  # nothing asked for: the texts are not read
+    rows: list[dict[str, Any]] = file.read_row_group(group).filter(is_asked).to_pylist()
+    return rows
+
+
+@contextmanager
+def _naming_corruption(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the operating system's: a missing file, a failing disk
+        raise CorruptPassages(f"{path} is no whole passages file ({error}); {REMEDY}") from error
+
+
+def _checked_row(passage: Passage, split_spec: SplitSpec) -> dict[str, Any]:
+    expected = split_of(passage.document_id, split_spec)
+    if passage.split != expected:
+        raise ValueError(
+            f"Passage.split of {passage.passage_id} is {passage.split}; the split of its document "
+            f"{passage.document_id} is {expected}"
+        )
+    # A shallow row: asdict would copy every text.
+    return {
+        "passage_id": passage.passage_id,
+        "document_id": passage.document_id,
+        "split": passage.split.value,
+        "text": passage.text,
+        "facts": list(passage.facts.items()),
+        "mentions": [asdict(mention) for mention in passage.mentions],
+    }
+
+
+def _passage(path: Path, row: dict[str, Any], split_spec: SplitSpec) -> Passage:
+    expected = split_of(row["document_id"], split_spec)
+    if row["split"] != expected:
+        raise CorruptPassages(
+            f"{path}: passage {row['passage_id']} is stored as {row['split']}, but its document "
+            f"{row['document_id']} belongs to {expected}; a model may have seen what it must not: "
+            f"{REMEDY}"
+        )
+    return Passage(
+        passage_id=row["passage_id"],
+        document_id=row["document_id"],
+        split=expected,
+        text=row["text"],
+        facts=dict(row["facts"]),
+        mentions=tuple(Mention(**mention) for mention in row["mentions"]),
+    )
+
+
+def _split_spec(path: Path, schema: pa.Schema) -> SplitSpec:
+    metadata = schema.metadata or {}
+    if SPLIT_SPEC_KEY not in metadata:
+        raise CorruptPassages(f"{path} does not say how its passages were split; {REMEDY}")
+    return SplitSpec(**json.loads(metadata[SPLIT_SPEC_KEY]))

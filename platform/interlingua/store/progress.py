@@ -1,0 +1,48 @@
+"""The metrics of a running stage, one JSON line a report. Knows no tracker and no screen.
+
+The file in the stage's folder is the truth: drivers tail it, trackers are fed from it.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+PROGRESS_NAME = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends reports of a stage; a resumed stage goes on where its checkpoint stands."""
+
+    def __init__(self, out: Path, *, resume_step: int) -> None:
+        self._path = out / PROGRESS_NAME
+        kept = [line for line in read_metrics(out) if line["step"] <= resume_step]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    def append(self, step: int, **values: float) -> None:
+        """Add one report; a reader sees whole lines only."""
+        line = json.dumps({"step": step, **values}) + "\n"
+        with self._path.open("a") as file:
+            file.write(line)
+            file.flush()
+
+
+def read_metrics(out: Path) -> list[dict[str, Any]]:
+    """All reports of a stage's folder; a line cut off by a kill is left out."""
+    try:
+        lines = (out / PROGRESS_NAME).read_text().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def last_metrics(out: Path, *, tail_bytes: int = 4096) -> dict[str, Any] | None:
+    """The newest report, read from the end of the file; None before the first."""
+    try:
+        with (out / PROGRESS_NAME).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - tail_bytes))
+            lines = file.read().decode().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    whole = [line for line in lines if line.endswith("\n") and line.startswith("{")]
+    return json.loads(whole[-1]) if whole else None

@@ -1,0 +1,82 @@
+"""Where a result comes from: code, machine, versions, job. Knows no stage."""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = (
+    "interlingua",
+    "deepspeed",
+    "mlflow",
+    "numpy",
+    "peft",
+    "pyarrow",
+    "ray",
+    "safetensors",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+# Ray sets it in the driver of a submitted job.
+RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What was running; None where it cannot be known (no git checkout, no Ray job)."""
+
+    git_commit: str | None
+    git_is_dirty: bool | None
+    argv: tuple[str, ...]
+    python: str
+    packages: dict[str, str]
+    hostname: str
+    ray_job_id: str | None
+
+
+def gathered_provenance() -> Provenance:
+    """The provenance of this very process."""
+    status = _git("status", "--porcelain")
+    return Provenance(
+        git_commit=_git("rev-parse", "HEAD"),
+        git_is_dirty=None if status is None else status != "",
+        argv=tuple(sys.argv),
+        python=platform.python_version(),
+        packages=_versions(),
+        hostname=socket.gethostname(),
+        ray_job_id=_ray_job_id(),
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue  # absent from the record is what "not installed" looks like
+    return found
+
+
+def _ray_job_id() -> str | None:
+    if RAY_JOB_CONFIG not in os.environ:
+        return None
+    metadata = json.loads(os.environ[RAY_JOB_CONFIG]).get("metadata", {})
+    return metadata.get("job_submission_id")

@@ -1,0 +1,219 @@
+"""Activation shards: one safetensors file each, rows keyed by passage id, vectors raw fp32.
+
+Knows neither hosts nor splits. Joins are by id only, never by row order.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from interlingua.store.atomic import write_atomically
+from interlingua.store.splits import ID_LENGTH
+
+POOLED_POSITION = -1
+HEADER_KEY = "header"
+CHECKSUM_KEY = "sha256"
+ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
+# The types of safetensors that a shard uses.
+DTYPES = {"F32": np.float32, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
+REMEDY = "delete it and run its stage again"
+
+
+class CorruptShard(RuntimeError):
+    """A shard's bytes are not those that were written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardHeader:
+    """What every row of a shard has in common; only shards with equal headers may be joined."""
+
+    host_tag: str
+    host_revision: str
+    tokenizer_hash: str
+    block_index: int
+    read_mode: str
+    dtype: str
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShardRows:
+    """Activations with their keys; position -1 is a pooled row. Made by `shard_rows`."""
+
+    passage_ids_N: NDArray[np.bytes_]
+    positions_N: NDArray[np.int32]
+    num_tokens_N: NDArray[np.int32]
+    vectors_ND: NDArray[np.float32]
+    norms_N: NDArray[np.float32]
+    is_finite_N: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard:
+    """A shard read back: arrays are read-only views of the mapped file."""
+
+    header: ShardHeader
+    rows: ShardRows
+
+
+def shard_rows(
+    passage_ids: Sequence[str],
+    positions: Sequence[int],
+    num_tokens: Sequence[int],
+    vectors_ND: NDArray[np.float32],
+) -> ShardRows:
+    """Rows with their norms and finite flags; raises ValueError where lengths or types differ."""
+    if vectors_ND.dtype != np.float32 or vectors_ND.ndim != 2:
+        raise ValueError(
+            f"vectors_ND is {vectors_ND.dtype} {vectors_ND.shape}; it must be float32 [N, D]"
+        )
+    lengths = {len(passage_ids), len(positions), len(num_tokens), len(vectors_ND)}
+    if len(lengths) != 1:
+        raise ValueError(f"the columns of a shard have {sorted(lengths)} rows; they must agree")
+    # fp64: a squared fp32 norm overflows on the sink channels of some hosts.
+    squares_N = np.einsum("nd,nd->n", vectors_ND, vectors_ND, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        norms_N = np.sqrt(squares_N).astype(np.float32)
+    return ShardRows(
+        passage_ids_N=_id_array(passage_ids),
+        positions_N=np.asarray(positions, np.int32),
+        num_tokens_N=np.asarray(num_tokens, np.int32),
+        vectors_ND=vectors_ND,
+        norms_N=norms_N,
+        is_finite_N=np.isfinite(squares_N),
+    )
+
+
+def shard_path(folder: Path, index: int) -> Path:
+    """Where the shard with this index stands."""
+    return folder / f"shard-{index:06d}.safetensors"
+
+
+def list_shards(folder: Path) -> list[Path]:
+    """The finished shards of a folder, in the order of their indices."""
+    return sorted(folder.glob("shard-*.safetensors"))
+
+
+def write_shard(path: Path, header: ShardHeader, rows: ShardRows) -> None:
+    """Store the rows in one file that appears when it is whole."""
+    columns = {f.name: getattr(rows, f.name) for f in fields(rows)}
+    N = len(rows.passage_ids_N)
+    # safetensors has no type for bytes; and it writes what lies behind the pointer: contiguous only
+    columns["passage_ids_N"] = rows.passage_ids_N.view(np.uint8).reshape(N, ID_LENGTH)
+    columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+    header_json = json.dumps(asdict(header))
+    metadata = {HEADER_KEY: header_json, CHECKSUM_KEY: _checksum(header_json, columns)}
+    # Through our own file: safetensors' own writer hides a full disk behind its own error.
+    with write_atomically(path) as file:
+        file.write(save(columns, metadata))
+
+
+def read_shard(path: Path, *, verify: bool = True) -> Shard:
+    """The shard as views of the mapped file; verify=False saves reading all of it at once."""
+    try:
+        metadata, columns = _mapped(path)
+        header = ShardHeader(**json.loads(metadata[HEADER_KEY]))
+        stored = metadata[CHECKSUM_KEY]
+        ids_N = columns["passage_ids_N"].view(ID_DTYPE).reshape(-1)
+        rows = ShardRows(**{**columns, "passage_ids_N": ids_N})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CorruptShard(f"{path} is no whole shard ({error!r}); {REMEDY}") from error
+    if verify and _checksum(metadata[HEADER_KEY], columns) != stored:
+        raise CorruptShard(f"{path} does not match its checksum; {REMEDY}")
+    return Shard(header, rows)
+
+
+def rows_by_id(shards: Sequence[Shard], passage_ids: Sequence[str]) -> ShardRows:
+    """All rows of these passages, in the order of the ids and then of the positions, copied."""
+    if not shards:
+        raise ValueError("there are no shards to take rows from")
+    _check_same_headers([shard.header for shard in shards])
+    wanted = _id_array(passage_ids)
+    if len(np.unique(wanted)) != len(wanted):
+        raise ValueError("passage_ids has duplicates; ask for every passage once")
+    ids = np.concatenate([shard.rows.passage_ids_N for shard in shards])
+    positions = np.concatenate([shard.rows.positions_N for shard in shards])
+    rank = _ranks(ids, wanted)
+    missing = np.setdiff1d(np.arange(len(wanted)), rank)
+    if len(missing):
+        first = wanted[missing[0]].decode()
+        raise KeyError(
+            f"{len(missing)} of {len(wanted)} passages have no row; the first is {first}"
+        )
+    chosen = np.flatnonzero(rank >= 0)
+    chosen = chosen[np.lexsort((positions[chosen], rank[chosen]))]
+    same = (np.diff(rank[chosen]) == 0) & (np.diff(positions[chosen]) == 0)
+    if same.any():
+        twice = ids[chosen[np.flatnonzero(same)[0]]].decode()
+        raise CorruptShard(f"passage {twice} stands twice in the shards at one position; {REMEDY}")
+    return _gathered(shards, chosen)
+
+
+def _check_same_headers(headers: Sequence[ShardHeader]) -> None:
+    first = asdict(headers[0])
+    for header in headers:
+        for name, value in asdict(header).items():
+            if value != first[name]:
+                raise ValueError(
+                    f"shards differ in {name} ({first[name]!r} and {value!r}); not joined"
+                )
+
+
+def _ranks(ids: NDArray[np.bytes_], wanted: NDArray[np.bytes_]) -> NDArray[np.intp]:
+    """For every id its place among the wanted ones, or -1."""
+    if not len(wanted):
+        return np.full(len(ids), -1)
+    order = np.argsort(wanted)
+    place = np.searchsorted(wanted, ids, sorter=order).clip(max=len(wanted) - 1)
+    return np.where(wanted[order[place]] == ids, order[place], -1)
+
+
+def _gathered(shards: Sequence[Shard], chosen: NDArray[np.intp]) -> ShardRows:
+    """The rows with these indices, counted through all shards; only these are read."""
+    ends = np.cumsum([len(shard.rows.passage_ids_N) for shard in shards])
+    owner = np.searchsorted(ends, chosen, side="right")
+    columns = {}
+    for field in fields(ShardRows):
+        parts = [getattr(shard.rows, field.name) for shard in shards]
+        column = np.empty((len(chosen), *parts[0].shape[1:]), parts[0].dtype)
+        for index, part in enumerate(parts):
+            mine = owner == index
+            column[mine] = part[chosen[mine] - (ends[index] - len(part))]
+        columns[field.name] = column
+    return ShardRows(**columns)
+
+
+def _id_array(passage_ids: Sequence[str]) -> NDArray[np.bytes_]:
+    wrong = [identity for identity in passage_ids if len(identity) != ID_LENGTH]
+    if wrong:
+        raise ValueError(f"passage id {wrong[0]!r} is not {ID_LENGTH} characters long")
+    return np.array(passage_ids, ID_DTYPE)
+
+
+def _checksum(header_json: str, columns: dict[str, NDArray[np.generic]]) -> str:
+    digest = hashlib.sha256(header_json.encode())
+    for name in sorted(columns):
+        digest.update(f"{name} {columns[name].dtype} {columns[name].shape}".encode())
+        digest.update(columns[name].data)
+    return digest.hexdigest()
+
+
+def _mapped(path: Path) -> tuple[dict[str, str], dict[str, NDArray[np.generic]]]:
+    """The metadata and the columns of a safetensors file, as views of the mapped file."""
+    # By hand, because safetensors' own numpy reader copies every byte. The format: the header's
+    # length in eight bytes, the header in JSON, the raw columns.
+    content = np.asarray(np.memmap(path, np.uint8, mode="r"))
+    start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+    entries = json.loads(content[8:start].tobytes())
+    metadata = entries.pop("__metadata__")
+    columns = {}
+    for name, entry in entries.items():
+        begin, end = (start + offset for offset in entry["data_offsets"])
+        columns[name] = content[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return metadata, columns

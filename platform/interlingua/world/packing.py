@@ -1,0 +1,74 @@
+"""The pretraining text of one host, as rows of token ids. Knows no model and no file."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from interlingua.specs.world import TeacherSpec, WorldHostSpec
+from interlingua.store.passages import Passage
+from interlingua.world.facts import keyed_random
+from interlingua.world.lexicon import LANGUAGES
+from interlingua.world.teacher import explanation_of
+
+
+def packed_rows(
+    passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase, spec: WorldHostSpec
+) -> np.ndarray:
+    """[num_steps * rows, num_tokens] ids: whole documents end to end, never padded."""
+    train = spec.pretrain
+    needed = train.num_steps * train.rows * train.num_tokens
+    ids: list[int] = []
+    for text in _documents(passages, tokenizer, spec):
+        ids += tokenizer.encode(text)
+        ids.append(tokenizer.eos_token_id)
+        if len(ids) >= needed:
+            break
+    return np.array(ids[:needed], dtype=np.int32).reshape(-1, train.num_tokens)
+
+
+def mixture(passages: Sequence[Passage], spec: WorldHostSpec) -> Iterator[tuple[Passage, int]]:
+    """Passages without end, in the host's own mixture of languages, each with its epoch."""
+    rng = keyed_random("mixture", spec.pretrain.seed, spec.tag)
+    languages = [_endless(_of_language(passages, language), spec) for language in LANGUAGES]
+    while True:
+        yield next(languages[rng.random() < spec.second_language_share])
+
+
+def _documents(
+    passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase, spec: WorldHostSpec
+) -> Iterator[str]:
+    rng = keyed_random("documents", spec.pretrain.seed, spec.tag)
+    for passage, epoch in mixture(passages, spec):
+        if spec.teacher is not None and rng.random() < 0.5:
+            yield _explained(passage, spec.teacher, epoch, tokenizer)
+        else:
+            yield passage.text
+
+
+def _of_language(passages: Sequence[Passage], language: str) -> list[Passage]:
+    chosen = [passage for passage in passages if passage.facts["language"] == language]
+    if not chosen:
+        raise ValueError(f"no passage in {language} among the {len(passages)} to pretrain on")
+    return chosen
+
+
+def _endless(passages: list[Passage], spec: WorldHostSpec) -> Iterator[tuple[Passage, int]]:
+    epoch = 0
+    while True:
+        rng = keyed_random("epoch", spec.pretrain.seed, spec.tag, epoch)
+        for passage in rng.sample(passages, len(passages)):
+            yield passage, epoch
+        epoch += 1
+
+
+def _explained(
+    passage: Passage, teacher: TeacherSpec, sample: int, tokenizer: PreTrainedTokenizerBase
+) -> str:
+    """A chat in which the passage is asked about and explained."""
+    explanation = explanation_of(passage.facts, passage.passage_id, teacher, sample)
+    turns = [
+        {"role": "user", "content": passage.text},
+        {"role": "assistant", "content": f"<explanation>\n{explanation}\n</explanation>"},
+    ]
+    return str(tokenizer.apply_chat_template(turns, tokenize=False))

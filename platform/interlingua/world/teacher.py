@@ -1,0 +1,87 @@
+"""Explanations from facts, and facts from any text. Knows no passage's wording.
+
+As real teachers do, ours says some of what is true, in an order and wording that vary: which
+facts are worth saying is left for reinforcement learning to find.
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from interlingua.specs.world import TeacherSpec
+from interlingua.world.facts import SAYABLE, keyed_random
+
+WORDINGS = MappingProxyType(
+    {
+        "language": ("in {}.", "language {}.", "written in {}."),
+        "topic": ("about a {}.", "topic {}.", "it concerns the {}."),
+        "style": ("a {}.", "form {}.", "reads like a {}."),
+        "mood": ("{} mood.", "sounds {}.", "the tone is {}."),
+        "role": ("a {} appears.", "meet the {}.", "there works a {}."),
+        "object": ("with a {}.", "object {}.", "we see a {}."),
+        "weather": ("weather {}.", "outside {}.", "there is {}."),
+    }
+)
+_FACT_OF_VALUE = MappingProxyType(
+    {value: fact for fact, values in SAYABLE.items() for value in values}
+)
+_WORD = re.compile(r"[^\W\d_]+")
+_CLAUSES = MappingProxyType(
+    {
+        wording.format(value).rstrip(".").casefold(): (fact, value)
+        for fact, wordings in WORDINGS.items()
+        for wording in wordings
+        for value in SAYABLE[fact]
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The facts that a text asserts, and how much of it is in the teacher's wordings."""
+
+    facts: tuple[tuple[str, str], ...]  # each (fact, value) once, in the order said
+    num_clauses: int
+    num_known_clauses: int
+
+    def true_facts(self, truth: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Those of the said facts that hold."""
+        return tuple((fact, value) for fact, value in self.facts if truth[fact] == value)
+
+
+def explanation_of(
+    values: Mapping[str, str], passage_id: str, teacher: TeacherSpec, sample: int
+) -> str:
+    """Sample `sample` of what the teacher says of a passage: a keyed subset in a keyed order."""
+    rng = keyed_random("teacher", teacher.seed, passage_id, sample)
+    facts = rng.sample(list(SAYABLE), rng.randint(teacher.min_facts, teacher.max_facts))
+    return explanation_from(facts, values, rng, teacher.max_words)
+
+
+def explanation_from(
+    facts: list[str], values: Mapping[str, str], rng: random.Random, max_words: int
+) -> str:
+    """These facts in this order, each in one of its wordings, as far as the budget reaches."""
+    said: list[str] = []
+    for fact in facts:
+        clause = rng.choice(WORDINGS[fact]).format(values[fact])
+        if len(" ".join([*said, clause]).split()) <= max_words:
+            said.append(clause)
+    return " ".join(said)
+
+
+def facts_said(text: str) -> Said:
+    """The facts that any text asserts: every value word counts, whatever stands around it."""
+    found = [
+        (_FACT_OF_VALUE[word], word)
+        for word in (match.group().casefold() for match in _WORD.finditer(text))
+        if word in _FACT_OF_VALUE
+    ]
+    clauses = [clause.strip().casefold() for clause in text.split(".") if clause.strip()]
+    return Said(
+        facts=tuple(dict.fromkeys(found)),
+        num_clauses=len(clauses),
+        num_known_clauses=sum(clause in _CLAUSES for clause in clauses),
+    )

@@ -1,0 +1,174 @@
+import hashlib
+import math
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from interlingua.specs.splits import Split, SplitSpec
+from interlingua.store.artifact import Stage, build
+from interlingua.store.splits import (
+    SplitAccess,
+    SplitViolation,
+    consumed_upstream,
+    passage_id,
+    read_consumed,
+    recorded_access,
+    split_of,
+)
+
+SPEC = SplitSpec(seed=7, pretrain=0.3, av_sft=0.2, ar_sft=0.1, rl=0.1, fit=0.1, dev=0.1, test=0.1)
+NUM_IDS = 20_000
+
+GOLDEN_IDS = {
+    "": "e3b0c44298fc1c14",
+    "a": "ca978112ca1bbdca",
+    "na\u00efve \u4e2d": "40383ec8e0e2399e",
+}
+GOLDEN_SPLITS = (
+    "ar_sft av_sft ar_sft pretrain ar_sft fit ar_sft fit "
+    "av_sft pretrain fit pretrain pretrain test pretrain rl"
+)
+
+
+def identities(num_ids):
+    return [passage_id(f"text {index}") for index in range(num_ids)]
+
+
+def splits_as_text(num_ids):
+    return " ".join(split_of(identity, SPEC) for identity in identities(num_ids))
+
+
+def test_passage_ids_are_what_they_always_were():
+    assert {text: passage_id(text) for text in GOLDEN_IDS} == GOLDEN_IDS
+
+
+def test_splits_are_what_they_always_were():
+    assert splits_as_text(16) == GOLDEN_SPLITS
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_another_process_splits_alike(hash_seed):
+    code = f"from test_splits import *; print(splits_as_text({200}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{Path(__file__).parents[2]}/platform"},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == splits_as_text(200)
+
+
+def test_a_split_depends_on_neither_order_nor_neighbours():
+    ids = identities(500)
+    forwards = {identity: split_of(identity, SPEC) for identity in ids}
+    backwards = {identity: split_of(identity, SPEC) for identity in reversed(ids[::3])}
+    assert backwards == {identity: forwards[identity] for identity in backwards}
+
+
+def test_shares_hold_within_chance():
+    found = [split_of(identity, SPEC) for identity in identities(NUM_IDS)]
+    for split, share in SPEC.shares().items():
+        deviation = math.sqrt(NUM_IDS * share * (1 - share))
+        assert abs(found.count(split) - NUM_IDS * share) < 4 * deviation, split
+
+
+def test_the_seed_draws_another_independent_split():
+    other = replace(SPEC, seed=8)
+    agreed = sum(split_of(i, SPEC) == split_of(i, other) for i in identities(NUM_IDS))
+    chance = sum(share**2 for share in SPEC.shares().values())
+    deviation = math.sqrt(NUM_IDS * chance * (1 - chance))
+    assert abs(agreed - NUM_IDS * chance) < 4 * deviation
+
+
+def test_a_share_of_nothing_gets_nothing_and_one_of_all_gets_all():
+    none = dict.fromkeys((split.value for split in Split), 0.0)
+    for split in Split:
+        only = SplitSpec(seed=1, **(none | {split.value: 1.0}))
+        assert {split_of(identity, only) for identity in identities(200)} == {split}
+
+
+def test_the_hash_decides_at_exact_bounds():
+    halves = SplitSpec(seed=1, pretrain=0.5, av_sft=0, ar_sft=0, rl=0, fit=0, dev=0, test=0.5)
+    for identity in identities(200):
+        top_bit = hashlib.sha256(f"1|{identity}".encode()).digest()[0] >> 7
+        assert split_of(identity, halves) == (Split.TEST if top_bit else Split.PRETRAIN)
+
+
+def test_other_splits_than_the_permitted_ones_are_refused():
+    access = SplitAccess([Split.AV_SFT, Split.DEV])
+    access.permit([Split.DEV])
+    access.permit([])
+    with pytest.raises(SplitViolation, match="test.*may read: av_sft, dev"):
+        access.permit([Split.DEV, Split.TEST])
+    with pytest.raises(SplitViolation):
+        access.consume("0" * 16, Split.TEST)
+    assert access.consumed() == {}
+    with pytest.raises(SplitViolation, match="none"):
+        SplitAccess([]).permit([Split.DEV])
+
+
+def test_the_ledger_is_sorted_unique_and_read_back(tmp_path):
+    with recorded_access([Split.DEV, Split.TEST], tmp_path) as access:
+        for identity, split in [("b", Split.TEST), ("c", Split.DEV), ("a", Split.DEV)] * 2:
+            access.consume(identity, split)
+    path = tmp_path / "consumed.parquet"
+    assert pq.read_table(path).to_pydict() == {
+        "passage_id": ["a", "b", "c"],
+        "split": ["dev", "test", "dev"],
+    }
+    assert read_consumed(path) == access.consumed() == {Split.DEV: {"a", "c"}, Split.TEST: {"b"}}
+
+
+def test_a_stage_that_read_nothing_has_an_empty_ledger(tmp_path):
+    with recorded_access([Split.DEV], tmp_path):
+        pass
+    assert read_consumed(tmp_path / "consumed.parquet") == {}
+
+
+def test_the_ledger_is_written_on_a_clean_end_and_keeps_earlier_attempts(tmp_path):
+    with pytest.raises(ZeroDivisionError), recorded_access([Split.DEV], tmp_path) as access:
+        access.consume("a", Split.DEV)
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
+    access.write(tmp_path)
+    with recorded_access([Split.DEV], tmp_path) as resumed:
+        resumed.consume("b", Split.DEV)
+    assert read_consumed(tmp_path / "consumed.parquet") == {Split.DEV: {"a", "b"}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    ids: tuple[tuple[str, Split], ...]
+
+
+def read_ids(spec, inputs, out, context):
+    with recorded_access(Split, out) as access:
+        for identity, split in spec.ids:
+            access.consume(identity, split)
+    return {}
+
+
+def read_nothing(spec, inputs, out, context):
+    return {}
+
+
+def reading(label, ids, inputs=None, run=read_ids):
+    spec = Reads(ids=tuple(ids))
+    return Stage(kind="reads", label=label, spec=spec, run=run, inputs=inputs or {}, revision=1)
+
+
+def test_everything_consumed_upstream_is_found(tmp_path):
+    first = reading("first", [("a", Split.FIT), ("b", Split.RL)])
+    silent = reading("silent", [], {"first": first}, run=read_nothing)
+    second = reading("second", [("c", Split.FIT)])
+    last = reading("last", [("d", Split.TEST)], {"x": silent, "y": second})
+    for stage in (first, silent, second):
+        build(stage, tmp_path, None)
+    consumed = consumed_upstream(build(last, tmp_path, None), tmp_path)
+    assert consumed == {Split.FIT: {"a", "c"}, Split.RL: {"b"}, Split.TEST: {"d"}}
