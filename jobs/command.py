@@ -9,36 +9,57 @@ from pathlib import Path
 
 from interlingua.specs.overrides import with_overrides
 from interlingua.specs.recipe import Recipe
+from interlingua.store.provenance import RAY_JOB_CONFIG
 from jobs.recipes import RECIPES, recipe_named
 
-# Set by Ray in the driver of a submitted job.
-_JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+EXAMPLES = """\
+overrides (--dry-run lists every path and its value):
+  --set passages.num_passages=2000
+  --set hosts.gpt2-medium.pretrain.num_steps=100 --set hosts.gpt2-medium.pretrain.warmup_steps=10
+  --set hosts.qwen3-1p7b.teacher=none"""
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """The arguments that every job takes."""
+def parser(module: str, description: str) -> argparse.ArgumentParser:
+    """The arguments that every job takes; the module is the one that people run."""
     summaries = "\n".join(f"  {name:12} {_summary(make)}" for name, make in RECIPES.items())
-    parsed = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
+        prog=f"python -m {module}",
         description=description,
-        epilog=f"recipes:\n{summaries}",
+        epilog=f"recipes:\n{summaries}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parsed.add_argument("recipe", help="which experiment")
-    parsed.add_argument(
+    made.add_argument("recipe", help="which experiment; see below")
+    made.add_argument(
         "--set",
         metavar="PATH=VALUE",
         action="append",
         default=[],
         dest="overrides",
-        help="override one field, e.g. hosts.gpt2-medium.pretrain.num_steps=100; repeatable",
+        help="override one field of the recipe; repeatable",
     )
-    parsed.add_argument(
+    made.add_argument(
         "--root", type=Path, default=Path("runs"), help="where artifacts go (default: runs)"
     )
-    parsed.add_argument(
+    made.add_argument(
         "--dry-run", action="store_true", help="print the recipe and its stages, run nothing"
     )
-    return parsed
+    made.add_argument(
+        "--traceback", action="store_true", help="on an error, also show where it was raised"
+    )
+    return made
+
+
+def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Run a job; an error becomes one line with its cause, and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        main(arguments)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; run the same command again to go on from here")
+    except Exception as error:
+        if arguments.traceback:
+            raise
+        sys.exit(f"error: {_told(error)}")
 
 
 def resolved(arguments: argparse.Namespace) -> Recipe:
@@ -48,31 +69,26 @@ def resolved(arguments: argparse.Namespace) -> Recipe:
 
 def prepared_root(root: Path) -> Path:
     """The run root, made if only its last part is missing."""
-    if _JOB_VARIABLE in os.environ and not root.is_absolute():
+    if RAY_JOB_CONFIG in os.environ and not root.is_absolute():
         raise ValueError(
             f"--root is {root}; in a submitted job it must be an absolute path on a disk that "
             "every node shares: the working directory is a copy that goes away with the job"
         )
     if not root.absolute().parent.is_dir():
-        raise ValueError(f"--root is {root}; the folder {root.absolute().parent} does not exist")
+        raise ValueError(
+            f"--root is {root}; make the folder {root.absolute().parent} first, or mount its disk"
+        )
+    if root.exists() and not root.is_dir():
+        raise ValueError(f"--root is {root}; it must be a folder, and this is a file")
     root.mkdir(exist_ok=True)
     return root.absolute()
 
 
-def run_command(main: Callable[[], None]) -> None:
-    """Run a job; an error becomes one line with its cause, and exit code 1.
-
-    INTERLINGUA_TRACEBACK=1 shows where it was raised.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("interrupted; run the same command again to go on from here")
-    except Exception as error:
-        if os.environ.get("INTERLINGUA_TRACEBACK"):
-            raise
-        sys.exit(f"error: {error}" if str(error) else f"error: {type(error).__name__}")
+def _told(error: Exception) -> str:
+    """The error's own words, after its name where they were not written for people."""
+    if isinstance(error, ValueError) or type(error).__module__.startswith("interlingua."):
+        return str(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _summary(make: Callable[[], Recipe]) -> str:

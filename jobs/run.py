@@ -1,5 +1,6 @@
 """Run a recipe from where it stands: `python -m jobs.run world`."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -13,9 +14,8 @@ from interlingua.store.artifact import Artifact, Stage, find, fingerprint
 from jobs.command import parser, prepared_root, resolved, run_command
 
 
-def main() -> None:
+def main(arguments: argparse.Namespace) -> None:
     """Build every stage of the recipe that is not done, and show what came out."""
-    arguments = parser(__doc__ or "").parse_args()
     recipe = resolved(arguments)
     stages = graph_of(recipe)
     if arguments.dry_run:
@@ -25,6 +25,7 @@ def main() -> None:
     from interlingua.cluster.schedule import RayBackend
     from interlingua.stages.watch import ConsoleWatcher
 
+    print(f"{recipe.name}: {len(stages)} stages in {root}", flush=True)
     with ConsoleWatcher(root, len(stages)) as watcher:
         RayBackend().build_all(stages, root, Context(recipe.placement), watcher)
     show_results(recipe, [found for stage in stages if (found := find(stage, root))])
@@ -53,4 +54,4 @@ def show_results(recipe: Recipe, artifacts: list[Artifact]) -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, parser("jobs.run", __doc__ or "").parse_args())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlingua.specs.splits import Split, SplitSpec
@@ -63,6 +63,7 @@ any_passage = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(any_passage, max_size=12), st.integers(1, 5))
 def test_any_text_survives(given_passages, rows_per_group):
     with tempfile.TemporaryDirectory() as folder:

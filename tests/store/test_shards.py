@@ -84,6 +84,13 @@ def test_a_view_of_every_other_row_is_written_as_what_it_shows(tmp_path):
         np.testing.assert_array_equal(read_shard(path).rows.vectors_ND, view)
 
 
+def test_every_other_row_of_a_shard_can_be_written_again(shard, tmp_path):
+    found = read_shard(shard).rows
+    halved = ShardRows(**{f.name: getattr(found, f.name)[::2] for f in fields(ShardRows)})
+    write_shard(shard_path(tmp_path, 4), HEADER, halved)
+    assert_same(read_shard(shard_path(tmp_path, 4)).rows, halved)
+
+
 def test_reading_maps_the_file_and_copies_nothing(shard):
     found = read_shard(shard, verify=False).rows
     for field in fields(ShardRows):

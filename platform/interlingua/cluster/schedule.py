@@ -15,6 +15,10 @@ POLL_SECONDS = 0.5
 WORKER_DEATHS_SURVIVED = 3
 
 
+class WorkerLost(RuntimeError):
+    """The worker process of a stage died again and again."""
+
+
 class RayBackend:
     """Builds stages on a Ray cluster; starts none when everything is done."""
 
@@ -30,6 +34,7 @@ class RayBackend:
                 watcher.on_done(stage, artifact)
         if missing:
             with ray_session() as ray:
+                _check_fits(ray, context.placement.cpus_per_stage)
                 _Schedule(ray, missing, root, context, watcher).run()
 
 
@@ -55,13 +60,17 @@ class _Schedule:
             for ref in finished:
                 self._collect(ref)
         if self._failed:
-            raise StagesFailed(self._failed, skipped=tuple(self._waiting))
+            causes = {name: _cause(self._ray, error) for name, error in self._failed.items()}
+            # The first error of a worker brings the worker's traceback along.
+            raise StagesFailed(causes, tuple(self._waiting)) from next(iter(self._failed.values()))
 
     def _submit_ready(self) -> bool:
         ready = [stage for stage in self._waiting.values() if self._is_ready(stage)]
         for stage in ready:
-            del self._waiting[name_of(stage)]
-            self._running[self._build.remote(stage, self._root, self._context)] = stage
+            name = name_of(stage)
+            del self._waiting[name]
+            ref = self._build.options(name=name).remote(stage, self._root, self._context)
+            self._running[ref] = stage
         return bool(ready)
 
     def _is_ready(self, stage: Stage) -> bool:
@@ -72,9 +81,31 @@ class _Schedule:
         stage = self._running.pop(ref)
         try:
             artifact: Artifact = self._ray.get(ref)
-        except self._ray.exceptions.RayTaskError as error:
-            self._failed[name_of(stage)] = error.cause  # what the stage raised, not Ray's wrapping
         except self._ray.exceptions.RayError as error:
             self._failed[name_of(stage)] = error
         else:
             self._watcher.on_done(stage, artifact)
+
+
+def _check_fits(ray: Any, num_cpus: float) -> None:
+    """Raise where no node could ever take a stage: Ray would wait for one in silence."""
+    largest = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
+    if num_cpus > largest:
+        raise ValueError(
+            f"Placement.cpus_per_stage is {num_cpus:g}; the largest node has {largest:g} CPUs"
+        )
+
+
+def _cause(ray: Any, error: Any) -> BaseException:
+    """What the stage itself raised, or why it could not: not Ray's wrapping of it."""
+    if isinstance(error, ray.exceptions.RayTaskError):
+        return error.cause
+    if isinstance(error, ray.exceptions.UnserializableException):
+        # Raised by a class that cannot be copied between processes; its own line comes last.
+        return RuntimeError(str(error).strip().splitlines()[-1])
+    if isinstance(error, ray.exceptions.WorkerCrashedError):
+        return WorkerLost(
+            f"its worker process died {WORKER_DEATHS_SURVIVED + 1} times (killed, out of memory, "
+            "or crashed in native code); run again to go on from its last checkpoint"
+        )
+    return error

@@ -7,9 +7,11 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from interlingua.store.provenance import driver_environment
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 # Twice the cores: a stage asks for two, and what only waits may ask for one.
@@ -17,20 +19,28 @@ LOGICAL_CPUS_PER_CORE = 2
 OBJECT_STORE_BYTES = 100 * 2**20  # results are records; tensors go through files
 
 # Read by Ray's processes when they start, so they must be set before.
-_RAY_ENVIRONMENT = {
+_PRIVATE_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_worker_niceness": "0",  # by default Ray's workers run at nice 15
 }
-# One thread a process: more of them fight for the cores and are slower even when alone.
-WORKER_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# What workers print comes out of the driver, too: as plain lines, also on a terminal.
+_DRIVER_ENVIRONMENT = {"RAY_COLOR_PREFIX": "0"}
+WORKER_ENVIRONMENT = {
+    # One thread a process: more of them fight for the cores and are slower even when alone.
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Warnings and crashes are worth a line in the driver's log; bars and advice are not.
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
 
 @contextmanager
 def ray_session() -> Iterator[Any]:
     """The `ray` module, connected: to RAY_ADDRESS where it is set, else to a private cluster."""
     address = os.environ.get(ADDRESS_VARIABLE)
-    with _attached(address) if address else _private() as ray:
+    with _environment(_DRIVER_ENVIRONMENT), _attached(address) if address else _private() as ray:
         yield ray
 
 
@@ -38,8 +48,9 @@ def ray_session() -> Iterator[Any]:
 def _attached(address: str) -> Iterator[Any]:
     import ray
 
-    # A submitted job brings its own runtime environment; Ray merges ours into it.
-    ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": WORKER_ENVIRONMENT})
+    _read_authentication_again()
+    # In a submitted job Ray merges the job's runtime environment into ours.
+    ray.init(address=address, **_flags())
     try:
         yield ray
     finally:
@@ -49,30 +60,55 @@ def _attached(address: str) -> Iterator[Any]:
 @contextmanager
 def _private() -> Iterator[Any]:
     folder = tempfile.mkdtemp(prefix="ray-")  # short: socket paths end at 107 characters
-    ours = {**_RAY_ENVIRONMENT, "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ |= ours
+    token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     try:
-        import ray
+        with _environment({**_PRIVATE_ENVIRONMENT, **token}):
+            import ray
 
-        ray.init(
-            address="local",
-            num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level="ERROR",
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-            _temp_dir=folder,
-        )
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+            _read_authentication_again()
+            ray.init(
+                address="local",
+                num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=folder,
+                **_flags(),
+            )
+            try:
+                yield ray
+            finally:
+                ray.shutdown()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flags() -> dict[str, Any]:
+    """What every session asks of ray.init."""
+    variables = WORKER_ENVIRONMENT | driver_environment()
+    return {"logging_level": "ERROR", "runtime_env": {"env_vars": variables}}
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables are set for the block, and as before behind it."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ |= values
+    try:
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_authentication_again() -> None:
+    """Let Ray take mode and token from the environment of now.
+
+    It reads them once a process: when it is imported, and in the first session.
+    """
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()

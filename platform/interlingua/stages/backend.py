@@ -24,7 +24,11 @@ class StagesFailed(RuntimeError):
 
     def __init__(self, causes: Mapping[str, BaseException], skipped: Sequence[str]) -> None:
         self.causes = causes
-        lines = [f"{name} failed: {type(c).__name__}: {c}" for name, c in causes.items()]
+        # One line for each, whatever libraries have to say.
+        lines = [
+            f"{name} failed: {type(cause).__name__}: {' '.join(str(cause).split())}"
+            for name, cause in causes.items()
+        ]
         if skipped:
             lines.append(f"not started, for want of these: {', '.join(skipped)}")
         super().__init__("\n".join(lines))

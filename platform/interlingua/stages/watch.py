@@ -39,7 +39,8 @@ class ConsoleWatcher:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
 
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
         """Say so once, with the time it took or that nothing had to be done."""
@@ -62,10 +63,9 @@ class ConsoleWatcher:
                 self._show_bar(name, report)
         elif time.monotonic() - self._last_lines > LINE_EVERY_SECONDS:
             self._last_lines = time.monotonic()
-            for name, report in known.items():
+            for name in reports:
                 self._console.print(
-                    f"  {name} {report['step']}/{report['num_steps']} {_numbers(report)}",
-                    highlight=False,
+                    f"  {name} {_progress(known.get(name))}", highlight=False, markup=False
                 )
 
     def _report(self, stage: Stage) -> dict[str, Any] | None:
@@ -76,6 +76,12 @@ class ConsoleWatcher:
         if name not in self._tasks:
             self._tasks[name] = self._bars.add_task(name, total=report["num_steps"], report="")
         self._bars.update(self._tasks[name], completed=report["step"], report=_numbers(report))
+
+
+def _progress(report: dict[str, Any] | None) -> str:
+    if report is None:
+        return "not done yet"
+    return f"{report['step']}/{report['num_steps']} {_numbers(report)}"
 
 
 def _numbers(report: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ Knows neither what a stage computes nor where it runs: the context is handed thr
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from interlingua.specs.canonical import canonical_json, jsonable
 from interlingua.specs.checks import check_not_negative, check_slug
 from interlingua.store.atomic import naming_full_storage, settle, sync
 from interlingua.store.lock import PARTIAL_SUFFIX, Lock, exclusive
-from interlingua.store.provenance import gathered_provenance
+from interlingua.store.provenance import Provenance, gathered_provenance
 from interlingua.store.record import (
     RECORD_NAME,
     CorruptRecord,
@@ -124,10 +123,11 @@ def _run_and_publish(
     partial.mkdir(exist_ok=True)
     # Left by a process that died between the record and the rename: the record comes last again.
     (partial / RECORD_NAME).unlink(missing_ok=True)
-    started, clock = datetime.now(UTC), time.monotonic()
+    # Before the run: the checkout may have moved on by its end.
+    provenance = gathered_provenance()
+    started = datetime.now(UTC)
     metrics = stage.run(stage.spec, inputs, partial, context)
-    seconds = time.monotonic() - clock
-    record = _record(stage, inputs, metrics, started=started, seconds=seconds)
+    record = _record(stage, inputs, metrics, started=started, provenance=provenance)
     settle(partial)
     with lock.held():
         write_record(partial, record)
@@ -141,9 +141,10 @@ def _record(
     metrics: Mapping[str, Any],
     *,
     started: datetime,
-    seconds: float,
+    provenance: Provenance,
 ) -> Record:
     spec: Any = jsonable(stage.spec)
+    finished = datetime.now(UTC)
     return Record(
         kind=stage.kind,
         label=stage.label,
@@ -153,9 +154,9 @@ def _record(
         inputs={name: _input_record(artifact.record) for name, artifact in inputs.items()},
         seed=spec.get("seed"),
         started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=seconds,
-        provenance=gathered_provenance(),
+        finished=finished.isoformat(timespec="seconds"),
+        seconds=(finished - started).total_seconds(),
+        provenance=provenance,
         metrics=dict(metrics),
     )
 

@@ -25,11 +25,16 @@ PACKAGES = (
 )
 # Ray sets it in the driver of a submitted job.
 RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+# How a worker is told what its driver knows.
+DRIVER_VARIABLE = "INTERLINGUA_DRIVER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What was running; None where it cannot be known (no git checkout, no Ray job)."""
+    """What was running; None where it cannot be known (no git checkout, no Ray job).
+
+    `argv` and `ray_job_id` are the driver's, all else is of the process that did the work.
+    """
 
     git_commit: str | None
     git_is_dirty: bool | None
@@ -43,15 +48,22 @@ class Provenance:
 def gathered_provenance() -> Provenance:
     """The provenance of this very process."""
     status = _git("status", "--porcelain")
+    driver = json.loads(driver_environment()[DRIVER_VARIABLE])
     return Provenance(
         git_commit=_git("rev-parse", "HEAD"),
         git_is_dirty=None if status is None else status != "",
-        argv=tuple(sys.argv),
+        argv=tuple(driver["argv"]),
         python=platform.python_version(),
         packages=_versions(),
         hostname=socket.gethostname(),
-        ray_job_id=_ray_job_id(),
+        ray_job_id=driver["ray_job_id"],
     )
+
+
+def driver_environment() -> dict[str, str]:
+    """The variables for workers of this driver; in a worker, those of its driver."""
+    ours = json.dumps({"argv": sys.argv, "ray_job_id": _ray_job_id()})
+    return {DRIVER_VARIABLE: os.environ.get(DRIVER_VARIABLE, ours)}
 
 
 def _git(*arguments: str) -> str | None:

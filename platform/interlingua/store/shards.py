@@ -22,7 +22,7 @@ CHECKSUM_KEY = "sha256"
 ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
 # The types of safetensors that a shard uses.
 DTYPES = {"F32": np.float32, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
-REMEDY = "delete it and run its stage again"
+REMEDY = "delete it (if it is published: its artifact's folder) and run its stage again"
 
 
 class CorruptShard(RuntimeError):
@@ -102,11 +102,10 @@ def list_shards(folder: Path) -> list[Path]:
 
 def write_shard(path: Path, header: ShardHeader, rows: ShardRows) -> None:
     """Store the rows in one file that appears when it is whole."""
-    columns = {f.name: getattr(rows, f.name) for f in fields(rows)}
-    N = len(rows.passage_ids_N)
-    # safetensors has no type for bytes; and it writes what lies behind the pointer: contiguous only
-    columns["passage_ids_N"] = rows.passage_ids_N.view(np.uint8).reshape(N, ID_LENGTH)
-    columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+    # safetensors writes whatever lies behind the pointer: contiguous arrays only.
+    columns = {f.name: np.ascontiguousarray(getattr(rows, f.name)) for f in fields(rows)}
+    # It has no type for bytes.
+    columns["passage_ids_N"] = columns["passage_ids_N"].view(np.uint8).reshape(-1, ID_LENGTH)
     header_json = json.dumps(asdict(header))
     metadata = {HEADER_KEY: header_json, CHECKSUM_KEY: _checksum(header_json, columns)}
     # Through our own file: safetensors' own writer hides a full disk behind its own error.
