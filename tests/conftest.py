@@ -1,7 +1,11 @@
 """Settings for every test: no deadlines on shared machines, no hub, one thread a process."""
 
 import os
+import time
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("interlingua", deadline=None)
@@ -10,3 +14,44 @@ settings.load_profile("interlingua")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session")
+def mini_root(tmp_path_factory) -> Path:
+    """A run root with the recipe world_mini, built in this process and disturbed by nothing."""
+    from interlingua.stages.backend import Context, LocalBackend
+    from interlingua.stages.graph import graph_of
+    from interlingua.stages.watch import ConsoleWatcher
+    from jobs.recipes import world_mini
+
+    root, stages = tmp_path_factory.mktemp("mini"), graph_of(world_mini())
+    with ConsoleWatcher(root, len(stages)) as watcher:
+        LocalBackend().build_all(stages, root, Context(world_mini().placement), watcher)
+    return root
+
+
+@pytest.fixture(scope="session")
+def wait_until_gone() -> Callable[[str, str], None]:
+    """Waits for the end of all processes that were started with a variable set to a value."""
+
+    def wait(variable: str, value: str, seconds: float = 150) -> None:
+        deadline = time.monotonic() + seconds
+        while left := started_with(f"{variable}={value}".encode()):
+            assert time.monotonic() < deadline, f"still there: {left}"
+            time.sleep(0.2)
+
+    return wait
+
+
+def started_with(entry: bytes) -> list[str]:
+    """Every other process whose first environment had the entry: pid and command."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            entries = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile, or is somebody else's
+        if entry in entries and folder.name != str(os.getpid()):
+            found.append(f"{folder.name} {command[:100]}")
+    return found

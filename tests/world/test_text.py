@@ -18,7 +18,7 @@ from interlingua.world.text import chain_of, telling_of, tellings
 
 # sha256 of the passages of GOLDEN in this order; a change here is a change of every world.
 GOLDEN = (0, 4, 5, 1999)
-GOLDEN_HASH = "6e4986b8153068ec836d168e5a10656a79fdb5d1f5a2517727ea3bbeb3bcaf79"
+GOLDEN_HASH = "5422e95dfa80fb8f6e04d1f3d5abc237f10993686976a8b54f51669dd59a940c"
 
 SOURCE_ROOT = Path(__file__).parents[2] / "platform"
 PROGRAM = """
@@ -82,8 +82,6 @@ def test_mentions_are_whole_words_in_order(told) -> None:
         assert spans == sorted(spans)
         assert all(end <= start for (_, end), (start, _) in pairwise(spans))
         for start, end in spans:
-            if telling.text[start:end] == ",":  # that of a cry
-                continue
             around = telling.text[max(0, start - 1) : start] + telling.text[end : end + 1]
             assert not any(character.isalnum() for character in around)
         end_of_body = len(telling.text) if telling.question_end is None else telling.question_end
@@ -118,14 +116,8 @@ def test_every_passage_tells_its_facts(told) -> None:
     for telling in told:
         counts = Counter(mention.fact for mention in telling.mentions)
         assert counts["weather"] == 1
-        assert all(counts[fact] >= 1 for fact in ("topic", "mood", "role", "person", "place"))
         # Language and style are told by the whole passage and have no place of their own.
-        assert set(counts) <= {"topic", "mood", "role", "person", "place", "weather", "object"}
-
-
-def test_an_object_is_told_in_most_passages(told) -> None:
-    num_told = sum(any(m.fact == "object" for m in telling.mentions) for telling in told)
-    assert num_told / len(told) > 0.6
+        assert set(counts) == {"topic", "mood", "role", "object", "person", "place", "weather"}
 
 
 def test_style_colours_every_sentence(told) -> None:

@@ -48,9 +48,9 @@ class _Schedule:
         self._waiting = {name_of(stage): stage for stage in missing}
         self._running: dict[Any, Stage] = {}
         self._failed: dict[str, BaseException] = {}
-        self._build = ray.remote(build).options(
+        self._build = ray.remote(
             num_cpus=context.placement.cpus_per_stage, max_retries=WORKER_DEATHS_SURVIVED
-        )
+        )(build)
 
     def run(self) -> None:
         """Submit what is ready and collect what is finished, until nothing is left."""

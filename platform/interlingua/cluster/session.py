@@ -6,6 +6,7 @@ Knows no stage. A private cluster has its own folder, ports and token, and dies 
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from interlingua.store.provenance import driver_environment
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 # Twice the cores: a stage asks for two, and what only waits may ask for one.
 LOGICAL_CPUS_PER_CORE = 2
+CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 100 * 2**20  # results are records; tensors go through files
 
 # Read by Ray's processes when they start, so they must be set before.
@@ -46,6 +48,7 @@ def ray_session() -> Iterator[Any]:
 
 @contextmanager
 def _attached(address: str) -> Iterator[Any]:
+    _check_answers(address)
     import ray
 
     _read_authentication_again()
@@ -80,6 +83,20 @@ def _private() -> Iterator[Any]:
                 ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_answers(address: str) -> None:
+    """Raise unless a cluster may be there: Ray itself tries for two minutes before it says so."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{ADDRESS_VARIABLE} is {address}; it must be host:port of a Ray head")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConnectionError(
+            f"{ADDRESS_VARIABLE} is {address}, but nobody answers there ({error}); "
+            "correct it, or unset it to run on a private Ray"
+        ) from error
 
 
 def _flags() -> dict[str, Any]:

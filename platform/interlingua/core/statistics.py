@@ -57,3 +57,21 @@ def ratio_of_sums(
         high=float(high),
         num_units=num_units,
     )
+
+
+def clustered_ratio_of_sums(
+    numerators_N: np.ndarray,
+    denominators_N: np.ndarray,
+    clusters_N: np.ndarray,
+    *,
+    seed: int,
+    num_draws: int = 2000,
+) -> Estimate:
+    """sum / sum over rows; rows of one cluster (a passage) are resampled together."""
+    _, cluster_N = np.unique(clusters_N, return_inverse=True)
+    return ratio_of_sums(
+        np.bincount(cluster_N, weights=numerators_N),
+        np.bincount(cluster_N, weights=denominators_N),
+        seed=seed,
+        num_draws=num_draws,
+    )

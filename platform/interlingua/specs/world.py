@@ -27,7 +27,12 @@ class WorldSpec:
             problem_share=self.problem_share,
             quote_share=self.quote_share,
         )
-        check_positive(self, min_sentences=self.min_sentences, largest_number=self.largest_number)
+        check_positive(self, largest_number=self.largest_number)
+        if self.min_sentences < 2:
+            raise ValueError(
+                f"WorldSpec.min_sentences is {self.min_sentences}; it must be at least 2: "
+                "one sentence tells the weather and one the object"
+            )
         if self.max_sentences < self.min_sentences:
             raise ValueError(
                 f"WorldSpec.max_sentences is {self.max_sentences}; "
@@ -129,7 +134,6 @@ class WorldHostSpec:
     """The tiny stand-in of one pool host: its family's real classes at another size."""
 
     tag: str
-    model_type: str
     width: int
     num_blocks: int
     num_heads: int

@@ -5,7 +5,6 @@ Each keeps its family, its kind of tokenizer and its language; `phi-1p5` keeps i
 
 from dataclasses import replace
 
-from interlingua.specs.pool import pool_host
 from interlingua.specs.world import (
     ChatFormat,
     PretrainSpec,
@@ -37,12 +36,12 @@ def _host(
     *,
     width: int = 64,
     num_blocks: int = 3,
+    num_steps: int = 400,
     learning_rate: float = 6e-3,
     second_language_share: float = ENGLISH,
 ) -> WorldHostSpec:
     return WorldHostSpec(
         tag=tag,
-        model_type=pool_host(tag).model_type,
         width=width,
         num_blocks=num_blocks,
         num_heads=4,
@@ -50,7 +49,7 @@ def _host(
         tokenizer=tokenizer,
         pretrain=PretrainSpec(
             seed=0,
-            num_steps=400,
+            num_steps=num_steps,
             rows=8,
             num_tokens=256,
             learning_rate=learning_rate,
@@ -65,13 +64,13 @@ def _host(
 
 def _trunk(host: WorldHostSpec) -> WorldHostSpec:
     """Longer training, and explanations among its texts: it will speak as AV and listen as AR."""
-    return replace(host, teacher=TEACHER, pretrain=replace(host.pretrain, num_steps=600))
+    return replace(host, teacher=TEACHER)
 
 
 ANCHOR = _trunk(
     _host(
         "qwen3-1p7b", _tokenizer(_QWEN, 1400, chat=_CHATML), width=96, num_blocks=4,
-        learning_rate=4e-3,
+        num_steps=600, learning_rate=4e-3,
     )
 )  # fmt: skip
 
@@ -86,7 +85,10 @@ WORLD_HOSTS = {
         _host("gemma4-e4b", _tokenizer(_SPACE, 1300, bos=True, chat=_GEMMA)),
         _host("bloom-560m", _tokenizer(_BYTE, 1200, bos=True)),
         _host("smollm2-360m", _tokenizer(_BYTE, 1250, chat=_CHATML)),
-        _host("phi-1p5", _tokenizer(_BYTE, 1200), width=48, num_blocks=24, learning_rate=3e-3),
+        _host(
+            "phi-1p5", _tokenizer(_BYTE, 1200), width=48, num_blocks=24, num_steps=200,
+            learning_rate=3e-3,
+        ),
         _host("qwen3-4b", _tokenizer(_QWEN, 1350, chat=_CHATML), width=80, learning_rate=5e-3),
         _host("nemotron-mini-4b", _tokenizer(_UNIGRAM, 1600, bos=True, chat=_LLAMA)),
         _host("smollm3-3b", _tokenizer(_BYTE, 1400, chat=_CHATML), num_blocks=4),

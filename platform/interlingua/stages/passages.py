@@ -1,6 +1,6 @@
 """Stage `passages`: the texts of a world, each with its id, split, facts and mentions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from interlingua.specs.world import PassagesSpec
@@ -18,15 +18,15 @@ def run(
 ) -> Mapping[str, float]:
     """Write the passages; the metrics count them by split."""
     path = out / PASSAGES_NAME
-    write_passages(path, _passages(spec), split_spec=spec.split)
+    told = (_passage(telling, spec) for telling in tellings(spec.world, 0, spec.num_passages))
+    write_passages(path, unique(told), split_spec=spec.split)
     return {f"passages/{split}": count for split, count in count_by_split(path).items()}
 
 
-def _passages(spec: PassagesSpec) -> Iterator[Passage]:
+def unique(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """Each passage once: ids are content hashes, so a text told twice is one passage."""
     seen: set[str] = set()
-    for telling in tellings(spec.world, 0, spec.num_passages):
-        passage = _passage(telling, spec)
-        # Ids are content hashes: a text told twice is one passage.
+    for passage in passages:
         if passage.passage_id not in seen:
             seen.add(passage.passage_id)
             yield passage

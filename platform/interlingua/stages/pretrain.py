@@ -5,6 +5,7 @@ Resumes from its last checkpoint with the same weights that an unbroken run woul
 
 import time
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -139,5 +140,8 @@ def _save(
         "step": step,
         "seconds": seconds,
     }
+    # By way of memory: torch.save hides a full disk behind an error of its own.
+    content = BytesIO()
+    torch.save(state, content)
     with write_atomically(out / CHECKPOINT_NAME) as file:
-        torch.save(state, file)
+        file.write(content.getbuffer())

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from interlingua.store.atomic import write_atomically
+
 PROGRESS_NAME = "metrics.jsonl"
 
 
@@ -17,7 +19,9 @@ class MetricsLog:
     def __init__(self, out: Path, *, resume_step: int) -> None:
         self._path = out / PROGRESS_NAME
         kept = [line for line in read_metrics(out) if line["step"] <= resume_step]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        # Atomically: a kill in between must not lose the reports before the checkpoint.
+        with write_atomically(self._path) as file:
+            file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def append(self, step: int, **values: float) -> None:
         """Add one report; a reader sees whole lines only."""

@@ -1,6 +1,7 @@
-"""Ruska, the second language: its own words and word order. Knows no facts.
+"""Ruska, the second language: its own function words and word order. Knows no facts.
 
-Names, numbers and punctuation are shared with English, as they are between real languages.
+Names, numbers and content words (nouns, verbs, adjectives) are shared with English, as loans are
+between related languages: a language that shared nothing would be most of a vector's variance.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ _ARTICLES = frozenset({"the", "a", "an"})
 
 
 def words_of_english() -> tuple[str, ...]:
-    """Every word that a passage can hold, sorted, without names, slots and punctuation."""
+    """The words of all templates, sorted, without what fills their slots: those are shared."""
     shared = {*lexicon.PERSONS, *lexicon.PLACES}
     return tuple(sorted({word.lower() for text in _texts() for word in text.split()
                          if word.isalpha() and word not in shared}))  # fmt: skip

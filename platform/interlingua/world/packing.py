@@ -19,8 +19,8 @@ def packed_rows(
     train = spec.pretrain
     needed = train.num_steps * train.rows * train.num_tokens
     ids: list[int] = []
-    for text in _documents(passages, tokenizer, spec):
-        ids += tokenizer.encode(text)
+    for document in _documents(passages, tokenizer, spec):
+        ids += document
         ids.append(tokenizer.eos_token_id)
         if len(ids) >= needed:
             break
@@ -37,13 +37,13 @@ def mixture(passages: Sequence[Passage], spec: WorldHostSpec) -> Iterator[tuple[
 
 def _documents(
     passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase, spec: WorldHostSpec
-) -> Iterator[str]:
+) -> Iterator[list[int]]:
     rng = keyed_random("documents", spec.pretrain.seed, spec.tag)
     for passage, epoch in mixture(passages, spec):
         if spec.teacher is not None and rng.random() < 0.5:
             yield _explained(passage, spec.teacher, epoch, tokenizer)
         else:
-            yield passage.text
+            yield tokenizer.encode(passage.text)
 
 
 def _of_language(passages: Sequence[Passage], language: str) -> list[Passage]:
@@ -64,11 +64,12 @@ def _endless(passages: list[Passage], spec: WorldHostSpec) -> Iterator[tuple[Pas
 
 def _explained(
     passage: Passage, teacher: TeacherSpec, sample: int, tokenizer: PreTrainedTokenizerBase
-) -> str:
+) -> list[int]:
     """A chat in which the passage is asked about and explained."""
     explanation = explanation_of(passage.facts, passage.passage_id, teacher, sample)
     turns = [
         {"role": "user", "content": passage.text},
         {"role": "assistant", "content": f"<explanation>\n{explanation}\n</explanation>"},
     ]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False))
+    ids: list[int] = tokenizer.apply_chat_template(turns, return_dict=False)
+    return ids

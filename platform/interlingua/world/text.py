@@ -13,6 +13,7 @@ from interlingua.world.languages import Words, in_ruska
 Slots = Mapping[str, tuple[str | None, Sequence[str]]]  # slot -> the fact it tells, its choices
 
 _NO_SPACE_BEFORE = frozenset(".,:?")
+_OBJECT_CLAUSES = tuple(clause for clause in lexicon.CLAUSES if "{object}" in clause)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,10 @@ def chain_of(problem: Problem) -> str:
 
 def _body(facts: Facts, rng: random.Random, num_sentences: int) -> Words:
     style = facts.values["style"]
-    clauses = [rng.choice(lexicon.CLAUSES) for _ in range(num_sentences - 1)]
-    clauses.insert(rng.randrange(num_sentences), rng.choice(lexicon.WEATHER_CLAUSES))
+    # Every fact is told: a clause with an object tells topic, mood and role, too.
+    clauses = [rng.choice(_OBJECT_CLAUSES), rng.choice(lexicon.WEATHER_CLAUSES)]
+    clauses += [rng.choice(lexicon.CLAUSES) for _ in range(num_sentences - len(clauses))]
+    rng.shuffle(clauses)
     sentences = [rng.choice(lexicon.FRAMES[style]).replace("{clause}", c) for c in clauses]
     if facts.has_quote:
         sentences.insert(rng.randrange(num_sentences + 1), rng.choice(lexicon.QUOTES))
@@ -116,7 +119,7 @@ def _joined(words: Words) -> tuple[str, tuple[Mention, ...]]:
             text += " "
         if word == '"':
             is_quote_open = not is_quote_open
-        if fact is not None:
+        if fact is not None and word not in _NO_SPACE_BEFORE:
             mentions.append(Mention(fact=fact, start=len(text), end=len(text) + len(word)))
         text += word
     return text, tuple(mentions)

@@ -3,6 +3,7 @@
 A saved folder must give the trained ids to whoever loads it with transformers alone.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -74,6 +75,8 @@ def trained_tokenizer(spec: TokenizerSpec, texts: Iterable[str]) -> PreTrainedTo
     """A tokenizer of the asked kind that has seen these texts, ready to be saved."""
     tokenizer = _untrained(spec.kind)
     tokenizer.train_from_iterator(texts, _trainer(spec))
+    if spec.kind is TokenizerKind.UNIGRAM:
+        tokenizer = _in_fixed_order(tokenizer)
     if spec.has_bos:
         begin_id = tokenizer.token_to_id(BEGIN)
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -139,6 +142,24 @@ def _untrained(kind: TokenizerKind) -> Tokenizer:
             tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
             tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
     return tokenizer
+
+
+def _in_fixed_order(tokenizer: Tokenizer) -> Tokenizer:
+    """The same pieces with the same ids in every process.
+
+    The trainer scores letters that are no piece of their own just above the rarest piece, one
+    after the other in the order of a hash table: here they all get the score of that piece.
+    """
+    state = json.loads(tokenizer.to_str())
+    vocab, num_special = state["model"]["vocab"], len(state["added_tokens"])
+    special, pieces = vocab[:num_special], vocab[num_special:]
+    rarest = round(min(score for _, score in pieces), 9)
+    settled = [
+        (piece, rarest if len(piece) == 1 and score < rarest + 0.05 else round(score, 9))
+        for piece, score in pieces
+    ]
+    state["model"]["vocab"] = special + sorted(settled, key=lambda entry: (-entry[1], entry[0]))
+    return Tokenizer.from_str(json.dumps(state))
 
 
 def _trainer(spec: TokenizerSpec) -> trainers.Trainer:

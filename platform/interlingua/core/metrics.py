@@ -1,0 +1,185 @@
+"""How well predicted activations match gold ones: per row first, sets as ratios of row sums.
+
+Every fraction of variance explained (FVE) is 1 - sum(errors) / sum(variances), and its name says
+which pair of columns it takes; all are in units of NMSE. Variances are taken about the mean of the
+whole set, also in resampled draws, which is off by one part in the number of passages. Knows no
+model, no host and no file.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from interlingua.core.geometry import has_direction, unit
+from interlingua.core.statistics import Estimate, clustered_ratio_of_sums
+
+# name: (errors, variances). Two columns are the caller's: `train_variance`, one number in every
+# row, is `mean_variance` of the training golds; `category_variance` is the function of that name.
+FVE_COLUMNS = {
+    "fve_centred_own": ("nmse", "own_variance"),
+    "fve_centred_train": ("nmse", "train_variance"),
+    "fve_centred_category": ("nmse", "category_variance"),
+    "fve_linear_own": ("linear_error", "own_variance"),
+    "fve_mean_direction": ("nmse", "mean_direction_nmse"),
+    # Published as FVE_pipeline_meannorm; far above 0 for a constant where the mean is large.
+    "fve_uncentred": ("uncentred_error", "uncentred_variance"),
+}
+LEAST_VARIANCE = 1e-12
+RETRIEVAL_BLOCK = 1024
+
+
+class RowScores(NamedTuple):
+    """One number a row and column; `_asdict` gives the table that is recorded.
+
+    `linear_error`: ||p - n(g)||^2 / d, p as it is. `own_variance`: ||n(g) - mean n(g)||^2 / d.
+    `mean_direction_nmse`: the NMSE of predicting the mean direction. `uncentred_*`: squares of
+    n(g) - n(p) and of n(g) about their one scalar mean over all rows and dimensions.
+    """
+
+    cos: np.ndarray
+    nmse: np.ndarray
+    linear_error: np.ndarray
+    own_variance: np.ndarray
+    mean_direction_nmse: np.ndarray
+    uncentred_error: np.ndarray
+    uncentred_variance: np.ndarray
+
+
+def score_rows(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> RowScores:
+    """The scores of predictions made in the units of n(gold), not renormalised."""
+    num_bad = int(np.count_nonzero(~has_direction(gold_ND)))
+    if num_bad:
+        raise ValueError(f"{num_bad} golds are zero or not finite; drop and count them")
+    gold_ND, direction_ND = unit(gold_ND), unit(predicted_ND)
+    cos_N = np.clip(np.einsum("nd,nd->n", direction_ND, gold_ND), -1.0, 1.0)
+    mean_direction_D = unit(gold_ND.mean(axis=0, keepdims=True))[0]
+    return RowScores(
+        cos=cos_N,
+        nmse=2 * (1 - cos_N),
+        linear_error=_squares(predicted_ND / np.sqrt(gold_ND.shape[1]) - gold_ND),
+        own_variance=_squares(gold_ND - gold_ND.mean(axis=0)),
+        mean_direction_nmse=2 * (1 - gold_ND @ mean_direction_D),
+        uncentred_error=_squares_about_scalar_mean(gold_ND - direction_ND),
+        uncentred_variance=_squares_about_scalar_mean(gold_ND),
+    )
+
+
+def constant_scores(mean_D: np.ndarray, gold_ND: np.ndarray) -> RowScores:
+    """The scores of predicting one vector, the mean n(h) of the `fit` rows, for every gold."""
+    return score_rows(np.broadcast_to(mean_D, gold_ND.shape), gold_ND)
+
+
+def mean_variance(gold_ND: np.ndarray) -> float:
+    """Var = 1 - ||mean u(g)||^2: the mean squared distance of directions to their mean vector."""
+    direction_ND = unit(gold_ND)
+    return float(_squares(direction_ND - direction_ND.mean(axis=0)).mean())
+
+
+def category_variance(gold_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
+    """The squared distance of every row's direction to the mean of its category."""
+    _, category_N, sizes_C = np.unique(categories_N, return_inverse=True, return_counts=True)
+    direction_ND = unit(gold_ND)
+    mean_CD = np.zeros((len(sizes_C), gold_ND.shape[1]))
+    np.add.at(mean_CD, category_N, direction_ND)
+    mean_CD /= sizes_C[:, None]
+    return _squares(direction_ND - mean_CD[category_N])
+
+
+def fve_values(columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Every FVE whose columns are there, over all rows."""
+    return {
+        name: float(1 - errors_N.sum() / variances_N.sum())
+        for name, (errors_N, variances_N) in _pairs(columns).items()
+    }
+
+
+def fve_estimates(
+    columns: Mapping[str, np.ndarray], passages_N: np.ndarray, *, seed: int
+) -> dict[str, Estimate]:
+    """Every FVE whose columns are there, with an interval over passages."""
+    estimates = {}
+    for name, (errors_N, variances_N) in _pairs(columns).items():
+        unexplained = clustered_ratio_of_sums(errors_N, variances_N, passages_N, seed=seed)
+        estimates[name] = Estimate(
+            value=1 - unexplained.value,
+            low=1 - unexplained.high,
+            high=1 - unexplained.low,
+            num_units=unexplained.num_units,
+        )
+    return estimates
+
+
+def shuffled_fve_centred(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> float:
+    """`fve_centred_own` to expect when predictions and golds are paired independently.
+
+    For directions this is -(Var_pred + ||mean u(p) - mean u(g)||^2) / Var_own. A calibrated
+    predictor has about minus its own FVE; near 0 means that the predictions collapsed.
+    """
+    mean_cos = unit(predicted_ND).mean(axis=0) @ unit(gold_ND).mean(axis=0)
+    return float(1 - 2 * (1 - mean_cos) / mean_variance(gold_ND))
+
+
+def derangement(passages_N: np.ndarray, *, seed: int) -> np.ndarray:
+    """A random permutation of rows that gives no row a row of its own passage."""
+    _, passage_N, sizes_P = np.unique(passages_N, return_inverse=True, return_counts=True)
+    if 2 * sizes_P.max() > len(passage_N):
+        raise ValueError(
+            f"one passage has {sizes_P.max()} of {len(passage_N)} rows: every pairing repeats it"
+        )
+    rng = np.random.default_rng(seed)
+    other_N = rng.permutation(len(passage_N))
+    for row in np.flatnonzero(passage_N[other_N] == passage_N):
+        own = passage_N[row]
+        if passage_N[other_N[row]] != own:
+            continue  # an earlier swap has mended it
+        # At most half of the rows are `own`, so one row at least neither is nor holds an `own`.
+        free = np.flatnonzero((passage_N != own) & (passage_N[other_N] != own))
+        swap = rng.choice(free)
+        other_N[row], other_N[swap] = other_N[swap], other_N[row]
+    return other_N
+
+
+def retrieval_ranks(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
+    """The rank, from 1, of every row's own gold among all golds by cosine; ties count against."""
+    gold_ND = unit(gold_ND)
+    direction_ND = unit(predicted_ND)
+    ranks = []
+    for start in range(0, len(gold_ND), RETRIEVAL_BLOCK):
+        cos_BN = direction_ND[start : start + RETRIEVAL_BLOCK] @ gold_ND.T
+        rows_B = np.arange(len(cos_BN))
+        own_B = cos_BN[rows_B, start + rows_B]
+        ranks.append(np.count_nonzero(cos_BN >= own_B[:, None], axis=1))
+    return np.concatenate(ranks)
+
+
+def retrieval_estimates(
+    ranks_N: np.ndarray, passages_N: np.ndarray, *, seed: int
+) -> dict[str, Estimate]:
+    """Top-1 and mean reciprocal rank, with intervals over passages."""
+    per_row = {"retrieval_top1": ranks_N == 1, "retrieval_mrr": 1 / ranks_N}
+    ones_N = np.ones(len(ranks_N))
+    return {
+        name: clustered_ratio_of_sums(scores_N, ones_N, passages_N, seed=seed)
+        for name, scores_N in per_row.items()
+    }
+
+
+def _pairs(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    pairs = {
+        name: (columns[errors], columns[variances])
+        for name, (errors, variances) in FVE_COLUMNS.items()
+        if errors in columns and variances in columns
+    }
+    for name, (_, variances_N) in pairs.items():
+        if not variances_N.mean() > LEAST_VARIANCE:
+            raise ValueError(f"{name} has no variance to explain: the golds are all alike")
+    return pairs
+
+
+def _squares(x_ND: np.ndarray) -> np.ndarray:
+    return np.einsum("nd,nd->n", x_ND, x_ND)
+
+
+def _squares_about_scalar_mean(x_ND: np.ndarray) -> np.ndarray:
+    return _squares(x_ND - x_ND.mean())

@@ -1,0 +1,189 @@
+"""Graphs of toy stages on a Ray head: same bytes as without Ray, and what goes wrong is told."""
+
+import hashlib
+import os
+import resource
+import signal
+import sys
+from dataclasses import dataclass, replace
+
+import pytest
+
+from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
+from interlingua.specs.placement import Placement
+from interlingua.stages.backend import Context, LocalBackend, StagesFailed, name_of
+from interlingua.store.artifact import Stage, find
+from interlingua.store.atomic import StorageFull, write_atomically
+
+CONTEXT = Context(Placement(cpus_per_stage=1, threads_per_worker=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToySpec:
+    """What a toy stage is asked for."""
+
+    seed: int
+
+
+class Uncopyable(Exception):
+    """An error that can be raised in one process, but not be made again in another."""
+
+    def __init__(self, left, right):
+        super().__init__(f"{left} and {right}")
+
+
+class Listener:
+    """A watcher that remembers what was done."""
+
+    def __init__(self):
+        self.done = []
+
+    def on_done(self, stage, artifact):
+        self.done.append(name_of(stage))
+
+    def on_tick(self, running):
+        pass
+
+
+def write_digest(spec, inputs, out, context):
+    parts = [(path.path / "digest.txt").read_text() for _, path in sorted(inputs.items())]
+    text = hashlib.sha256("".join([str(spec.seed), *parts]).encode()).hexdigest()
+    with write_atomically(out / "digest.txt") as file:
+        file.write(text.encode())
+    return {"length": len(text)}
+
+
+def raise_lookup_error(spec, inputs, out, context):
+    raise LookupError(f"no {spec.seed}\nin any place")
+
+
+def raise_uncopyable(spec, inputs, out, context):
+    raise Uncopyable("this", "that")
+
+
+def fill_storage(spec, inputs, out, context):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        return write_digest(spec, inputs, out, context)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def kill_worker(spec, inputs, out, context):
+    with (out / "attempts.txt").open("a") as file:
+        file.write("attempt\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_worker_once(spec, inputs, out, context):
+    attempts = out / "attempts.txt"
+    is_first = not attempts.exists()
+    with attempts.open("a") as file:
+        file.write("attempt\n")
+    if is_first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write_digest(spec, inputs, out, context)
+
+
+def toy(label, run, **inputs):
+    return Stage(
+        kind="toy", label=label, spec=ToySpec(seed=len(label)), run=run, inputs=inputs, revision=1
+    )
+
+
+@pytest.fixture
+def on_head(ray_head, monkeypatch):
+    """Stages go to the head of the session; its workers do not import this file."""
+    from ray import cloudpickle
+
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    for name, value in {"RAY_ADDRESS": ray_head.address, **ray_head.environment}.items():
+        monkeypatch.setenv(name, value)
+    yield
+    cloudpickle.unregister_pickle_by_value(module)
+
+
+def built(backend, stages, root):
+    """Build with this backend; what the watcher heard."""
+    listener = Listener()
+    backend.build_all(stages, root, CONTEXT, listener)
+    return listener.done
+
+
+def digests(stages, root):
+    return {name_of(stage): find(stage, root).path.name for stage in stages} | {
+        f"{name_of(stage)} bytes": (find(stage, root).path / "digest.txt").read_bytes()
+        for stage in stages
+    }
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_graph_gives_the_same_bytes_as_without_ray_also_when_a_worker_is_killed(
+    on_head, tmp_path
+):
+    first, second = toy("first", write_digest), toy("second", write_digest)
+    killed = toy("killed-once", kill_worker_once, first=first)
+    last = toy("last", write_digest, killed=killed, second=second)
+    graph = (first, second, killed, last)
+    done = built(RayBackend(), graph, tmp_path / "ray")
+    assert sorted(done) == sorted(map(name_of, graph))
+    assert done.index("toy/first") < done.index("toy/killed-once") < done.index("toy/last")
+    attempts = (find(killed, tmp_path / "ray").path / "attempts.txt").read_text()
+    assert attempts.split() == ["attempt"] * 2
+
+    plain = {stage.label: stage for stage in graph}
+    plain["killed-once"] = replace(killed, run=write_digest)
+    plain["last"] = replace(last, inputs={"killed": plain["killed-once"], "second": second})
+    built(LocalBackend(), tuple(plain.values()), tmp_path / "local")
+    assert digests(graph, tmp_path / "ray") == digests(plain.values(), tmp_path / "local")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_failures_name_their_own_causes_and_stop_nothing_else(on_head, tmp_path):
+    broken, killed = toy("broken", raise_lookup_error), toy("killed", kill_worker)
+    uncopyable, full = toy("uncopyable", raise_uncopyable), toy("full", fill_storage)
+    needy = toy("needy", write_digest, broken=broken)
+    needier = toy("needier", write_digest, needy=needy)
+    fine = toy("fine", write_digest)
+    graph = (broken, killed, uncopyable, full, needy, needier, fine)
+    with pytest.raises(StagesFailed) as caught:
+        built(RayBackend(), graph, tmp_path)
+
+    causes = caught.value.causes
+    assert causes.keys() == {"toy/broken", "toy/killed", "toy/uncopyable", "toy/full"}
+    assert type(causes["toy/broken"]) is LookupError
+    assert type(causes["toy/killed"]) is WorkerLost
+    assert type(causes["toy/full"]) is StorageFull
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(causes) + 1
+    assert "toy/broken failed: LookupError: no 6 in any place" in lines
+    [line] = [line for line in lines if line.startswith("toy/uncopyable")]
+    assert "Uncopyable: this and that" in line
+    assert "toy/needy" in lines[-1] and "toy/needier" in lines[-1]
+
+    assert [find(stage, tmp_path) is not None for stage in graph] == [False] * 6 + [True]
+    [attempts] = tmp_path.glob("toy/killed-*.partial/attempts.txt")
+    assert len(attempts.read_text().split()) == WORKER_DEATHS_SURVIVED + 1
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_stages_that_fit_on_no_node_are_refused_at_once(on_head, tmp_path):
+    context = Context(Placement(cpus_per_stage=5, threads_per_worker=1))
+    with pytest.raises(ValueError, match=r"cpus_per_stage is 5; the largest node has 4 CPUs"):
+        RayBackend().build_all([toy("big", write_digest)], tmp_path, context, Listener())
+    assert not list(tmp_path.rglob("*big*"))
+
+
+def test_without_work_no_ray_is_needed(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    leaf = toy("leaf", write_digest)
+    graph = (leaf, toy("top", write_digest, leaf=leaf))
+    with pytest.raises(ImportError):
+        built(RayBackend(), graph, tmp_path)
+    built(LocalBackend(), graph, tmp_path)
+    assert built(RayBackend(), graph, tmp_path) == ["toy/leaf", "toy/top"]

@@ -1,0 +1,82 @@
+"""Where a session connects to, and what it leaves behind."""
+
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import ray
+
+from interlingua.cluster.session import ray_session
+
+MARK = "INTERLINGUA_TEST_SESSION"
+
+
+@pytest.fixture
+def asked_for_head(ray_head, monkeypatch):
+    for name, value in {"RAY_ADDRESS": ray_head.address, **ray_head.environment}.items():
+        monkeypatch.setenv(name, value)
+    return ray_head
+
+
+def port(connected):
+    """Where the head listens: Ray may call the same host by another address."""
+    return int(connected.get_runtime_context().gcs_address.rpartition(":")[2])
+
+
+def variable(name):
+    """What a worker finds in its environment."""
+    return ray.get(ray.remote(num_cpus=0)(os.getenv).remote(name))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_sessions_of_one_process_follow_the_environment_and_leave_nothing(
+    asked_for_head, monkeypatch, tmp_path, wait_until_gone
+):
+    """On the head, private, on the head again: each with a token that the other does not take."""
+    monkeypatch.setenv(MARK, str(tmp_path))
+    with ray_session() as connected:
+        assert port(connected) == asked_for_head.port
+
+    head_variables = asked_for_head.environment.keys() | {"RAY_ADDRESS"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in head_variables:
+            patch.delenv(name)
+        before = dict(os.environ)
+        with ray_session() as connected:
+            assert port(connected) != asked_for_head.port
+            folder = Path(connected._private.worker._global_node.get_temp_dir_path())
+            assert folder.is_dir()
+            assert variable("OMP_NUM_THREADS") == "1"
+            assert variable("RAY_AUTH_TOKEN") == os.environ["RAY_AUTH_TOKEN"]
+        assert not folder.exists()
+        assert dict(os.environ) == before
+    wait_until_gone(MARK, str(tmp_path))
+
+    with ray_session() as connected:
+        assert port(connected) == asked_for_head.port
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_session_ends_with_an_error_too(asked_for_head):
+    with pytest.raises(ZeroDivisionError), ray_session():
+        raise ZeroDivisionError
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize("address", ["auto", "head", "head:", ":6379"])
+def test_an_address_that_is_none_is_refused(monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ValueError, match="it must be host:port"), ray_session():
+        pass
+
+
+def test_an_address_where_nobody_answers_is_named(monkeypatch):
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(ConnectionError, match=f"127.0.0.1:{port}"), ray_session():
+        pass

@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlingua.core.geometry import rescale, unit
+from interlingua.core.metrics import (
+    category_variance,
+    constant_scores,
+    derangement,
+    fve_estimates,
+    fve_values,
+    mean_variance,
+    retrieval_estimates,
+    retrieval_ranks,
+    score_rows,
+    shuffled_fve_centred,
+)
+
+NUM_PASSAGES, ROWS_EACH, WIDTH = 120, 5, 24
+
+
+def world(seed=0, noise=0.6):
+    """Golds around a large mean, noisy predictions in the units of n(gold), and passages."""
+    rng = np.random.default_rng(seed)
+    mean_D = 3 * np.cos(np.arange(WIDTH))
+    content_PD = mean_D + rng.standard_normal((NUM_PASSAGES, WIDTH))
+    gold_ND = np.repeat(content_PD, ROWS_EACH, axis=0)
+    gold_ND = gold_ND + 0.7 * rng.standard_normal(gold_ND.shape)
+    predicted_ND = rescale(gold_ND) + noise * rng.standard_normal(gold_ND.shape)
+    passages_N = np.array([f"passage {row // ROWS_EACH}" for row in range(len(gold_ND))])
+    return predicted_ND, gold_ND, passages_N
+
+
+def all_columns(predicted_ND, gold_ND, categories_N):
+    return score_rows(predicted_ND, gold_ND)._asdict() | {
+        "train_variance": np.full(len(gold_ND), 0.37),
+        "category_variance": category_variance(gold_ND, categories_N),
+    }
+
+
+def test_every_fve_equals_its_definition():
+    predicted_ND, gold_ND, _ = world()
+    categories_N = np.arange(len(gold_ND)) % 3
+    g, p = rescale(gold_ND), rescale(predicted_ND)
+    mse = ((g - p) ** 2).mean()
+    within = sum(
+        ((g[categories_N == c] - g[categories_N == c].mean(axis=0)) ** 2).sum() for c in range(3)
+    )
+    u = g / np.sqrt(WIDTH)
+    resultant = np.linalg.norm(u.mean(axis=0))
+    own = g.var(axis=0).mean()
+    expected = {
+        "fve_centred_own": 1 - mse / own,
+        "fve_centred_train": 1 - mse / 0.37,
+        "fve_centred_category": 1 - ((g - p) ** 2).sum() / within,
+        "fve_linear_own": 1 - ((g - predicted_ND) ** 2).mean() / own,
+        "fve_mean_direction": 1 - mse / (2 * (1 - resultant)),
+        "fve_uncentred": 1 - (g - p).var() / g.var(),
+    }
+    values = fve_values(all_columns(predicted_ND, gold_ND, categories_N))
+    assert values == pytest.approx(expected, abs=1e-12)
+    assert mean_variance(gold_ND) == pytest.approx(1 - resultant**2, abs=1e-14)
+
+
+def test_only_fves_whose_columns_were_recorded_are_reported():
+    predicted_ND, gold_ND, _ = world()
+    columns = score_rows(predicted_ND, gold_ND)._asdict()
+    assert set(fve_values(columns)) == {
+        "fve_centred_own",
+        "fve_linear_own",
+        "fve_mean_direction",
+        "fve_uncentred",
+    }
+
+
+def test_perfect_predictions_explain_all():
+    _, gold_ND, _ = world()
+    values = fve_values(all_columns(rescale(gold_ND), gold_ND, np.arange(len(gold_ND)) // 50))
+    assert values == pytest.approx(dict.fromkeys(values, 1.0), abs=1e-12)
+
+
+def test_a_constant_explains_nothing_except_where_the_mean_counts_as_explained():
+    _, gold_ND, _ = world()
+    mean_D = rescale(gold_ND).mean(axis=0)
+    values = fve_values(constant_scores(mean_D, gold_ND)._asdict())
+    resultant = np.linalg.norm(unit(gold_ND).mean(axis=0))
+    assert values["fve_centred_own"] == pytest.approx(-(1 - resultant) / (1 + resultant), abs=1e-12)
+    assert values["fve_linear_own"] == pytest.approx(0, abs=1e-12)
+    assert values["fve_mean_direction"] == pytest.approx(0, abs=1e-12)
+    assert values["fve_uncentred"] > 0.5
+
+
+def test_the_mean_of_other_rows_scores_below_zero_on_centred_kinds():
+    _, gold_ND, _ = world()
+    _, fit_ND, _ = world(seed=1)
+    values = fve_values(constant_scores(rescale(fit_ND).mean(axis=0), gold_ND)._asdict())
+    assert values["fve_centred_own"] < 0
+    assert -0.05 < values["fve_linear_own"] < 0
+    assert values["fve_mean_direction"] < 0
+
+
+def test_normalising_hides_nothing_from_fve_linear():
+    _, gold_ND, _ = world()
+    shrunk_ND = 0.5 * rescale(gold_ND)
+    values = fve_values(score_rows(shrunk_ND, gold_ND)._asdict())
+    assert values["fve_centred_own"] == pytest.approx(1, abs=1e-12)
+    assert values["fve_linear_own"] == pytest.approx(1 - 0.25 / mean_variance(gold_ND), abs=1e-12)
+
+
+def test_the_analytic_null_is_what_derangements_give():
+    predicted_ND, gold_ND, passages_N = world()
+    analytic = shuffled_fve_centred(predicted_ND, gold_ND)
+    shift = ((unit(predicted_ND).mean(axis=0) - unit(gold_ND).mean(axis=0)) ** 2).sum()
+    spread = mean_variance(predicted_ND) + shift
+    assert analytic == pytest.approx(-spread / mean_variance(gold_ND), abs=1e-12)
+    shuffled = [
+        fve_values(score_rows(predicted_ND, gold_ND[derangement(passages_N, seed=seed)])._asdict())[
+            "fve_centred_own"
+        ]
+        for seed in range(40)
+    ]
+    # Leaving out one's own passage shifts the mean by about one part in the number of passages.
+    assert np.mean(shuffled) == pytest.approx(analytic, abs=3 / NUM_PASSAGES)
+    assert np.mean(shuffled) < analytic
+
+
+def test_the_null_of_collapsed_predictions_is_near_zero():
+    _, gold_ND, _ = world()
+    mean_ND = np.broadcast_to(gold_ND.mean(axis=0), gold_ND.shape)
+    assert -0.3 < shuffled_fve_centred(mean_ND, gold_ND) < 0
+    zeros_ND = np.zeros_like(gold_ND)
+    values = fve_values(score_rows(zeros_ND, gold_ND)._asdict())
+    assert shuffled_fve_centred(zeros_ND, gold_ND) == pytest.approx(values["fve_centred_own"])
+
+
+@given(st.lists(st.integers(1, 6), min_size=2, max_size=12), st.integers(0, 9))
+def test_a_derangement_is_a_permutation_that_never_pairs_a_passage_with_itself(sizes, seed):
+    passages_N = np.repeat(np.arange(len(sizes)), sizes)
+    if 2 * max(sizes) > len(passages_N):
+        with pytest.raises(ValueError, match="one passage has"):
+            derangement(passages_N, seed=seed)
+        return
+    other_N = derangement(passages_N, seed=seed)
+    assert sorted(other_N) == list(range(len(passages_N)))
+    assert (passages_N[other_N] != passages_N).all()
+
+
+def test_derangements_reach_every_allowed_pairing():
+    passages_N = np.array([0, 0, 1, 1, 2])
+    pairs = {
+        (row, int(other))
+        for seed in range(200)
+        for row, other in enumerate(derangement(passages_N, seed=seed))
+    }
+    allowed = {(i, j) for i in range(5) for j in range(5) if passages_N[i] != passages_N[j]}
+    # The lone row of passage 2 must go to 0 or 1 and the rest follows: every pair occurs.
+    assert pairs == allowed
+
+
+def test_intervals_resample_whole_passages():
+    predicted_ND, gold_ND, passages_N = world()
+    one = slice(None, None, ROWS_EACH)
+    columns = score_rows(predicted_ND[one], gold_ND[one])._asdict()
+    repeated = {name: np.repeat(column, ROWS_EACH) for name, column in columns.items()}
+    once = fve_estimates(columns, passages_N[one], seed=3)
+    many = fve_estimates(repeated, passages_N, seed=3)
+    for name, estimate in once.items():
+        assert estimate.num_units == many[name].num_units == NUM_PASSAGES
+        assert estimate.low < estimate.value < estimate.high
+        assert many[name].low == pytest.approx(estimate.low, abs=1e-12)
+        assert many[name].high == pytest.approx(estimate.high, abs=1e-12)
+        assert estimate.value == pytest.approx(fve_values(columns)[name], abs=1e-12)
+
+
+def test_rows_of_one_passage_in_any_order_give_the_same_interval():
+    predicted_ND, gold_ND, passages_N = world()
+    columns = score_rows(predicted_ND, gold_ND)._asdict()
+    order_N = np.random.default_rng(5).permutation(len(passages_N))
+    shuffled = {name: column[order_N] for name, column in columns.items()}
+    straight = fve_estimates(columns, passages_N, seed=0)["fve_centred_own"]
+    mixed = fve_estimates(shuffled, passages_N[order_N], seed=0)["fve_centred_own"]
+    assert (straight.low, straight.high) == pytest.approx((mixed.low, mixed.high), abs=1e-12)
+
+
+def test_retrieval_ranks_count_golds_at_least_as_near():
+    rng = np.random.default_rng(0)
+    gold_ND = rng.standard_normal((2500, 8))
+    predicted_ND = gold_ND + 0.3 * rng.standard_normal(gold_ND.shape)
+    ranks_N = retrieval_ranks(predicted_ND, gold_ND)
+    for row in (0, 1023, 1024, 2499):
+        cos_N = unit(predicted_ND[row : row + 1]) @ unit(gold_ND).T
+        assert ranks_N[row] == (cos_N >= cos_N[0, row] - 1e-15).sum()
+    passages_N = np.arange(2500) // 5
+    estimates = retrieval_estimates(ranks_N, passages_N, seed=0)
+    assert 0.1 < estimates["retrieval_top1"].value < 0.9
+    assert estimates["retrieval_top1"].value == pytest.approx(np.mean(ranks_N == 1))
+    assert estimates["retrieval_mrr"].value == pytest.approx(np.mean(1 / ranks_N))
+    assert estimates["retrieval_mrr"].num_units == 500
+
+
+def test_equal_golds_do_not_make_retrieval_look_better():
+    gold_ND = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    assert retrieval_ranks(gold_ND, gold_ND).tolist() == [2, 2, 1]
+
+
+def test_a_constant_retrieves_at_chance():
+    _, gold_ND, _ = world()
+    ranks_N = retrieval_ranks(np.broadcast_to(gold_ND.mean(axis=0), gold_ND.shape), gold_ND)
+    assert (ranks_N == 1).sum() == 1
+    assert sorted(ranks_N) == list(range(1, len(gold_ND) + 1))
+
+
+def test_golds_that_cannot_be_scored_are_refused():
+    gold_ND = np.ones((4, 3))
+    gold_ND[2] = 0
+    with pytest.raises(ValueError, match="1 golds"):
+        score_rows(np.ones((4, 3)), gold_ND)
+    with pytest.raises(ValueError, match="no variance"):
+        fve_values(score_rows(np.ones((4, 3)), np.full((4, 3), 0.3))._asdict())

@@ -1,0 +1,46 @@
+"""Jobs as people start them: processes of their own, from the root of the repository."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+Start = Callable[..., subprocess.Popen]
+
+
+@pytest.fixture(scope="module")
+def job_mark(tmp_path_factory, wait_until_gone) -> Iterator[tuple[str, str]]:
+    """The variable by which this module's jobs are known; none of them is left at its end."""
+    # All processes of a job inherit it, whatever group and parent they end up with.
+    mark = ("INTERLINGUA_TEST_JOB", str(tmp_path_factory.mktemp("mark")))
+    yield mark
+    wait_until_gone(*mark)
+
+
+@pytest.fixture
+def start_job(job_mark) -> Iterator[Start]:
+    """Start `python -m jobs.run`; what still runs when the test ends is killed."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment |= dict([job_mark])
+    started = []
+
+    def start(*arguments, before=("-m", "jobs.run")) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, *before, *map(str, arguments)],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

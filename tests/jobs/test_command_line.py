@@ -1,0 +1,162 @@
+"""The command line of jobs.run: quick answers, and mistakes told in one line with their remedy."""
+
+import ast
+import errno
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import interlingua.specs
+from interlingua.specs.world_hosts import WORLD_HOSTS
+from interlingua.stages.graph import graph_of
+from interlingua.store.artifact import folder
+from jobs.recipes import world_mini
+
+HEAVY = {"torch", "ray", "transformers", "tokenizers", "peft", "deepspeed", "mlflow", "numpy"}
+
+
+def ended(process):
+    """Exit code, and what was said on stdout and stderr."""
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def run_and_list_modules(*arguments):
+    """Code that runs jobs.run with these arguments and then lists the heavy modules it loaded."""
+    return f"""
+import atexit, runpy, sys
+atexit.register(lambda: print("loaded", sorted({HEAVY!r} & set(sys.modules))))
+sys.argv = {["jobs.run", *arguments]!r}
+runpy.run_module("jobs.run", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["world_18", "--dry-run"]])
+def test_questions_are_answered_without_heavy_modules(start_job, tmp_path, arguments):
+    root = tmp_path / "root"
+    program = run_and_list_modules(*arguments, "--root", str(root))
+    code, out, err = ended(start_job(before=("-c", program)))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "loaded []"
+    assert not root.exists()
+
+
+def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path, mini_root):
+    code, out, _ = ended(start_job("world_18", "--dry-run", "--root", tmp_path))
+    assert code == 0
+    states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
+    wanted = {f"{kind}/{tag}" for kind in ("host", "room") for tag in WORLD_HOSTS}
+    assert {name for name in states if "/" in name} == wanted | {"passages/world"}
+    assert "hosts.gpt2-medium.pretrain.num_steps =" in out
+
+    code, out, _ = ended(start_job("world_mini", "--dry-run", "--root", mini_root))
+    states = [line.split()[-1] for line in out.splitlines() if "/" in line]
+    assert (code, states) == (0, ["done"] * len(graph_of(world_mini())))
+
+
+def test_specs_load_nothing_heavy():
+    path = Path(interlingua.specs.__path__[0])
+    modules = sorted(file.stem for file in path.glob("*.py") if file.stem != "__init__")
+    assert len(modules) > 8
+    imports = "; ".join(
+        ["import interlingua.specs"] + [f"import interlingua.specs.{m}" for m in modules]
+    )
+    program = f"{imports}; import sys; print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(path.parents[1])},
+    )
+    assert ast.literal_eval(done.stdout) == []
+
+
+MISTAKES = {
+    "unknown recipe": (["world_min"], ["no recipe 'world_min'", "did you mean", "world_mini"]),
+    "unknown path": (
+        ["world_mini", "--set", "hosts.gpt2-medium.pretrain.num_step=1"],
+        ["num_step is no path", "near:", "hosts.gpt2-medium.pretrain.num_steps"],
+    ),
+    "unknown tag": (
+        ["world_mini", "--set", "hosts.gpt2.pretrain.num_steps=1"],
+        ["hosts.gpt2 is no path", "near:", "hosts.gpt2-medium"],
+    ),
+    "no value": (["world_mini", "--set", "passages"], ["'passages' is no override", "field=value"]),
+    "ill-typed": (
+        ["world_mini", "--set", "passages.num_passages=many"],
+        ["passages.num_passages is 'many'", "it must be int"],
+    ),
+    "rejected": (
+        ["world_mini", "--set", "passages.num_passages=0"],
+        ["num_passages is 0", "it must be positive"],
+    ),
+    "no parent": (["world_mini", "--root", "/nowhere/root"], ["/nowhere/root", "make the folder"]),
+    "a file": (["world_mini", "--root", "README.md"], ["README.md", "it must be a folder"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_one_line(start_job, tmp_path, mistake):
+    arguments, words = MISTAKES[mistake]
+    root = [] if "--root" in arguments else ["--root", tmp_path / "root"]
+    code, out, err = ended(start_job(*arguments, *root))
+    assert (code, out) == (1, "")
+    [line] = err.splitlines()
+    assert line.startswith("error: ")
+    assert [word for word in words if word not in line] == []
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_traceback_is_shown_to_those_who_ask_for_it(start_job):
+    code, _, err = ended(start_job("world_min", "--traceback"))
+    assert code == 1
+    assert "Traceback" in err and err.splitlines()[-1].startswith("ValueError: no recipe")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]])
+def test_a_corrupt_record_is_named_with_its_remedy(start_job, tmp_path, arguments):
+    path = folder(graph_of(world_mini())[0], tmp_path)
+    path.mkdir(parents=True)
+    (path / "artifact.json").write_text('{"kind": "passages", "la')
+    code, _, err = ended(start_job("world_mini", "--root", tmp_path, *arguments))
+    assert code == 1
+    [line] = err.splitlines()
+    assert str(path / "artifact.json") in line and f"delete the folder {path}" in line
+
+
+@contextmanager
+def small_disk(path, size):
+    """A file system of its own at the path; skips where this user may mount none."""
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"no small disk to fill: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_full_disk_is_named_and_leaves_no_half_written_artifact(start_job, tmp_path):
+    """There is room for the passages, but for no checkpoint of a host."""
+    root = tmp_path / "disk"
+    with small_disk(root, "1m"):
+        code, _, err = ended(start_job("world_mini", "--root", root))
+        finished = {path.parent.parent.name for path in root.glob("*/*/artifact.json")}
+        partial = {path.parent.name for path in root.glob("*/*.partial")}
+        temporary = list(root.rglob("*.tmp"))
+    assert code == 1
+    assert "Traceback" not in err
+    lines = [line for line in err.splitlines() if not line.startswith("(")]  # those of workers
+    failed = [line for line in lines if "failed: StorageFull" in line]
+    assert len(failed) == 3 and len(lines) == 4
+    assert all(os.strerror(errno.ENOSPC) in line and "make room" in line for line in failed)
+    assert (finished, partial, temporary) == ({"passages"}, {"host"}, [])

@@ -1,0 +1,89 @@
+"""jobs.run killed, run again, and run twice at once: same bytes, finished artifacts untouched."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from interlingua.stages.graph import graph_of
+from interlingua.store.artifact import find
+from interlingua.store.progress import read_metrics
+from jobs.recipes import world_mini
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+STAGES = graph_of(world_mini())
+PATIENCE_SECONDS = 200
+
+
+def seen(process, root, pattern):
+    """Wait until a path of this pattern exists in the root of the running job."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not any(root.glob(pattern)):
+        assert process.poll() is None, f"it ended before there was {pattern}"
+        assert time.monotonic() < deadline, f"no {pattern}"
+        time.sleep(0.01)
+
+
+def finished_files(root):
+    """Every file of every finished artifact, with what tells whether it was touched."""
+    return {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for record in root.glob("*/*/artifact.json")
+        for path in record.parent.rglob("*")
+    }
+
+
+def assert_same_models(root, undisturbed):
+    for stage in STAGES:
+        if stage.kind == "host":
+            ours, theirs = (find(stage, each).path for each in (root, undisturbed))
+            for name in ("model.safetensors", "tokenizer.json", "exam.parquet"):
+                assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def assert_each_trained_once(root):
+    """Two trainings of one host would report the same steps twice, or leave something behind."""
+    for stage in STAGES:
+        if stage.kind == "host":
+            steps = [line["step"] for line in read_metrics(find(stage, root).path)]
+            assert steps == sorted(set(steps)) and steps[-1] == stage.spec.pretrain.num_steps
+    left = [path for path in root.glob("*/*") if path.suffix in {".lock", ".partial"}]
+    assert left == []
+
+
+def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root):
+    """Killed while it writes passages, then while hosts train; then left alone."""
+    root = tmp_path / "root"
+    kept: dict[Path, tuple[int, int]] = {}
+    for moment in ("passages/*.partial", "host/*.partial/checkpoint.pt"):
+        process = start_job("world_mini", "--root", root)
+        seen(process, root, moment)
+        process.kill()
+        process.communicate()
+        assert kept.items() <= finished_files(root).items()
+        kept = finished_files(root)
+    assert not all(find(stage, root) for stage in STAGES)
+
+    process = start_job("world_mini", "--root", root)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert kept.items() <= finished_files(root).items()
+    assert "passages/world kept" in out
+    assert_same_models(root, mini_root)
+    assert_each_trained_once(root)
+
+
+def test_two_jobs_at_once_build_every_stage_once(tmp_path, start_job, mini_root):
+    root = tmp_path / "root"
+    jobs = [start_job("world_mini", "--root", root) for _ in range(2)]
+    said = ["".join(job.communicate()) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0], said
+    assert any("waiting for " in text and "is building it" in text for text in said)
+    assert_same_models(root, mini_root)
+    assert_each_trained_once(root)
+
+
+def test_no_process_of_a_killed_job_stays(job_mark, wait_until_gone):
+    """Ray's agents take a minute to notice; they had it while the other tests ran."""
+    wait_until_gone(*job_mark)

@@ -1,0 +1,87 @@
+"""The smallest world, with literal numbers, built stage by stage in this process."""
+
+from dataclasses import replace
+
+import pytest
+
+from interlingua.specs.placement import Placement
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.splits import SplitSpec
+from interlingua.specs.world import (
+    PassagesSpec,
+    PretrainSpec,
+    TeacherSpec,
+    WorldHostSpec,
+    WorldSpec,
+)
+from interlingua.specs.world_hosts import world_host
+from interlingua.stages.backend import Context
+from interlingua.stages.graph import passages_stage
+from interlingua.store.artifact import build
+
+TRUNK, HOST = "qwen3-1p7b", "lfm-7b"
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """A trunk and a host that train for two dozen steps."""
+    return Recipe(
+        name="smallest",
+        passages=PassagesSpec(
+            world=WorldSpec(
+                seed=0,
+                second_language_share=0.2,
+                problem_share=0.9,
+                quote_share=0.3,
+                min_sentences=2,
+                max_sentences=3,
+                largest_number=5,
+            ),
+            num_passages=300,
+            split=SplitSpec(
+                seed=0, pretrain=0.5, av_sft=0.1, ar_sft=0.1, rl=0.05, fit=0.1, dev=0.1, test=0.05
+            ),
+        ),
+        hosts=(smallest(TRUNK), smallest(HOST)),
+        anchor=TRUNK,
+        trained=(),
+        held_out=(HOST,),
+        placement=Placement(cpus_per_stage=1, threads_per_worker=1),
+    )
+
+
+def smallest(tag: str) -> WorldHostSpec:
+    host = world_host(tag)
+    is_trunk = tag == TRUNK
+    return replace(
+        host,
+        width=32,
+        num_blocks=2,
+        tokenizer=replace(host.tokenizer, vocab_size=700),
+        pretrain=PretrainSpec(
+            seed=0,
+            num_steps=24,
+            rows=4,
+            num_tokens=64,
+            learning_rate=5e-3,
+            warmup_steps=4,
+            checkpoint_every=5,
+        ),
+        teacher=TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18) if is_trunk else None,
+        second_language_share=0.2,
+        dev_passages=12,
+    )
+
+
+@pytest.fixture(scope="session")
+def context(recipe) -> Context:
+    """Where the stages of these tests run."""
+    return Context(recipe.placement)
+
+
+@pytest.fixture(scope="session")
+def root(recipe, context, tmp_path_factory):
+    """A run root in which the passages are built; a test builds its own hosts elsewhere."""
+    path = tmp_path_factory.mktemp("root")
+    build(passages_stage(recipe), path, context)
+    return path

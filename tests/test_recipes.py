@@ -1,0 +1,201 @@
+"""Every recipe builds, validates, can be overridden, and keeps the identity of its stages.
+
+The recorded fingerprints are made anew, when a change of identity is meant, by
+`python -m tests.test_recipes > tests/recorded_fingerprints.json` in the root of the repository.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from interlingua.specs.canonical import canonical_json
+from interlingua.specs.hosts import HostRole
+from interlingua.specs.overrides import list_paths, with_overrides
+from interlingua.specs.placement import Placement
+from interlingua.specs.pool import UNIVERSAL_POOL, pool_host
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.world_hosts import WORLD_HOSTS, world_host
+from interlingua.stages.backend import name_of
+from interlingua.stages.graph import graph_of
+from interlingua.store.artifact import fingerprint
+from jobs.recipes import RECIPES, recipe_named
+
+RECORDED = Path(__file__).with_name("recorded_fingerprints.json")
+REPOSITORY = Path(__file__).parents[1]
+
+
+def fingerprints(name: str) -> dict[str, str]:
+    return {name_of(stage): fingerprint(stage) for stage in graph_of(recipe_named(name))}
+
+
+@pytest.fixture(params=RECIPES)
+def recipe(request) -> Recipe:
+    return recipe_named(request.param)
+
+
+def test_a_recipe_is_called_as_it_is_asked_for() -> None:
+    for name in RECIPES:
+        assert recipe_named(name).name == name
+        assert (RECIPES[name].__doc__ or "").splitlines()[0].endswith(".")
+
+
+def test_an_unknown_recipe_names_the_near_ones() -> None:
+    with pytest.raises(ValueError, match="'world18'.*did you mean world_18"):
+        recipe_named("world18")
+    with pytest.raises(ValueError, match="there are: .*world_mini"):
+        recipe_named("zzz")
+
+
+def test_two_calls_return_the_same_recipe(recipe) -> None:
+    assert recipe_named(recipe.name) == recipe
+    assert canonical_json(recipe_named(recipe.name)) == canonical_json(recipe)
+
+
+def test_every_stage_has_a_name_and_a_fingerprint_of_its_own(recipe) -> None:
+    stages = graph_of(recipe)
+    assert len({name_of(stage) for stage in stages}) == len(stages)
+    assert len({fingerprint(stage) for stage in stages}) == len(stages)
+
+
+def test_inputs_stand_before_the_stages_that_need_them(recipe) -> None:
+    seen: set[str] = set()
+    for stage in graph_of(recipe):
+        assert {fingerprint(upstream) for upstream in stage.inputs.values()} <= seen
+        seen.add(fingerprint(stage))
+
+
+def as_text(value: object) -> str:
+    """The value as somebody would write it behind `--set path=`."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def test_every_field_set_to_what_it_is_gives_the_same_recipe(recipe) -> None:
+    overrides = [
+        f"{path}={as_text(value)}"
+        for path, _, value in list_paths(recipe)
+        if not isinstance(value, tuple)  # names of hosts: set by nobody
+    ]
+    assert len(overrides) > 50
+    same = with_overrides(recipe, overrides)
+    assert same == recipe
+    # an int in a field of floats is equal, but has another identity
+    assert [fingerprint(s) for s in graph_of(same)] == [fingerprint(s) for s in graph_of(recipe)]
+
+
+def test_one_step_more_changes_one_host_and_its_room_alone(recipe) -> None:
+    tag = recipe.hosts[-1].tag
+    steps = recipe.hosts[-1].pretrain.num_steps + 1
+    changed = with_overrides(recipe, [f"hosts.{tag}.pretrain.num_steps={steps}"])
+    before = {name_of(stage): fingerprint(stage) for stage in graph_of(recipe)}
+    after = {name_of(stage): fingerprint(stage) for stage in graph_of(changed)}
+    assert {name for name in before if before[name] != after[name]} == {
+        f"host/{tag}",
+        f"room/{tag}",
+    }
+
+
+def test_placement_and_name_change_no_fingerprint(recipe) -> None:
+    elsewhere = replace(
+        recipe, name="other", placement=Placement(cpus_per_stage=8, threads_per_worker=4)
+    )
+    assert [fingerprint(s) for s in graph_of(elsewhere)] == [
+        fingerprint(s) for s in graph_of(recipe)
+    ]
+
+
+def test_hosts_of_one_world_are_shared_by_its_recipes() -> None:
+    demo, whole = fingerprints("world"), fingerprints("world_18")
+    assert demo.items() <= whole.items()
+
+
+def test_roles_are_those_of_the_pool(recipe) -> None:
+    assert pool_host(recipe.anchor).role is HostRole.ANCHOR
+    assert {pool_host(tag).role for tag in recipe.trained} == {HostRole.TRAINED}
+    assert {pool_host(tag).role for tag in recipe.held_out} == {HostRole.HELD_OUT}
+    assert [host.tag for host in recipe.hosts] == [
+        recipe.anchor,
+        *recipe.trained,
+        *recipe.held_out,
+    ]
+
+
+def test_the_anchor_alone_reads_explanations(recipe) -> None:
+    for host in recipe.hosts:
+        assert (host.teacher is not None) == (host.tag == recipe.anchor)
+        if host.teacher is not None:
+            assert host.tokenizer.chat is not None
+
+
+def test_world_18_is_the_whole_pool() -> None:
+    recipe = recipe_named("world_18")
+    assert {host.tag for host in recipe.hosts} == {host.tag for host in UNIVERSAL_POOL}
+    assert len(recipe.hosts) == 19
+    assert (len(recipe.trained), len(recipe.held_out)) == (13, 5)
+
+
+def test_every_host_of_the_pool_has_a_stand_in() -> None:
+    assert set(WORLD_HOSTS) == {host.tag for host in UNIVERSAL_POOL}
+    for tag, host in WORLD_HOSTS.items():
+        assert host.tag == tag
+
+
+def test_a_host_trains_on_rows_that_it_can_hold(recipe) -> None:
+    for host in recipe.hosts:
+        assert host.pretrain.num_tokens <= host.max_positions
+        assert host.pretrain.warmup_steps < host.pretrain.num_steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"trained": ()}, {"anchor": "gpt2-medium"}, {"held_out": ("lfm-7b", "lfm-7b")}],
+)
+def test_parts_that_do_not_make_up_the_hosts_are_refused(change) -> None:
+    with pytest.raises(ValueError, match="together they must name every host once"):
+        replace(recipe_named("world_mini"), **change)
+
+
+def test_a_host_named_twice_is_refused() -> None:
+    recipe = recipe_named("world_mini")
+    with pytest.raises(ValueError, match="names a tag twice"):
+        replace(recipe, hosts=(*recipe.hosts, recipe.hosts[0]))
+
+
+def test_an_unknown_world_host_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'gpt5'.*gpt2-medium"):
+        world_host("gpt5")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_stages_keep_their_recorded_fingerprints(name) -> None:
+    recorded = json.loads(RECORDED.read_text())
+    assert fingerprints(name) == recorded[name]
+
+
+def test_a_recipe_needs_neither_torch_nor_transformers_nor_ray() -> None:
+    program = """
+import sys
+from interlingua.stages.graph import graph_of
+from jobs.recipes import RECIPES
+stages = [graph_of(make()) for make in RECIPES.values()]
+print(sorted({"torch", "transformers", "tokenizers", "ray"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONPATH": "platform"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+if __name__ == "__main__":
+    print(json.dumps({name: fingerprints(name) for name in RECIPES}, indent=2))
