@@ -1,0 +1,50 @@
+"""Directions and distances of activation rows, in fp64. Knows no model and no mean.
+
+One rule for bad rows: a row whose norm is not finite raises NonFiniteRows; a zero row stays zero,
+so that its cosine with anything is 0 and its NMSE 2. `has_direction` tells which rows are neither,
+for whoever reads activations: drop the others and count them.
+"""
+
+import numpy as np
+
+FLOOR = 1e-12
+
+
+class NonFiniteRows(ValueError):
+    """Rows hold NaN or infinity, or overflow fp64."""
+
+
+def norms(x_ND: np.ndarray) -> np.ndarray:
+    """The L2 norm of every row; not finite where the row is not."""
+    wide_ND = np.asarray(x_ND, dtype=np.float64)
+    return np.sqrt(np.einsum("nd,nd->n", wide_ND, wide_ND))
+
+
+def has_direction(x_ND: np.ndarray) -> np.ndarray:
+    """True for every row that is finite and longer than FLOOR."""
+    norms_N = norms(x_ND)
+    return np.isfinite(norms_N) & (norms_N > FLOOR)
+
+
+def unit(x_ND: np.ndarray) -> np.ndarray:
+    """u(x) = x / max(||x||, FLOOR) of every row."""
+    norms_N = norms(x_ND)
+    num_bad = int(np.count_nonzero(~np.isfinite(norms_N)))
+    if num_bad:
+        raise NonFiniteRows(f"{num_bad} of {len(norms_N)} rows are not finite; drop and count them")
+    return x_ND / np.maximum(norms_N, FLOOR)[:, None]
+
+
+def rescale(x_ND: np.ndarray) -> np.ndarray:
+    """n(x) = sqrt(d) u(x) of every row."""
+    return np.sqrt(x_ND.shape[1]) * unit(x_ND)
+
+
+def cosine(left_ND: np.ndarray, right_ND: np.ndarray) -> np.ndarray:
+    """The cosine of every pair of rows, clipped to [-1, 1]."""
+    return np.clip(np.einsum("nd,nd->n", unit(left_ND), unit(right_ND)), -1.0, 1.0)
+
+
+def nmse(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
+    """2 (1 - cos) of every row, in [0, 4]: ||n(p) - n(g)||^2 / d where neither row is zero."""
+    return 2.0 * (1.0 - cosine(predicted_ND, gold_ND))

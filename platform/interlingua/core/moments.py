@@ -1,0 +1,178 @@
+"""Second moments of streamed rows (x, y): all that a linear fit needs. Rows are never kept.
+
+Blocks are joined about their own means: a mean far larger than the spread costs no digits, as it
+would with plain sums. Knows no solver, no host and no file.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import reduce
+from operator import add
+from typing import NamedTuple, Self
+
+import numpy as np
+
+
+class Products(NamedTuple):
+    """Sums of products of rows about some origin."""
+
+    xx_DD: np.ndarray
+    xy_DE: np.ndarray
+    yy_E: np.ndarray
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Moments:
+    """How many rows, their means, and sums of products about the means; all in fp64."""
+
+    num_rows: int
+    mean_x_D: np.ndarray
+    mean_y_E: np.ndarray
+    xx_DD: np.ndarray
+    xy_DE: np.ndarray
+    yy_E: np.ndarray
+
+    @classmethod
+    def empty(cls, num_inputs: int, num_outputs: int) -> Self:
+        """No rows yet."""
+        return cls(
+            num_rows=0,
+            mean_x_D=np.zeros(num_inputs),
+            mean_y_E=np.zeros(num_outputs),
+            xx_DD=np.zeros((num_inputs, num_inputs)),
+            xy_DE=np.zeros((num_inputs, num_outputs)),
+            yy_E=np.zeros(num_outputs),
+        )
+
+    @classmethod
+    def of_rows(cls, x_ND: np.ndarray, y_NE: np.ndarray) -> Self:
+        """The moments of one block of rows; ValueError where a value is not finite."""
+        if len(x_ND) != len(y_NE) or len(x_ND) == 0:
+            raise ValueError(f"{len(x_ND)} rows of x and {len(y_NE)} of y: want equally many, >= 1")
+        mean_x_D, mean_y_E = _finite_mean(x_ND), _finite_mean(y_NE)
+        about_x_ND, about_y_NE = x_ND - mean_x_D, y_NE - mean_y_E
+        return cls(
+            num_rows=len(x_ND),
+            mean_x_D=mean_x_D,
+            mean_y_E=mean_y_E,
+            xx_DD=about_x_ND.T @ about_x_ND,
+            xy_DE=about_x_ND.T @ about_y_NE,
+            yy_E=np.einsum("ne,ne->e", about_y_NE, about_y_NE),
+        )
+
+    def join(self, other: "Moments") -> None:
+        """Take the rows of `other` in, in place."""
+        if other.num_rows == 0:
+            return
+        share = other.num_rows / (self.num_rows + other.num_rows)
+        between = self.num_rows * share
+        step_x_D = other.mean_x_D - self.mean_x_D
+        step_y_E = other.mean_y_E - self.mean_y_E
+        self.xx_DD += other.xx_DD + between * np.outer(step_x_D, step_x_D)
+        self.xy_DE += other.xy_DE + between * np.outer(step_x_D, step_y_E)
+        self.yy_E += other.yy_E + between * step_y_E**2
+        self.mean_x_D += share * step_x_D
+        self.mean_y_E += share * step_y_E
+        self.num_rows += other.num_rows
+
+    def __add__(self, other: "Moments") -> "Moments":
+        """The moments of the rows of both."""
+        total = Moments.empty(len(self.mean_x_D), len(self.mean_y_E))
+        total.join(self)
+        total.join(other)
+        return total
+
+    def about(self, origin_x_D: np.ndarray, origin_y_E: np.ndarray) -> Products:
+        """The sums of products about an origin of choice."""
+        step_x_D = self.mean_x_D - origin_x_D
+        step_y_E = self.mean_y_E - origin_y_E
+        return Products(
+            xx_DD=self.xx_DD + self.num_rows * np.outer(step_x_D, step_x_D),
+            xy_DE=self.xy_DE + self.num_rows * np.outer(step_x_D, step_y_E),
+            yy_E=self.yy_E + self.num_rows * step_y_E**2,
+        )
+
+    def of_outputs(self, columns: slice) -> "Moments":
+        """The moments with some columns of y only; views, nothing is copied."""
+        return replace(
+            self,
+            mean_y_E=self.mean_y_E[columns],
+            xy_DE=self.xy_DE[:, columns],
+            yy_E=self.yy_E[columns],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldMoments:
+    """Moments kept apart by fold, so that a ridge is chosen without a second look at the rows."""
+
+    folds: tuple[Moments, ...]
+
+    @classmethod
+    def empty(cls, num_inputs: int, num_outputs: int, *, num_folds: int) -> Self:
+        """No rows yet in any fold."""
+        return cls(tuple(Moments.empty(num_inputs, num_outputs) for _ in range(num_folds)))
+
+    def add(self, x_ND: np.ndarray, y_NE: np.ndarray, folds_N: np.ndarray) -> None:
+        """Take in a block of rows, each into its fold, in place."""
+        present = np.unique(folds_N)
+        if len(present) and not 0 <= present[0] <= present[-1] < len(self.folds):
+            raise ValueError(f"folds {present.tolist()} are not all in 0..{len(self.folds) - 1}")
+        for fold in present:
+            rows_N = folds_N == fold
+            self.folds[fold].join(Moments.of_rows(x_ND[rows_N], y_NE[rows_N]))
+
+    def __add__(self, other: "FoldMoments") -> "FoldMoments":
+        """The moments of the rows that two workers saw."""
+        pairs = zip(self.folds, other.folds, strict=True)
+        return FoldMoments(tuple(left + right for left, right in pairs))
+
+    def total(self) -> Moments:
+        """The moments of all rows."""
+        return reduce(add, self.folds)
+
+    def without(self, fold: int) -> Moments:
+        """The moments of the rows outside one fold."""
+        return reduce(add, self.folds[:fold] + self.folds[fold + 1 :])
+
+    def of_outputs(self, columns: slice) -> "FoldMoments":
+        """The moments with some columns of y only: targets side by side share one pass over x."""
+        return FoldMoments(tuple(moments.of_outputs(columns) for moments in self.folds))
+
+    def as_arrays(self) -> dict[str, np.ndarray]:
+        """Named arrays, for `from_arrays`."""
+        return {
+            f"{fold}.{field.name}": np.asarray(getattr(moments, field.name))
+            for fold, moments in enumerate(self.folds)
+            for field in fields(Moments)
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
+        """The moments that `as_arrays` gave."""
+        num_folds = len(arrays) // len(fields(Moments))
+        return cls(tuple(_moments(arrays, fold) for fold in range(num_folds)))
+
+
+def fold_of(passage_id: str, num_folds: int) -> int:
+    """The fold of a passage, by content alone: rows of one passage never part."""
+    digest = hashlib.sha256(f"fold|{passage_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % num_folds
+
+
+def _moments(arrays: Mapping[str, np.ndarray], fold: int) -> Moments:
+    names = [field.name for field in fields(Moments) if field.name != "num_rows"]
+    return Moments(
+        num_rows=int(arrays[f"{fold}.num_rows"]),
+        **{name: arrays[f"{fold}.{name}"] for name in names},
+    )
+
+
+def _finite_mean(x_ND: np.ndarray) -> np.ndarray:
+    # One bad value makes its column's mean bad, and would make every weight of the fit NaN.
+    mean_D = x_ND.mean(axis=0, dtype=np.float64)
+    num_bad = int(np.count_nonzero(~np.isfinite(mean_D)))
+    if num_bad:
+        raise ValueError(f"{num_bad} columns of a block hold values that are not finite")
+    return mean_D
