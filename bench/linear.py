@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from bench.rounds import interleaved, machine_lines, ratio_table
 from scipy import linalg
 from sklearn.linear_model import Ridge, RidgeCV
 from threadpoolctl import threadpool_limits
 
+from bench.rounds import interleaved, machine_lines, ratio_table
 from interlingua.core.linear import fit, solve
 from interlingua.core.moments import FoldMoments, Moments
 

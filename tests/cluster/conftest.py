@@ -12,7 +12,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -68,7 +70,8 @@ def ray_head(wait_until_gone) -> Iterator[Head]:
         yield Head(port, url, folder, client)
     finally:
         # All at once, because Ray's own way takes half a minute; workers follow by themselves.
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         wait_until_gone(MARK, str(folder))
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,8 +94,10 @@ def wait_for_jobs(url: str, process: subprocess.Popen, log: Path) -> None:
         try:
             urllib.request.urlopen(f"{url}/api/version", timeout=5).close()
             return
-        except urllib.error.HTTPError:
-            return  # it is there and wants the token
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.UNAUTHORIZED:
+                return  # it is there and wants the token
         except OSError:
-            time.sleep(POLL_SECONDS)
+            pass  # not there yet
+        time.sleep(POLL_SECONDS)
     pytest.fail(f"the Ray head did not start:\n{log.read_text()[-2000:]}")

@@ -1,14 +1,16 @@
 """Where a session connects to, and what it leaves behind."""
 
+import fcntl
 import os
 import socket
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import ray
 
-from interlingua.cluster.session import ray_session
+from interlingua.cluster.session import DRIVER_MARK, _own_folder, ray_session
 
 MARK = "INTERLINGUA_TEST_SESSION"
 
@@ -65,6 +67,23 @@ def test_a_session_ends_with_an_error_too(asked_for_head):
     with pytest.raises(ZeroDivisionError), ray_session():
         raise ZeroDivisionError
     assert not ray.is_initialized()
+
+
+def test_folders_of_killed_drivers_are_swept_those_of_living_ones_are_not(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("ray-killed", "ray-living", "ray-other", "elsewhere"):
+        (tmp_path / name).mkdir()
+        if name != "ray-other":
+            (tmp_path / name / DRIVER_MARK).touch()
+    with (tmp_path / "ray-living" / DRIVER_MARK).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with _own_folder() as first, _own_folder() as second:
+            left = {path.name for path in tmp_path.iterdir()}
+            assert left == {"ray-living", "ray-other", "elsewhere"} | {
+                Path(first).name,
+                Path(second).name,
+            }
+    assert {path.name for path in tmp_path.iterdir()} == {"ray-living", "ray-other", "elsewhere"}
 
 
 @pytest.mark.parametrize("address", ["auto", "head", "head:", ":6379"])

@@ -45,7 +45,7 @@ def test_questions_are_answered_without_heavy_modules(start_job, tmp_path, argum
     assert not root.exists()
 
 
-def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path, mini_root):
+def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     code, out, _ = ended(start_job("world_18", "--dry-run", "--root", tmp_path))
     assert code == 0
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
@@ -53,6 +53,9 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path, mini_ro
     assert {name for name in states if "/" in name} == wanted | {"passages/world"}
     assert "hosts.gpt2-medium.pretrain.num_steps =" in out
 
+
+@pytest.mark.slow
+def test_a_dry_run_knows_what_is_done(start_job, mini_root):
     code, out, _ = ended(start_job("world_mini", "--dry-run", "--root", mini_root))
     states = [line.split()[-1] for line in out.splitlines() if "/" in line]
     assert (code, states) == (0, ["done"] * len(graph_of(world_mini())))

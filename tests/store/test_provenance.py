@@ -22,6 +22,19 @@ def test_the_ray_job_is_known_in_its_driver_only(monkeypatch):
     assert gathered_provenance().ray_job_id is None
 
 
+def test_a_worker_records_its_driver(monkeypatch):
+    monkeypatch.setenv(provenance.RAY_JOB_CONFIG, '{"metadata": {"job_submission_id": "job"}}')
+    monkeypatch.setattr(sys, "argv", ["jobs/run.py", "world"])
+    handed_on = provenance.driver_environment()
+    monkeypatch.delenv(provenance.RAY_JOB_CONFIG)
+    monkeypatch.setattr(sys, "argv", ["worker.py"])
+    for name, value in handed_on.items():
+        monkeypatch.setenv(name, value)
+    found = gathered_provenance()
+    assert (found.argv, found.ray_job_id) == (("jobs/run.py", "world"), "job")
+    assert provenance.driver_environment() == handed_on
+
+
 def test_outside_of_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
     found = gathered_provenance()

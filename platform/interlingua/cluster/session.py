@@ -3,18 +3,22 @@
 Knows no stage. A private cluster has its own folder, ports and token, and dies with its driver.
 """
 
+import fcntl
 import os
 import secrets
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from interlingua.store.provenance import driver_environment
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+FOLDER_PREFIX = "ray-"  # short: the paths of sockets in it end at 107 characters
+DRIVER_MARK = "driver"
 # Twice the cores: a stage asks for two, and what only waits may ask for one.
 LOGICAL_CPUS_PER_CORE = 2
 CONNECT_SECONDS = 10.0
@@ -62,27 +66,42 @@ def _attached(address: str) -> Iterator[Any]:
 
 @contextmanager
 def _private() -> Iterator[Any]:
-    folder = tempfile.mkdtemp(prefix="ray-")  # short: socket paths end at 107 characters
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    try:
-        with _environment({**_PRIVATE_ENVIRONMENT, **token}):
-            import ray
+    with _own_folder() as folder, _environment({**_PRIVATE_ENVIRONMENT, **token}):
+        import ray
 
-            _read_authentication_again()
-            ray.init(
-                address="local",
-                num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=folder,
-                **_flags(),
-            )
-            try:
-                yield ray
-            finally:
-                ray.shutdown()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _read_authentication_again()
+        ray.init(
+            address="local",
+            num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            _temp_dir=folder,
+            **_flags(),
+        )
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _own_folder() -> Iterator[str]:
+    """A new folder, gone behind the block; those that killed drivers left are swept before."""
+    for mark in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{DRIVER_MARK}"):
+        # A driver that lives holds the lock, and the folders of other users are not ours.
+        with suppress(OSError), mark.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(mark.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    unlocked = folder / f"{DRIVER_MARK}.tmp"
+    with unlocked.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        unlocked.rename(folder / DRIVER_MARK)
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_answers(address: str) -> None:
@@ -125,7 +144,8 @@ def _read_authentication_again() -> None:
 
     It reads them once a process: when it is imported, and in the first session.
     """
-    from ray._raylet import AuthenticationTokenLoader, Config
+    # Ray has no public way; its stub of this module leaves both out.
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

@@ -1,0 +1,176 @@
+"""The layout holds: `platform` is the standard library's, and imports go one way only."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCE = REPOSITORY / "platform"
+
+# A room may import the rooms to its right; rooms of one place do not know each other.
+ROOMS = [
+    {"jobs", "tuners", "serve"},
+    {"cluster"},
+    {"stages"},
+    {"probes", "report"},
+    {"world"},
+    {"models"},
+    {"store", "tracking"},
+    {"core"},
+    {"specs"},
+]
+PROGRAMS = ROOMS[0]
+PLACES = {room: place for place, rooms in enumerate(ROOMS) for room in rooms}
+# Takes recorded rows: no model, no world.
+REPORT_KNOWS = {"store", "core", "specs"}
+# Where an outside library may be imported.
+OWNERS = {
+    "ray": {"cluster", *PROGRAMS},
+    "deepspeed": {"cluster", *PROGRAMS},
+    "mlflow": {"tracking"},
+    "transformers": {"models", "world"},
+    "peft": {"models", "world"},
+    "tokenizers": {"models", "world"},
+}
+
+
+def violations(module: str, source: str) -> list[str]:
+    """What the source of a module (`interlingua.core.affine`, `jobs.run`) imports but must not."""
+    return [
+        f"{module}:{line}: {room_of(module)} imports {imported}"
+        for line, imported in imports(module, ast.parse(source))
+        if not is_allowed(module, imported)
+    ]
+
+
+def imports(module: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and full name of every import, also of those inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def is_allowed(module: str, imported: str) -> bool:
+    importer, library = room_of(module), imported.partition(".")[0]
+    if importer == "specs":
+        is_standard = library in sys.stdlib_module_names
+        return is_standard or imported.startswith("interlingua.specs.")
+    if library in OWNERS:
+        return importer in OWNERS[library]
+    if library != "interlingua" and library not in PROGRAMS:
+        return True
+    room = room_of(imported)
+    if room not in PLACES:
+        return False
+    if importer == "report":
+        return room in REPORT_KNOWS | {"report"}
+    is_tuning = importer == "tuners" and imported.startswith("jobs.recipes.")
+    return room == importer or PLACES[room] > PLACES[importer] or is_tuning
+
+
+def room_of(module: str) -> str:
+    """`interlingua.core.affine` lies in core, `jobs.run` in jobs."""
+    first, _, rest = module.partition(".")
+    return rest.partition(".")[0] if first == "interlingua" else first
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the project by its name, without tests."""
+    for path in SOURCE.rglob("*.py"):
+        yield ".".join(path.relative_to(SOURCE).with_suffix("").parts), path
+    for program in PROGRAMS:
+        for path in (REPOSITORY / program).rglob("*.py"):
+            yield ".".join(path.relative_to(REPOSITORY).with_suffix("").parts), path
+
+
+def test_imports_go_to_the_right_only() -> None:
+    found = dict(modules())
+    assert {room_of(name) for name in found} >= {"jobs", "cluster", "stages", "store", "specs"}
+    for name, path in found.items():
+        assert violations(name, path.read_text()) == []
+
+
+def test_every_room_has_a_place() -> None:
+    names = {path.stem for path in (SOURCE / "interlingua").iterdir() if path.suffix == ".py"}
+    folders = {path.parent.name for path in (SOURCE / "interlingua").glob("*/*.py")}
+    assert (names | folders) - {"__init__"} <= PLACES.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("interlingua.core.affine", "import interlingua.store.shards"),
+        ("interlingua.core.affine", "from interlingua import store"),
+        ("interlingua.core.affine", "def f():\n    from interlingua.store.shards import Shard"),
+        ("interlingua.core.affine", "from ..store import shards"),
+        ("interlingua.stages.sft", "import ray.train"),
+        ("interlingua.stages.sft", "from transformers import AutoModel"),
+        ("interlingua.stages.sft", "from interlingua.cluster.session import ray_session"),
+        ("interlingua.stages.sft", "import jobs.recipes"),
+        ("interlingua.stages.sft", "import mlflow"),
+        ("interlingua.store.bundle", "from interlingua.tracking import Tracker"),
+        ("interlingua.probes.fve", "from interlingua.report.tables import table"),
+        ("interlingua.report.page", "from interlingua.models.nla import NLA"),
+        ("interlingua.models.trunk", "async def f():\n    import deepspeed"),
+        ("interlingua.specs.rl", "import torch"),
+        ("interlingua.specs.rl", "def f():\n    import numpy as np"),
+        ("interlingua.specs.rl", "from interlingua.core.affine import Affine"),
+        ("interlingua.cluster.roles", "import mlflow"),
+        ("interlingua.core.affine", "import interlingua"),
+        ("tuners.slots", "from jobs.run import main"),
+        ("serve.app", "from jobs.recipes import world"),
+    ],
+)
+def test_a_forbidden_import_is_found(module: str, source: str) -> None:
+    assert len(violations(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("interlingua.core.affine", "import torch\nfrom interlingua.core.linear import ridge"),
+        ("interlingua.core.affine", "from .linear import ridge"),
+        ("interlingua.cluster.roles", "def f():\n    import ray\n    import deepspeed"),
+        ("interlingua.report.page", "from interlingua.store.record import Record"),
+        ("interlingua.tracking", "def f():\n    import mlflow"),
+        ("interlingua.world.hosts", "from transformers import AutoConfig"),
+        ("interlingua.specs.rl", "import math\nfrom interlingua.specs.checks import check_share"),
+        ("jobs.add_host", "import ray\nfrom jobs.command import parser"),
+        ("tuners.slots", "from jobs.recipes import world"),
+    ],
+)
+def test_an_allowed_import_is_not(module: str, source: str) -> None:
+    assert violations(module, source) == []
+
+
+def test_the_source_root_is_no_package() -> None:
+    """With an __init__.py, `platform` would be ours, and Ray, uuid and pytest would break."""
+    assert not (SOURCE / "__init__.py").exists()
+    for program in PROGRAMS:
+        assert not (REPOSITORY / program / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("python_path", [None, "."], ids=["plain", "PYTHONPATH=."])
+@pytest.mark.parametrize("how", ["-c", "pytest"])
+def test_platform_is_that_of_the_standard_library(tmp_path, python_path, how) -> None:
+    program = "import platform, uuid; assert platform.system() and uuid.uuid4()"
+    if how == "pytest":
+        test = tmp_path / "test_platform.py"
+        test.write_text(f"def test_it():\n    {program}\n")
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(test)]
+    else:
+        command = [sys.executable, "-c", program]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    if python_path:
+        environment["PYTHONPATH"] = python_path
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
