@@ -2,14 +2,18 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 READY := .venv/.ready
+BENCH_VENV := .venv-bench/bin/python
+BENCH_READY := .venv-bench/.ready
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test chaos lint bench clean
 
 help:
-	@echo "make demo   make the embedded world, pretrain its hosts, print what they learned"
+	@echo "make demo   make the embedded world, pretrain its hosts, read them, fit their encoders"
 	@echo "make test   run every test that needs no GPU"
+	@echo "make chaos  kill nodes of a local cluster in the middle of their work"
 	@echo "make lint   check format, lint and types"
-	@echo "make clean  remove .venv and caches; results in runs/ stay"
+	@echo "make bench  time hot paths beside their peers (bench/README.md)"
+	@echo "make clean  remove .venv, .venv-bench and caches; results in runs/ stay"
 
 demo: $(READY)
 	$(VENV) -m jobs.run world
@@ -17,17 +21,35 @@ demo: $(READY)
 test: $(READY)
 	$(VENV) -m pytest
 
+chaos: $(READY)
+	$(VENV) -m pytest tests/chaos
+
 lint: $(READY)
 	$(VENV) -m ruff format --check .
 	$(VENV) -m ruff check .
 	$(VENV) -m mypy
 
+bench: export PYTHONPATH = platform
+bench: $(BENCH_READY)
+	$(BENCH_VENV) -m bench.shards
+	$(BENCH_VENV) -m bench.linear
+	$(BENCH_VENV) -m bench.extraction
+	$(BENCH_VENV) -m bench.widths
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamp comes last: an install that was broken off is done again.
 $(READY): pyproject.toml constraints.txt
 	@echo "installing into .venv (2 GB; takes a few minutes the first time)"
 	$(PYTHON) -m venv .venv
 	$(VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The peers have an environment of their own: the product never depends on them.
+$(BENCH_READY): constraints.txt bench/constraints.txt bench/requirements.txt
+	@echo "installing into .venv-bench (2 GB; takes a few minutes the first time)"
+	$(PYTHON) -m venv .venv-bench
+	$(BENCH_VENV) -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -c bench/constraints.txt -r bench/requirements.txt
 	@touch $@

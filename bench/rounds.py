@@ -6,6 +6,7 @@ above 1 ours is faster. CPU time is that of this process.
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,12 @@ def machine_lines() -> list[str]:
     if load > num_cores + 1:
         lines.append(f"NOT TO BE REPORTED: load {load:.1f} is above {num_cores} cores + 1")
     return lines
+
+
+def say(*lines: str) -> None:
+    """Print at once: a bench that is broken off has said what it knew."""
+    sys.stdout.write("\n".join(lines) + "\n" if lines else "")
+    sys.stdout.flush()
 
 
 def _timing(run: Callable[[], object]) -> Timing:

@@ -5,14 +5,24 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from interlingua.specs.hosts import HostRole
-from interlingua.specs.placement import Placement
+from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.pool import pool_host
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import SplitSpec
 from interlingua.specs.world import PassagesSpec, WorldHostSpec, WorldSpec
 from interlingua.specs.world_hosts import ANCHOR, WORLD_HOSTS, world_host
 
-ONE_CORE_A_STAGE = Placement(cpus_per_stage=2, threads_per_worker=1)
+ONE_CORE_A_STAGE = Placement(
+    cpus_per_stage=2,
+    threads_per_worker=1,
+    stages_side_by_side=6,
+    extraction=ExtractionPlacement(
+        workers=Workers(count=1, cpus=2, gpus=0),
+        device="cpu",
+        block_passages=512,
+        batch_tokens=8192,
+    ),
+)
 
 
 def world() -> Recipe:

@@ -19,14 +19,15 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 @pytest.fixture(scope="session")
 def mini_root(tmp_path_factory) -> Path:
     """A run root with the recipe world_mini, built in this process and disturbed by nothing."""
-    from interlingua.stages.backend import Context, LocalBackend
+    from interlingua.stages.backend import Context, LocalBackend, LocalPool
     from interlingua.stages.graph import graph_of
     from interlingua.stages.watch import ConsoleWatcher
     from jobs.recipes import world_mini
 
     root, stages = tmp_path_factory.mktemp("mini"), graph_of(world_mini())
     with ConsoleWatcher(root, len(stages)) as watcher:
-        LocalBackend().build_all(stages, root, Context(world_mini().placement), watcher)
+        context = Context(world_mini().placement, LocalPool())
+        LocalBackend().build_all(stages, root, context, watcher)
     return root
 
 

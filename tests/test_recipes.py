@@ -16,7 +16,6 @@ import pytest
 from interlingua.specs.canonical import canonical_json
 from interlingua.specs.hosts import HostRole
 from interlingua.specs.overrides import list_paths, with_overrides
-from interlingua.specs.placement import Placement
 from interlingua.specs.pool import UNIVERSAL_POOL, pool_host
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.world_hosts import WORLD_HOSTS, world_host
@@ -89,7 +88,7 @@ def test_every_field_set_to_what_it_is_gives_the_same_recipe(recipe) -> None:
     assert [fingerprint(s) for s in graph_of(same)] == [fingerprint(s) for s in graph_of(recipe)]
 
 
-def test_one_step_more_changes_one_host_and_its_room_alone(recipe) -> None:
+def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recipe) -> None:
     tag = recipe.hosts[-1].tag
     steps = recipe.hosts[-1].pretrain.num_steps + 1
     changed = with_overrides(recipe, [f"hosts.{tag}.pretrain.num_steps={steps}"])
@@ -97,22 +96,25 @@ def test_one_step_more_changes_one_host_and_its_room_alone(recipe) -> None:
     after = {name_of(stage): fingerprint(stage) for stage in graph_of(changed)}
     assert {name for name in before if before[name] != after[name]} == {
         f"host/{tag}",
+        f"activations/{tag}-fit",
+        f"activations/{tag}-dev",
         f"room/{tag}",
+        f"encoder/{tag}",
     }
 
 
 def test_placement_and_name_change_no_fingerprint(recipe) -> None:
-    elsewhere = replace(
-        recipe, name="other", placement=Placement(cpus_per_stage=8, threads_per_worker=4)
-    )
+    elsewhere = replace(recipe, name="other", placement=replace(recipe.placement, cpus_per_stage=8))
     assert [fingerprint(s) for s in graph_of(elsewhere)] == [
         fingerprint(s) for s in graph_of(recipe)
     ]
 
 
-def test_hosts_of_one_world_are_shared_by_its_recipes() -> None:
+def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
     demo, whole = fingerprints("world"), fingerprints("world_18")
-    assert demo.items() <= whole.items()
+    # An encoder that comes later is fitted to all trained hosts, and those differ.
+    later = {f"encoder/{tag}" for tag in recipe_named("world").held_out}
+    assert {name for name in demo if demo[name] != whole[name]} == later
 
 
 def test_roles_are_those_of_the_pool(recipe) -> None:

@@ -10,12 +10,20 @@ from dataclasses import dataclass, replace
 import pytest
 
 from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
-from interlingua.specs.placement import Placement
-from interlingua.stages.backend import Context, LocalBackend, StagesFailed, name_of
+from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
+from interlingua.stages.backend import Context, LocalBackend, LocalPool, StagesFailed, name_of
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
 
-CONTEXT = Context(Placement(cpus_per_stage=1, threads_per_worker=1))
+PLACEMENT = Placement(
+    cpus_per_stage=1,
+    threads_per_worker=1,
+    stages_side_by_side=4,
+    extraction=ExtractionPlacement(
+        workers=Workers(count=1, cpus=1, gpus=0), device="cpu", block_passages=8, batch_tokens=64
+    ),
+)
+CONTEXT = Context(PLACEMENT, LocalPool())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +180,17 @@ def test_failures_name_their_own_causes_and_stop_nothing_else(on_head, tmp_path)
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_stages_that_fit_on_no_node_are_refused_at_once(on_head, tmp_path):
-    context = Context(Placement(cpus_per_stage=5, threads_per_worker=1))
-    with pytest.raises(ValueError, match=r"cpus_per_stage is 5; the largest node has 4 CPUs"):
-        RayBackend().build_all([toy("big", write_digest)], tmp_path, context, Listener())
+def test_what_fits_on_no_node_is_refused_at_once(on_head, tmp_path):
+    cpus = replace(PLACEMENT, cpus_per_stage=5)
+    workers = Workers(count=1, cpus=0, gpus=0.5)
+    gpus = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, workers=workers))
+    for placement, told in (
+        (cpus, "cpus_per_stage is 5; the largest node has 4 CPUs"),
+        (gpus, "extraction.workers.gpus is 0.5; the largest node has 0 GPUs"),
+    ):
+        context = Context(placement, LocalPool())
+        with pytest.raises(ValueError, match=told):
+            RayBackend().build_all([toy("big", write_digest)], tmp_path, context, Listener())
     assert not list(tmp_path.rglob("*big*"))
 
 

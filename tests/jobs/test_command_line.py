@@ -49,7 +49,8 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     code, out, _ = ended(start_job("world_18", "--dry-run", "--root", tmp_path))
     assert code == 0
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
-    wanted = {f"{kind}/{tag}" for kind in ("host", "room") for tag in WORLD_HOSTS}
+    wanted = {f"{kind}/{tag}" for kind in ("host", "room", "encoder") for tag in WORLD_HOSTS}
+    wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in ("fit", "dev")}
     assert {name for name in states if "/" in name} == wanted | {"passages/world"}
     assert "hosts.gpt2-medium.pretrain.num_steps =" in out
 

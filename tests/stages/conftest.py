@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.specs.placement import Placement
+from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import SplitSpec
 from interlingua.specs.world import (
@@ -15,7 +15,7 @@ from interlingua.specs.world import (
     WorldSpec,
 )
 from interlingua.specs.world_hosts import world_host
-from interlingua.stages.backend import Context
+from interlingua.stages.backend import Context, LocalPool
 from interlingua.stages.graph import passages_stage
 from interlingua.store.artifact import build
 
@@ -46,7 +46,17 @@ def recipe() -> Recipe:
         anchor=TRUNK,
         trained=(),
         held_out=(HOST,),
-        placement=Placement(cpus_per_stage=1, threads_per_worker=1),
+        placement=Placement(
+            cpus_per_stage=1,
+            threads_per_worker=1,
+            stages_side_by_side=2,
+            extraction=ExtractionPlacement(
+                workers=Workers(count=1, cpus=1, gpus=0),
+                device="cpu",
+                block_passages=6,
+                batch_tokens=2048,
+            ),
+        ),
     )
 
 
@@ -76,7 +86,7 @@ def smallest(tag: str) -> WorldHostSpec:
 @pytest.fixture(scope="session")
 def context(recipe) -> Context:
     """Where the stages of these tests run."""
-    return Context(recipe.placement)
+    return Context(recipe.placement, LocalPool())
 
 
 @pytest.fixture(scope="session")

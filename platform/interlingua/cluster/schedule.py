@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.session import ray_session
+from interlingua.specs.placement import Placement
 from interlingua.stages.backend import Context, StagesFailed, Watcher, name_of
 from interlingua.store.artifact import Artifact, Stage, build, find
 
@@ -34,7 +36,7 @@ class RayBackend:
                 watcher.on_done(stage, artifact)
         if missing:
             with ray_session() as ray:
-                _check_fits(ray, context.placement.cpus_per_stage)
+                _check_fits(ray, context.placement)
                 _Schedule(ray, missing, root, context, watcher).run()
 
 
@@ -48,9 +50,7 @@ class _Schedule:
         self._waiting = {name_of(stage): stage for stage in missing}
         self._running: dict[Any, Stage] = {}
         self._failed: dict[str, BaseException] = {}
-        self._build = ray.remote(
-            num_cpus=context.placement.cpus_per_stage, max_retries=WORKER_DEATHS_SURVIVED
-        )(build)
+        self._build = ray.remote(max_retries=WORKER_DEATHS_SURVIVED)(build)
 
     def run(self) -> None:
         """Submit what is ready and collect what is finished, until nothing is left."""
@@ -66,10 +66,14 @@ class _Schedule:
 
     def _submit_ready(self) -> bool:
         ready = [stage for stage in self._waiting.values() if self._is_ready(stage)]
-        for stage in ready:
+        room = self._context.placement.stages_side_by_side - len(self._running)
+        for stage in ready[:room]:
             name = name_of(stage)
             del self._waiting[name]
-            ref = self._build.options(name=name).remote(stage, self._root, self._context)
+            # A driver only waits for its workers: what they need must not be taken by it.
+            num_cpus = 0 if stage.is_driver else self._context.placement.cpus_per_stage
+            build = self._build.options(name=name, num_cpus=num_cpus)
+            ref = build.remote(stage, self._root, self._context)
             self._running[ref] = stage
         return bool(ready)
 
@@ -87,25 +91,27 @@ class _Schedule:
             self._watcher.on_done(stage, artifact)
 
 
-def _check_fits(ray: Any, num_cpus: float) -> None:
-    """Raise where no node could ever take a stage: Ray would wait for one in silence."""
-    largest = max(node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"])
-    if num_cpus > largest:
-        raise ValueError(
-            f"Placement.cpus_per_stage is {num_cpus:g}; the largest node has {largest:g} CPUs"
-        )
+def _check_fits(ray: Any, placement: Placement) -> None:
+    """Raise where no node could ever take a process: Ray would wait for one in silence."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    workers = placement.extraction.workers
+    for field, resource, asked in (
+        ("cpus_per_stage", "CPU", placement.cpus_per_stage),
+        ("extraction.workers.cpus", "CPU", workers.cpus),
+        ("extraction.workers.gpus", "GPU", workers.gpus),
+    ):
+        largest = max(node.get(resource, 0) for node in nodes)
+        if asked > largest:
+            raise ValueError(
+                f"Placement.{field} is {asked:g}; the largest node has {largest:g} {resource}s"
+            )
 
 
 def _cause(ray: Any, error: Any) -> BaseException:
     """What the stage itself raised, or why it could not: not Ray's wrapping of it."""
-    if isinstance(error, ray.exceptions.RayTaskError):
-        return error.cause
-    if isinstance(error, ray.exceptions.UnserializableException):
-        # Raised by a class that cannot be copied between processes; its own line comes last.
-        return RuntimeError(str(error).strip().splitlines()[-1])
     if isinstance(error, ray.exceptions.WorkerCrashedError):
         return WorkerLost(
             f"its worker process died {WORKER_DEATHS_SURVIVED + 1} times (killed, out of memory, "
             "or crashed in native code); run again to go on from its last checkpoint"
         )
-    return error
+    return raised_by_worker(ray, error)

@@ -98,6 +98,12 @@ def load_host(
     )
 
 
+def depth_of(source: str, *, revision: str | None = None) -> int:
+    """How many blocks a host has, by its configuration alone."""
+    config = AutoConfig.from_pretrained(source, revision=revision)
+    return int(text_config(config).num_hidden_layers)
+
+
 def truncated_config(config: PreTrainedConfig, num_blocks: int) -> PreTrainedConfig:
     """The configuration of the first blocks; as it was for the families of NOT_TRUNCATED."""
     config = deepcopy(config)

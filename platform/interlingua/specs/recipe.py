@@ -30,3 +30,8 @@ class Recipe:
                 f"Recipe.anchor, trained and held_out are {', '.join(parts)}; "
                 f"together they must name every host once: {', '.join(tags)}"
             )
+
+    def roles(self) -> dict[str, str]:
+        """What every host is for, by tag."""
+        trained = dict.fromkeys(self.trained, "trained")
+        return {self.anchor: "anchor", **trained, **dict.fromkeys(self.held_out, "held out")}

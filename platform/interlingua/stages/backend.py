@@ -3,13 +3,38 @@
 Knows no Ray: `interlingua.cluster` has the backend that does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from interlingua.specs.placement import Placement
+from interlingua.specs.placement import Placement, Workers
 from interlingua.store.artifact import Artifact, Stage, build
+
+# Made once per worker process from the stage's job; then called with one item after the other.
+Worker = Callable[[Any], Callable[[Any], Any]]
+
+
+class Pool(Protocol):
+    """Workers that share out the items of one stage."""
+
+    def map(
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers
+    ) -> Iterator[Any]:
+        """The results of all items, in the order in which they come."""
+
+
+class LocalPool:
+    """One worker, in this process."""
+
+    def map(
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers
+    ) -> Iterator[Any]:
+        """The results of all items, one after the other; no item, no worker."""
+        made = None
+        for item in items:
+            made = made or worker(job)
+            yield made(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +42,7 @@ class Context:
     """Where a stage runs; never hashed."""
 
     placement: Placement
+    pool: Pool
 
 
 class StagesFailed(RuntimeError):

@@ -3,27 +3,89 @@
 A stage's code is imported when it runs: a dry run needs neither torch nor transformers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
 from interlingua.specs.hosts import AtDepth
+from interlingua.specs.maps import EncoderSpec, RidgeSpec
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.splits import Split
 from interlingua.specs.world import PassagesSpec, RoomSpec, WorldHostSpec
-from interlingua.stages.backend import Context
+from interlingua.stages.backend import Context, name_of
 from interlingua.store.artifact import Artifact, Stage
 
 Inputs = Mapping[str, Artifact]
 
 MIDDLE = AtDepth(fraction=0.5)
+RIDGE = RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5)
+
+
+class HostRows(NamedTuple):
+    """The activations of one host, by what they may be used for."""
+
+    fit: Stage
+    dev: Stage
+
+
+class Encoded(NamedTuple):
+    """A host's rows and its encoder."""
+
+    rows: HostRows
+    encoder: Stage
 
 
 def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
     passages = passages_stage(recipe)
     hosts = host_stages(recipe)
-    rooms = [room_stage(host, passages) for host in hosts.values()]
-    return (passages, *hosts.values(), *rooms)
+    rows = {tag: rows_of(host, passages) for tag, host in hosts.items()}
+    return (
+        passages,
+        *hosts.values(),
+        *(stage for host_rows in rows.values() for stage in host_rows),
+        *(room_stage(host_rows, passages) for host_rows in rows.values()),
+        *encoder_stages(recipe, rows).values(),
+    )
+
+
+def added_host_stages(
+    recipe: Recipe, host: AdoptedHostSpec, *, block_index: int, max_tokens: int, dtype: str
+) -> tuple[Stage, ...]:
+    """What it takes to fit a host from elsewhere to the recipe's trained ones."""
+    if host.tag in recipe.roles():
+        raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
+    passages = passages_stage(recipe)
+    read = ExtractSpec(
+        host_tag=host.tag,
+        block_indices=(block_index,),
+        read=Pooled(include_first=False),
+        max_tokens=max_tokens,
+        dtype=dtype,
+        splits=(Split.FIT,),
+    )
+    own = both_splits(adopted_stage(host), passages, read)
+    rows = {tag: rows_of(stage, passages) for tag, stage in host_stages(recipe).items()}
+    anchor, trained = trained_encoders(recipe, rows)
+    targets = trained or {recipe.anchor: anchor}
+    return needed_for("encoder", (encoder_stage(own, targets, anchor),))
+
+
+def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages of a kind and all that they need, inputs first."""
+    needed: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        for upstream in stage.inputs.values():
+            visit(upstream)
+        needed.setdefault(name_of(stage), stage)
+
+    for stage in stages:
+        if stage.kind == kind:
+            visit(stage)
+    return tuple(needed.values())
 
 
 def passages_stage(recipe: Recipe) -> Stage:
@@ -54,15 +116,116 @@ def host_stages(recipe: Recipe) -> dict[str, Stage]:
     }
 
 
-def room_stage(host: Stage, passages: Stage) -> Stage:
+def adopted_stage(host: AdoptedHostSpec) -> Stage:
+    """A host that was not made here."""
+    return Stage(kind="adopted", label=host.tag, spec=host, run=_run_adopt, inputs={}, revision=1)
+
+
+def rows_of(host: Stage, passages: Stage) -> HostRows:
+    """The pooled rows of a world host.
+
+    A split has an artifact of its own, so that what was trained never has `test` in its lineage.
+    """
+    world_host: WorldHostSpec = host.spec
+    spec = ExtractSpec(
+        host_tag=world_host.tag,
+        block_indices=(MIDDLE.block_index(world_host.num_blocks),),
+        read=Pooled(include_first=False),
+        max_tokens=world_host.max_positions,
+        dtype="float32",
+        splits=(Split.FIT,),
+    )
+    return both_splits(host, passages, spec)
+
+
+def both_splits(host: Stage, passages: Stage, spec: ExtractSpec) -> HostRows:
+    """The same reading of `fit` and of `dev`."""
+    return HostRows(
+        fit=extraction_stage(host, passages, spec),
+        dev=extraction_stage(host, passages, replace(spec, splits=(Split.DEV,))),
+    )
+
+
+def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
+    """The rows of any host, made here or adopted."""
+    return Stage(
+        kind="activations",
+        label="-".join([spec.host_tag, *spec.splits]),
+        spec=spec,
+        run=_run_extract,
+        inputs={"host": host, "passages": passages},
+        revision=1,
+        is_driver=True,
+    )
+
+
+def room_stage(rows: HostRows, passages: Stage) -> Stage:
     """What true facts could explain of one host's activations."""
-    spec: WorldHostSpec = host.spec
+    read: ExtractSpec = rows.fit.spec
     return Stage(
         kind="room",
-        label=host.label,
-        spec=RoomSpec(seed=0, block_index=MIDDLE.block_index(spec.num_blocks)),
+        label=read.host_tag,
+        spec=RoomSpec(seed=0, block_index=read.block_indices[0]),
         run=_run_room,
-        inputs={"host": host, "passages": passages},
+        inputs={"fit": rows.fit, "dev": rows.dev, "passages": passages},
+        revision=2,
+    )
+
+
+def encoder_stages(recipe: Recipe, rows: Mapping[str, HostRows]) -> dict[str, Stage]:
+    """The encoders by tag; a host that is held out is fitted as one that comes later."""
+    anchor, trained = trained_encoders(recipe, rows)
+    targets = trained or {recipe.anchor: anchor}
+    return {
+        recipe.anchor: anchor.encoder,
+        **{tag: encoded.encoder for tag, encoded in trained.items()},
+        **{tag: encoder_stage(rows[tag], targets, anchor) for tag in recipe.held_out},
+    }
+
+
+def trained_encoders(
+    recipe: Recipe, rows: Mapping[str, HostRows]
+) -> tuple[Encoded, dict[str, Encoded]]:
+    """The anchor with its encoder, and the trained hosts with theirs, fitted to the anchor."""
+    anchor_rows = rows[recipe.anchor]
+    anchor = Encoded(anchor_rows, anchor_encoder_stage(anchor_rows))
+    only_anchor = {recipe.anchor: anchor}
+    return anchor, {
+        tag: Encoded(rows[tag], encoder_stage(rows[tag], only_anchor, anchor))
+        for tag in recipe.trained
+    }
+
+
+def anchor_encoder_stage(anchor: HostRows) -> Stage:
+    """The identity, and the mean of the anchor's rows."""
+    return _encoder_stage(anchor, (), None, {"anchor_dev": anchor.dev})
+
+
+def encoder_stage(own: HostRows, targets: Mapping[str, Encoded], anchor: Encoded) -> Stage:
+    """The encoder of one host, fitted to the mean of what those of the targets give."""
+    inputs = {"anchor_dev": anchor.rows.dev, "anchor_encoder": anchor.encoder}
+    for tag, target in targets.items():
+        inputs |= {f"{tag}_fit": target.rows.fit, f"{tag}_encoder": target.encoder}
+    return _encoder_stage(own, tuple(targets), RIDGE, inputs)
+
+
+def _encoder_stage(
+    own: HostRows, targets: tuple[str, ...], ridge: RidgeSpec | None, inputs: Mapping[str, Stage]
+) -> Stage:
+    read: ExtractSpec = own.fit.spec
+    return Stage(
+        kind="encoder",
+        label=read.host_tag,
+        spec=EncoderSpec(
+            host_tag=read.host_tag,
+            block_index=read.block_indices[0],
+            targets=targets,
+            ridge=ridge,
+            block_rows=512,
+            seed=0,
+        ),
+        run=_run_fit,
+        inputs={"fit": own.fit, "dev": own.dev, **inputs},
         revision=1,
     )
 
@@ -81,6 +244,24 @@ def _run_passages(spec: PassagesSpec, inputs: Inputs, out: Path, context: Contex
 
 def _run_pretrain(spec: WorldHostSpec, inputs: Inputs, out: Path, context: Context) -> Any:
     from interlingua.stages.pretrain import run
+
+    return run(spec, inputs, out, context)
+
+
+def _run_extract(spec: ExtractSpec, inputs: Inputs, out: Path, context: Context) -> Any:
+    from interlingua.stages.extract import run
+
+    return run(spec, inputs, out, context)
+
+
+def _run_adopt(spec: AdoptedHostSpec, inputs: Inputs, out: Path, context: Context) -> Any:
+    from interlingua.stages.adopt import run
+
+    return run(spec, inputs, out, context)
+
+
+def _run_fit(spec: EncoderSpec, inputs: Inputs, out: Path, context: Context) -> Any:
+    from interlingua.stages.fit import run
 
     return run(spec, inputs, out, context)
 

@@ -49,6 +49,7 @@ class Stage:
     run: Run
     inputs: Mapping[str, "Stage"]
     revision: int
+    is_driver: bool = False  # its work is done by a pool of workers; it only deals it out
 
     def __post_init__(self) -> None:
         check_slug(self, kind=self.kind, label=self.label)

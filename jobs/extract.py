@@ -1,0 +1,17 @@
+"""Read the activations of a recipe's hosts, and what that needs: `python -m jobs.extract world`."""
+
+import argparse
+
+from interlingua.stages.graph import graph_of, needed_for
+from jobs.build import build_and_show
+from jobs.command import parser, resolved, run_command
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Build the recipe up to its activations."""
+    recipe = resolved(arguments)
+    build_and_show(recipe, needed_for("activations", graph_of(recipe)), arguments)
+
+
+if __name__ == "__main__":
+    run_command(main, parser("jobs.extract", __doc__ or "").parse_args())

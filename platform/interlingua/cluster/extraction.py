@@ -1,0 +1,125 @@
+"""RayPool: workers of one stage as actors that fetch their next item when they are idle.
+
+Knows nothing of what a worker does. An actor that dies, alone or with its node, is replaced, and
+its item goes to whoever is free; what fails for good is raised as it was, without Ray's wrapping.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from interlingua.cluster.failures import raised_by_worker
+from interlingua.specs.placement import Workers
+from interlingua.stages.backend import Worker
+
+DEATHS_SURVIVED = 3
+
+
+class PoolLost(RuntimeError):
+    """One item cost the lives of several actors."""
+
+
+class RayPool:
+    """A pool of actors; holds no state, so that it can travel to the stage that uses it."""
+
+    def map(
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers
+    ) -> Iterator[Any]:
+        """The results of all items, in the order in which they come."""
+        import ray
+
+        actor_class = ray.remote(_Actor).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
+        crew = _Crew(ray, lambda: actor_class.remote(worker, job))
+        try:
+            yield from crew.results(enumerate(items), workers.count)
+        finally:
+            crew.dismiss()
+
+
+class _Actor:
+    """Makes its worker with the first item, so that a failure to make it is the item's."""
+
+    def __init__(self, worker: Worker, job: Any) -> None:
+        self._worker, self._job = worker, job
+        self._made: Callable[[Any], Any] | None = None
+
+    def ready(self) -> None:
+        """Answers once the actor has a place to run."""
+
+    def work(self, item: Any) -> Any:
+        """The worker's result for one item."""
+        if self._made is None:
+            self._made = self._worker(self._job)
+        return self._made(item)
+
+
+class _Crew:
+    """The actors of a pool: each is starting, idle, or working on a numbered item.
+
+    Ray's own restarts are not used: a restarted actor keeps its item while it waits for room, for
+    ever where its node is gone for good.
+    """
+
+    def __init__(self, ray: Any, hire: Callable[[], Any]) -> None:
+        self._ray, self._hire = ray, hire
+        self._starting: dict[Any, Any] = {}
+        self._idle: list[Any] = []
+        self._working: dict[Any, tuple[Any, tuple[int, Any]]] = {}
+        self._returned: list[tuple[int, Any]] = []  # items whose actor died
+        self._deaths: Counter[int | None] = Counter()
+
+    def results(self, items: Iterator[tuple[int, Any]], count: int) -> Iterator[Any]:
+        """Deal the items to idle actors, until every one has its result."""
+        for _ in range(count):
+            self._start()
+        is_more = True
+        while is_more or self._returned or self._working:
+            finished, _ = self._ray.wait([*self._starting, *self._working], num_returns=1)
+            yield from self._collected(finished[0])
+            while self._idle and (self._returned or is_more):
+                item = self._returned.pop() if self._returned else next(items, None)
+                if item is None:
+                    is_more = False
+                    break
+                actor = self._idle.pop()
+                self._working[actor.work.remote(item[1])] = (actor, item)
+
+    def dismiss(self) -> None:
+        """End all actors."""
+        working = [actor for actor, _ in self._working.values()]
+        for actor in (*self._starting.values(), *self._idle, *working):
+            self._ray.kill(actor)
+
+    def _start(self) -> None:
+        # Only an actor that runs gets an item: one that still waits for a device would sit on it.
+        actor = self._hire()
+        self._starting[actor.ready.remote()] = actor
+
+    def _collected(self, ref: Any) -> Iterator[Any]:
+        """The result that has come, if any; the actor is idle then, or replaced where it died."""
+        starting = self._starting.pop(ref, None)
+        actor, item = self._working.pop(ref) if starting is None else (starting, None)
+        exceptions = self._ray.exceptions
+        try:
+            result = self._ray.get(ref)
+        except (exceptions.RayActorError, exceptions.OutOfMemoryError) as error:
+            self._ray.kill(actor)
+            self._note_death(item, error)
+            self._start()
+        except exceptions.RayError as error:
+            raise raised_by_worker(self._ray, error) from error
+        else:
+            self._idle.append(actor)
+            if item is not None:
+                yield result
+
+    def _note_death(self, item: tuple[int, Any] | None, error: Exception) -> None:
+        number = None if item is None else item[0]
+        self._deaths[number] += 1
+        if self._deaths[number] > DEATHS_SURVIVED:
+            raise PoolLost(
+                f"a worker process died {self._deaths[number]} times over the same work; the usual "
+                "cause is memory: use fewer workers or smaller batches"
+            ) from error
+        if item is not None:
+            self._returned.append(item)

@@ -1,0 +1,195 @@
+"""Rows of activations from texts: batches, positions, pooling, and a forward that overflows.
+
+Knows neither shards nor splits nor where it runs.
+"""
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interlingua.models.hosts import Host, load_host, load_tokenizer, read_blocks
+from interlingua.models.parts import text_config
+from interlingua.specs.extraction import ExtractSpec, Pooled
+
+Text = tuple[str, str]  # a passage's id and its text
+
+POOLED_POSITION = -1
+# Where a forward overflows, its non-finite rows are read again in each of these in turn.
+WIDER = {"float16": ("bfloat16", "float32"), "bfloat16": ("float32",), "float32": ()}
+LENGTH_LIMITS = ("max_position_embeddings", "n_positions")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRows:
+    """One row a kept position, in the order of the texts, for every block that was asked."""
+
+    passage_ids: list[str]
+    positions: list[int]
+    num_tokens: list[int]
+    vectors_by_block: Mapping[int, np.ndarray]  # block index -> [N, D] fp32
+    counts: Mapping[str, int]
+
+
+class Reader:
+    """An opened host that turns texts into rows."""
+
+    def __init__(
+        self,
+        source: str,
+        spec: ExtractSpec,
+        *,
+        revision: str | None,
+        device: str,
+        batch_tokens: int,
+    ) -> None:
+        self._source, self._spec, self._revision = source, spec, revision
+        self._device, self._batch_tokens = device, batch_tokens
+        self._tokenizer = load_tokenizer(source, revision=revision)
+        self._special_ids = frozenset(self._tokenizer.all_special_ids)
+        self._hosts: dict[str, Host] = {}
+        self.width = self._host(spec.dtype).width
+        self._check_length(self._host(spec.dtype))
+
+    @cached_property
+    def tokenizer_hash(self) -> str:
+        """A hash of the vocabulary: rows of another tokenizer are other rows."""
+        vocabulary = sorted(self._tokenizer.get_vocab().items())
+        return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
+
+    def rows(self, texts: Sequence[Text]) -> HostRows:
+        """The rows of these texts; a text with no position to keep has none, and is counted."""
+        ids = self._tokenized(texts)
+        kept = [self._kept(key, tokens) for (key, _), tokens in zip(texts, ids, strict=True)]
+        is_pooled = isinstance(self._spec.read, Pooled)
+        stored = [[POOLED_POSITION][: len(k)] if is_pooled else k for k in kept]
+        starts = np.cumsum([0, *map(len, stored)])
+        vectors = {
+            block: np.full((starts[-1], self.width), np.nan, np.float32)
+            for block in self._spec.block_indices
+        }
+        counts = Counter(
+            num_passages=len(texts),
+            num_tokens=sum(map(len, ids)),
+            num_truncated=sum(len(tokens) == self._spec.max_tokens for tokens in ids),
+            num_without_rows=sum(not k for k in kept),
+            num_read_wider=0,
+        )
+        pending = [index for index, k in enumerate(kept) if k]
+        for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
+            for batch in self._batches(pending, ids):
+                read = self._read(dtype, [ids[i] for i in batch], [kept[i] for i in batch])
+                for block, vectors_ND in read.items():
+                    rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
+                    vectors[block][rows] = vectors_ND
+            if dtype != self._spec.dtype:
+                counts["num_read_wider"] += len(pending)
+            pending = [i for i in pending if not _is_finite(vectors, starts[i], starts[i + 1])]
+            if not pending:
+                break
+        counts["num_not_finite"] = len(pending)
+        owners = [index for index, positions in enumerate(stored) for _ in positions]
+        return HostRows(
+            passage_ids=[texts[index][0] for index in owners],
+            positions=[position for positions in stored for position in positions],
+            num_tokens=[len(ids[index]) for index in owners],
+            vectors_by_block=vectors,
+            counts=counts,
+        )
+
+    def _host(self, dtype: str) -> Host:
+        if dtype not in self._hosts:
+            self._hosts[dtype] = load_host(
+                self._source,
+                dtype=dtype,
+                device=self._device,
+                up_to_block=self._spec.block_indices[-1],
+                revision=self._revision,
+            )
+        return self._hosts[dtype]
+
+    def _check_length(self, host: Host) -> None:
+        limits = text_config(host.model.config).to_dict()
+        for name in LENGTH_LIMITS:
+            limit = limits.get(name)
+            if limit is not None and self._spec.max_tokens > limit:
+                raise ValueError(
+                    f"ExtractSpec.max_tokens is {self._spec.max_tokens}; "
+                    f"{self._source} reads at most {limit} tokens ({name})"
+                )
+
+    def _tokenized(self, texts: Sequence[Text]) -> list[list[int]]:
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            [text for _, text in texts], truncation=True, max_length=self._spec.max_tokens
+        )
+        return list(encoded["input_ids"])
+
+    def _kept(self, passage_id: str, ids: list[int]) -> list[int]:
+        """The positions that are averaged (pooled) or stored (token)."""
+        read = self._spec.read
+        if isinstance(read, Pooled):
+            return list(range(0 if read.include_first else 1, len(ids)))
+        candidates = [
+            position
+            for position in range(read.min_position, len(ids))
+            if ids[position] not in self._special_ids
+        ]
+        key = hashlib.sha256(f"{read.seed}|{passage_id}".encode()).digest()
+        chosen = random.Random(key).sample(candidates, min(read.per_passage, len(candidates)))
+        return sorted(chosen)
+
+    def _batches(self, pending: Sequence[int], ids: Sequence[list[int]]) -> Iterator[list[int]]:
+        """Texts of like length together, each batch within the token budget when padded."""
+        batch: list[int] = []
+        for index in sorted(pending, key=lambda i: len(ids[i]), reverse=True):
+            # The first of a batch is its longest.
+            if batch and len(ids[batch[0]]) * (len(batch) + 1) > self._batch_tokens:
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    @torch.no_grad()
+    def _read(
+        self, dtype: str, ids: Sequence[list[int]], kept: Sequence[list[int]]
+    ) -> dict[int, np.ndarray]:
+        """The rows of one batch; only what is kept leaves the device."""
+        ids_BT, mask_BT = _padded(ids, self._device)
+        read = read_blocks(self._host(dtype), ids_BT, mask_BT, self._spec.block_indices)
+        sites = [(row, position) for row, positions in enumerate(kept) for position in positions]
+        rows_N, positions_N = torch.tensor(sites, device=self._device).T
+        if not isinstance(self._spec.read, Pooled):
+            return {
+                k: h_BTD[rows_N, positions_N].float().cpu().numpy() for k, h_BTD in read.items()
+            }
+        weights_BT = torch.zeros(ids_BT.shape, device=self._device)
+        weights_BT[rows_N, positions_N] = 1.0
+        weights_BT /= weights_BT.sum(1, keepdim=True)
+        # fp32: averaging thousands of tokens in fp16 overflows on sink channels
+        return {
+            k: torch.einsum("bt,btd->bd", weights_BT, h_BTD.float()).cpu().numpy()
+            for k, h_BTD in read.items()
+        }
+
+
+def _padded(ids: Sequence[list[int]], device: str) -> tuple[Tensor, Tensor]:
+    """Ids padded on the right with zeros, which the mask hides, and the mask."""
+    lengths = torch.tensor([len(tokens) for tokens in ids])
+    ids_BT = torch.zeros(len(ids), int(lengths.max()), dtype=torch.long)
+    for row, tokens in enumerate(ids):
+        ids_BT[row, : len(tokens)] = torch.tensor(tokens)
+    mask_BT = (torch.arange(ids_BT.shape[1]) < lengths[:, None]).long()
+    return ids_BT.to(device), mask_BT.to(device)
+
+
+def _is_finite(vectors: Mapping[int, np.ndarray], start: int, stop: int) -> bool:
+    return all(bool(np.isfinite(v_ND[start:stop]).all()) for v_ND in vectors.values())

@@ -1,0 +1,24 @@
+"""Which tables a set of records gives, in the order in which the method runs. Knows no stage."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from interlingua.report.hosts import exam_table, room_table
+from interlingua.report.maps import activations_table, encoder_table
+from interlingua.store.record import Record
+
+
+def tables_of(records: Sequence[Record], roles: Mapping[str, str]) -> list[Table]:
+    """Every table that has something to show."""
+    by_kind = {
+        kind: {record.label: record.metrics for record in records if record.kind == kind}
+        for kind in {record.kind for record in records}
+    }
+    made = {
+        "host": lambda metrics: exam_table(metrics, roles),
+        "activations": activations_table,
+        "room": room_table,
+        "encoder": lambda metrics: encoder_table(metrics, roles),
+    }
+    return [table(by_kind[kind]) for kind, table in made.items() if kind in by_kind]

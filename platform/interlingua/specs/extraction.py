@@ -1,0 +1,81 @@
+"""Which activations are read from a host, and where. Knows no model."""
+
+from dataclasses import dataclass
+
+from interlingua.specs.checks import (
+    check_not_negative,
+    check_one_of,
+    check_positive,
+    check_slug,
+)
+from interlingua.specs.hosts import DTYPES
+from interlingua.specs.splits import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled:
+    """One row a passage: the fp32 mean over its tokens.
+
+    The first token is an attention sink that carries a huge constant vector; including it
+    reproduces earlier systems.
+    """
+
+    include_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPositions:
+    """Up to `per_passage` rows a passage: positions drawn by a generator keyed by passage."""
+
+    per_passage: int
+    min_position: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, per_passage=self.per_passage)
+        check_not_negative(self, min_position=self.min_position, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractSpec:
+    """Rows of one host: the outputs of some blocks for the passages of some splits."""
+
+    host_tag: str
+    block_indices: tuple[int, ...]
+    read: Pooled | TokenPositions
+    max_tokens: int
+    dtype: str
+    splits: tuple[Split, ...]
+
+    def __post_init__(self) -> None:
+        check_slug(self, host_tag=self.host_tag)
+        check_positive(self, max_tokens=self.max_tokens)
+        check_one_of(self, DTYPES, dtype=self.dtype)
+        for split in self.splits:
+            check_one_of(self, Split, splits=split)
+        if not self.splits:
+            raise ValueError("ExtractSpec.splits is empty; name at least one split")
+        if not self.block_indices or sorted(set(self.block_indices)) != list(self.block_indices):
+            raise ValueError(
+                f"ExtractSpec.block_indices is {self.block_indices}; "
+                "name at least one block, ascending and once each"
+            )
+        check_not_negative(self, block_indices=self.block_indices[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedHostSpec:
+    """A host that was not made here: a local folder with its hash, or a hub id at a revision."""
+
+    tag: str
+    source: str
+    revision: str | None
+    files_sha256: str | None
+
+    def __post_init__(self) -> None:
+        check_slug(self, tag=self.tag)
+        if self.files_sha256 is None and self.revision is None:
+            raise ValueError(
+                f"AdoptedHostSpec.revision is None for the hub id {self.source!r}; name the "
+                "commit, because the default branch moves"
+            )

@@ -1,0 +1,47 @@
+"""The linear maps between a host and the shared space. Knows no rows."""
+
+from dataclasses import dataclass
+
+from interlingua.specs.checks import check_not_negative, check_positive, check_slug
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RidgeSpec:
+    """Ridge strengths to choose from by folds of passages, relative to the mean of diag(X^T X)."""
+
+    strengths: tuple[float, ...]
+    num_folds: int
+
+    def __post_init__(self) -> None:
+        if not self.strengths or min(self.strengths) < 0:
+            raise ValueError(
+                f"RidgeSpec.strengths is {self.strengths}; give at least one, none below zero"
+            )
+        if self.num_folds < 2:
+            raise ValueError(f"RidgeSpec.num_folds is {self.num_folds}; it must be at least 2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec:
+    """The map of one host into the shared space.
+
+    `ridge` None is the anchor's: the identity. Otherwise the map is fitted to the mean of what the
+    encoders of the `targets` give: the anchor alone, or all trained hosts for one that comes later.
+    """
+
+    host_tag: str
+    block_index: int
+    targets: tuple[str, ...]
+    ridge: RidgeSpec | None
+    block_rows: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_slug(self, host_tag=self.host_tag)
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+        check_positive(self, block_rows=self.block_rows)
+        if bool(self.targets) != (self.ridge is not None):
+            raise ValueError(
+                f"EncoderSpec.targets is {self.targets} and ridge {self.ridge}; "
+                "the anchor has neither, every other host has both"
+            )

@@ -1,0 +1,187 @@
+"""Rows are what the model computes at the kept positions, whatever else is in the batch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from interlingua.models.activations import POOLED_POSITION, Reader
+from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
+from interlingua.specs.pool import pool_host
+from interlingua.specs.splits import Split
+from interlingua.specs.world import TokenizerKind, TokenizerSpec, WorldSpec
+from interlingua.world.hosts import fresh_model, tiny_config
+from interlingua.world.text import tellings
+from interlingua.world.tokenizers import special_ids, trained_tokenizer
+
+torch.set_num_threads(1)
+
+WORLD = WorldSpec(
+    seed=0,
+    second_language_share=0.2,
+    problem_share=0.5,
+    quote_share=0.3,
+    min_sentences=2,
+    max_sentences=4,
+    largest_number=5,
+)
+SPEC = ExtractSpec(
+    host_tag="gpt2-medium",
+    block_indices=(1,),
+    read=Pooled(include_first=False),
+    max_tokens=256,
+    dtype="float32",
+    splits=(Split.FIT,),
+)
+TOKENS = TokenPositions(per_passage=4, min_position=10, seed=0)
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return [(f"{i:016x}", told.text) for i, told in enumerate(tellings(WORLD, 0, 30))]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(texts):
+    spec = TokenizerSpec(kind=TokenizerKind.BYTE_BPE, vocab_size=900, has_bos=True, chat=None)
+    return trained_tokenizer(spec, [text for _, text in texts])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tokenizer):
+    return saved_host(tmp_path_factory.mktemp("host"), tokenizer, scale=1.0)
+
+
+def saved_host(folder, tokenizer, *, scale):
+    """A random host of four blocks; `scale` multiplies its embeddings."""
+    config = tiny_config(
+        pool_host("gpt2-medium"),
+        width=32,
+        num_blocks=4,
+        num_heads=4,
+        vocab_size=len(tokenizer),
+        max_positions=256,
+        special_ids=special_ids(tokenizer),
+    )
+    model = fresh_model(config, seed=0)
+    with torch.no_grad():
+        model.get_input_embeddings().weight *= scale
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def reader(folder, spec=SPEC, batch_tokens=1024):
+    return Reader(folder, spec, revision=None, device="cpu", batch_tokens=batch_tokens)
+
+
+def hidden_states(folder, tokenizer, text):
+    """[L + 1, T, D] of one text alone, by Hugging Face's own means."""
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        out = model(torch.tensor([tokenizer.encode(text)]), output_hidden_states=True)
+    return torch.stack(out.hidden_states)[:, 0].numpy()
+
+
+def test_a_pooled_row_is_the_mean_over_all_tokens_but_the_first(folder, tokenizer, texts):
+    rows = reader(folder).rows(texts)
+    assert rows.passage_ids == [key for key, _ in texts]
+    assert set(rows.positions) == {POOLED_POSITION}
+    for row in (0, 7, 29):
+        states = hidden_states(folder, tokenizer, texts[row][1])[2]
+        np.testing.assert_allclose(rows.vectors_by_block[1][row], states[1:].mean(0), atol=1e-6)
+        assert rows.num_tokens[row] == len(states)
+
+
+def test_the_first_token_can_be_included(folder, tokenizer, texts):
+    spec = replace(SPEC, read=Pooled(include_first=True))
+    rows = reader(folder, spec).rows(texts[:1])
+    states = hidden_states(folder, tokenizer, texts[0][1])[2]
+    np.testing.assert_allclose(rows.vectors_by_block[1][0], states.mean(0), atol=1e-6)
+
+
+def test_token_rows_are_the_states_at_their_positions(folder, tokenizer, texts):
+    rows = reader(folder, replace(SPEC, read=TOKENS)).rows(texts)
+    for row in range(0, len(rows.positions), 7):
+        text = dict(texts)[rows.passage_ids[row]]
+        state = hidden_states(folder, tokenizer, text)[2, rows.positions[row]]
+        np.testing.assert_allclose(rows.vectors_by_block[1][row], state, atol=1e-5)
+    by_passage = [
+        [p for key, p in zip(rows.passage_ids, rows.positions, strict=True) if key == wanted]
+        for wanted, _ in texts
+    ]
+    assert all(len(p) == 4 and min(p) >= 10 and p == sorted(set(p)) for p in by_passage)
+    assert len({tuple(p) for p in by_passage}) > 20
+
+
+def test_special_tokens_are_never_kept(folder, texts):
+    everything = TokenPositions(per_passage=1000, min_position=0, seed=0)
+    rows = reader(folder, replace(SPEC, read=everything)).rows(texts[:3])
+    # The BOS stands at position 0.
+    assert min(rows.positions) == 1
+    assert len(rows.positions) == sum(set_of_tokens - 1 for set_of_tokens in token_counts(rows))
+
+
+def token_counts(rows):
+    return dict(zip(rows.passage_ids, rows.num_tokens, strict=True)).values()
+
+
+@pytest.mark.parametrize("read", [Pooled(include_first=False), TOKENS])
+def test_rows_depend_on_neither_batch_nor_order(folder, texts, read):
+    spec = replace(SPEC, read=read)
+    together = reader(folder, spec, batch_tokens=4096).rows(texts)
+    alone = reader(folder, spec, batch_tokens=1).rows(texts[::-1])
+    key = lambda rows: list(zip(rows.passage_ids, rows.positions, strict=True))  # noqa: E731
+    order = [key(alone).index(k) for k in key(together)]
+    np.testing.assert_allclose(
+        together.vectors_by_block[1], alone.vectors_by_block[1][order], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_several_blocks_come_from_one_forward(folder, texts):
+    many = reader(folder, replace(SPEC, block_indices=(0, 2))).rows(texts)
+    for block in (0, 2):
+        one = reader(folder, replace(SPEC, block_indices=(block,))).rows(texts)
+        np.testing.assert_array_equal(many.vectors_by_block[block], one.vectors_by_block[block])
+    assert np.abs(many.vectors_by_block[0] - many.vectors_by_block[2]).max() > 0.001
+
+
+def test_a_forward_that_overflows_is_read_in_a_wider_dtype(tmp_path, tokenizer, texts):
+    huge = saved_host(tmp_path, tokenizer, scale=1e7)  # far above 65504, the end of fp16
+    rows = reader(huge, replace(SPEC, dtype="float16")).rows(texts)
+    assert np.isfinite(rows.vectors_by_block[1]).all()
+    assert rows.counts["num_read_wider"] == 30
+    assert rows.counts["num_not_finite"] == 0
+
+
+def test_rows_that_stay_non_finite_are_counted(tmp_path, tokenizer, texts):
+    broken = saved_host(tmp_path, tokenizer, scale=float("nan"))
+    rows = reader(broken).rows(texts)
+    assert rows.counts["num_not_finite"] == 30
+    assert not np.isfinite(rows.vectors_by_block[1]).any()
+
+
+def test_texts_without_a_position_to_keep_have_no_row(folder, texts):
+    empty = [("e" * 16, ""), *texts[:2]]
+    rows = reader(folder).rows(empty)
+    assert rows.passage_ids == [key for key, _ in texts[:2]]
+    assert rows.counts["num_without_rows"] == 1
+    assert len(rows.vectors_by_block[1]) == 2
+
+
+def test_long_texts_are_cut_and_counted(folder, texts):
+    rows = reader(folder, replace(SPEC, max_tokens=20)).rows(texts)
+    assert rows.counts["num_truncated"] == 30
+    assert set(rows.num_tokens) == {20}
+
+
+def test_more_tokens_than_the_model_reads_are_refused(folder):
+    with pytest.raises(ValueError, match="at most 256"):
+        reader(folder, replace(SPEC, max_tokens=257))
+
+
+def test_a_block_outside_of_the_model_is_refused(folder):
+    with pytest.raises(ValueError, match="4"):
+        reader(folder, replace(SPEC, block_indices=(4,)))
