@@ -4,8 +4,9 @@ Knows nothing of what a worker does. An actor that dies, alone or with its node,
 its item goes to whoever is free; what fails for good is raised as it was, without Ray's wrapping.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
@@ -65,19 +66,20 @@ class _Crew:
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._working: dict[Any, tuple[Any, tuple[int, Any]]] = {}
-        self._returned: list[tuple[int, Any]] = []  # items whose actor died
+        self._waiting: deque[tuple[int, Any]] = deque()  # not dealt yet, or again: their actor died
         self._deaths: Counter[int | None] = Counter()
 
     def results(self, items: Iterator[tuple[int, Any]], count: int) -> Iterator[Any]:
         """Deal the items to idle actors, until every one has its result."""
-        for _ in range(count):
+        self._waiting.extend(islice(items, count))
+        for _ in self._waiting:
             self._start()
-        is_more = True
-        while is_more or self._returned or self._working:
+        is_more = bool(self._waiting)
+        while is_more or self._waiting or self._working:
             finished, _ = self._ray.wait([*self._starting, *self._working], num_returns=1)
             yield from self._collected(finished[0])
-            while self._idle and (self._returned or is_more):
-                item = self._returned.pop() if self._returned else next(items, None)
+            while self._idle and (self._waiting or is_more):
+                item = self._waiting.popleft() if self._waiting else next(items, None)
                 if item is None:
                     is_more = False
                     break
@@ -89,6 +91,9 @@ class _Crew:
         working = [actor for actor, _ in self._working.values()]
         for actor in (*self._starting.values(), *self._idle, *working):
             self._ray.kill(actor)
+        # A kill can miss an actor that is just being made; it ends when nobody holds it.
+        for held in (self._starting, self._idle, self._working):
+            held.clear()
 
     def _start(self) -> None:
         # Only an actor that runs gets an item: one that still waits for a device would sit on it.
@@ -122,4 +127,4 @@ class _Crew:
                 "cause is memory: use fewer workers or smaller batches"
             ) from error
         if item is not None:
-            self._returned.append(item)
+            self._waiting.append(item)
