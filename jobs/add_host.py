@@ -3,8 +3,10 @@
 import argparse
 
 from interlingua.specs.hosts import DTYPES
+from interlingua.specs.recipe import Recipe
 from interlingua.stages.adopt import adopted_spec
-from interlingua.stages.graph import MIDDLE, added_host_stages
+from interlingua.stages.graph import added_host_stages
+from interlingua.stages.host_stages import MIDDLE
 from jobs.build import build_and_show
 from jobs.command import parser, resolved, run_command
 
@@ -14,6 +16,8 @@ def main(arguments: argparse.Namespace) -> None:
     from interlingua.models.hosts import depth_of
 
     recipe = resolved(arguments)
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"{recipe.name} has no trained hosts here to fit a new one to")
     host = adopted_spec(arguments.tag, arguments.source, arguments.revision)
     depth = depth_of(host.source, revision=host.revision)
     block = arguments.block_index

@@ -2,16 +2,38 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from interlingua.specs.overrides import list_paths
+from interlingua.specs.published_run import PublishedRun, check_teachers
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.sizes import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
+from interlingua.specs.world_hosts import world_size
 from interlingua.stages.backend import Context, name_of
 from interlingua.store.artifact import Artifact, Stage, find, fingerprint
-from jobs.command import prepared_root
+from jobs.command import prepared_root, resolved
+
+
+def build_recipe(
+    arguments: argparse.Namespace, chosen: Callable[[Recipe], Sequence[Stage]]
+) -> None:
+    """Build some stages of the recipe; of a published run say what it is and what it takes."""
+    experiment = resolved(arguments)
+    if isinstance(experiment, Recipe):
+        build_and_show(experiment, chosen(experiment), arguments)
+        return
+    check_teachers(experiment)
+    if not arguments.dry_run:
+        raise ValueError(
+            f"{experiment.name} is known by its published values alone: its corpus and the "
+            f"explanations of {', '.join(experiment.teachers)} are not here; look at it with "
+            "--dry-run"
+        )
+    _show_values(experiment)
+    _show_sizes(experiment.sizes())
 
 
 def build_and_show(
@@ -27,23 +49,27 @@ def build_and_show(
     root = prepared_root(arguments.root)
     from interlingua.cluster.extraction import RayPool
     from interlingua.cluster.schedule import RayBackend
+    from interlingua.cluster.training import RayTrainer
     from interlingua.stages.watch import ConsoleWatcher
 
     print(f"{recipe.name}: {len(stages)} stages in {root}", flush=True)
     with ConsoleWatcher(root, len(stages)) as watcher:
-        RayBackend().build_all(stages, root, Context(recipe.placement, RayPool()), watcher)
+        RayBackend().build_all(
+            stages, root, Context(recipe.placement, RayPool(), RayTrainer()), watcher
+        )
     roles = recipe.roles() | ({added: "added"} if added else {})
     show_results(roles, [found for stage in stages if (found := find(stage, root))])
 
 
 def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
     """The resolved recipe, and every stage with its fingerprint and whether it is done."""
-    for path, _, value in list_paths(recipe):
-        print(f"{path} = {value}")
-    print()
+    _show_values(recipe)
     for stage in stages:
         state = "done" if find(stage, root) else "missing"
         print(f"{name_of(stage):32} {fingerprint(stage)} {state}")
+    trunk = world_size(next(host for host in recipe.hosts if host.tag == recipe.anchor))
+    encoded = [world_size(host) for host in recipe.hosts if host.tag in recipe.trained]
+    _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, encoded))
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
@@ -53,3 +79,18 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> Non
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables_of([artifact.record for artifact in artifacts], roles):
         console.print(table)
+
+
+def _show_values(experiment: Recipe | PublishedRun) -> None:
+    for path, _, value in list_paths(experiment):
+        print(f"{path} = {value}")
+    print()
+
+
+def _show_sizes(sizes: Sequence[RoleSize]) -> None:
+    """What each role takes between two steps; activations come on top."""
+    rows = [SIZE_COLUMNS, *size_rows(sizes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(SIZE_COLUMNS))]
+    print()
+    for row in rows:
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))

@@ -6,8 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 
 from interlingua.specs.overrides import with_overrides
+from interlingua.specs.published import PUBLISHED
+from interlingua.specs.published_run import PublishedRun
 from interlingua.specs.recipe import Recipe
 from interlingua.store.provenance import RAY_JOB_CONFIG
 from jobs.recipes import RECIPES, recipe_named
@@ -22,10 +25,11 @@ overrides (--dry-run lists every path and its value):
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """The arguments that every job takes; the module is the one that people run."""
     summaries = "\n".join(f"  {name:12} {_summary(make)}" for name, make in RECIPES.items())
+    published = fill("published runs, to look at with --dry-run: " + ", ".join(PUBLISHED), 100)
     made = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
-        epilog=f"recipes:\n{summaries}\n\n{EXAMPLES}",
+        epilog=f"recipes:\n{summaries}\n\n{published}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("recipe", help="which experiment; see below")
@@ -62,8 +66,8 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
         sys.exit(f"error: {_told(error)}")
 
 
-def resolved(arguments: argparse.Namespace) -> Recipe:
-    """The recipe with its overrides."""
+def resolved(arguments: argparse.Namespace) -> Recipe | PublishedRun:
+    """The recipe, or published run, with its overrides."""
     return with_overrides(recipe_named(arguments.recipe), arguments.overrides)
 
 

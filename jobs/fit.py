@@ -3,14 +3,13 @@
 import argparse
 
 from interlingua.stages.graph import graph_of, needed_for
-from jobs.build import build_and_show
-from jobs.command import parser, resolved, run_command
+from jobs.build import build_recipe
+from jobs.command import parser, run_command
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Build the recipe up to its encoders."""
-    recipe = resolved(arguments)
-    build_and_show(recipe, needed_for("encoder", graph_of(recipe)), arguments)
+    build_recipe(arguments, lambda recipe: needed_for("encoder", graph_of(recipe)))
 
 
 if __name__ == "__main__":

@@ -4,13 +4,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
 
+from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
-from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
+from interlingua.specs.injection import BosRule, Centring, InjectionRule, InjectionSpec, Readout
+from interlingua.specs.placement import (
+    ExtractionPlacement,
+    Placement,
+    TrainingPlacement,
+    VerbalizingPlacement,
+    Workers,
+)
 from interlingua.specs.pool import pool_host
-from interlingua.specs.recipe import Recipe
+from interlingua.specs.published import PUBLISHED
+from interlingua.specs.published_run import ALL_LINEAR, PublishedRun
+from interlingua.specs.recipe import Lessons, Recipe, Speaking
 from interlingua.specs.splits import SplitSpec
-from interlingua.specs.world import PassagesSpec, WorldHostSpec, WorldSpec
-from interlingua.specs.world_hosts import ANCHOR, WORLD_HOSTS, world_host
+from interlingua.specs.training import (
+    ArSpec,
+    AvSpec,
+    LoraSpec,
+    OptimSpec,
+    RateDecay,
+    SamplingSpec,
+    WatchSpec,
+)
+from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
+from interlingua.specs.world_hosts import ANCHOR, TEACHER, WORLD_HOSTS, world_host
+
+MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8)
 
 ONE_CORE_A_STAGE = Placement(
     cpus_per_stage=2,
@@ -22,6 +43,63 @@ ONE_CORE_A_STAGE = Placement(
         block_passages=512,
         batch_tokens=8192,
     ),
+    training=TrainingPlacement(
+        workers=Workers(count=1, cpus=1, gpus=0),
+        device="cpu",
+        micro_batch_rows=32,
+        zero_stage=2,
+        failures_survived=3,
+    ),
+    verbalizing=VerbalizingPlacement(
+        workers=Workers(count=1, cpus=2, gpus=0),
+        device="cpu",
+        block_rows=2048,
+        batch_rows=512,
+    ),
+)
+
+WORLD_AV = AvSpec(
+    seed=0,
+    template="model {host_tag} vector <concept>{injection_char}</concept>",
+    injection=InjectionSpec(
+        rule=InjectionRule.REPLACE,
+        after_block=None,
+        num_slots=4,
+        scale="sqrt_d",
+        centring=Centring.HOST_MEAN,
+        affine=None,
+    ),
+    lora=LoraSpec(rank=16, alpha=32.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False),
+    optim=OptimSpec(
+        num_steps=1000,
+        batch_rows=32,
+        learning_rate=4e-3,
+        warmup_steps=30,
+        decay=RateDecay.COSINE,
+        betas=(0.9, 0.95),
+        weight_decay=0.0,
+        clip_norm=1.0,
+        dtype="float32",
+    ),
+    encoder_learning_rate=None,
+    affine_learning_rate=None,
+    max_response_tokens=64,
+    gradient_checkpointing=False,
+    watch=WatchSpec(validate_every=250, checkpoint_every=50, dev_rows=128),
+)
+
+WORLD_AR = ArSpec(
+    seed=0,
+    template="<text>{explanation}</text> <summary>",
+    block_index=2,
+    readout=Readout.RAW,
+    bos=BosRule.TOKENIZER_DEFAULT,
+    lora=None,
+    trains_value_head=True,
+    optim=replace(WORLD_AV.optim, num_steps=900, learning_rate=2e-3),
+    max_tokens=96,
+    gradient_checkpointing=False,
+    watch=WatchSpec(validate_every=150, checkpoint_every=50, dev_rows=512),
 )
 
 
@@ -56,6 +134,20 @@ def world() -> Recipe:
                      "bloom-560m"),
             held_out=("lfm-7b", "rugpt3-large"),
         ),
+        read=Pooled(include_first=False),
+        av_lessons=Lessons(teacher=TEACHER, samples=3),
+        # Up to everything: an AR that has heard more than the AV says can reward saying more.
+        ar_lessons=Lessons(
+            teacher=TeacherSpec(seed=1, min_facts=1, max_facts=7, max_words=40), samples=4
+        ),
+        accepts_mixed_teachers=False,
+        av=WORLD_AV,
+        ar=WORLD_AR,
+        speaking=Speaking(
+            sampled=SamplingSpec(seed=0, temperature=1.0, samples=1, max_new_tokens=40),
+            greedy=SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=40),
+            dev_rows=300,
+        ),
         placement=ONE_CORE_A_STAGE,
     )  # fmt: skip
 
@@ -66,6 +158,16 @@ def world_18() -> Recipe:
         world(),
         name="world_18",
         **_hosts(trained=_tags(HostRole.TRAINED), held_out=_tags(HostRole.HELD_OUT)),
+    )
+
+
+def world_token() -> Recipe:
+    """One host read at token positions; the AV and AR are fine-tunes of that host itself."""
+    return replace(
+        world(),
+        name="world_token",
+        **_hosts(trained=(), held_out=()),
+        read=TokenPositions(per_passage=3, min_position=8, seed=0),
     )
 
 
@@ -80,6 +182,14 @@ def world_mini() -> Recipe:
         hosts=hosts,
         trained=("gpt2-medium",),
         held_out=("lfm-7b",),
+        av=replace(full.av, optim=_few(full.av.optim), watch=MINI_WATCH),
+        ar=replace(full.ar, block_index=0, optim=_few(full.ar.optim), watch=MINI_WATCH),
+        speaking=replace(
+            full.speaking,
+            sampled=replace(full.speaking.sampled, max_new_tokens=12),
+            greedy=replace(full.speaking.greedy, max_new_tokens=12),
+            dev_rows=8,
+        ),
     )
 
 
@@ -87,16 +197,20 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_mini": world_mini,
     "world": world,
     "world_18": world_18,
+    "world_token": world_token,
 }
 
 
-def recipe_named(name: str) -> Recipe:
-    """The recipe of that name."""
-    if name not in RECIPES:
-        near = get_close_matches(name, RECIPES, n=3, cutoff=0.4)
-        hint = f"; did you mean {' or '.join(near)}" if near else ""
-        raise ValueError(f"no recipe {name!r}{hint}; there are: {', '.join(RECIPES)}")
-    return RECIPES[name]()
+def recipe_named(name: str) -> Recipe | PublishedRun:
+    """The recipe, or published run, of that name."""
+    if name in RECIPES:
+        return RECIPES[name]()
+    if name in PUBLISHED:
+        return PUBLISHED[name]
+    names = [*RECIPES, *PUBLISHED]
+    near = get_close_matches(name, names, n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(near)}" if near else ""
+    raise ValueError(f"no recipe {name!r}{hint}; there are: {', '.join(names)}")
 
 
 def _tags(role: HostRole) -> tuple[str, ...]:
@@ -112,6 +226,10 @@ def _hosts(trained: tuple[str, ...], held_out: tuple[str, ...]) -> dict:
         "trained": trained,
         "held_out": held_out,
     }
+
+
+def _few(optim: OptimSpec) -> OptimSpec:
+    return replace(optim, num_steps=12, batch_rows=8, warmup_steps=3)
 
 
 def _miniature(host: WorldHostSpec) -> WorldHostSpec:

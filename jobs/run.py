@@ -3,14 +3,13 @@
 import argparse
 
 from interlingua.stages.graph import graph_of
-from jobs.build import build_and_show
-from jobs.command import parser, resolved, run_command
+from jobs.build import build_recipe
+from jobs.command import parser, run_command
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Build every stage of the recipe that is not done, and show what came out."""
-    recipe = resolved(arguments)
-    build_and_show(recipe, graph_of(recipe), arguments)
+    build_recipe(arguments, graph_of)
 
 
 if __name__ == "__main__":

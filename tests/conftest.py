@@ -1,8 +1,11 @@
 """Settings for every test: no deadlines on shared machines, no hub, one thread a process."""
 
 import os
+import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +21,47 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 @pytest.fixture(scope="session")
 def mini_root(tmp_path_factory) -> Path:
-    """A run root with the recipe world_mini, built in this process and disturbed by nothing."""
+    """A run root with world_mini up to what its models learn from, disturbed by nothing."""
+    return _built_mini(tmp_path_factory.mktemp("mini"), is_whole=False)
+
+
+@pytest.fixture(scope="session")
+def mini_nla_root(mini_root, tmp_path_factory) -> Path:
+    """The same with the two models and everything after them, in a root of its own."""
+    root = tmp_path_factory.mktemp("mini_nla") / "root"
+    shutil.copytree(mini_root, root, copy_function=os.link)
+    return _built_mini(root, is_whole=True)
+
+
+def _built_mini(root: Path, *, is_whole: bool) -> Path:
     from interlingua.stages.backend import Context, LocalBackend, LocalPool
     from interlingua.stages.graph import graph_of
     from interlingua.stages.watch import ConsoleWatcher
     from jobs.recipes import world_mini
 
-    root, stages = tmp_path_factory.mktemp("mini"), graph_of(world_mini())
+    later = {"av", "ar", "verbalized", "decoder", "bundle"}
+    stages = [stage for stage in graph_of(world_mini()) if is_whole or stage.kind not in later]
     with ConsoleWatcher(root, len(stages)) as watcher:
         context = Context(world_mini().placement, LocalPool())
         LocalBackend().build_all(stages, root, context, watcher)
     return root
+
+
+@pytest.fixture
+def start_python() -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start Python with these arguments; what still runs when the test ends is killed."""
+    started = []
+
+    def start(*arguments, **options) -> subprocess.Popen:
+        command = [sys.executable, *map(str, arguments)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

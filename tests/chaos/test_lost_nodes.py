@@ -14,7 +14,7 @@ import pytest
 from ray import cloudpickle
 
 from interlingua.cluster.extraction import RayPool
-from interlingua.cluster.session import _read_authentication_again, ray_session
+from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import Workers
 from interlingua.stages.backend import Context
 from interlingua.stages.extract import BlockReader, layer_folder
@@ -42,7 +42,7 @@ def cluster(monkeypatch):
         monkeypatch.setenv(name, value)
     from ray.cluster_utils import Cluster
 
-    _read_authentication_again()
+    read_authentication_again()
     made = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 0, "include_dashboard": False},

@@ -14,6 +14,7 @@ from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.stages.backend import Context, LocalBackend, LocalPool, StagesFailed, name_of
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
+from jobs.recipes import ONE_CORE_A_STAGE
 
 PLACEMENT = Placement(
     cpus_per_stage=1,
@@ -22,6 +23,8 @@ PLACEMENT = Placement(
     extraction=ExtractionPlacement(
         workers=Workers(count=1, cpus=1, gpus=0), device="cpu", block_passages=8, batch_tokens=64
     ),
+    training=ONE_CORE_A_STAGE.training,
+    verbalizing=ONE_CORE_A_STAGE.verbalizing,
 )
 CONTEXT = Context(PLACEMENT, LocalPool())
 

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,25 +21,14 @@ def job_mark(tmp_path_factory, wait_until_gone) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def start_job(job_mark) -> Iterator[Start]:
+def start_job(start_python, job_mark) -> Start:
     """Start `python -m jobs.run`; what still runs when the test ends is killed."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     environment |= dict([job_mark])
-    started = []
 
     def start(*arguments, before=("-m", "jobs.run")) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, *before, *map(str, arguments)],
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        return start_python(
+            *before, *arguments, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
         )
-        started.append(process)
-        return process
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return start

@@ -14,7 +14,7 @@ import interlingua.specs
 from interlingua.specs.world_hosts import WORLD_HOSTS
 from interlingua.stages.graph import graph_of
 from interlingua.store.artifact import folder
-from jobs.recipes import world_mini
+from jobs.recipes import world_18, world_mini
 
 HEAVY = {"torch", "ray", "transformers", "tokenizers", "peft", "deepspeed", "mlflow", "numpy"}
 
@@ -51,14 +51,20 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
     wanted = {f"{kind}/{tag}" for kind in ("host", "room", "encoder") for tag in WORLD_HOSTS}
     wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in ("fit", "dev")}
-    assert {name for name in states if "/" in name} == wanted | {"passages/world"}
+    wanted |= {f"{kind}/{tag}" for kind in ("verbalized", "decoder") for tag in WORLD_HOSTS}
+    learning = world_18().learning_tags()
+    wanted |= {f"activations/{tag}-av_sft-ar_sft" for tag in learning}
+    wanted |= {f"explanations/teacher-{split}" for split in ("av_sft", "ar_sft", "dev")}
+    wanted |= {"passages/world", "av/sft", "ar/sft", "bundle/world_18"}
+    assert {name for name in states if "/" in name} == wanted
     assert "hosts.gpt2-medium.pretrain.num_steps =" in out
 
 
 @pytest.mark.slow
-def test_a_dry_run_knows_what_is_done(start_job, mini_root):
-    code, out, _ = ended(start_job("world_mini", "--dry-run", "--root", mini_root))
-    states = [line.split()[-1] for line in out.splitlines() if "/" in line]
+def test_a_dry_run_knows_what_is_done(start_job, mini_nla_root):
+    code, out, _ = ended(start_job("world_mini", "--dry-run", "--root", mini_nla_root))
+    lines = [line.split() for line in out.splitlines()]
+    states = [words[2] for words in lines if len(words) == 3 and "/" in words[0]]
     assert (code, states) == (0, ["done"] * len(graph_of(world_mini())))
 
 

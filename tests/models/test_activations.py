@@ -1,5 +1,6 @@
 """Rows are what the model computes at the kept positions, whatever else is in the batch."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from interlingua.models import activations
 from interlingua.models.activations import POOLED_POSITION, Reader
+from interlingua.models.hosts import load_host
 from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
 from interlingua.specs.pool import pool_host
 from interlingua.specs.splits import Split
@@ -154,6 +157,25 @@ def test_a_forward_that_overflows_is_read_in_a_wider_dtype(tmp_path, tokenizer, 
     assert np.isfinite(rows.vectors_by_block[1]).all()
     assert rows.counts["num_read_wider"] == 30
     assert rows.counts["num_not_finite"] == 0
+
+
+def test_a_wider_copy_of_the_host_goes_when_its_texts_are_read(
+    monkeypatch, tmp_path, tokenizer, texts
+):
+    opened = []
+
+    def load_noted(source, **named):
+        host = load_host(source, **named)
+        opened.append((named["dtype"], weakref.ref(host.model)))
+        return host
+
+    monkeypatch.setattr(activations, "load_host", load_noted)
+    # float32 overflows, too: both wider copies are needed, one after the other.
+    huge = reader(saved_host(tmp_path, tokenizer, scale=1e38), replace(SPEC, dtype="float16"))
+    for number in (1, 2):
+        assert huge.rows(texts[:3]).counts["num_read_wider"] == 2 * 3
+        assert [dtype for dtype, _ in opened] == ["float16", *["bfloat16", "float32"] * number]
+        assert [model() is not None for _, model in opened] == [True, *[False] * 2 * number]
 
 
 def test_rows_that_stay_non_finite_are_counted(tmp_path, tokenizer, texts):

@@ -16,10 +16,17 @@ from interlingua.specs.world import (
 )
 from interlingua.specs.world_hosts import world_host
 from interlingua.stages.backend import Context, LocalPool
-from interlingua.stages.graph import passages_stage
+from interlingua.stages.host_stages import passages_stage
 from interlingua.store.artifact import build
+from jobs.recipes import ONE_CORE_A_STAGE, world_mini
 
 TRUNK, HOST = "qwen3-1p7b", "lfm-7b"
+LEARNING = {
+    name: getattr(world_mini(), name)
+    for name in (
+        "read", "av_lessons", "ar_lessons", "accepts_mixed_teachers", "av", "ar", "speaking",
+    )
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +53,7 @@ def recipe() -> Recipe:
         anchor=TRUNK,
         trained=(),
         held_out=(HOST,),
+        **LEARNING,
         placement=Placement(
             cpus_per_stage=1,
             threads_per_worker=1,
@@ -56,6 +64,8 @@ def recipe() -> Recipe:
                 block_passages=6,
                 batch_tokens=2048,
             ),
+            training=ONE_CORE_A_STAGE.training,
+            verbalizing=ONE_CORE_A_STAGE.verbalizing,
         ),
     )
 

@@ -20,7 +20,7 @@ from interlingua.stages.adopt_rows import adopted_rows_spec, adopted_shards, run
 from interlingua.stages.backend import Context, LocalPool
 from interlingua.store.artifact import Stage, build, folder
 from interlingua.store.released import ReleaseMismatch
-from interlingua.store.shards import rows_by_id
+from interlingua.store.shards import ShardIndex
 from interlingua.store.splits import (
     LEDGER_NAME,
     SplitAccess,
@@ -29,6 +29,7 @@ from interlingua.store.splits import (
     read_consumed,
     split_of,
 )
+from jobs.recipes import ONE_CORE_A_STAGE
 
 D = 4
 THIRDS = SplitSpec(seed=3, pretrain=0, av_sft=0, ar_sft=0, rl=0, fit=0.4, dev=0.3, test=0.3)
@@ -44,6 +45,8 @@ CONTEXT = Context(
             block_passages=8,
             batch_tokens=64,
         ),
+        training=ONE_CORE_A_STAGE.training,
+        verbalizing=ONE_CORE_A_STAGE.verbalizing,
     ),
     LocalPool(),
 )
@@ -111,7 +114,7 @@ def test_rows_come_as_the_shards_of_an_extraction(path, tmp_path):
     assert (header.host_tag, header.block_index, header.read_mode) == ("some-host", 20, "token")
     assert keys_of(shards) == [(passage_id(text), n - 1) for _, n, text, _ in rows]
     ids = [passage_id(text) for _, _, text, _ in reversed(rows)]
-    joined = rows_by_id(shards, ids)
+    joined = ShardIndex(shards).rows(ids)
     expected_ND = np.array([vector for *_, vector in reversed(rows)], np.float32)
     assert joined.vectors_ND.tobytes() == expected_ND.tobytes()
     assert joined.num_tokens_N.tolist() == [n for _, n, _, _ in reversed(rows)]
@@ -189,7 +192,7 @@ def test_rows_without_a_vector_are_counted_and_others_kept_raw(tmp_path):
     assert artifact.record.metrics["num_not_finite"] == 1
     shards = list(adopted_shards(artifact, READ, SplitAccess(READ)))
     assert passage_id(rows[3][2]) not in {identity for identity, _ in keys_of(shards)}
-    strange = rows_by_id(shards, [passage_id(rows[5][2])])
+    strange = ShardIndex(shards).rows([passage_id(rows[5][2])])
     assert strange.vectors_ND.tobytes() == np.array(rows[5][3], np.float32).tobytes()
     assert strange.is_finite_N.tolist() == [False]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.specs.splits import Split
-from interlingua.stages.graph import passages_stage
+from interlingua.stages.host_stages import passages_stage
 from interlingua.stages.passages import PASSAGES_NAME, unique
 from interlingua.store.artifact import build, find
 from interlingua.store.passages import read_passages

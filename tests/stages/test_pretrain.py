@@ -11,7 +11,7 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.specs.pool import pool_host
 from interlingua.specs.splits import Split
 from interlingua.stages import pretrain
-from interlingua.stages.graph import host_stages, passages_stage
+from interlingua.stages.host_stages import host_stages, passages_stage
 from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.stages.pretrain import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder

@@ -1,7 +1,6 @@
 """Programs that tests of the store start, stop and kill."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,11 @@ SOURCE_ROOT = Path(__file__).parents[2] / "platform"
 
 
 @pytest.fixture
-def start_program():
+def start_program(start_python):
     """Start a program of tests/store/programs; what still runs when the test ends is killed."""
-    started = []
 
     def start(name, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, str(PROGRAMS / name), *map(str, arguments)],
-            env={"PYTHONPATH": str(SOURCE_ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+        environment = {"PYTHONPATH": str(SOURCE_ROOT)}
+        return start_python(PROGRAMS / name, *arguments, env=environment, stdin=subprocess.PIPE)
 
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return start

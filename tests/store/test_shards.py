@@ -4,15 +4,18 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 
 from interlingua.store.shards import (
     CorruptShard,
+    Shard,
     ShardHeader,
+    ShardIndex,
     ShardRows,
     list_shards,
     read_shard,
-    rows_by_id,
     shard_path,
     shard_rows,
     write_shard,
@@ -156,9 +159,9 @@ def test_rows_are_joined_by_id_whatever_the_shards(tmp_path):
     for names, indices in orders:
         ids = [passage_id(name) for name in names]
         parts.append(shard_rows(ids, [-1] * len(ids), indices, together.vectors_ND[indices]))
-    shards = shards_of(tmp_path, *parts)
+    index = ShardIndex(shards_of(tmp_path, *parts))
     for wanted, indices in {"abcdef": range(6), "dbf": [3, 1, 5], "": []}.items():
-        found = rows_by_id(shards, [passage_id(name) for name in wanted])
+        found = index.rows([passage_id(name) for name in wanted])
         assert [i.decode() for i in found.passage_ids_N] == [passage_id(n) for n in wanted]
         np.testing.assert_array_equal(found.vectors_ND, together.vectors_ND[list(indices)])
         assert found.num_tokens_N.tolist() == list(indices)
@@ -166,33 +169,87 @@ def test_rows_are_joined_by_id_whatever_the_shards(tmp_path):
 
 def test_all_positions_of_a_passage_come_in_their_order(tmp_path):
     shards = shards_of(tmp_path, rows("aab", [9, 2, 4]), rows("ba", [1, 5], seed=1))
-    found = rows_by_id(shards, [passage_id("b"), passage_id("a")])
+    found = ShardIndex(shards).rows([passage_id("b"), passage_id("a")])
     assert found.positions_N.tolist() == [1, 4, 2, 5, 9]
     np.testing.assert_array_equal(found.vectors_ND[3], shards[1].rows.vectors_ND[1])
 
 
+def keys(pairs):
+    return [(passage_id(name), position) for name, position in pairs]
+
+
+def test_rows_are_taken_at_single_positions(tmp_path):
+    shards = shards_of(tmp_path, rows("aab", [9, 2, 4]), rows("ba", [1, 5], seed=1))
+    index = ShardIndex(shards)
+    wanted = keys([("a", 5), ("b", 4), ("a", 9), ("b", 1)])
+    found = index.rows_at(wanted)
+    assert list(zip(found.passage_ids_N.astype(str), found.positions_N, strict=True)) == wanted
+    first, second = (shard.rows.vectors_ND for shard in shards)
+    np.testing.assert_array_equal(found.vectors_ND, [second[1], first[2], first[0], second[0]])
+    assert index.rows_at([]).vectors_ND.shape == (0, D)
+
+
 def test_a_passage_without_rows_is_an_error(tmp_path):
-    shards = shards_of(tmp_path, rows("ab"))
+    index = ShardIndex(shards_of(tmp_path, rows("ab")))
     with pytest.raises(KeyError, match=passage_id("z")):
-        rows_by_id(shards, [passage_id("a"), passage_id("z")])
+        index.rows([passage_id("a"), passage_id("z")])
+
+
+@pytest.mark.parametrize("key", [("z", 4), ("a", 4), ("b", 3)])
+def test_a_position_without_a_row_is_an_error(tmp_path, key):
+    index = ShardIndex(shards_of(tmp_path, rows("ab", [3, 4])))
+    with pytest.raises(KeyError, match=f"1 of 2 have no row.*{passage_id(key[0])}"):
+        index.rows_at(keys([("a", 3), key]))
 
 
 def test_asking_twice_and_storing_twice_are_errors(tmp_path):
-    shards = shards_of(tmp_path, rows("ab"), rows("b"))
+    index = ShardIndex(shards_of(tmp_path, rows("ab"), rows("b")))
     with pytest.raises(ValueError, match="duplicates"):
-        rows_by_id(shards, [passage_id("a"), passage_id("a")])
-    assert len(rows_by_id(shards, [passage_id("a")]).positions_N) == 1
+        index.rows([passage_id("a"), passage_id("a")])
+    with pytest.raises(ValueError, match="duplicates"):
+        index.rows_at(keys([("a", -1), ("a", -1)]))
+    assert len(index.rows([passage_id("a")]).positions_N) == 1
     with pytest.raises(CorruptShard, match=passage_id("b")):
-        rows_by_id(shards, [passage_id("a"), passage_id("b")])
+        index.rows([passage_id("a"), passage_id("b")])
+    with pytest.raises(CorruptShard, match=passage_id("b")):
+        index.rows_at(keys([("a", -1), ("b", -1)]))
 
 
 def test_shards_of_different_hosts_are_not_joined(tmp_path):
     write_shard(shard_path(tmp_path, 0), HEADER, rows("a"))
     write_shard(shard_path(tmp_path, 1), replace(HEADER, block_index=3), rows("b"))
     with pytest.raises(ValueError, match="block_index"):
-        rows_by_id([read_shard(path) for path in list_shards(tmp_path)], [passage_id("a")])
+        ShardIndex([read_shard(path) for path in list_shards(tmp_path)])
     with pytest.raises(ValueError, match="no shards"):
-        rows_by_id([], [])
+        ShardIndex([])
+
+
+@settings(max_examples=50)
+@given(
+    stored=st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(-1, 9)))),
+    asked=st.lists(st.sampled_from("abcdef"), unique=True),
+)
+def test_what_is_asked_is_found_once_in_its_order_or_refused(stored, asked):
+    flat = [pair for shard in stored for pair in shard]
+    if not stored or len(set(flat)) < len(flat):
+        return
+    shards = [
+        Shard(HEADER, rows([n for n, _ in pairs], [p for _, p in pairs], seed=number))
+        for number, pairs in enumerate(stored)
+    ]
+    vectors = np.concatenate([shard.rows.vectors_ND for shard in shards])
+    vector_of = dict(zip(flat, vectors, strict=True))
+    index, ids = ShardIndex(shards), [passage_id(name) for name in asked]
+    expected = [pair for name in asked for pair in sorted(flat) if pair[0] == name]
+    if {name for name, _ in expected} != set(asked):
+        with pytest.raises(KeyError):
+            index.rows(ids)
+        return
+    for found in (index.rows(ids), index.rows_at(keys(expected))):
+        assert found.positions_N.tolist() == [position for _, position in expected]
+        assert [i.decode() for i in found.passage_ids_N] == [i for i, _ in keys(expected)]
+        for vector_D, pair in zip(found.vectors_ND, expected, strict=True):
+            np.testing.assert_array_equal(vector_D, vector_of[pair])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Knows no stage. A private cluster has its own folder, ports and token, and dies 
 """
 
 import fcntl
+import logging
 import os
 import secrets
 import shutil
@@ -50,12 +51,32 @@ def ray_session() -> Iterator[Any]:
         yield ray
 
 
+def read_authentication_again() -> None:
+    """Let Ray take mode and token from the environment of now.
+
+    It reads them once a process: when it is imported, and in the first session.
+    """
+    # Ray has no public way; its stub of this module leaves both out.
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
+def quiet_worker() -> None:
+    """Run in every worker process as it starts: what Ray Train tells of itself is not for users.
+
+    Its cleaner asks the dashboard, which a private cluster does not have, and says so every second.
+    """
+    logging.getLogger("ray.train").setLevel(logging.ERROR)
+
+
 @contextmanager
 def _attached(address: str) -> Iterator[Any]:
     _check_answers(address)
     import ray
 
-    _read_authentication_again()
+    read_authentication_again()
     # In a submitted job Ray merges the job's runtime environment into ours.
     ray.init(address=address, **_flags())
     try:
@@ -70,7 +91,7 @@ def _private() -> Iterator[Any]:
     with _own_folder() as folder, _environment({**_PRIVATE_ENVIRONMENT, **token}):
         import ray
 
-        _read_authentication_again()
+        read_authentication_again()
         ray.init(
             address="local",
             num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
@@ -121,7 +142,9 @@ def _check_answers(address: str) -> None:
 def _flags() -> dict[str, Any]:
     """What every session asks of ray.init."""
     variables = WORKER_ENVIRONMENT | driver_environment()
-    return {"logging_level": "ERROR", "runtime_env": {"env_vars": variables}}
+    hook = f"{__name__}.{quiet_worker.__name__}"
+    runtime_env = {"env_vars": variables, "worker_process_setup_hook": hook}
+    return {"logging_level": "ERROR", "runtime_env": runtime_env}
 
 
 @contextmanager
@@ -137,15 +160,3 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _read_authentication_again() -> None:
-    """Let Ray take mode and token from the environment of now.
-
-    It reads them once a process: when it is imported, and in the first session.
-    """
-    # Ray has no public way; its stub of this module leaves both out.
-    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()

@@ -2,6 +2,8 @@
 
 import math
 
+from interlingua.specs.training import RateDecay
+
 
 def warmup_cosine(step: int, *, num_steps: int, warmup_steps: int) -> float:
     """The factor on the peak rate at `step`: linear warm-up, then cosine to a tenth."""
@@ -9,3 +11,10 @@ def warmup_cosine(step: int, *, num_steps: int, warmup_steps: int) -> float:
         return (step + 1) / warmup_steps
     progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
     return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def rate_factor(step: int, *, num_steps: int, warmup_steps: int, decay: RateDecay) -> float:
+    """The factor on the peak rate at `step` of a schedule."""
+    if decay is RateDecay.CONSTANT:
+        return min(1.0, (step + 1) / max(1, warmup_steps))
+    return warmup_cosine(step, num_steps=num_steps, warmup_steps=warmup_steps)

@@ -5,7 +5,6 @@ Knows neither shards nor splits nor where it runs.
 
 import hashlib
 import random
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,9 +52,9 @@ class Reader:
         self._device, self._batch_tokens = device, batch_tokens
         self._tokenizer = load_tokenizer(source, revision=revision)
         self._special_ids = frozenset(self._tokenizer.all_special_ids)
-        self._hosts: dict[str, Host] = {}
-        self.width = self._host(spec.dtype).width
-        self._check_length(self._host(spec.dtype))
+        self._host = self._opened(spec.dtype)
+        self.width = self._host.width
+        self._check_length()
 
     @cached_property
     def tokenizer_hash(self) -> str:
@@ -74,26 +73,13 @@ class Reader:
             block: np.full((starts[-1], self.width), np.nan, np.float32)
             for block in self._spec.block_indices
         }
-        counts = Counter(
-            num_passages=len(texts),
-            num_tokens=sum(map(len, ids)),
-            num_truncated=sum(len(tokens) == self._spec.max_tokens for tokens in ids),
-            num_without_rows=sum(not k for k in kept),
-            num_read_wider=0,
-        )
-        pending = [index for index, k in enumerate(kept) if k]
-        for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
-            for batch in self._batches(pending, ids):
-                read = self._read(dtype, [ids[i] for i in batch], [kept[i] for i in batch])
-                for block, vectors_ND in read.items():
-                    rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
-                    vectors[block][rows] = vectors_ND
-            if dtype != self._spec.dtype:
-                counts["num_read_wider"] += len(pending)
-            pending = [i for i in pending if not _is_finite(vectors, starts[i], starts[i + 1])]
-            if not pending:
-                break
-        counts["num_not_finite"] = len(pending)
+        counts = {
+            "num_passages": len(texts),
+            "num_tokens": sum(map(len, ids)),
+            "num_truncated": sum(len(tokens) == self._spec.max_tokens for tokens in ids),
+            "num_without_rows": sum(not k for k in kept),
+            **self._fill(vectors, starts, ids, kept),
+        }
         owners = [index for index, positions in enumerate(stored) for _ in positions]
         return HostRows(
             passage_ids=[texts[index][0] for index in owners],
@@ -103,19 +89,37 @@ class Reader:
             counts=counts,
         )
 
-    def _host(self, dtype: str) -> Host:
-        if dtype not in self._hosts:
-            self._hosts[dtype] = load_host(
-                self._source,
-                dtype=dtype,
-                device=self._device,
-                up_to_block=self._spec.block_indices[-1],
-                revision=self._revision,
-            )
-        return self._hosts[dtype]
+    def _fill(
+        self,
+        vectors: Mapping[int, np.ndarray],
+        starts: np.ndarray,
+        ids: Sequence[list[int]],
+        kept: Sequence[list[int]],
+    ) -> Mapping[str, int]:
+        """Write every text's rows into the vectors; counts what overflowed."""
+        num_read_wider = 0
+        pending = [index for index, k in enumerate(kept) if k]
+        for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
+            if dtype != self._spec.dtype:
+                num_read_wider += len(pending)
+            for batch, read in self._batches_read(dtype, pending, ids, kept):
+                rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
+                for block, vectors_ND in read.items():
+                    vectors[block][rows] = vectors_ND
+            pending = [i for i in pending if not _is_finite(vectors, starts[i], starts[i + 1])]
+        return {"num_read_wider": num_read_wider, "num_not_finite": len(pending)}
 
-    def _check_length(self, host: Host) -> None:
-        limits = text_config(host.model.config).to_dict()
+    def _opened(self, dtype: str) -> Host:
+        return load_host(
+            self._source,
+            dtype=dtype,
+            device=self._device,
+            up_to_block=self._spec.block_indices[-1],
+            revision=self._revision,
+        )
+
+    def _check_length(self) -> None:
+        limits = text_config(self._host.model.config).to_dict()
         for name in LENGTH_LIMITS:
             limit = limits.get(name)
             if limit is not None and self._spec.max_tokens > limit:
@@ -158,13 +162,28 @@ class Reader:
         if batch:
             yield batch
 
+    def _batches_read(
+        self,
+        dtype: str,
+        pending: Sequence[int],
+        ids: Sequence[list[int]],
+        kept: Sequence[list[int]],
+    ) -> Iterator[tuple[list[int], dict[int, np.ndarray]]]:
+        """The pending texts batch by batch, each with its rows."""
+        if not pending:
+            return
+        # A wider copy goes with this call: to keep it would hold the host twice for one overflow.
+        host = self._host if dtype == self._spec.dtype else self._opened(dtype)
+        for batch in self._batches(pending, ids):
+            yield batch, self._read(host, [ids[i] for i in batch], [kept[i] for i in batch])
+
     @torch.no_grad()
     def _read(
-        self, dtype: str, ids: Sequence[list[int]], kept: Sequence[list[int]]
+        self, host: Host, ids: Sequence[list[int]], kept: Sequence[list[int]]
     ) -> dict[int, np.ndarray]:
         """The rows of one batch; only what is kept leaves the device."""
         ids_BT, mask_BT = _padded(ids, self._device)
-        read = read_blocks(self._host(dtype), ids_BT, mask_BT, self._spec.block_indices)
+        read = read_blocks(host, ids_BT, mask_BT, self._spec.block_indices)
         sites = [(row, position) for row, positions in enumerate(kept) for position in positions]
         rows_N, positions_N = torch.tensor(sites, device=self._device).T
         if not isinstance(self._spec.read, Pooled):

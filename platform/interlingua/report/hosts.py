@@ -66,10 +66,10 @@ def room_table(metrics_by_tag: Mapping[str, Metrics]) -> Table:
     return table
 
 
-def with_interval(metrics: Metrics, name: str) -> str:
+def with_interval(metrics: Metrics, name: str, *, digits: int = 2) -> str:
     """`value [low, high]`."""
     low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{metrics[name]:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{metrics[name]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _mean(rows: Sequence[Metrics], name: str) -> str:

@@ -131,3 +131,29 @@ class PoolHost(HostSize):
     def block_index(self) -> int:
         """K: the zero-based block whose output is read."""
         return self.block.block_index(self.num_blocks)
+
+
+def tiny_size(
+    host: PoolHost,
+    *,
+    width: int,
+    num_blocks: int,
+    num_heads: int,
+    vocab_size: int,
+    max_positions: int,
+) -> HostSize:
+    """A small size with the host's tying and its head and MLP ratios."""
+    if width % num_heads:
+        raise ValueError(f"width is {width}; num_heads = {num_heads} must divide it")
+    expansion = min(4.0, host.intermediate_width / host.width)
+    return HostSize(
+        width=width,
+        num_blocks=num_blocks,
+        num_heads=num_heads,
+        num_kv_heads=max(1, num_heads * host.num_kv_heads // host.num_heads),
+        head_dim=width // num_heads,
+        intermediate_width=8 * round(expansion * width / 8),
+        vocab_size=vocab_size,
+        max_positions=max_positions,
+        tied_embeddings=host.tied_embeddings,
+    )

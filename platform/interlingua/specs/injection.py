@@ -1,6 +1,10 @@
 """The named choices of injection and readout. Knows neither tensors nor files."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
+
+from interlingua.specs.checks import check_not_negative, check_positive
 
 
 class InjectionRule(StrEnum):
@@ -30,3 +34,55 @@ class BosRule(StrEnum):
     TOKENIZER_DEFAULT = "tokenizer_default"  # present where the tokenizer has one
     PRESENT = "present"
     ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full:
+    """A matrix and a bias a slot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowRank:
+    """The identity and a product of two thin matrices, and a bias, a slot."""
+
+    rank: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, rank=self.rank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """One matrix and one bias for all slots."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BiasOnly:
+    """A bias a slot."""
+
+
+Affine = Full | LowRank | Shared | BiasOnly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionSpec:
+    """How an activation enters the AV; `affine` None puts the same vector into every slot."""
+
+    rule: InjectionRule
+    after_block: int | None  # the block whose output KARVONEN changes; None for REPLACE
+    num_slots: int
+    scale: float | Literal["sqrt_d"]  # the L2 norm of what is injected
+    centring: Centring
+    affine: Affine | None
+
+    def __post_init__(self) -> None:
+        check_positive(self, num_slots=self.num_slots)
+        if (self.after_block is not None) != (self.rule is InjectionRule.KARVONEN):
+            raise ValueError(
+                f"InjectionSpec.after_block is {self.after_block} with the rule {self.rule}; "
+                "karvonen needs a block, replace has none"
+            )
+        if self.after_block is not None:
+            check_not_negative(self, after_block=self.after_block)
+        if self.scale != "sqrt_d":
+            check_positive(self, scale=self.scale)

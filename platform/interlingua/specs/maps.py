@@ -45,3 +45,16 @@ class EncoderSpec:
                 f"EncoderSpec.targets is {self.targets} and ridge {self.ridge}; "
                 "the anchor has neither, every other host has both"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedEncoderSpec:
+    """The map of a trained host as it came out of the AV's training."""
+
+    host_tag: str
+    block_index: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_slug(self, host_tag=self.host_tag)
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)

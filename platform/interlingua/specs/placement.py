@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from interlingua.specs.checks import check_not_negative, check_positive
+from interlingua.specs.checks import check_not_negative, check_one_of, check_positive
+
+ZERO_STAGES = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,38 @@ class ExtractionPlacement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlacement:
+    """How a model is trained: its workers, and how ZeRO shares out state among them.
+
+    Stage 0 shares nothing, 1 the optimizer's state, 2 also gradients, 3 also the weights.
+    """
+
+    workers: Workers
+    device: str
+    micro_batch_rows: int
+    zero_stage: int
+    failures_survived: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, micro_batch_rows=self.micro_batch_rows)
+        check_one_of(self, ZERO_STAGES, zero_stage=self.zero_stage)
+        check_not_negative(self, failures_survived=self.failures_survived)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbalizingPlacement:
+    """How explanations are sampled in bulk."""
+
+    workers: Workers
+    device: str
+    block_rows: int
+    batch_rows: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, block_rows=self.block_rows, batch_rows=self.batch_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Devices and processes of a run."""
 
@@ -39,6 +73,8 @@ class Placement:
     threads_per_worker: int
     stages_side_by_side: int
     extraction: ExtractionPlacement
+    training: TrainingPlacement
+    verbalizing: VerbalizingPlacement
 
     def __post_init__(self) -> None:
         check_positive(

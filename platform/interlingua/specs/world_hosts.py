@@ -3,8 +3,10 @@
 Each keeps its family, its kind of tokenizer and its language; `phi-1p5` keeps its depth, too.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
+from interlingua.specs.hosts import AtBlock, HostSize, PoolHost, tiny_size
+from interlingua.specs.pool import pool_host
 from interlingua.specs.world import (
     ChatFormat,
     PretrainSpec,
@@ -107,6 +109,23 @@ WORLD_HOSTS = {
         ),
     )
 }  # fmt: skip
+
+
+def world_size(host: WorldHostSpec) -> PoolHost:
+    """The pool's host at the size of its stand-in; its vocabulary may come out smaller."""
+    published = pool_host(host.tag)
+    size = tiny_size(
+        published,
+        width=host.width,
+        num_blocks=host.num_blocks,
+        num_heads=host.num_heads,
+        vocab_size=host.tokenizer.vocab_size,
+        max_positions=host.max_positions,
+    )
+    sizes = {field.name: getattr(size, field.name) for field in fields(HostSize)}
+    return replace(
+        published, **sizes, block=AtBlock(index=0), num_parameters=None, family_fields=()
+    )
 
 
 def world_host(tag: str) -> WorldHostSpec:

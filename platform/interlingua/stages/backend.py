@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from interlingua.specs.placement import Placement, Workers
+from interlingua.specs.placement import Placement, TrainingPlacement, Workers
 from interlingua.store.artifact import Artifact, Stage, build
 
 # Made once per worker process from the stage's job; then called with one item after the other.
@@ -37,12 +37,36 @@ class LocalPool:
             yield made(item)
 
 
+class Trainer(Protocol):
+    """Runs a training loop, on one rank or many."""
+
+    def fit(self, make: Callable[[Any], Any], job: Any, place: TrainingPlacement) -> None:
+        """Train what `make(job)` gives to its end, from where its last checkpoint stands.
+
+        `job` is a TrainingJob and what it is made into a Program (`stages/training.py`).
+        """
+
+
+class LocalTrainer:
+    """Plain torch, in this process."""
+
+    def fit(self, make: Callable[[Any], Any], job: Any, place: TrainingPlacement) -> None:
+        """Train on one rank, whatever the placement says."""
+        from interlingua.stages.engine import TorchEngine
+        from interlingua.stages.training import train
+
+        program = make(job)
+        engine = TorchEngine(program.module, program.groups(), program.optim, job.device)
+        train(program, engine, job)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Where a stage runs; never hashed."""
 
     placement: Placement
     pool: Pool
+    trainer: Trainer = LocalTrainer()
 
 
 class StagesFailed(RuntimeError):

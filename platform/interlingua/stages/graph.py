@@ -1,53 +1,87 @@
-"""Recipe -> stages: the one place that knows the order. Knows no backend.
-
-A stage's code is imported when it runs: a dry run needs neither torch nor transformers.
-"""
+"""Recipe -> stages: the one place that knows the order. Knows no backend and runs nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
 
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
-from interlingua.specs.hosts import AtDepth
-from interlingua.specs.maps import EncoderSpec, RidgeSpec
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
-from interlingua.specs.world import PassagesSpec, RoomSpec, WorldHostSpec
-from interlingua.stages.backend import Context, name_of
-from interlingua.store.artifact import Artifact, Stage
-
-Inputs = Mapping[str, Artifact]
-
-MIDDLE = AtDepth(fraction=0.5)
-RIDGE = RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5)
-
-
-class HostRows(NamedTuple):
-    """The activations of one host, by what they may be used for."""
-
-    fit: Stage
-    dev: Stage
-
-
-class Encoded(NamedTuple):
-    """A host's rows and its encoder."""
-
-    rows: HostRows
-    encoder: Stage
+from interlingua.stages.backend import name_of
+from interlingua.stages.host_stages import (
+    HostRows,
+    adopted_stage,
+    both_splits,
+    encoder_stage,
+    encoder_stages,
+    host_stages,
+    passages_stage,
+    room_stage,
+    rows_of,
+    trained_encoders,
+)
+from interlingua.stages.nla_stages import (
+    Lesson,
+    Pair,
+    ar_stage,
+    av_stage,
+    bundle_stage,
+    decoder_stage,
+    lesson_of,
+    tuned_encoder_stages,
+    verbalize_stage,
+)
+from interlingua.store.artifact import Stage
 
 
 def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
     passages = passages_stage(recipe)
     hosts = host_stages(recipe)
-    rows = {tag: rows_of(host, passages) for tag, host in hosts.items()}
+    rows = {tag: rows_of(host, passages, recipe.read) for tag, host in hosts.items()}
+    rooms = []
+    if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
+        rooms = [room_stage(host_rows, passages) for host_rows in rows.values()]
+    encoders = encoder_stages(recipe, rows)
+    lesson = lesson_of(recipe, hosts, rows, passages)
     return (
         passages,
         *hosts.values(),
         *(stage for host_rows in rows.values() for stage in host_rows),
-        *(room_stage(host_rows, passages) for host_rows in rows.values()),
-        *encoder_stages(recipe, rows).values(),
+        *lesson.rows.values(),
+        *encoders.values(),
+        *nla_stages(recipe, lesson, hosts, rows, encoders),
+        *rooms,
+    )
+
+
+def nla_stages(
+    recipe: Recipe,
+    lesson: Lesson,
+    hosts: Mapping[str, Stage],
+    rows: Mapping[str, HostRows],
+    encoders: Mapping[str, Stage],
+) -> tuple[Stage, ...]:
+    """The pair, the maps that go with it, and the bundle."""
+    trunk = hosts[recipe.anchor]
+    av = av_stage(recipe, lesson, trunk, rows, encoders)
+    tuned: dict[str, Stage] = {}
+    if recipe.av.encoder_learning_rate is not None:
+        tuned = tuned_encoder_stages(recipe, av, rows, encoders)
+        encoders = encoder_stages(recipe, rows, tuned)
+    ar = ar_stage(recipe, lesson, trunk, rows, encoders)
+    pair = Pair(trunk, av, ar)
+    verbalized = {tag: verbalize_stage(recipe, pair, rows[tag], tag, encoders) for tag in hosts}
+    decoders = {tag: decoder_stage(rows[tag], verbalized[tag], encoders[tag]) for tag in hosts}
+    return (
+        lesson.av_texts,
+        lesson.ar_texts,
+        lesson.dev_texts,
+        av,
+        *tuned.values(),
+        *(encoders[tag] for tag in recipe.held_out if tuned),
+        ar,
+        *verbalized.values(),
+        *decoders.values(),
+        bundle_stage(recipe, pair, hosts, rows, encoders, decoders),
     )
 
 
@@ -67,7 +101,9 @@ def added_host_stages(
         splits=(Split.FIT,),
     )
     own = both_splits(adopted_stage(host), passages, read)
-    rows = {tag: rows_of(stage, passages) for tag, stage in host_stages(recipe).items()}
+    rows = {
+        tag: rows_of(stage, passages, recipe.read) for tag, stage in host_stages(recipe).items()
+    }
     anchor, trained = trained_encoders(recipe, rows)
     targets = trained or {recipe.anchor: anchor}
     return needed_for("encoder", (encoder_stage(own, targets, anchor),))
@@ -86,187 +122,3 @@ def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
         if stage.kind == kind:
             visit(stage)
     return tuple(needed.values())
-
-
-def passages_stage(recipe: Recipe) -> Stage:
-    """The texts of the recipe's world."""
-    return Stage(
-        kind="passages",
-        label="world",
-        spec=recipe.passages,
-        run=_run_passages,
-        inputs={},
-        revision=1,
-    )
-
-
-def host_stages(recipe: Recipe) -> dict[str, Stage]:
-    """The pretrained hosts by tag, the most expensive first."""
-    passages = passages_stage(recipe)
-    return {
-        host.tag: Stage(
-            kind="host",
-            label=host.tag,
-            spec=host,
-            run=_run_pretrain,
-            inputs={"passages": passages},
-            revision=1,
-        )
-        for host in sorted(recipe.hosts, key=_cost, reverse=True)
-    }
-
-
-def adopted_stage(host: AdoptedHostSpec) -> Stage:
-    """A host that was not made here."""
-    return Stage(kind="adopted", label=host.tag, spec=host, run=_run_adopt, inputs={}, revision=1)
-
-
-def rows_of(host: Stage, passages: Stage) -> HostRows:
-    """The pooled rows of a world host.
-
-    A split has an artifact of its own, so that what was trained never has `test` in its lineage.
-    """
-    world_host: WorldHostSpec = host.spec
-    spec = ExtractSpec(
-        host_tag=world_host.tag,
-        block_indices=(MIDDLE.block_index(world_host.num_blocks),),
-        read=Pooled(include_first=False),
-        max_tokens=world_host.max_positions,
-        dtype="float32",
-        splits=(Split.FIT,),
-    )
-    return both_splits(host, passages, spec)
-
-
-def both_splits(host: Stage, passages: Stage, spec: ExtractSpec) -> HostRows:
-    """The same reading of `fit` and of `dev`."""
-    return HostRows(
-        fit=extraction_stage(host, passages, spec),
-        dev=extraction_stage(host, passages, replace(spec, splits=(Split.DEV,))),
-    )
-
-
-def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
-    """The rows of any host, made here or adopted."""
-    return Stage(
-        kind="activations",
-        label="-".join([spec.host_tag, *spec.splits]),
-        spec=spec,
-        run=_run_extract,
-        inputs={"host": host, "passages": passages},
-        revision=1,
-        is_driver=True,
-    )
-
-
-def room_stage(rows: HostRows, passages: Stage) -> Stage:
-    """What true facts could explain of one host's activations."""
-    read: ExtractSpec = rows.fit.spec
-    return Stage(
-        kind="room",
-        label=read.host_tag,
-        spec=RoomSpec(seed=0, block_index=read.block_indices[0]),
-        run=_run_room,
-        inputs={"fit": rows.fit, "dev": rows.dev, "passages": passages},
-        revision=2,
-    )
-
-
-def encoder_stages(recipe: Recipe, rows: Mapping[str, HostRows]) -> dict[str, Stage]:
-    """The encoders by tag; a host that is held out is fitted as one that comes later."""
-    anchor, trained = trained_encoders(recipe, rows)
-    targets = trained or {recipe.anchor: anchor}
-    return {
-        recipe.anchor: anchor.encoder,
-        **{tag: encoded.encoder for tag, encoded in trained.items()},
-        **{tag: encoder_stage(rows[tag], targets, anchor) for tag in recipe.held_out},
-    }
-
-
-def trained_encoders(
-    recipe: Recipe, rows: Mapping[str, HostRows]
-) -> tuple[Encoded, dict[str, Encoded]]:
-    """The anchor with its encoder, and the trained hosts with theirs, fitted to the anchor."""
-    anchor_rows = rows[recipe.anchor]
-    anchor = Encoded(anchor_rows, anchor_encoder_stage(anchor_rows))
-    only_anchor = {recipe.anchor: anchor}
-    return anchor, {
-        tag: Encoded(rows[tag], encoder_stage(rows[tag], only_anchor, anchor))
-        for tag in recipe.trained
-    }
-
-
-def anchor_encoder_stage(anchor: HostRows) -> Stage:
-    """The identity, and the mean of the anchor's rows."""
-    return _encoder_stage(anchor, (), None, {"anchor_dev": anchor.dev})
-
-
-def encoder_stage(own: HostRows, targets: Mapping[str, Encoded], anchor: Encoded) -> Stage:
-    """The encoder of one host, fitted to the mean of what those of the targets give."""
-    inputs = {"anchor_dev": anchor.rows.dev, "anchor_encoder": anchor.encoder}
-    for tag, target in targets.items():
-        inputs |= {f"{tag}_fit": target.rows.fit, f"{tag}_encoder": target.encoder}
-    return _encoder_stage(own, tuple(targets), RIDGE, inputs)
-
-
-def _encoder_stage(
-    own: HostRows, targets: tuple[str, ...], ridge: RidgeSpec | None, inputs: Mapping[str, Stage]
-) -> Stage:
-    read: ExtractSpec = own.fit.spec
-    return Stage(
-        kind="encoder",
-        label=read.host_tag,
-        spec=EncoderSpec(
-            host_tag=read.host_tag,
-            block_index=read.block_indices[0],
-            targets=targets,
-            ridge=ridge,
-            block_rows=512,
-            seed=0,
-        ),
-        run=_run_fit,
-        inputs={"fit": own.fit, "dev": own.dev, **inputs},
-        revision=1,
-    )
-
-
-def _cost(host: WorldHostSpec) -> int:
-    """Roughly the multiplications of its pretraining."""
-    weights = 12 * host.num_blocks * host.width**2 + host.tokenizer.vocab_size * host.width
-    return weights * host.pretrain.num_steps * host.pretrain.rows * host.pretrain.num_tokens
-
-
-def _run_passages(spec: PassagesSpec, inputs: Inputs, out: Path, context: Context) -> Any:
-    from interlingua.stages.passages import run
-
-    return run(spec, inputs, out, context)
-
-
-def _run_pretrain(spec: WorldHostSpec, inputs: Inputs, out: Path, context: Context) -> Any:
-    from interlingua.stages.pretrain import run
-
-    return run(spec, inputs, out, context)
-
-
-def _run_extract(spec: ExtractSpec, inputs: Inputs, out: Path, context: Context) -> Any:
-    from interlingua.stages.extract import run
-
-    return run(spec, inputs, out, context)
-
-
-def _run_adopt(spec: AdoptedHostSpec, inputs: Inputs, out: Path, context: Context) -> Any:
-    from interlingua.stages.adopt import run
-
-    return run(spec, inputs, out, context)
-
-
-def _run_fit(spec: EncoderSpec, inputs: Inputs, out: Path, context: Context) -> Any:
-    from interlingua.stages.fit import run
-
-    return run(spec, inputs, out, context)
-
-
-def _run_room(spec: RoomSpec, inputs: Inputs, out: Path, context: Context) -> Any:
-    from interlingua.stages.room import run
-
-    return run(spec, inputs, out, context)

@@ -1,4 +1,4 @@
-"""Encoders on disk. Knows no host and no fit."""
+"""Encoders and decoders on disk. Knows no host and no fit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,8 @@ from safetensors.numpy import load, save
 from interlingua.store.atomic import write_atomically
 
 ENCODER_NAME = "encoder.safetensors"
+DECODER_NAME = "decoder.safetensors"
+ENCODERS = "encoders"  # the folder of an AV artifact that holds those it trained, by host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,3 +42,38 @@ def read_encoder(folder: Path) -> Encoder:
     arrays = load((folder / ENCODER_NAME).read_bytes())
     weight_ED, mean_D = (arrays[name].astype(np.float64) for name in ("weight", "mean"))
     return Encoder(weight_ED=weight_ED, mean_D=mean_D)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decoder:
+    """h^ = mean + weight (a - centre): from what the AR makes of a text back into a host.
+
+    In the units of n(h): h^ as it is for `fve_linear`, n(h^) for everything else.
+    """
+
+    weight_DE: np.ndarray
+    centre_E: np.ndarray
+    mean_D: np.ndarray
+
+    def __call__(self, a_NE: np.ndarray) -> np.ndarray:
+        """h^ of every row of a = n(AR(z)); the mean where there was no text to read."""
+        is_read_N = np.isfinite(a_NE).all(axis=1)
+        about_NE = np.where(is_read_N[:, None], a_NE - self.centre_E, 0.0)
+        return np.asarray(self.mean_D + about_NE @ self.weight_DE.T)
+
+
+def write_decoder(out: Path, decoder: Decoder) -> None:
+    """Store a decoder in an artifact's folder, in fp32."""
+    arrays = {
+        "weight": decoder.weight_DE, "centre": decoder.centre_E, "mean": decoder.mean_D,
+    }  # fmt: skip
+    wide = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    with write_atomically(out / DECODER_NAME) as file:
+        file.write(save(wide))
+
+
+def read_decoder(folder: Path) -> Decoder:
+    """The decoder of an artifact, in fp64."""
+    arrays = load((folder / DECODER_NAME).read_bytes())
+    wide = {name: array.astype(np.float64) for name, array in arrays.items()}
+    return Decoder(weight_DE=wide["weight"], centre_E=wide["centre"], mean_D=wide["mean"])

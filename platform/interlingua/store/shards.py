@@ -128,30 +128,63 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
     return Shard(header, rows)
 
 
-def rows_by_id(shards: Sequence[Shard], passage_ids: Sequence[str]) -> ShardRows:
-    """All rows of these passages, in the order of the ids and then of the positions, copied."""
-    if not shards:
-        raise ValueError("there are no shards to take rows from")
-    _check_same_headers([shard.header for shard in shards])
-    wanted = _id_array(passage_ids)
-    if len(np.unique(wanted)) != len(wanted):
-        raise ValueError("passage_ids has duplicates; ask for every passage once")
-    ids = np.concatenate([shard.rows.passage_ids_N for shard in shards])
-    positions = np.concatenate([shard.rows.positions_N for shard in shards])
-    rank = _ranks(ids, wanted)
-    missing = np.setdiff1d(np.arange(len(wanted)), rank)
-    if len(missing):
-        first = wanted[missing[0]].decode()
-        raise KeyError(
-            f"{len(missing)} of {len(wanted)} passages have no row; the first is {first}"
-        )
-    chosen = np.flatnonzero(rank >= 0)
-    chosen = chosen[np.lexsort((positions[chosen], rank[chosen]))]
-    same = (np.diff(rank[chosen]) == 0) & (np.diff(positions[chosen]) == 0)
-    if same.any():
-        twice = ids[chosen[np.flatnonzero(same)[0]]].decode()
-        raise CorruptShard(f"passage {twice} stands twice in the shards at one position; {REMEDY}")
-    return _gathered(shards, chosen)
+class ShardIndex:
+    """Where the rows of every passage of some shards lie: made once, then asked block by block."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        if not shards:
+            raise ValueError("there are no shards to take rows from")
+        _check_same_headers([shard.header for shard in shards])
+        self._shards = shards
+        ids = np.concatenate([shard.rows.passage_ids_N for shard in shards])
+        positions = np.concatenate([shard.rows.positions_N for shard in shards])
+        # Sorted, the rows of a passage are neighbours, in the order of their positions.
+        self._order = np.lexsort((positions, ids))
+        self._ids, self._positions = ids[self._order], positions[self._order]
+
+    def rows(self, passage_ids: Sequence[str]) -> ShardRows:
+        """All rows of these passages, in the order of the ids and then of the positions, copied."""
+        wanted = _id_array(passage_ids)
+        if len(np.unique(wanted)) != len(wanted):
+            raise ValueError("passage_ids has duplicates; ask for every passage once")
+        places, owners = self._places(wanted)
+        return self._taken(places, owners, wanted)
+
+    def rows_at(self, keys: Sequence[tuple[str, int]]) -> ShardRows:
+        """The rows of these passages at these positions, in the order of the keys, copied."""
+        if len(set(keys)) != len(keys):
+            raise ValueError("keys has duplicates; ask for every position of a passage once")
+        wanted = _id_array([passage_id for passage_id, _ in keys])
+        positions = np.array([position for _, position in keys], np.int32)
+        places, owners = self._places(wanted)
+        is_asked = self._positions[places] == positions[owners]
+        return self._taken(places[is_asked], owners[is_asked], wanted)
+
+    def _places(self, wanted: NDArray[np.bytes_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The places of all rows of the wanted passages, and whose they are."""
+        starts = np.searchsorted(self._ids, wanted, side="left")
+        counts = np.searchsorted(self._ids, wanted, side="right") - starts
+        owners = np.repeat(np.arange(len(wanted)), counts)
+        firsts = np.cumsum(counts) - counts
+        return np.arange(len(owners)) + (starts - firsts)[owners], owners
+
+    def _taken(
+        self, places: NDArray[np.intp], owners: NDArray[np.intp], wanted: NDArray[np.bytes_]
+    ) -> ShardRows:
+        """The rows at these places, each wanted one at least once and no position twice."""
+        missing = np.setdiff1d(np.arange(len(wanted)), owners)
+        if len(missing):
+            first = wanted[missing[0]].decode()
+            raise KeyError(
+                f"{len(missing)} of {len(wanted)} have no row; the first is of passage {first}"
+            )
+        same = (np.diff(owners) == 0) & (np.diff(self._positions[places]) == 0)
+        if same.any():
+            twice = self._ids[places[np.flatnonzero(same)[0]]].decode()
+            raise CorruptShard(
+                f"passage {twice} stands twice in the shards at one position; {REMEDY}"
+            )
+        return _gathered(self._shards, self._order[places])
 
 
 def _check_same_headers(headers: Sequence[ShardHeader]) -> None:
@@ -164,27 +197,19 @@ def _check_same_headers(headers: Sequence[ShardHeader]) -> None:
                 )
 
 
-def _ranks(ids: NDArray[np.bytes_], wanted: NDArray[np.bytes_]) -> NDArray[np.intp]:
-    """For every id its place among the wanted ones, or -1."""
-    if not len(wanted):
-        return np.full(len(ids), -1)
-    order = np.argsort(wanted)
-    place = np.searchsorted(wanted, ids, sorter=order).clip(max=len(wanted) - 1)
-    return np.where(wanted[order[place]] == ids, order[place], -1)
-
-
 def _gathered(shards: Sequence[Shard], chosen: NDArray[np.intp]) -> ShardRows:
     """The rows with these indices, counted through all shards; only these are read."""
     ends = np.cumsum([len(shard.rows.passage_ids_N) for shard in shards])
     owner = np.searchsorted(ends, chosen, side="right")
     columns = {}
     for field in fields(ShardRows):
-        parts = [getattr(shard.rows, field.name) for shard in shards]
-        column = np.empty((len(chosen), *parts[0].shape[1:]), parts[0].dtype)
-        for index, part in enumerate(parts):
-            mine = owner == index
-            column[mine] = part[chosen[mine] - (ends[index] - len(part))]
-        columns[field.name] = column
+        first = getattr(shards[0].rows, field.name)
+        columns[field.name] = np.empty((len(chosen), *first.shape[1:]), first.dtype)
+    for index in np.unique(owner):  # of thousands of shards a block of rows touches a few
+        mine, rows = owner == index, shards[index].rows
+        inside = chosen[mine] - (ends[index] - len(rows.passage_ids_N))
+        for name, column in columns.items():
+            column[mine] = getattr(rows, name)[inside]
     return ShardRows(**columns)
 
 

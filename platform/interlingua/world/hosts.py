@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
-from interlingua.specs.hosts import HostSize, PoolHost
+from interlingua.specs.hosts import HostSize, PoolHost, tiny_size
 
 STANDARD_NAMES = {
     "width": "hidden_size",
@@ -88,19 +88,13 @@ def tiny_config(
     special_ids: SpecialIds,
 ) -> PreTrainedConfig:
     """A small configuration of the host's family, with its tying and its head and MLP ratios."""
-    if width % num_heads:
-        raise ValueError(f"width is {width}; num_heads = {num_heads} must divide it")
-    expansion = min(4.0, host.intermediate_width / host.width)
-    size = HostSize(
+    size = tiny_size(
+        host,
         width=width,
         num_blocks=num_blocks,
         num_heads=num_heads,
-        num_kv_heads=max(1, num_heads * host.num_kv_heads // host.num_heads),
-        head_dim=width // num_heads,
-        intermediate_width=8 * round(expansion * width / 8),
         vocab_size=vocab_size,
         max_positions=max_positions,
-        tied_embeddings=host.tied_embeddings,
     )
     special = {
         "bos_token_id": special_ids.bos,

@@ -1,0 +1,176 @@
+"""ZeroEngine: weights stepped by DeepSpeed, shared out among ranks as ZeRO has it.
+
+Knows no program and no Ray: a process group must be there, or rank 0 of one is made.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from interlingua.specs.training import OptimSpec
+from interlingua.stages.engine import ParamGroup, Stepped, adamw, set_rates
+from interlingua.store.atomic import write_atomically
+
+TAG, RANKS_NAME = "state", "ranks.json"
+SHM_OP = "deepspeed_shm_comm"
+
+
+def deepspeed_module(device: str) -> Any:
+    """The `deepspeed` module, ready for this device; the one place that prepares it."""
+    if device == "cpu":
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    import deepspeed
+
+    if device == "cpu":
+        # Otherwise every start compiles this op, for minutes, and a killed compile leaves a lock
+        # on which the next start waits for ever. The table is private: it must hold the op.
+        table = deepspeed.ops.__compatible_ops__
+        if SHM_OP not in table:
+            raise RuntimeError(
+                f"deepspeed {deepspeed.__version__} has no op {SHM_OP}; "
+                "see how this version is kept from compiling on a CPU"
+            )
+        table[SHM_OP] = False
+    deepspeed.utils.logger.setLevel("ERROR")
+    return deepspeed
+
+
+class ZeroEngine:
+    """A DeepSpeed engine; every method is called by all ranks alike."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        groups: Sequence[ParamGroup],
+        spec: OptimSpec,
+        *,
+        device: str,
+        zero_stage: int,
+        micro_batch_rows: int,
+    ) -> None:
+        deepspeed = deepspeed_module(device)
+        _join_group(deepspeed, device)
+        self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
+        if spec.batch_rows % self.world_size:
+            raise ValueError(
+                f"OptimSpec.batch_rows is {spec.batch_rows}; "
+                f"it must be a multiple of the number of workers, {self.world_size}"
+            )
+        rows = spec.batch_rows // self.world_size
+        self._num_micro = -(-rows // micro_batch_rows)
+        self._peaks = [group.learning_rate for group in groups]
+        self._zero_stage = zero_stage
+        self._engine, *_ = deepspeed.initialize(
+            model=module,
+            optimizer=adamw(groups, spec),
+            config=_config(spec, zero_stage, min(micro_batch_rows, rows), self._num_micro),
+        )
+        self.module = self._engine.module
+
+    def step(self, micro_batches: Sequence[Any], factor: float) -> Stepped:
+        """Sum the gradients of all micro-batches and ranks, clip, step."""
+        assert len(micro_batches) == self._num_micro, f"{len(micro_batches)} != {self._num_micro}"
+        set_rates(self._engine.optimizer, self._peaks, factor)
+        self._engine.train()
+        total = torch.zeros((), device=self._engine.device)
+        for batch in micro_batches:
+            loss = self._engine(batch)
+            # DeepSpeed takes the mean over micro-batches; ours are parts of a sum.
+            self._engine.backward(loss * self._num_micro)
+            self._engine.step()
+            total += loss.detach().float()
+        distributed.all_reduce(total)
+        norm = self._engine.get_global_grad_norm()
+        return Stepped(
+            float(total) / self.world_size, float("nan") if norm is None else float(norm)
+        )
+
+    @contextmanager
+    def forwarding(self) -> Iterator[None]:
+        """No gradients, no dropout."""
+        self._engine.eval()
+        with torch.no_grad():
+            yield
+
+    def gathered(self, value: Any) -> list[Any]:
+        """The values of all ranks, in order; waits for all of them."""
+        values: list[Any] = [None] * self.world_size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def trained_weights(self) -> dict[str, Tensor]:
+        """The fp32 masters of what is trained, whole, on the CPU; in every rank."""
+        masters = self._masters()
+        return {
+            name: masters(weight).detach().float().cpu().clone()
+            for name, weight in self.module.named_parameters()
+            if weight.requires_grad
+        }
+
+    def save(self, folder: Path) -> None:
+        """DeepSpeed's own checkpoint of what is trained, and for how many ranks it is."""
+        self._engine.save_checkpoint(
+            str(folder), tag=TAG, exclude_frozen_parameters=True, save_latest=False
+        )
+        if self.rank == 0:
+            with write_atomically(folder / RANKS_NAME) as file:
+                file.write(json.dumps(self._ranks()).encode())
+
+    def load(self, folder: Path) -> None:
+        """Go on from a checkpoint of as many ranks."""
+        stored = json.loads((folder / RANKS_NAME).read_bytes())
+        if stored != self._ranks():
+            raise ValueError(
+                f"{folder} was written with {stored}, this run has {self._ranks()}: go on with "
+                "the same placement.training, or delete the folder to begin again"
+            )
+        path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
+        if path is None:
+            raise RuntimeError(f"{folder} is no whole checkpoint; delete it and run again")
+
+    def _ranks(self) -> Mapping[str, int]:
+        return {"workers": self.world_size, "zero_stage": self._zero_stage}
+
+    def _masters(self) -> Any:
+        """weight -> its fp32 master, whole."""
+        from deepspeed.utils import safe_get_full_fp32_param
+
+        optimizer = self._engine.optimizer
+        if self._zero_stage:
+            return safe_get_full_fp32_param
+        if not hasattr(optimizer, "fp32_groups"):  # fp32: the weights themselves
+            return lambda weight: weight
+        pairs = zip(optimizer.fp16_groups, optimizer.fp32_groups, strict=True)
+        by_id = {
+            id(weight): master
+            for weights, masters in pairs
+            for weight, master in zip(weights, masters, strict=True)
+        }
+        return lambda weight: by_id[id(weight)]
+
+
+def _join_group(deepspeed: Any, device: str) -> None:
+    backend = "gloo" if device == "cpu" else "nccl"
+    deepspeed.init_distributed(backend, auto_mpi_discovery=False, verbose=False)
+
+
+def _config(
+    spec: OptimSpec, zero_stage: int, micro_batch_rows: int, num_micro: int
+) -> dict[str, Any]:
+    return {
+        "train_micro_batch_size_per_gpu": micro_batch_rows,
+        "gradient_accumulation_steps": num_micro,
+        "gradient_clipping": spec.clip_norm,
+        "zero_optimization": {"stage": zero_stage},
+        # torch's AdamW: DeepSpeed's own would be compiled at the start.
+        "zero_allow_untested_optimizer": True,
+        "bf16": {"enabled": spec.dtype == "bfloat16"},
+        "fp16": {"enabled": spec.dtype == "float16"},
+        "steps_per_print": 10**9,
+    }

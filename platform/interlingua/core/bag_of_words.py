@@ -1,0 +1,34 @@
+"""Texts as counts of words: what a text says without its order. Knows no language and no vector."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+_WORD = re.compile(r"\w+")
+
+
+class BagOfWords:
+    """Counts of the words that some texts have; other words count nowhere."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        words = sorted({word for text in texts for word in _words(text)})
+        self._place = {word: place for place, word in enumerate(words)}
+
+    @property
+    def num_words(self) -> int:
+        """How many words are counted."""
+        return len(self._place)
+
+    def counts(self, texts: Sequence[str]) -> np.ndarray:
+        """[N, W] in fp64."""
+        counts_NW = np.zeros((len(texts), self.num_words))
+        for row, text in enumerate(texts):
+            for word in _words(text):
+                if word in self._place:
+                    counts_NW[row, self._place[word]] += 1
+        return counts_NW
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

@@ -1,0 +1,70 @@
+"""From a host's raw activation to the vector that is injected, v, and back. Knows no model.
+
+c = n(h) - m, e = E c, v = n(e): the chain of one host. An anchor's E is the identity.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from interlingua.core.injection import scaled
+from interlingua.specs.injection import Centring
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HostMap:
+    """What the encoder of one host needs, in fp32."""
+
+    weight_ED: Tensor
+    mean_D: Tensor
+
+
+class SharedSpace(nn.Module):
+    """The encoders of several hosts, to train or to leave as they are.
+
+    Without centring the anchor's own mean is added to e: for the anchor v is then n(h) itself.
+    """
+
+    def __init__(
+        self,
+        maps: Mapping[str, HostMap],
+        *,
+        anchor: str,
+        centring: Centring,
+        is_trained: bool,
+    ) -> None:
+        super().__init__()
+        self.tags = tuple(maps)
+        self.width = len(maps[anchor].weight_ED)
+        # Module names take no dots or dashes: hosts go by their place.
+        self._place = {tag: str(place) for place, tag in enumerate(maps)}
+        for tag, host in maps.items():
+            name = f"weight_{self._place[tag]}"
+            # The anchor defines the space: its map is the identity and stays so. What is not
+            # trained is a buffer, which a bf16 forward leaves in fp32.
+            if is_trained and tag != anchor:
+                self.register_parameter(name, nn.Parameter(host.weight_ED.clone()))
+            else:
+                self.register_buffer(name, host.weight_ED.clone())
+            self.register_buffer(f"mean_{self._place[tag]}", host.mean_D.clone())
+        is_centred = centring is Centring.HOST_MEAN
+        anchor_mean_E = maps[anchor].mean_D
+        offset_E = torch.zeros_like(anchor_mean_E) if is_centred else anchor_mean_E.clone()
+        self.register_buffer("offset_E", offset_E)
+
+    def forward(self, tag: str, h_BD: Tensor) -> Tensor:
+        """v of raw activations of a host, in fp32."""
+        c_BD = scaled(h_BD, h_BD.shape[-1] ** 0.5) - self.mean_of(tag)
+        e_BE = c_BD @ self.weight_of(tag).float().T + self.get_buffer("offset_E")
+        return scaled(e_BE, self.width**0.5)
+
+    def weight_of(self, tag: str) -> Tensor:
+        """E of a host."""
+        weight_ED: Tensor = getattr(self, f"weight_{self._place[tag]}")
+        return weight_ED
+
+    def mean_of(self, tag: str) -> Tensor:
+        """m of a host."""
+        return self.get_buffer(f"mean_{self._place[tag]}").float()

@@ -1,0 +1,101 @@
+"""Keys and values of every block in room that is made once. Knows no model and draws nothing.
+
+A cache that grows by concatenation copies its whole past at every token.
+"""
+
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+from transformers import Cache, DynamicCache, PreTrainedModel
+from transformers.cache_utils import (
+    CacheLayerMixin,
+    DummyLayer,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+)
+
+# What families keep for a block that is written here: keys and values, or nothing of its own.
+PLAIN_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+
+
+class BufferedLayer(CacheLayerMixin):
+    """A block's keys and values, written at a cursor and read as views.
+
+    A sliding block keeps what is behind its window, too: the mask leaves it out.
+    """
+
+    is_sliding = False
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self._capacity, self._length = capacity, 0
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Room for as many rows as these have."""
+        self.keys, self.values = self._room(key_states), self._room(value_states)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """All so far, these last."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start, self._length = self._length, self._length + key_states.shape[2]
+        self.keys[:, :, start : self._length] = key_states
+        self.values[:, :, start : self._length] = value_states
+        return self._past(self.keys), self._past(self.values)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """How many keys the next queries see, and the position of the first."""
+        return self._length + query_length, 0
+
+    def get_seq_length(self) -> int:
+        """How many tokens are held."""
+        return self._length
+
+    def get_max_length(self) -> int:
+        """None that a mask would have to reach to."""
+        return -1
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Hold every row `repeats` times."""
+        if self.is_initialized and repeats > 1:
+            self.keys = self._repeated(self.keys, repeats)
+            self.values = self._repeated(self.values, repeats)
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Hold these rows only; the room of the others stays taken."""
+        if self.is_initialized:
+            for buffer in (self.keys, self.values):
+                self._past(buffer)[: len(indices)] = self._past(buffer)[indices]
+            self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
+
+    def _past(self, buffer: Tensor) -> Tensor:
+        return buffer[:, :, : self._length]
+
+    def _room(self, states: Tensor, repeats: int = 1) -> Tensor:
+        num_rows, num_heads, _, width = states.shape
+        return states.new_empty(num_rows * repeats, num_heads, self._capacity, width)
+
+    def _repeated(self, buffer: Tensor, repeats: int) -> Tensor:
+        room = self._room(buffer, repeats)
+        past = self._past(buffer)
+        self._past(room).unflatten(0, (-1, repeats)).copy_(past[:, None])
+        return room
+
+
+def buffered_cache(capacity: int) -> Cache:
+    """An empty cache for `capacity` tokens a row."""
+    return Cache(layer_class_to_replicate=partial(BufferedLayer, capacity))
+
+
+def require_plain_cache(model: PreTrainedModel) -> None:
+    """Raise where a block keeps anything else than keys and values, which would be lost."""
+    kept = {type(layer) for layer in DynamicCache(config=model.config).layers}
+    if odd := sorted(kind.__name__ for kind in kept if kind not in PLAIN_LAYERS):
+        raise ValueError(
+            f"{type(model).__name__} keeps {', '.join(odd)} in its cache; an AV is decoded only by "
+            "a family that keeps nothing but keys and values"
+        )

@@ -1,0 +1,272 @@
+"""A trained NLA: activations to text and back, from one folder. Needs no Ray.
+
+nla = NLA.load("runs/bundle/world-...")
+nla.describe("dear friend, the farmer ...", host="pythia-410m").explanation
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from safetensors.torch import load
+
+from interlingua.core.affine import FullAffine
+from interlingua.core.geometry import cosine, nmse, rescale
+from interlingua.core.shared_space import HostMap, SharedSpace
+from interlingua.models.activations import Reader
+from interlingua.models.fresh import chat_template_sha256, tokenizer_sha256
+from interlingua.models.hosts import load_host, load_tokenizer, read_block
+from interlingua.models.prompts import explanation_in
+from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.speaker import Listener, Speaker
+from interlingua.models.trained import trained_reconstructor, trained_verbalizer
+from interlingua.models.verbalizer import Verbalizer
+from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.specs.splits import Split
+from interlingua.specs.training import AvSpec, SamplingSpec
+from interlingua.store.bundle import (
+    AFFINE_NAME,
+    AR_FOLDER,
+    AV_FOLDER,
+    MAPS_FOLDER,
+    TOKENIZER_FOLDER,
+    VALUE_HEAD_NAME,
+    WEIGHTS_NAME,
+    BundledHost,
+    Manifest,
+    read_manifest,
+    source_from,
+)
+from interlingua.store.contract import Contract, resolve_contract
+from interlingua.store.contract_check import (
+    verify_affine,
+    verify_ar,
+    verify_av,
+    verify_hashes,
+    verify_width,
+)
+from interlingua.store.contract_file import read_sidecar
+from interlingua.store.maps import Decoder, read_decoder, read_encoder
+
+GREEDY = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=128)
+BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the AV said of one activation; `explanation` is None where it did not close its tag."""
+
+    explanation: str | None
+    text: str
+    log_prob: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundTrip:
+    """An activation, its explanation, and what of it came back (both in the units of n(h))."""
+
+    description: Description
+    activation_D: np.ndarray
+    rebuilt_D: np.ndarray
+    cosine: float
+    nmse: float
+
+
+class NLA:
+    """A pair of models with the maps of its hosts; made by `load`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        contract: Contract,
+        pair: tuple[Verbalizer, Reconstructor],
+        device: str,
+    ) -> None:
+        self.manifest, self.contract = manifest, contract
+        self.verbalizer, self.reconstructor = pair
+        self._folder, self._device = folder, device
+        tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
+        self.speaker = Speaker(
+            self.verbalizer, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
+        )
+        self.listener = Listener(
+            self.reconstructor, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
+        )
+        self.space, self.decoders = _maps(folder, manifest)
+        self._readers: dict[str, Reader] = {}
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu") -> Self:
+        """Open a bundle; files, tokenizer, markers, widths and weights are checked."""
+        folder = Path(path)
+        manifest = read_manifest(folder)
+        contract = _checked_contract(folder)
+        trunk = source_from(manifest.trunk.source, folder)
+        revision = manifest.trunk.revision
+        verbalizer = trained_verbalizer(
+            trunk,
+            _without_affine(manifest),
+            load((folder / AV_FOLDER / WEIGHTS_NAME).read_bytes()),
+            revision=revision,
+            device=device,
+        )
+        if contract.extension.affine is not None:
+            verbalizer.affine = _affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
+        weights = load((folder / AR_FOLDER / WEIGHTS_NAME).read_bytes())
+        head_DD = load((folder / AR_FOLDER / VALUE_HEAD_NAME).read_bytes())["weight"]
+        trained = {"value_head.weight": head_DD} if manifest.ar.trains_value_head else {}
+        reconstructor = trained_reconstructor(
+            trunk, manifest.ar, {**weights, **trained}, revision=revision, device=device
+        )
+        verify_width(contract, reconstructor.width)
+        return cls(folder, manifest, contract, (verbalizer, reconstructor), device)
+
+    def read(self, text: str, host: str, position: int | None = None) -> np.ndarray:
+        """The raw activation of a host: pooled over the text, or at a token."""
+        bundled = self._host(host)
+        source = source_from(bundled.model.source, self._folder)
+        if position is None:
+            rows = self._reader(host).rows([("0" * 16, text)])
+            if not rows.positions:
+                raise ValueError(f"{host} has no token to average in {text!r}")
+            pooled_D: np.ndarray = rows.vectors_by_block[bundled.block_index][0]
+            return pooled_D
+        tokenizer = load_tokenizer(source, revision=bundled.model.revision)
+        ids_1T = torch.tensor([tokenizer.encode(text)[: bundled.max_tokens]])
+        if not -ids_1T.shape[1] <= position < ids_1T.shape[1]:
+            raise ValueError(
+                f"position is {position}; {host} reads this text as {ids_1T.shape[1]} tokens"
+            )
+        opened = load_host(
+            source,
+            dtype=bundled.dtype,
+            device=self._device,
+            up_to_block=bundled.block_index,
+            revision=bundled.model.revision,
+        )
+        ids_1T = ids_1T.to(self._device)
+        h_1TD = read_block(opened, ids_1T, torch.ones_like(ids_1T), bundled.block_index)
+        at_position_D: np.ndarray = h_1TD[0, position].float().cpu().numpy()
+        return at_position_D
+
+    def describe(
+        self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
+    ) -> Description:
+        """What the AV says of a host's activation on a text."""
+        return self.describe_activation(self.read(text, host, position), host, sampling)
+
+    def describe_activation(
+        self, h_D: np.ndarray, host: str, sampling: SamplingSpec = GREEDY
+    ) -> Description:
+        """What the AV says of any raw vector of a host's width."""
+        h_1D = torch.from_numpy(np.asarray(h_D, np.float32))[None]
+        with torch.no_grad():
+            v_1E = self.space(host, h_1D)
+        ((decoded,),) = self.speaker.say(host, v_1E, ["0"], replace(sampling, samples=1))
+        explanation = explanation_in(decoded.text) if decoded.is_closed else None
+        return Description(explanation, decoded.text, sum(decoded.log_probs))
+
+    def reconstruct(self, text: str, host: str | None = None) -> np.ndarray:
+        """The vector that an explanation stands for: shared, or in the units of n(h) of a host."""
+        a_1E = rescale(self.listener.hear([text]))
+        return a_1E[0] if host is None else self._decoder(host)(a_1E)[0]
+
+    def round_trip(
+        self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
+    ) -> RoundTrip:
+        """From a host's activation to words and back."""
+        h_1D = rescale(self.read(text, host, position)[None])
+        description = self.describe_activation(h_1D[0], host, sampling)
+        decoder = self._decoder(host)
+        # Where nothing was said there is nothing to rebuild: the mean.
+        rebuilt_D = decoder.mean_D
+        if description.explanation is not None:
+            rebuilt_D = self.reconstruct(description.explanation, host)
+        return RoundTrip(
+            description=description,
+            activation_D=h_1D[0],
+            rebuilt_D=rebuilt_D,
+            cosine=float(cosine(rebuilt_D[None], h_1D)[0]),
+            nmse=float(nmse(rebuilt_D[None], h_1D)[0]),
+        )
+
+    def _host(self, host: str) -> BundledHost:
+        if host not in self.manifest.hosts:
+            raise ValueError(f"host is {host!r}; this NLA knows: {', '.join(self.manifest.hosts)}")
+        return self.manifest.hosts[host]
+
+    def _decoder(self, host: str) -> Decoder:
+        self._host(host)
+        return self.decoders[host]
+
+    def _reader(self, host: str) -> Reader:
+        bundled = self._host(host)
+        if host not in self._readers:
+            self._readers[host] = Reader(
+                source_from(bundled.model.source, self._folder),
+                ExtractSpec(
+                    host_tag=host,
+                    block_indices=(bundled.block_index,),
+                    read=Pooled(include_first=bundled.includes_first),
+                    max_tokens=bundled.max_tokens,
+                    dtype=bundled.dtype,
+                    splits=(Split.TEST,),
+                ),
+                revision=bundled.model.revision,
+                device=self._device,
+                batch_tokens=8192,
+            )
+        return self._readers[host]
+
+
+def _checked_contract(folder: Path) -> Contract:
+    """The contract of both sidecars, checked against the bundle's tokenizer and files."""
+    sidecars = [read_sidecar(folder / name) for name in (AV_FOLDER, AR_FOLDER)]
+    contract = resolve_contract(checkpoint=sidecars[0])
+    tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
+    verify_av(contract, tokenizer)
+    verify_ar(resolve_contract(checkpoint=sidecars[1]), tokenizer)
+    verify_affine(contract, folder / AV_FOLDER)
+    verify_hashes(
+        contract,
+        tokenizer_sha256=tokenizer_sha256(tokenizer),
+        chat_template_sha256=chat_template_sha256(tokenizer),
+    )
+    return contract
+
+
+def _without_affine(manifest: Manifest) -> AvSpec:
+    injection = replace(manifest.av.injection, affine=None)
+    return replace(manifest.av, injection=injection, affine_learning_rate=None)
+
+
+def _affine(path: Path) -> FullAffine:
+    """The maps as the file has them, whatever variant they were trained as."""
+    maps = load(path.read_bytes())
+    num_slots, width, _ = maps["weight"].shape
+    affine = FullAffine(num_slots, width, num_maps=num_slots)
+    with torch.no_grad():
+        affine.delta_MDD.copy_(maps["weight"] - torch.eye(width))
+        affine.offset_MD.copy_(maps["bias"])
+    return affine.requires_grad_(False)
+
+
+def _maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:
+    maps, decoders = {}, {}
+    for tag in dict.fromkeys((manifest.anchor, *manifest.hosts)):
+        encoder = read_encoder(folder / MAPS_FOLDER / tag)
+        maps[tag] = HostMap(
+            torch.from_numpy(encoder.weight_ED).float(), torch.from_numpy(encoder.mean_D).float()
+        )
+        decoders[tag] = read_decoder(folder / MAPS_FOLDER / tag)
+    space = SharedSpace(
+        maps,
+        anchor=manifest.anchor,
+        centring=manifest.av.injection.centring,
+        is_trained=False,
+    )
+    return space, decoders

@@ -1,0 +1,59 @@
+"""The AR: the first blocks of a trunk and a value head, from a text to a vector.
+
+Knows no host: one vector serves every host that shares the space. A text is read at its last
+token, right-padded, so that a row does not depend on its batch.
+"""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from interlingua.core.injection import scaled
+from interlingua.models.parts import HostParts
+from interlingua.specs.injection import Readout
+
+
+class Reconstructor(nn.Module):
+    """Blocks 0..K of a trunk, without the norm behind them, and a value head."""
+
+    def __init__(
+        self, model: PreTrainedModel, parts: HostParts, *, block_index: int, readout: Readout
+    ) -> None:
+        super().__init__()
+        if len(parts.blocks) != block_index + 1:
+            raise ValueError(
+                f"the AR's trunk has {len(parts.blocks)} blocks; "
+                f"ArSpec.block_index {block_index} needs {block_index + 1}"
+            )
+        self.model = _without(model.base_model, parts.final_norm)
+        self.width = parts.embedding.embedding_dim
+        self._readout = readout
+        self.value_head = nn.Linear(self.width, self.width, bias=False)
+        # A random head would shrink the vector and turn it: the trunk's own is a better start.
+        nn.init.eye_(self.value_head.weight)
+
+    def checkpoint_gradients(self) -> None:
+        """Trade time for memory: keep only block inputs for the backward."""
+        self.model.activation_checkpointing_enable({"use_reentrant": False})
+
+    def forward(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
+        """[B, D] in fp32: what the head makes of the last real token of every row."""
+        is_left_padded_BT = mask_BT[:, 1:] > mask_BT[:, :-1]
+        if bool(is_left_padded_BT.any() | (mask_BT[:, 0] == 0).any()):
+            raise ValueError("mask_BT pads on the left, or holds an empty text")
+        output = self.model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False)
+        rows_B = torch.arange(len(ids_BT), device=ids_BT.device)
+        h_BD = output.last_hidden_state[rows_B, mask_BT.sum(1) - 1]
+        if self._readout is Readout.NORMALIZED:
+            h_BD = scaled(h_BD, self.width**0.5)
+        weight_DD = self.value_head.weight
+        return (h_BD.to(weight_DD.dtype) @ weight_DD.T).float()
+
+
+def _without(model: PreTrainedModel, final_norm: nn.Module | None) -> PreTrainedModel:
+    """The model with the identity for its final norm: the stream as the last block leaves it."""
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if child is final_norm:
+                setattr(parent, name, nn.Identity())
+    return model

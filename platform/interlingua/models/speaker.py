@@ -1,0 +1,87 @@
+"""Texts from vectors and vectors from texts, in batches, by a trained pair. Knows no rows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from interlingua.models.decoding import Decoded, Decoder
+from interlingua.models.prompts import ar_ids, av_prompt, right_padded
+from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.verbalizer import Verbalizer
+from interlingua.specs.training import SamplingSpec
+from interlingua.store.contract import Contract
+
+
+class Speaker:
+    """The AV with its tokenizer: what vectors of a host say."""
+
+    def __init__(
+        self,
+        verbalizer: Verbalizer,
+        tokenizer: PreTrainedTokenizerBase,
+        contract: Contract,
+        *,
+        device: str,
+        batch_rows: int,
+    ) -> None:
+        self._tokenizer, self._contract = tokenizer, contract
+        self._decoder = Decoder(verbalizer, tokenizer)
+        self._device, self._batch_rows = device, batch_rows
+
+    def say(
+        self, host_tag: str, v_NE: Tensor, keys: Sequence[str], spec: SamplingSpec
+    ) -> list[list[Decoded]]:
+        """The samples of every row."""
+        prompt = av_prompt(self._contract, self._tokenizer, host_tag).to(self._device)
+        said = []
+        step = max(1, self._batch_rows // spec.samples)
+        for start in range(0, len(v_NE), step):
+            part = slice(start, start + step)
+            said += self._decoder(prompt, v_NE[part].to(self._device), keys[part], spec)
+        return said
+
+
+class Listener:
+    """The AR with its tokenizer: the vectors that texts stand for."""
+
+    def __init__(
+        self,
+        reconstructor: Reconstructor,
+        tokenizer: PreTrainedTokenizerBase,
+        contract: Contract,
+        *,
+        device: str,
+        batch_rows: int,
+    ) -> None:
+        self._reconstructor = reconstructor
+        self._tokenizer, self._contract = tokenizer, contract
+        self._device, self._batch_rows = device, batch_rows
+
+    @torch.no_grad()
+    def hear(self, texts: Sequence[str | None]) -> np.ndarray:
+        """[N, E]; NaN for a text that is not there."""
+        a_NE = np.full((len(texts), self._reconstructor.width), np.nan, np.float32)
+        # Each distinct text once: greedy explanations repeat.
+        rows: dict[str, list[int]] = {}
+        for row, text in enumerate(texts):
+            if text is not None:
+                rows.setdefault(text, []).append(row)
+        unique = list(rows)
+        ids = ar_ids(self._contract, self._tokenizer, unique)
+        order = sorted(range(len(unique)), key=lambda place: len(ids[place]))
+        for start in range(0, len(order), self._batch_rows):
+            places = order[start : start + self._batch_rows]
+            a_BE = self._heard([ids[place] for place in places])
+            for place, a_E in zip(places, a_BE, strict=True):
+                a_NE[rows[unique[place]]] = a_E
+        return a_NE
+
+    def _heard(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        ids_BT = right_padded(ids, self._tokenizer.pad_token_id or 0)
+        lengths_B1 = torch.tensor([[len(tokens)] for tokens in ids])
+        mask_BT = (torch.arange(ids_BT.shape[1]) < lengths_B1).long()
+        a_BE = self._reconstructor(ids_BT.to(self._device), mask_BT.to(self._device))
+        return a_BE.cpu().numpy()

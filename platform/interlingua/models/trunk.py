@@ -1,0 +1,147 @@
+"""A language model under an AV or an AR: opened, given adapters, run with vectors in its prompt.
+
+Knows neither prompts nor explanations. Vectors are inputs of a forward: a forward that gradient
+checkpointing runs again in the backward sees those that it saw.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+from transformers import Cache, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from interlingua.core.injection import write_at
+from interlingua.models.parts import HostParts, block_output
+from interlingua.specs.injection import InjectionRule
+from interlingua.specs.training import LoraSpec
+
+ADAPTER = "trained"
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """Vectors and the positions that they are written at, for one forward."""
+
+    x_BSD: Tensor
+    positions_BS: Tensor
+
+
+class Trunk(nn.Module):
+    """A model whose forward may write vectors into its residual stream.
+
+    REPLACE writes what enters block 0, positions and a norm behind the embedding aside; KARVONEN
+    after block `after_block`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        parts: HostParts,
+        *,
+        rule: InjectionRule,
+        after_block: int | None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._rule = rule
+        self._sites: Sites | None = None
+        if after_block is None:
+            if parts.inputs_scale is None:
+                raise ValueError(
+                    "HostParts.inputs_scale is not measured; find the parts with check"
+                )
+            # What the model multiplies behind its embedding module is divided out before it.
+            self._inputs_scale = parts.inputs_scale
+            parts.embedding.register_forward_hook(self._embedded)
+        else:
+            if not 0 <= after_block < len(parts.blocks):
+                raise ValueError(
+                    f"InjectionSpec.after_block is {after_block}; "
+                    f"the trunk's blocks are 0..{len(parts.blocks) - 1}"
+                )
+            parts.blocks[after_block].register_forward_hook(self._after_block)
+
+    def forward(
+        self,
+        ids_BT: Tensor,
+        *,
+        sites: Sites | None = None,
+        mask_BT: Tensor | None = None,
+        cache: Cache | None = None,
+        num_logits: int = 0,
+    ) -> Tensor:
+        """Logits of the last `num_logits` positions (0: of all)."""
+        is_checkpointed = self.model.training and self.model.is_activation_checkpointing
+        if cache is not None and is_checkpointed:
+            raise ValueError("blocks that run again drop a cache (symptom: the prefix is lost)")
+        with self._with(sites):
+            output = self.model(
+                input_ids=ids_BT,
+                attention_mask=mask_BT,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=num_logits,
+            )
+        logits_BTV: Tensor = output.logits
+        return logits_BTV
+
+    def checkpoint_gradients(self) -> None:
+        """Keep only block inputs for the backward, which runs the blocks again."""
+        # Only what is inside a block runs again: what is written around it stays as it was.
+        self.model.activation_checkpointing_enable({"use_reentrant": False})
+
+    @contextmanager
+    def _with(self, sites: Sites | None) -> Iterator[None]:
+        before, self._sites = self._sites, sites
+        try:
+            yield
+        finally:
+            self._sites = before
+
+    def _embedded(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+        if self._sites is None:
+            return output
+        x_BSD = self._sites.x_BSD / self._inputs_scale
+        return write_at(output, x_BSD, self._sites.positions_BS, rule=self._rule)
+
+    def _after_block(self, module: nn.Module, args: Any, output: Any) -> Any:
+        if self._sites is None:
+            return output
+        h_BTD = write_at(
+            block_output(output), self._sites.x_BSD, self._sites.positions_BS, rule=self._rule
+        )
+        return (h_BTD, *output[1:]) if isinstance(output, tuple) else h_BTD
+
+
+def add_lora(model: nn.Module, spec: LoraSpec, *, seed: int) -> None:
+    """Freeze the model and put fresh adapters, in fp32, on the named layers; the seed is theirs."""
+    config = LoraConfig(
+        r=spec.rank,
+        lora_alpha=spec.alpha,
+        lora_dropout=spec.dropout,
+        target_modules=list(spec.targets),
+        use_rslora=spec.rank_stabilised,
+    )
+    linear = {
+        name.rpartition(".")[2]
+        for name, part in model.named_modules()
+        if isinstance(part, nn.Linear | Conv1D)
+    }
+    missing = [target for target in spec.targets if target not in linear]
+    if missing:
+        raise ValueError(
+            f"LoraSpec.targets names {', '.join(missing)}, which {type(model).__name__} does not "
+            f"have; its linear layers are: {', '.join(sorted(linear))}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        inject_adapter_in_model(config, model, adapter_name=ADAPTER)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_("lora_" in name)
+        if "lora_" in name:
+            weight.data = weight.data.float()

@@ -1,0 +1,72 @@
+"""The AV: a vector in a prompt, and how likely its explanation is. Knows no host and no row.
+
+All rows of a batch have one prompt, that of their host: nothing is padded on the left, and what
+stands before the first marker is computed once for the whole batch.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Cache, DynamicCache
+
+from interlingua.core.affine import SlotAffine
+from interlingua.core.injection import scaled
+from interlingua.models.prompts import IGNORED, AvPrompt
+from interlingua.models.trunk import Sites, Trunk
+
+
+class Verbalizer(nn.Module):
+    """A trunk, and what its slots make of a vector."""
+
+    def __init__(
+        self, trunk: Trunk, affine: SlotAffine | None, *, scale: float, num_slots: int
+    ) -> None:
+        super().__init__()
+        self.trunk, self.affine = trunk, affine
+        self._scale, self._num_slots = scale, num_slots
+        self.shares_prefix = True
+
+    def checkpoint_gradients(self) -> None:
+        """Trade time for memory; blocks that run again cannot share a prefix."""
+        self.trunk.checkpoint_gradients()
+        self.shares_prefix = False
+
+    def injected(self, v_BD: Tensor) -> Tensor:
+        """[B, S, D]: what every slot carries."""
+        scaled_BD = scaled(v_BD, self._scale)
+        if self.affine is not None:
+            carried_BSD: Tensor = self.affine(scaled_BD)
+            return carried_BSD
+        return scaled_BD[:, None].expand(-1, self._num_slots, -1)
+
+    def prefilled(self, prompt: AvPrompt, num_rows: int, cache: Cache) -> int:
+        """Run what all rows share once, into the cache; returns how many tokens that is."""
+        if prompt.num_shared:
+            self.trunk(prompt.ids_T[None, : prompt.num_shared], cache=cache, num_logits=1)
+            cache.batch_repeat_interleave(num_rows)
+        return prompt.num_shared
+
+    def sites(self, prompt: AvPrompt, v_BD: Tensor, num_before: int) -> Sites:
+        """The vectors at their slots, for a forward that begins behind `num_before` tokens."""
+        positions_BS = (prompt.positions_S - num_before).expand(len(v_BD), -1)
+        return Sites(self.injected(v_BD), positions_BS)
+
+    def nll(self, prompt: AvPrompt, v_BD: Tensor, response_BT: Tensor) -> Tensor:
+        """[B, T]: -log p of every token of the responses, which end where IGNORED begins; 0 there.
+
+        Responses are padded on the right, where causal attention never looks from a real token.
+        """
+        cache = DynamicCache() if self.shares_prefix else None
+        num_before = 0 if cache is None else self.prefilled(prompt, len(v_BD), cache)
+        num_prompt = len(prompt.ids_T) - num_before
+        prompt_BT = prompt.ids_T[num_before:].expand(len(v_BD), -1)
+        inputs_BT = torch.cat([prompt_BT, response_BT.clamp(min=0)], dim=1)[:, :-1]
+        logits_BTV = self.trunk(
+            inputs_BT,
+            sites=self.sites(prompt, v_BD, num_before),
+            cache=cache,
+            num_logits=inputs_BT.shape[1] - num_prompt + 1,
+        )
+        return functional.cross_entropy(
+            logits_BTV.float().transpose(1, 2), response_BT, ignore_index=IGNORED, reduction="none"
+        )

@@ -1,0 +1,118 @@
+"""Tables of the two models from their recorded metrics and rows. Knows no model and no stage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from interlingua.report.hosts import with_interval
+
+Metrics = Mapping[str, Any]
+
+
+def av_table(avs: Mapping[str, Metrics]) -> Table:
+    """What the AV's vector is worth: the loss with it, with another's, and without."""
+    some = next(iter(avs.values()))
+    table = Table(
+        title="AV after supervised training: NLL a token of the teacher's explanations on dev",
+        caption=(
+            f"{some['dev/nll_real_n']} passages, all learning hosts together; intervals: 95%, over "
+            "passages, one trained model (no seeds). shuffled: another passage's vector; zero: none"
+        ),
+    )
+    columns = {
+        "real": "dev/nll_real",
+        "shuffled": "dev/nll_shuffled",
+        "zero": "dev/nll_zero",
+        "shuffled - real": "dev/nll_shuffled_less_real",
+        "zero - real": "dev/nll_zero_less_real",
+    }
+    for name in ("trained weights", "best step", *columns, "skipped"):
+        table.add_column(name, justify="right")
+    for metrics in avs.values():
+        table.add_row(
+            f"{metrics['num_trained']:,}",
+            str(metrics["best_step"]),
+            *(with_interval(metrics, name, digits=3) for name in columns.values()),
+            str(metrics.get("num_empty", 0) + metrics.get("num_too_long", 0)),
+        )
+    return table
+
+
+def affine_table(avs: Mapping[str, Metrics]) -> Table | None:
+    """How far the map of every slot went from the identity, and from the others."""
+    found = [metrics for metrics in avs.values() if "affine/from_identity" in metrics]
+    if not found:
+        return None
+    table = Table(
+        title="Affine maps of the slots",
+        caption="Frobenius norms over that of the identity; share: the second over the first",
+    )
+    for name in ("slot", "from the identity", "from the slots' mean", "share", "||b||"):
+        table.add_column(name, justify="right")
+    for metrics in found:
+        names = ("from_identity", "from_mean", "share", "bias_norm")
+        for slot, values in enumerate(zip(*(metrics[f"affine/{n}"] for n in names), strict=True)):
+            table.add_row(str(slot), *(f"{value:.4f}" for value in values))
+    return table
+
+
+def ar_table(ars: Mapping[str, Metrics]) -> Table:
+    """What the AR rebuilds from gold explanations, beside a linear map of their words."""
+    some = next(iter(ars.values()))
+    table = Table(
+        title="AR after supervised training: vectors from the teacher's explanations on dev",
+        caption=(
+            f"fve_centred_own; {some['dev/fve_centred_own_n']} passages, learning hosts together; "
+            "intervals: 95%, over passages, one trained model (no seeds). bag of words: ridge from "
+            "word counts, fitted on the AR's own rows"
+        ),
+    )
+    columns = {
+        "AR": "dev/fve_centred_own",
+        "bag of words": "bag_of_words/fve_centred_own",
+        "AR - bag of words": "dev/fve_over_bag_of_words",
+    }
+    for name in ("trained weights", "best step", *columns, "skipped"):
+        table.add_column(name, justify="right")
+    for metrics in ars.values():
+        table.add_row(
+            f"{metrics['num_trained']:,}",
+            str(metrics["best_step"]),
+            *(with_interval(metrics, name, digits=3) for name in columns.values()),
+            str(metrics.get("num_empty", 0) + metrics.get("num_too_long", 0)),
+        )
+    return table
+
+
+def pipeline_table(decoders: Mapping[str, Metrics], roles: Mapping[str, str]) -> Table:
+    """What comes back of every host's vectors by way of the AV's own words."""
+    some = next(iter(decoders.values()))
+    table = Table(
+        title="There and back: AV, AR and decoder on dev (decoders fitted on fit)",
+        caption=(
+            f"fve_centred_own of n(h); {some['sampled/fve_centred_own_n']} passages a host; "
+            "intervals: 95%, over passages, one trained pair (no seeds). A text without its tags "
+            "counts as the mean. shuffled: what independent pairs would score at T=1"
+        ),
+    )
+    table.add_column("host")
+    table.add_column("role")
+    for name in ("T=1", "greedy", "shuffled", "top-1 T=1", "tag failures T=1",
+                 "tag failures greedy", "unique T=1", "unique greedy", "tokens T=1"):  # fmt: skip
+        table.add_column(name, justify="right")
+    for tag, metrics in decoders.items():
+        table.add_row(
+            tag,
+            roles[tag],
+            with_interval(metrics, "sampled/fve_centred_own"),
+            with_interval(metrics, "greedy/fve_centred_own"),
+            f"{metrics['sampled/shuffled_fve_centred_own']:.2f}",
+            f"{metrics['sampled/retrieval_top1']:.3f}",
+            f"{metrics['sampled/unparsable']:.3f}",
+            f"{metrics['greedy/unparsable']:.3f}",
+            f"{metrics['sampled/unique_share']:.2f}",
+            f"{metrics['greedy/unique_share']:.2f}",
+            f"{metrics['sampled/tokens']:.1f}",
+        )
+    return table

@@ -1,0 +1,252 @@
+"""How the two models are trained. Knows no model and no row."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from interlingua.specs.checks import (
+    check_not_negative,
+    check_one_of,
+    check_positive,
+    check_share,
+)
+from interlingua.specs.hosts import DTYPES
+from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout
+from interlingua.specs.maps import RidgeSpec
+from interlingua.specs.splits import Split
+from interlingua.specs.world import TeacherSpec
+
+
+class RateDecay(StrEnum):
+    """What the learning rate does after the warm-up."""
+
+    COSINE = "cosine"  # to a tenth
+    CONSTANT = "constant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraSpec:
+    """Low-rank adapters on the named linear layers of every block.
+
+    `rank_stabilised` scales by alpha / sqrt(rank): without it a high rank hardly learns.
+    """
+
+    rank: int
+    alpha: float
+    dropout: float
+    targets: tuple[str, ...]
+    rank_stabilised: bool
+
+    def __post_init__(self) -> None:
+        check_positive(self, rank=self.rank, alpha=self.alpha)
+        check_share(self, dropout=self.dropout)
+        if not self.targets:
+            raise ValueError("LoraSpec.targets is empty; name at least one linear layer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimSpec:
+    """AdamW over `num_steps` batches of `batch_rows` rows, whatever the number of workers."""
+
+    num_steps: int
+    batch_rows: int
+    learning_rate: float
+    warmup_steps: int
+    decay: RateDecay
+    betas: tuple[float, float]
+    weight_decay: float
+    clip_norm: float
+    dtype: str  # of the forward; what is trained has fp32 master weights
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self,
+            num_steps=self.num_steps,
+            batch_rows=self.batch_rows,
+            learning_rate=self.learning_rate,
+            clip_norm=self.clip_norm,
+        )
+        check_not_negative(self, warmup_steps=self.warmup_steps, weight_decay=self.weight_decay)
+        check_share(self, beta_1=self.betas[0], beta_2=self.betas[1])
+        check_one_of(self, DTYPES, dtype=self.dtype)
+        check_one_of(self, RateDecay, decay=self.decay)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSpec:
+    """How often a training run looks at `dev` rows, and how many of each host."""
+
+    validate_every: int
+    checkpoint_every: int
+    dev_rows: int
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self,
+            validate_every=self.validate_every,
+            checkpoint_every=self.checkpoint_every,
+            dev_rows=self.dev_rows,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvSpec:
+    """The verbalizer and its supervised training.
+
+    `template` is the user message: `{host_tag}` and one `{injection_char}`. `lora` None trains all
+    weights. `encoder_learning_rate` None leaves the encoders as they were fitted.
+    """
+
+    seed: int
+    template: str
+    injection: InjectionSpec
+    lora: LoraSpec | None
+    optim: OptimSpec
+    encoder_learning_rate: float | None
+    affine_learning_rate: float | None  # None: that of the trunk
+    max_response_tokens: int
+    gradient_checkpointing: bool
+    watch: WatchSpec
+
+    def __post_init__(self) -> None:
+        _check_field(self, self.template, "{injection_char}")
+        check_not_negative(self, seed=self.seed)
+        check_positive(self, max_response_tokens=self.max_response_tokens)
+        for name in ("encoder_learning_rate", "affine_learning_rate"):
+            if (rate := getattr(self, name)) is not None:
+                check_positive(self, **{name: rate})
+        if self.affine_learning_rate is not None and self.injection.affine is None:
+            raise ValueError(
+                f"AvSpec.affine_learning_rate is {self.affine_learning_rate}, but "
+                "AvSpec.injection.affine is none: there is nothing to train with it"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArSpec:
+    """The reconstructor: the trunk's blocks 0..block_index, a value head, and their training."""
+
+    seed: int
+    template: str
+    block_index: int
+    readout: Readout
+    bos: BosRule
+    lora: LoraSpec | None
+    trains_value_head: bool
+    optim: OptimSpec
+    max_tokens: int
+    gradient_checkpointing: bool
+    watch: WatchSpec
+
+    def __post_init__(self) -> None:
+        _check_field(self, self.template, "{explanation}")
+        check_not_negative(self, seed=self.seed, block_index=self.block_index)
+        check_positive(self, max_tokens=self.max_tokens)
+        check_one_of(self, Readout, readout=self.readout)
+        check_one_of(self, BosRule, bos=self.bos)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeachSpec:
+    """Explanations of the passages of some splits: `samples` of each, keyed."""
+
+    teacher: TeacherSpec
+    splits: tuple[Split, ...]
+    samples: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, samples=self.samples)
+        for split in self.splits:
+            check_one_of(self, Split, splits=split)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingSpec:
+    """How explanations are drawn from an AV; temperature 0 is greedy."""
+
+    seed: int
+    temperature: float
+    samples: int
+    max_new_tokens: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, seed=self.seed, temperature=self.temperature)
+        check_positive(self, samples=self.samples, max_new_tokens=self.max_new_tokens)
+        if self.temperature == 0 and self.samples > 1:
+            raise ValueError(
+                f"SamplingSpec.samples is {self.samples} at temperature 0; greedy text is one"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvTraining:
+    """An AV and the hosts whose activations it learns to read, the anchor among them."""
+
+    av: AvSpec
+    anchor: str
+    host_tags: tuple[str, ...]
+    accepts_mixed_teachers: bool
+
+    def __post_init__(self) -> None:
+        check_one_of(self, self.host_tags, anchor=self.anchor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArTraining:
+    """An AR and the hosts whose vectors it learns to rebuild: one for all, so their mean."""
+
+    ar: ArSpec
+    anchor: str
+    host_tags: tuple[str, ...]
+    centring: Centring
+    ridge: RidgeSpec  # of the bag-of-words map that it is compared with
+    accepts_mixed_teachers: bool
+
+    def __post_init__(self) -> None:
+        check_one_of(self, self.host_tags, anchor=self.anchor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerbalizeSpec:
+    """What the pair makes of one host's rows: sampled on `fit`, sampled and greedy on `dev`."""
+
+    host_tag: str
+    block_index: int
+    anchor: str
+    centring: Centring
+    sampled: SamplingSpec
+    greedy: SamplingSpec
+    dev_rows: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, block_index=self.block_index)
+        check_positive(self, dev_rows=self.dev_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderSpec:
+    """The map back into one host, fitted on what the AR makes of the AV's own explanations."""
+
+    host_tag: str
+    block_index: int
+    ridge: RidgeSpec
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleSpec:
+    """A whole NLA in one folder: the pair, and the maps of these hosts."""
+
+    anchor: str
+    av: AvSpec
+    ar: ArSpec
+    host_tags: tuple[str, ...]
+
+
+def _check_field(owner: object, template: str, field: str) -> None:
+    if template.count(field) != 1:
+        raise ValueError(
+            f"{type(owner).__name__}.template is {template!r}; it must hold {field} once"
+        )

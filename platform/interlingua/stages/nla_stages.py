@@ -1,0 +1,268 @@
+"""The stages from explanations to a bundle. Knows how one is made from its inputs.
+
+Encoders that are trained with the AV put it before everything that goes through them.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.specs.maps import TunedEncoderSpec
+from interlingua.specs.recipe import Lessons, Recipe
+from interlingua.specs.splits import Split
+from interlingua.specs.training import (
+    ArTraining,
+    AvTraining,
+    BundleSpec,
+    DecoderSpec,
+    TeachSpec,
+    VerbalizeSpec,
+)
+from interlingua.stages.host_stages import RIDGE, HostRows, extraction_stage, reading_of
+from interlingua.stages.runs import (
+    run_ar,
+    run_av,
+    run_bundle,
+    run_decoder,
+    run_teach,
+    run_tuned,
+    run_verbalize,
+)
+from interlingua.store.artifact import Stage
+
+LEARNING = (Split.AV_SFT, Split.AR_SFT)
+
+
+class Lesson(NamedTuple):
+    """What both models learn from: rows of the learning hosts, and explanations."""
+
+    rows: Mapping[str, Stage]
+    av_texts: Stage
+    ar_texts: Stage
+    dev_texts: Stage
+
+
+class Pair(NamedTuple):
+    """The two models, and the trunk they stand on."""
+
+    trunk: Stage
+    av: Stage
+    ar: Stage
+
+
+def lesson_of(
+    recipe: Recipe, hosts: Mapping[str, Stage], rows: Mapping[str, HostRows], passages: Stage
+) -> Lesson:
+    """Rows and explanations of the learning splits, and gold explanations of `dev`."""
+    learning = {
+        tag: extraction_stage(hosts[tag], passages, reading_of(hosts[tag], recipe.read, LEARNING))
+        for tag in recipe.learning_tags()
+    }
+    anchor = hosts[recipe.anchor]
+
+    def taught(lessons: Lessons, split: Split, of: Stage) -> Stage:
+        return _teach_stage(recipe, lessons, split, {"passages": passages}, (anchor, of))
+
+    return Lesson(
+        rows=learning,
+        av_texts=taught(recipe.av_lessons, Split.AV_SFT, learning[recipe.anchor]),
+        ar_texts=taught(recipe.ar_lessons, Split.AR_SFT, learning[recipe.anchor]),
+        dev_texts=taught(recipe.av_lessons, Split.DEV, rows[recipe.anchor].dev),
+    )
+
+
+def av_stage(
+    recipe: Recipe,
+    lesson: Lesson,
+    trunk: Stage,
+    rows: Mapping[str, HostRows],
+    encoders: Mapping[str, Stage],
+) -> Stage:
+    """The verbalizer after supervised training."""
+    spec = AvTraining(
+        av=recipe.av,
+        anchor=recipe.anchor,
+        host_tags=recipe.learning_tags(),
+        accepts_mixed_teachers=recipe.accepts_mixed_teachers,
+    )
+    return Stage(
+        kind="av",
+        label="sft",
+        spec=spec,
+        run=run_av,
+        inputs={
+            "trunk": trunk,
+            "explanations": lesson.av_texts,
+            "dev_explanations": lesson.dev_texts,
+            **_of_hosts(spec.host_tags, lesson, rows, encoders),
+        },
+        revision=1,
+        is_driver=True,
+    )
+
+
+def ar_stage(
+    recipe: Recipe,
+    lesson: Lesson,
+    trunk: Stage,
+    rows: Mapping[str, HostRows],
+    encoders: Mapping[str, Stage],
+) -> Stage:
+    """The reconstructor after supervised training."""
+    spec = ArTraining(
+        ar=recipe.ar,
+        anchor=recipe.anchor,
+        host_tags=recipe.learning_tags(),
+        centring=recipe.av.injection.centring,
+        ridge=RIDGE,
+        accepts_mixed_teachers=recipe.accepts_mixed_teachers,
+    )
+    return Stage(
+        kind="ar",
+        label="sft",
+        spec=spec,
+        run=run_ar,
+        inputs={
+            "trunk": trunk,
+            "explanations": lesson.ar_texts,
+            "dev_explanations": lesson.dev_texts,
+            **_of_hosts(spec.host_tags, lesson, rows, encoders),
+        },
+        revision=1,
+        is_driver=True,
+    )
+
+
+def tuned_encoder_stages(
+    recipe: Recipe, av: Stage, rows: Mapping[str, HostRows], encoders: Mapping[str, Stage]
+) -> dict[str, Stage]:
+    """The trained hosts' encoders as the AV's training left them."""
+    anchor = recipe.anchor
+    stages = {}
+    for tag in recipe.trained:
+        read: ExtractSpec = rows[tag].fit.spec
+        stages[tag] = Stage(
+            kind="tuned_encoder",
+            label=tag,
+            spec=TunedEncoderSpec(host_tag=tag, block_index=read.block_indices[0], seed=0),
+            run=run_tuned,
+            inputs={
+                "av": av,
+                "dev": rows[tag].dev,
+                "anchor_dev": rows[anchor].dev,
+                "anchor_encoder": encoders[anchor],
+            },
+            revision=1,
+        )
+    return stages
+
+
+def verbalize_stage(
+    recipe: Recipe, pair: Pair, own: HostRows, tag: str, encoders: Mapping[str, Stage]
+) -> Stage:
+    """What the pair makes of one host's rows of `fit` and `dev`."""
+    read: ExtractSpec = own.fit.spec
+    return Stage(
+        kind="verbalized",
+        label=tag,
+        spec=VerbalizeSpec(
+            host_tag=tag,
+            block_index=read.block_indices[0],
+            anchor=recipe.anchor,
+            centring=recipe.av.injection.centring,
+            sampled=recipe.speaking.sampled,
+            greedy=recipe.speaking.greedy,
+            dev_rows=recipe.speaking.dev_rows,
+        ),
+        run=run_verbalize,
+        inputs={
+            **pair._asdict(),
+            "fit": own.fit,
+            "dev": own.dev,
+            f"{recipe.anchor}_encoder": encoders[recipe.anchor],
+            f"{tag}_encoder": encoders[tag],
+        },
+        revision=1,
+        is_driver=True,
+    )
+
+
+def decoder_stage(own: HostRows, verbalized: Stage, encoder: Stage) -> Stage:
+    """The map back into one host."""
+    spec: VerbalizeSpec = verbalized.spec
+    return Stage(
+        kind="decoder",
+        label=spec.host_tag,
+        spec=DecoderSpec(host_tag=spec.host_tag, block_index=spec.block_index, ridge=RIDGE, seed=0),
+        run=run_decoder,
+        inputs={"fit": own.fit, "dev": own.dev, "verbalized": verbalized, "encoder": encoder},
+        revision=1,
+    )
+
+
+def bundle_stage(
+    recipe: Recipe,
+    pair: Pair,
+    hosts: Mapping[str, Stage],
+    rows: Mapping[str, HostRows],
+    encoders: Mapping[str, Stage],
+    decoders: Mapping[str, Stage],
+) -> Stage:
+    """Everything that is needed to use the pair, in one folder."""
+    tags = tuple(decoders)
+    fit_rows = {tag: rows[tag].fit for tag in tags}
+    of_hosts = {
+        f"{tag}_{name}": stages[tag]
+        for tag in tags
+        for name, stages in (
+            ("host", hosts), ("rows", fit_rows), ("encoder", encoders), ("decoder", decoders),
+        )
+    }  # fmt: skip
+    return Stage(
+        kind="bundle",
+        label=recipe.name,
+        spec=BundleSpec(
+            anchor=recipe.anchor,
+            av=recipe.av,
+            ar=recipe.ar,
+            host_tags=tags,
+        ),
+        run=run_bundle,
+        inputs={**pair._asdict(), **of_hosts},
+        revision=1,
+    )
+
+
+def _of_hosts(
+    tags: tuple[str, ...],
+    lesson: Lesson,
+    rows: Mapping[str, HostRows],
+    encoders: Mapping[str, Stage],
+) -> dict[str, Stage]:
+    return {
+        f"{tag}_{name}": stage
+        for tag in tags
+        for name, stage in (
+            ("rows", lesson.rows[tag]), ("dev", rows[tag].dev), ("encoder", encoders[tag]),
+        )
+    }  # fmt: skip
+
+
+def _teach_stage(
+    recipe: Recipe,
+    lessons: Lessons,
+    split: Split,
+    inputs: Mapping[str, Stage],
+    anchor: tuple[Stage, Stage],
+) -> Stage:
+    host, rows = anchor
+    # A passage as a whole is explained the same whoever reads it; a token only where it was read.
+    read = {} if isinstance(recipe.read, Pooled) else {"host": host, "rows": rows}
+    return Stage(
+        kind="explanations",
+        label=f"teacher-{split}",
+        spec=TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples),
+        run=run_teach,
+        inputs={**inputs, **read},
+        revision=1,
+    )

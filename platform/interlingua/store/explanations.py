@@ -1,0 +1,89 @@
+"""Explanations of passages on disk: what a teacher said, or an AV. Knows neither.
+
+A row is one text about one activation: passage, position (-1: pooled) and sample. Read by split.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from interlingua.specs.splits import Split
+from interlingua.store.atomic import write_atomically
+from interlingua.store.splits import SplitAccess
+
+EXPLANATIONS_NAME = "explanations.parquet"
+SCHEMA = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("position", pa.int32()),
+        ("sample", pa.int32()),
+        ("split", pa.string()),
+        ("teacher", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+
+Key = tuple[str, int]  # passage and position
+
+
+class MixedTeachers(ValueError):
+    """One corpus holds explanations of several teachers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """One text about one activation; `teacher` names who said it."""
+
+    passage_id: str
+    position: int
+    sample: int
+    split: Split
+    teacher: str
+    text: str
+
+
+def write_explanations(out: Path, explanations: Iterable[Explanation]) -> int:
+    """Store the explanations in an artifact's folder; returns how many there are."""
+    table = pa.Table.from_pylist(list(map(asdict, explanations)), schema=SCHEMA)
+    with write_atomically(out / EXPLANATIONS_NAME) as file:
+        pq.write_table(table, file)
+    return table.num_rows
+
+
+def read_explanations(
+    folder: Path, splits: Iterable[Split], access: SplitAccess
+) -> Mapping[Key, list[str]]:
+    """The texts of every activation of these splits, by sample; each passage noted as consumed."""
+    asked = frozenset(splits)
+    access.permit(asked)
+    table = pq.read_table(folder / EXPLANATIONS_NAME)
+    table = table.filter(pc.is_in(table["split"], pa.array(sorted(asked), pa.string())))
+    table = table.sort_by([("passage_id", "ascending"), ("position", "ascending"),
+                           ("sample", "ascending")])  # fmt: skip
+    texts: dict[Key, list[str]] = {}
+    columns = (table[name].to_pylist() for name in ("passage_id", "position", "split", "text"))
+    for passage_id, position, split, text in zip(*columns, strict=True):
+        access.consume(passage_id, Split(split))
+        texts.setdefault((passage_id, position), []).append(text)
+    return texts
+
+
+def teachers_of(folder: Path) -> list[str]:
+    """Who said what is in the file."""
+    table = pq.read_table(folder / EXPLANATIONS_NAME, columns=["teacher"])
+    return sorted(pc.unique(table["teacher"]).to_pylist())
+
+
+def check_one_teacher(folder: Path, *, accepts_mixed: bool) -> None:
+    """Raise MixedTeachers unless one teacher said everything, or that is accepted."""
+    teachers = teachers_of(folder)
+    if len(teachers) > 1 and not accepts_mixed:
+        raise MixedTeachers(
+            f"{folder / EXPLANATIONS_NAME} mixes the teachers {', '.join(teachers)}; that "
+            "destroyed a published run (0.92 -> 0.83, one host at -0.75): use one, or accept it "
+            "with --set accepts_mixed_teachers=true"
+        )

@@ -1,0 +1,81 @@
+"""What a pair of models made of activations: texts, and the vectors rebuilt from them.
+
+One parquet file a block in a folder. Knows no model; a text that could not be parsed has no
+explanation and a vector of NaN.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from interlingua.specs.splits import Split
+from interlingua.store.atomic import write_atomically
+from interlingua.store.explanations import Key
+from interlingua.store.splits import SplitAccess
+
+VERBALIZED = "verbalized"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verbalized:
+    """One sample of one activation."""
+
+    passage_id: str
+    position: int
+    split: Split
+    manner: str  # sampled or greedy
+    sample: int
+    text: str  # as generated
+    explanation: str | None
+    num_tokens: int
+    log_prob: float  # of the sampled ids together
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rebuilt:
+    """Rows of one manner: their texts, and a_NE, NaN where there was no explanation."""
+
+    keys: list[Key]
+    rows: list[Verbalized]
+    a_NE: np.ndarray
+
+
+def block_path(folder: Path, index: int) -> Path:
+    """Where the block with this index stands."""
+    return folder / VERBALIZED / f"{index:06d}.parquet"
+
+
+def write_block(path: Path, rows: Sequence[Verbalized], a_NE: np.ndarray) -> None:
+    """Store a block in one file that appears when it is whole."""
+    columns: dict[str, pa.Array] = {
+        name: pa.array([getattr(row, name) for row in rows])
+        for name in ("passage_id", "position", "sample", "num_tokens", "log_prob", "manner")
+    }
+    columns["split"] = pa.array([row.split.value for row in rows])
+    for name in ("text", "explanation"):
+        columns[name] = pa.array([getattr(row, name) for row in rows], pa.string())
+    flat = pa.array(a_NE.astype(np.float32).reshape(-1))
+    columns["a"] = pa.FixedSizeListArray.from_arrays(flat, a_NE.shape[1])
+    with write_atomically(path) as file:
+        pq.write_table(pa.table(columns), file)
+
+
+def read_verbalized(folder: Path, split: Split, manner: str, access: SplitAccess) -> Rebuilt:
+    """All rows of a split in one manner, each passage noted as consumed."""
+    access.permit([split])
+    paths = sorted((folder / VERBALIZED).glob("*.parquet"))
+    table = pa.concat_tables([pq.read_table(path) for path in paths])
+    is_asked = pc.and_(pc.equal(table["split"], split.value), pc.equal(table["manner"], manner))
+    table = table.filter(is_asked)
+    vectors = table["a"].combine_chunks()
+    a_NE = vectors.flatten().to_numpy(zero_copy_only=False).reshape(len(vectors), -1)
+    columns = table.drop_columns(["a"]).to_pylist()
+    rows = [Verbalized(**{**row, "split": Split(row["split"])}) for row in columns]
+    for row in rows:
+        access.consume(row.passage_id, split)
+    return Rebuilt([(row.passage_id, row.position) for row in rows], rows, a_NE)

@@ -1,0 +1,92 @@
+"""One rank: trains world_mini's AV under every ZeRO stage; rank 0 writes the losses as JSON.
+
+RANK=0 WORLD_SIZE=1 MASTER_ADDR=... MASTER_PORT=... python zero_losses.py ROOT OUT
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from interlingua.cluster.zero import ZeroEngine
+from interlingua.specs.injection import Full
+from interlingua.specs.placement import ZERO_STAGES
+from interlingua.stages.av_program import AvProgram
+from interlingua.stages.graph import graph_of
+from interlingua.stages.training import Share, TrainingJob
+from interlingua.store.artifact import find
+from jobs.recipes import world_mini
+
+NUM_STEPS, MICRO_ROWS = 20, 2
+
+
+def main(root: Path, out: Path) -> None:
+    torch.set_num_threads(1)
+    found = {f"zero_{stage}": losses_of(root, stage, "float32")[0] for stage in ZERO_STAGES}
+    for stage in ZERO_STAGES[:3]:
+        _, engine = losses_of(root, stage, "bfloat16")
+        found[f"masters_{stage}"] = masters_before_and_after(engine)
+        rank = engine.rank
+    if rank == 0:
+        out.write_text(json.dumps(found))
+
+
+def losses_of(root, zero_stage, dtype):
+    """The global losses of the first steps, and the engine behind them."""
+    program = AvProgram(job(root, dtype))
+    engine = ZeroEngine(
+        program.module,
+        program.groups(),
+        program.optim,
+        device="cpu",
+        zero_stage=zero_stage,
+        micro_batch_rows=MICRO_ROWS,
+    )
+    share = Share(engine.rank, engine.world_size, MICRO_ROWS)
+    steps = [engine.step(program.micro_batches(step, share), 1.0) for step in range(NUM_STEPS)]
+    return [stepped.loss for stepped in steps], engine
+
+
+def masters_before_and_after(engine):
+    """The affine's fp32 masters: as trained, and after they were disturbed and loaded again."""
+    before = affine_of(engine)
+    with TemporaryDirectory() as folder:
+        shared = Path(engine.gathered(folder)[0])
+        engine.save(shared)
+        engine.gathered(None)
+        engine.load(shared)
+        after = affine_of(engine)
+        engine.gathered(None)
+    return {"before": before, "after": after}
+
+
+def affine_of(engine):
+    (weight,) = (w for n, w in engine.trained_weights().items() if n.endswith("delta_MDD"))
+    return weight.flatten()[:200].tolist()
+
+
+def job(root, dtype):
+    """World_mini's AV with affine maps."""
+    (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "av")
+    av = stage.spec.av
+    av = replace(
+        av,
+        injection=replace(av.injection, affine=Full()),
+        optim=replace(av.optim, num_steps=NUM_STEPS, dtype=dtype),
+    )
+    return TrainingJob(
+        spec=replace(stage.spec, av=av),
+        inputs={name: find(upstream, root) for name, upstream in stage.inputs.items()},
+        out=root,
+        token="",
+        micro_batch_rows=MICRO_ROWS,
+        threads=1,
+        device="cpu",
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
