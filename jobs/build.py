@@ -73,12 +73,15 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
-    """The tables of everything that was built."""
+    """The tables of everything that was built, and some explanations."""
+    from interlingua.report.explanations import sample_panels
     from interlingua.report.tables import tables_of
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables_of([artifact.record for artifact in artifacts], roles):
         console.print(table)
+    for panel in sample_panels(artifacts, "sampled"):
+        console.print(panel)
 
 
 def _show_values(experiment: Recipe | PublishedRun) -> None:

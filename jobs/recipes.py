@@ -6,7 +6,15 @@ from difflib import get_close_matches
 
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
-from interlingua.specs.injection import BosRule, Centring, InjectionRule, InjectionSpec, Readout
+from interlingua.specs.injection import (
+    Affine,
+    BosRule,
+    Centring,
+    Full,
+    InjectionRule,
+    InjectionSpec,
+    Readout,
+)
 from interlingua.specs.placement import (
     ExtractionPlacement,
     Placement,
@@ -92,11 +100,13 @@ WORLD_AR = ArSpec(
     seed=0,
     template="<text>{explanation}</text> <summary>",
     block_index=2,
-    readout=Readout.RAW,
+    readout=Readout.NORMALIZED,
     bos=BosRule.TOKENIZER_DEFAULT,
     lora=None,
     trains_value_head=True,
-    optim=replace(WORLD_AV.optim, num_steps=900, learning_rate=2e-3),
+    optim=replace(
+        WORLD_AV.optim, num_steps=900, batch_rows=128, learning_rate=1e-3, weight_decay=0.1
+    ),
     max_tokens=96,
     gradient_checkpointing=False,
     watch=WatchSpec(validate_every=150, checkpoint_every=50, dev_rows=512),
@@ -138,7 +148,7 @@ def world() -> Recipe:
         av_lessons=Lessons(teacher=TEACHER, samples=3),
         # Up to everything: an AR that has heard more than the AV says can reward saying more.
         ar_lessons=Lessons(
-            teacher=TeacherSpec(seed=1, min_facts=1, max_facts=7, max_words=40), samples=4
+            teacher=TeacherSpec(seed=1, min_facts=1, max_facts=7, max_words=40), samples=12
         ),
         accepts_mixed_teachers=False,
         av=WORLD_AV,
@@ -171,6 +181,21 @@ def world_token() -> Recipe:
     )
 
 
+def world_slots16_affine() -> Recipe:
+    """World_token with 16 slots, each with an affine map of its own, and the whole AV trained."""
+    return replace(_fully_trained(16, Full()), name="world_slots16_affine")
+
+
+def world_slots16() -> Recipe:
+    """The arm that tells repetition from the affine maps: 16 slots without them."""
+    return replace(_fully_trained(16, None), name="world_slots16")
+
+
+def world_slots1() -> Recipe:
+    """The control: one slot, no affine map."""
+    return replace(_fully_trained(1, None), name="world_slots1")
+
+
 def world_mini() -> Recipe:
     """Three hosts that learn nothing in seconds: for tests of everything but quality."""
     full = world()
@@ -198,6 +223,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world": world,
     "world_18": world_18,
     "world_token": world_token,
+    "world_slots16_affine": world_slots16_affine,
+    "world_slots16": world_slots16,
+    "world_slots1": world_slots1,
 }
 
 
@@ -226,6 +254,13 @@ def _hosts(trained: tuple[str, ...], held_out: tuple[str, ...]) -> dict:
         "trained": trained,
         "held_out": held_out,
     }
+
+
+def _fully_trained(num_slots: int, affine: Affine | None) -> Recipe:
+    recipe = world_token()
+    injection = replace(recipe.av.injection, num_slots=num_slots, affine=affine)
+    optim = replace(recipe.av.optim, learning_rate=1e-3)
+    return replace(recipe, av=replace(recipe.av, injection=injection, lora=None, optim=optim))
 
 
 def _few(optim: OptimSpec) -> OptimSpec:

@@ -43,7 +43,9 @@ def main(arguments: argparse.Namespace) -> None:
                 "facts": facts,
             }
             sink.write(json.dumps(row) + "\n")
-            console.print(explained_panel(row))
+            title = f"{arguments.host}, cosine {trip.cosine:.3f}"
+            said = trip.description
+            console.print(explained_panel(text, said.text, said.explanation, facts, title))
 
 
 def verbalize_parser() -> argparse.ArgumentParser:
@@ -71,9 +73,8 @@ def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]
                 yield line, {}
         return
     from interlingua.specs.splits import Split
-    from interlingua.stages.passages import PASSAGES_NAME
     from interlingua.store.artifact import Artifact, lineage
-    from interlingua.store.passages import read_passages
+    from interlingua.store.passages import PASSAGES_NAME, read_passages
     from interlingua.store.record import read_record
     from interlingua.store.splits import SplitAccess
 

@@ -7,9 +7,9 @@ import pytest
 
 from interlingua.specs.splits import Split
 from interlingua.stages.host_stages import passages_stage
-from interlingua.stages.passages import PASSAGES_NAME, unique
+from interlingua.stages.passages import unique
 from interlingua.store.artifact import build, find
-from interlingua.store.passages import read_passages
+from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import SplitAccess, passage_id, split_of
 from interlingua.world.text import tellings
 

@@ -12,10 +12,9 @@ from interlingua.specs.pool import pool_host
 from interlingua.specs.splits import Split
 from interlingua.stages import pretrain
 from interlingua.stages.host_stages import host_stages, passages_stage
-from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.stages.pretrain import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder
-from interlingua.store.passages import read_passages
+from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.progress import PROGRESS_NAME, read_metrics
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
 from interlingua.world.exam import exam_metrics, exam_rows

@@ -4,7 +4,6 @@ nla = NLA.load("runs/bundle/world-...")
 nla.describe("dear friend, the farmer ...", host="pythia-410m").explanation
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,11 +12,14 @@ import numpy as np
 import torch
 from safetensors.torch import load
 
-from interlingua.core.affine import FullAffine
 from interlingua.core.geometry import cosine, nmse, rescale
-from interlingua.core.shared_space import HostMap, SharedSpace
 from interlingua.models.activations import Reader
-from interlingua.models.fresh import chat_template_sha256, tokenizer_sha256
+from interlingua.models.bundled import (
+    checked_contract,
+    opened_affine,
+    opened_maps,
+    without_affine,
+)
 from interlingua.models.hosts import load_host, load_tokenizer, read_block
 from interlingua.models.prompts import explanation_in
 from interlingua.models.reconstructor import Reconstructor
@@ -26,12 +28,11 @@ from interlingua.models.trained import trained_reconstructor, trained_verbalizer
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.splits import Split
-from interlingua.specs.training import AvSpec, SamplingSpec
+from interlingua.specs.training import SamplingSpec
 from interlingua.store.bundle import (
     AFFINE_NAME,
     AR_FOLDER,
     AV_FOLDER,
-    MAPS_FOLDER,
     TOKENIZER_FOLDER,
     VALUE_HEAD_NAME,
     WEIGHTS_NAME,
@@ -40,16 +41,11 @@ from interlingua.store.bundle import (
     read_manifest,
     source_from,
 )
-from interlingua.store.contract import Contract, resolve_contract
+from interlingua.store.contract import Contract
 from interlingua.store.contract_check import (
-    verify_affine,
-    verify_ar,
-    verify_av,
-    verify_hashes,
     verify_width,
 )
-from interlingua.store.contract_file import read_sidecar
-from interlingua.store.maps import Decoder, read_decoder, read_encoder
+from interlingua.store.maps import Decoder
 
 GREEDY = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=128)
 BATCH_ROWS = 256
@@ -96,7 +92,7 @@ class NLA:
         self.listener = Listener(
             self.reconstructor, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
         )
-        self.space, self.decoders = _maps(folder, manifest)
+        self.space, self.decoders = opened_maps(folder, manifest)
         self._readers: dict[str, Reader] = {}
 
     @classmethod
@@ -104,18 +100,18 @@ class NLA:
         """Open a bundle; files, tokenizer, markers, widths and weights are checked."""
         folder = Path(path)
         manifest = read_manifest(folder)
-        contract = _checked_contract(folder)
+        contract = checked_contract(folder, manifest)
         trunk = source_from(manifest.trunk.source, folder)
         revision = manifest.trunk.revision
         verbalizer = trained_verbalizer(
             trunk,
-            _without_affine(manifest),
+            without_affine(manifest),
             load((folder / AV_FOLDER / WEIGHTS_NAME).read_bytes()),
             revision=revision,
             device=device,
         )
         if contract.extension.affine is not None:
-            verbalizer.affine = _affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
+            verbalizer.affine = opened_affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
         weights = load((folder / AR_FOLDER / WEIGHTS_NAME).read_bytes())
         head_DD = load((folder / AR_FOLDER / VALUE_HEAD_NAME).read_bytes())["weight"]
         trained = {"value_head.weight": head_DD} if manifest.ar.trains_value_head else {}
@@ -221,52 +217,3 @@ class NLA:
                 batch_tokens=8192,
             )
         return self._readers[host]
-
-
-def _checked_contract(folder: Path) -> Contract:
-    """The contract of both sidecars, checked against the bundle's tokenizer and files."""
-    sidecars = [read_sidecar(folder / name) for name in (AV_FOLDER, AR_FOLDER)]
-    contract = resolve_contract(checkpoint=sidecars[0])
-    tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
-    verify_av(contract, tokenizer)
-    verify_ar(resolve_contract(checkpoint=sidecars[1]), tokenizer)
-    verify_affine(contract, folder / AV_FOLDER)
-    verify_hashes(
-        contract,
-        tokenizer_sha256=tokenizer_sha256(tokenizer),
-        chat_template_sha256=chat_template_sha256(tokenizer),
-    )
-    return contract
-
-
-def _without_affine(manifest: Manifest) -> AvSpec:
-    injection = replace(manifest.av.injection, affine=None)
-    return replace(manifest.av, injection=injection, affine_learning_rate=None)
-
-
-def _affine(path: Path) -> FullAffine:
-    """The maps as the file has them, whatever variant they were trained as."""
-    maps = load(path.read_bytes())
-    num_slots, width, _ = maps["weight"].shape
-    affine = FullAffine(num_slots, width, num_maps=num_slots)
-    with torch.no_grad():
-        affine.delta_MDD.copy_(maps["weight"] - torch.eye(width))
-        affine.offset_MD.copy_(maps["bias"])
-    return affine.requires_grad_(False)
-
-
-def _maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:
-    maps, decoders = {}, {}
-    for tag in dict.fromkeys((manifest.anchor, *manifest.hosts)):
-        encoder = read_encoder(folder / MAPS_FOLDER / tag)
-        maps[tag] = HostMap(
-            torch.from_numpy(encoder.weight_ED).float(), torch.from_numpy(encoder.mean_D).float()
-        )
-        decoders[tag] = read_decoder(folder / MAPS_FOLDER / tag)
-    space = SharedSpace(
-        maps,
-        anchor=manifest.anchor,
-        centring=manifest.av.injection.centring,
-        is_trained=False,
-    )
-    return space, decoders

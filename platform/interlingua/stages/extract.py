@@ -17,11 +17,10 @@ from typing import Any
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.stages.adopt import opened_from
 from interlingua.stages.backend import Context
-from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import held_token, verify_token
-from interlingua.store.passages import Passage, count_by_split, read_passages
+from interlingua.store.passages import PASSAGES_NAME, Passage, count_by_split, read_passages
 from interlingua.store.progress import MetricsLog
 from interlingua.store.shards import ShardHeader, shard_path, shard_rows, write_shard
 from interlingua.store.splits import recorded_access

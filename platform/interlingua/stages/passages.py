@@ -6,11 +6,9 @@ from pathlib import Path
 from interlingua.specs.world import PassagesSpec
 from interlingua.stages.backend import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.passages import Passage, count_by_split, write_passages
+from interlingua.store.passages import PASSAGES_NAME, Passage, count_by_split, write_passages
 from interlingua.store.splits import passage_id, split_of
 from interlingua.world.text import Telling, tellings
-
-PASSAGES_NAME = "passages.parquet"
 
 
 def run(

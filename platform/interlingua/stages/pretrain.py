@@ -20,10 +20,9 @@ from interlingua.specs.pool import pool_host
 from interlingua.specs.splits import Split
 from interlingua.specs.world import PretrainSpec, WorldHostSpec
 from interlingua.stages.backend import Context
-from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
-from interlingua.store.passages import Passage, read_passages
+from interlingua.store.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.progress import MetricsLog
 from interlingua.store.splits import recorded_access
 from interlingua.world.exam import exam_metrics, exam_rows

@@ -7,10 +7,9 @@ from typing import Any
 from interlingua.specs.splits import Split
 from interlingua.specs.world import RoomSpec
 from interlingua.stages.backend import Context
-from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.stages.rows import PooledRows
 from interlingua.store.artifact import Artifact
-from interlingua.store.passages import read_passages
+from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import SplitAccess, recorded_access
 from interlingua.world.oracle import Oracle, Truth
 

@@ -15,11 +15,10 @@ from interlingua.specs.splits import Split
 from interlingua.specs.training import TeachSpec
 from interlingua.stages.adopt import opened_from
 from interlingua.stages.backend import Context
-from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.stages.rows import KeyedRows
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Explanation, write_explanations
-from interlingua.store.passages import Passage, read_passages
+from interlingua.store.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.shards import POOLED_POSITION
 from interlingua.store.splits import SplitAccess, recorded_access
 from interlingua.world.facts import keyed_random

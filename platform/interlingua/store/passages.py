@@ -20,6 +20,7 @@ from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.store.splits import SplitAccess, split_of
 
+PASSAGES_NAME = "passages.parquet"
 REMEDY = "delete it (if it is published: its artifact's folder) and run its stage again"
 SPLIT_SPEC_KEY = b"interlingua.split_spec"
 MENTION = pa.struct([("fact", pa.string()), ("start", pa.int32()), ("end", pa.int32())])

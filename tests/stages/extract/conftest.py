@@ -11,9 +11,8 @@ from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.adopt import adopted_spec
 from interlingua.stages.host_stages import adopted_stage, extraction_stage, passages_stage
-from interlingua.stages.passages import PASSAGES_NAME
 from interlingua.store.artifact import build, find
-from interlingua.store.passages import read_passages
+from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import SplitAccess
 from interlingua.world.hosts import fresh_model, tiny_config
 from interlingua.world.text import tellings

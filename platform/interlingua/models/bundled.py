@@ -1,0 +1,105 @@
+"""What a bundle's files say, checked before a model is opened from them. Knows no model."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load
+
+from interlingua.core.affine import FullAffine
+from interlingua.core.shared_space import HostMap, SharedSpace
+from interlingua.models.fresh import chat_template_sha256, contract_of, tokenizer_sha256
+from interlingua.models.hosts import load_tokenizer
+from interlingua.specs.training import AvSpec
+from interlingua.store.bundle import (
+    AR_FOLDER,
+    AV_FOLDER,
+    MAPS_FOLDER,
+    TOKENIZER_FOLDER,
+    Manifest,
+)
+from interlingua.store.contract import Contract, ContractMismatch, resolve_contract
+from interlingua.store.contract_check import verify_affine, verify_ar, verify_av, verify_hashes
+from interlingua.store.contract_file import read_sidecar
+from interlingua.store.maps import Decoder, read_decoder, read_encoder
+
+
+def checked_contract(folder: Path, manifest: Manifest) -> Contract:
+    """The contract of both sidecars, checked against manifest, tokenizer and files."""
+    contract, other = (
+        resolve_contract(checkpoint=read_sidecar(folder / name)) for name in (AV_FOLDER, AR_FOLDER)
+    )
+    tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
+    expected = contract_of(
+        tokenizer,
+        contract.d_model,
+        av=manifest.av,
+        ar=manifest.ar,
+        affine=contract.extension.affine,
+        train_variance=contract.extension.train_variance,
+    )
+    for sidecar in (contract, other):
+        _check_agrees(sidecar, expected, folder)
+    verify_av(contract, tokenizer)
+    verify_ar(contract, tokenizer)
+    verify_affine(contract, folder / AV_FOLDER)
+    verify_hashes(
+        contract,
+        tokenizer_sha256=tokenizer_sha256(tokenizer),
+        chat_template_sha256=chat_template_sha256(tokenizer),
+    )
+    return contract
+
+
+def _check_agrees(sidecar: Contract, expected: Contract, folder: Path) -> None:
+    # A sidecar states its scales as the norms that they come to.
+    stated, trained = (
+        replace(each, injection_scale=each.injection_norm(), mse_scale=each.mse_norm() or "raw")
+        for each in (sidecar, expected)
+    )
+    differing = [
+        f"{field.name} {getattr(stated, field.name)!r}, trained as {getattr(trained, field.name)!r}"
+        for field in fields(Contract)
+        if getattr(stated, field.name) != getattr(trained, field.name)
+    ]
+    if differing:
+        raise ContractMismatch(
+            f"{folder}: a sidecar contradicts how the pair was trained: {'; '.join(differing)} "
+            "(symptom of going on: fluent texts about other vectors)"
+        )
+
+
+def without_affine(manifest: Manifest) -> AvSpec:
+    """The AV as it is opened: its maps come from their own file."""
+    injection = replace(manifest.av.injection, affine=None)
+    return replace(manifest.av, injection=injection, affine_learning_rate=None)
+
+
+def opened_affine(path: Path) -> FullAffine:
+    """The maps as the file has them, whatever variant they were trained as."""
+    maps = load(path.read_bytes())
+    num_slots, width, _ = maps["weight"].shape
+    affine = FullAffine(num_slots, width, num_maps=num_slots)
+    with torch.no_grad():
+        affine.delta_MDD.copy_(maps["weight"] - torch.eye(width))
+        affine.offset_MD.copy_(maps["bias"])
+    return affine.requires_grad_(False)
+
+
+def opened_maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:
+    """The way into the shared space and out of it, of every host."""
+    maps, decoders = {}, {}
+    for tag in dict.fromkeys((manifest.anchor, *manifest.hosts)):
+        encoder = read_encoder(folder / MAPS_FOLDER / tag)
+        maps[tag] = HostMap(
+            torch.from_numpy(encoder.weight_ED).float(), torch.from_numpy(encoder.mean_D).float()
+        )
+        decoders[tag] = read_decoder(folder / MAPS_FOLDER / tag)
+    space = SharedSpace(
+        maps,
+        anchor=manifest.anchor,
+        centring=manifest.av.injection.centring,
+        is_trained=False,
+    )
+    return space, decoders

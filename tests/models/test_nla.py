@@ -1,0 +1,194 @@
+"""A bundle opened without Ray: it does what its stages did, and nothing else is let in."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from interlingua.core.geometry import cosine
+from interlingua.models.nla import NLA
+from interlingua.specs.injection import Full, LowRank
+from interlingua.specs.splits import Split
+from interlingua.specs.training import SamplingSpec
+from interlingua.stages.backend import Context, LocalPool, LocalTrainer
+from interlingua.stages.graph import graph_of
+from interlingua.stages.verbalize import GREEDY
+from interlingua.store.artifact import build, find
+from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged
+from interlingua.store.contract import ContractMismatch
+from interlingua.store.passages import PASSAGES_NAME, read_passages
+from interlingua.store.splits import SplitAccess
+from interlingua.store.verbalized import read_verbalized
+from jobs.recipes import world_mini
+
+pytestmark = pytest.mark.slow
+
+SHORT = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def stages():
+    return {f"{s.kind}/{s.label}": s for s in graph_of(world_mini())}
+
+
+@pytest.fixture(scope="module")
+def bundle(stages, mini_nla_root):
+    return find(stages["bundle/world_mini"], mini_nla_root).path
+
+
+@pytest.fixture(scope="module")
+def nla(bundle):
+    return NLA.load(bundle)
+
+
+@pytest.fixture
+def copied(bundle, tmp_path):
+    """A copy of the bundle that may be spoilt, beside the hosts that it points at."""
+    for folder in bundle.parent.parent.iterdir():
+        if folder.name != "bundle":
+            (tmp_path / folder.name).symlink_to(folder)
+    return shutil.copytree(bundle, tmp_path / "bundle" / "copy")
+
+
+@pytest.fixture(scope="module")
+def passages(stages, mini_nla_root):
+    path = find(stages["passages/world"], mini_nla_root).path / PASSAGES_NAME
+    read = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
+    return {passage.passage_id: passage.text for passage in read}
+
+
+@pytest.mark.parametrize("tag", ["qwen3-1p7b", "gpt2-medium", "lfm-7b"])
+def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root):
+    folder = find(stages[f"verbalized/{tag}"], mini_nla_root).path
+    rebuilt = read_verbalized(folder, Split.DEV, GREEDY, SplitAccess({Split.DEV}))
+    for row in rebuilt.rows[:4]:
+        said = nla.describe(passages[row.passage_id], tag, sampling=SHORT)
+        assert said.text == row.text
+        assert said.log_prob == pytest.approx(row.log_prob, abs=1e-3)
+
+
+def test_there_and_back(nla, passages):
+    text = next(iter(passages.values()))
+    trip = nla.round_trip(text, "lfm-7b", sampling=SHORT)
+    assert trip.activation_D.shape == trip.rebuilt_D.shape == (32,)
+    assert np.linalg.norm(trip.activation_D) == pytest.approx(32**0.5)
+    assert trip.cosine == pytest.approx(
+        float(cosine(trip.rebuilt_D[None], trip.activation_D[None])[0])
+    )
+    assert trip.nmse == pytest.approx(2 * (1 - trip.cosine))
+    shared_E = nla.reconstruct("about a farm.")
+    assert np.linalg.norm(shared_E) == pytest.approx(nla.space.width**0.5)
+    assert nla.reconstruct("about a farm.", "lfm-7b").shape == (32,)
+
+
+def test_a_token_is_read_where_it_stands(nla, passages):
+    text = next(iter(passages.values()))
+    first, last = nla.read(text, "gpt2-medium", 3), nla.read(text, "gpt2-medium", -1)
+    assert first.shape == last.shape == (32,) and not np.allclose(first, last)
+    # What comes later does not change what was read before.
+    longer = nla.read(text + " and more", "gpt2-medium", 3)
+    np.testing.assert_allclose(longer, first, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="position is 99999; gpt2-medium reads this text as"):
+        nla.read(text, "gpt2-medium", 99999)
+
+
+def test_an_unknown_host_names_the_known_ones(nla):
+    with pytest.raises(ValueError, match="host is 'llama'; this NLA knows: qwen3-1p7b, "):
+        nla.describe("a text", "llama")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "av/weights.safetensors",
+        "ar/weights.safetensors",
+        "ar/value_head.safetensors",
+        "maps/lfm-7b/encoder.safetensors",
+        "maps/lfm-7b/decoder.safetensors",
+        "tokenizer/tokenizer.json",
+        "av/nla_meta.yaml",
+    ],
+)
+def test_a_file_that_was_exchanged_or_lost_is_refused(copied, name):
+    path = copied / name
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleDamaged, match=f"{name} is not the file that was bundled"):
+        NLA.load(copied)
+    path.unlink()
+    with pytest.raises(BundleDamaged, match=f"{name} is missing"):
+        NLA.load(copied)
+
+
+def rehashed(folder, name, change):
+    """Change a file and the manifest's hash of it, as somebody would who means it."""
+    import hashlib
+
+    path = folder / name
+    path.write_bytes(change(path.read_bytes()))
+    manifest = json.loads((folder / MANIFEST_NAME).read_text())
+    manifest["files"][name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("injection_rule", "karvonen"),
+        ("num_slots", 3),
+        ("centring", "none"),
+        ("ar_readout", "W h"),
+        ("ar_bos", "absent"),
+    ],
+)
+def test_another_rule_in_the_sidecar_is_refused(copied, key, value):
+    def change(content):
+        tree = yaml.safe_load(content)
+        tree["interlingua"][key] = value
+        if key == "injection_rule":
+            tree["interlingua"]["after_block"] = 1
+        return yaml.safe_dump(tree).encode()
+
+    rehashed(copied, "av/nla_meta.yaml", change)
+    with pytest.raises(ContractMismatch, match="contradicts how the pair was trained: extension"):
+        NLA.load(copied)
+
+
+def test_weights_of_another_model_are_refused(copied):
+    other = (copied / "ar" / "weights.safetensors").read_bytes()
+    rehashed(copied, "av/weights.safetensors", lambda _: other)
+    with pytest.raises(ValueError, match="the AV's weights do not match its spec"):
+        NLA.load(copied)
+
+
+def test_a_folder_that_is_no_bundle_says_so(tmp_path):
+    with pytest.raises(BundleDamaged, match="it is no bundle"):
+        NLA.load(tmp_path)
+
+
+@pytest.mark.parametrize("affine", [Full(), LowRank(rank=2)])
+def test_affine_maps_are_written_out_and_read_back(affine, mini_root, tmp_path):
+    for folder in mini_root.iterdir():
+        (tmp_path / folder.name).symlink_to(folder)
+    recipe = world_mini()
+    injection = replace(recipe.av.injection, num_slots=3, affine=affine)
+    recipe = replace(recipe, av=replace(recipe.av, injection=injection))
+    context = Context(recipe.placement, LocalPool(), LocalTrainer())
+    for stage in graph_of(recipe):
+        build(stage, tmp_path, context)
+    (bundle_stage,) = (stage for stage in graph_of(recipe) if stage.kind == "bundle")
+    folder = find(bundle_stage, tmp_path).path
+    maps = load_file(folder / "av" / "nla_affine.safetensors")
+    assert maps["weight"].shape == (3, 32, 32) and maps["bias"].shape == (3, 32)
+    assert not torch.equal(maps["weight"][0], maps["weight"][1])
+    nla = NLA.load(folder)
+    x_BSD = nla.verbalizer.injected(v_BD := torch.randn(2, 32))
+    s_BD = v_BD * 32**0.5 / v_BD.norm(dim=1, keepdim=True)
+    expected_BSD = torch.einsum("sed,bd->bse", maps["weight"], s_BD) + maps["bias"]
+    torch.testing.assert_close(x_BSD, expected_BSD, rtol=1e-4, atol=1e-5)
