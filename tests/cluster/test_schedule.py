@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
-from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
+from interlingua.specs.placement import ExtractionPlacement, HostWorkers, Placement, Workers
 from interlingua.stages.backend import Context, LocalBackend, LocalPool, StagesFailed, name_of
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
@@ -187,7 +187,12 @@ def test_what_fits_on_no_node_is_refused_at_once(on_head, tmp_path):
     cpus = replace(PLACEMENT, cpus_per_stage=5)
     workers = Workers(count=1, cpus=0, gpus=0.5)
     gpus = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, workers=workers))
+    many = replace(PLACEMENT.training, workers=Workers(count=5, cpus=1, gpus=0))
+    large = HostWorkers(tag="llama", workers=Workers(count=1, cpus=1, gpus=2), device="auto")
+    hosts = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, hosts=(large,)))
     for placement, told in (
+        (replace(PLACEMENT, training=many), "5 of 1 CPUs each, all at once; the cluster has 4"),
+        (hosts, "extraction.hosts.llama.workers.gpus is 2; the largest node has 0 GPUs"),
         (cpus, "cpus_per_stage is 5; the largest node has 4 CPUs"),
         (gpus, "extraction.workers.gpus is 0.5; the largest node has 0 GPUs"),
     ):

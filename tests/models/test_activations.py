@@ -207,3 +207,14 @@ def test_more_tokens_than_the_model_reads_are_refused(folder):
 def test_a_block_outside_of_the_model_is_refused(folder):
     with pytest.raises(ValueError, match="4"):
         reader(folder, replace(SPEC, block_indices=(4,)))
+
+
+@pytest.mark.parametrize("read", [Pooled(include_first=False), TOKENS])
+def test_a_model_spread_over_devices_gives_the_same_rows(folder, texts, read):
+    spec = replace(SPEC, read=read)
+    spread = Reader(folder, spec, revision=None, device="auto", batch_tokens=512)
+    ours, expected = spread.rows(texts), reader(folder, spec).rows(texts)
+    assert ours.positions == expected.positions
+    np.testing.assert_allclose(
+        ours.vectors_by_block[1], expected.vectors_by_block[1], rtol=1e-4, atol=1e-5
+    )

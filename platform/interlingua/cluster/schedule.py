@@ -3,7 +3,7 @@
 Knows no recipe. A worker that dies is replaced, and its stage goes on from its own checkpoint.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +92,36 @@ class _Schedule:
 
 
 def _check_fits(ray: Any, placement: Placement) -> None:
-    """Raise where no node could ever take a process: Ray would wait for one in silence."""
+    """Raise where no node could ever take a process, or all not a run: Ray would wait in silence."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    workers = placement.extraction.workers
-    for field, resource, asked in (
-        ("cpus_per_stage", "CPU", placement.cpus_per_stage),
-        ("extraction.workers.cpus", "CPU", workers.cpus),
-        ("extraction.workers.gpus", "GPU", workers.gpus),
-    ):
+    for field, resource, asked in _asked(placement):
         largest = max(node.get(resource, 0) for node in nodes)
         if asked > largest:
             raise ValueError(
                 f"Placement.{field} is {asked:g}; the largest node has {largest:g} {resource}s"
             )
+    training = placement.training.workers
+    for resource, asked in (("CPU", training.cpus), ("GPU", training.gpus)):
+        total = sum(node.get(resource, 0) for node in nodes)
+        if training.count * asked > total:
+            raise ValueError(
+                f"Placement.training.workers is {training.count} of {asked:g} {resource}s each, "
+                f"all at once; the cluster has {total:g}"
+            )
+
+
+def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
+    """What one process of each kind takes: field, resource, amount."""
+    yield "cpus_per_stage", "CPU", placement.cpus_per_stage
+    pools = {
+        "extraction.workers": placement.extraction.workers,
+        "training.workers": placement.training.workers,
+        "verbalizing.workers": placement.verbalizing.workers,
+        **{f"extraction.hosts.{h.tag}.workers": h.workers for h in placement.extraction.hosts},
+    }
+    for field, workers in pools.items():
+        yield f"{field}.cpus", "CPU", workers.cpus
+        yield f"{field}.gpus", "GPU", workers.gpus
 
 
 def _cause(ray: Any, error: Any) -> BaseException:

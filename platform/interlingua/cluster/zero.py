@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from interlingua.specs.training import OptimSpec
-from interlingua.stages.engine import ParamGroup, Stepped, adamw, set_rates
+from interlingua.stages.engine import ParamGroup, Stepped, adamw, require_dtype, set_rates
 from interlingua.store.atomic import write_atomically
 
 TAG, RANKS_NAME = "state", "ranks.json"
@@ -54,6 +54,7 @@ class ZeroEngine:
         zero_stage: int,
         micro_batch_rows: int,
     ) -> None:
+        require_dtype(spec, device)
         deepspeed = deepspeed_module(device)
         _join_group(deepspeed, device)
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()

@@ -182,25 +182,25 @@ class Reader:
         self, host: Host, ids: Sequence[list[int]], kept: Sequence[list[int]]
     ) -> dict[int, np.ndarray]:
         """The rows of one batch; only what is kept leaves the device."""
-        ids_BT, mask_BT = _padded(ids, self._device)
+        ids_BT, mask_BT = _padded(ids, host.parts.embedding.weight.device)
         read = read_blocks(host, ids_BT, mask_BT, self._spec.block_indices)
         sites = [(row, position) for row, positions in enumerate(kept) for position in positions]
-        rows_N, positions_N = torch.tensor(sites, device=self._device).T
+        rows_N, positions_N = torch.tensor(sites).T
         if not isinstance(self._spec.read, Pooled):
             return {
                 k: h_BTD[rows_N, positions_N].float().cpu().numpy() for k, h_BTD in read.items()
             }
-        weights_BT = torch.zeros(ids_BT.shape, device=self._device)
+        weights_BT = torch.zeros(ids_BT.shape)
         weights_BT[rows_N, positions_N] = 1.0
         weights_BT /= weights_BT.sum(1, keepdim=True)
         # fp32: averaging thousands of tokens in fp16 overflows on sink channels
         return {
-            k: torch.einsum("bt,btd->bd", weights_BT, h_BTD.float()).cpu().numpy()
+            k: torch.einsum("bt,btd->bd", weights_BT.to(h_BTD.device), h_BTD.float()).cpu().numpy()
             for k, h_BTD in read.items()
         }
 
 
-def _padded(ids: Sequence[list[int]], device: str) -> tuple[Tensor, Tensor]:
+def _padded(ids: Sequence[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Ids padded on the right with zeros, which the mask hides, and the mask."""
     lengths = torch.tensor([len(tokens) for tokens in ids])
     ids_BT = torch.zeros(len(ids), int(lengths.max()), dtype=torch.long)

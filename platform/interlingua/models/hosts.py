@@ -79,7 +79,10 @@ def load_host(
     revision: str | None = None,
     check: bool = True,
 ) -> Host:
-    """A host ready to be read; with `up_to_block` = K only blocks 0..K, where that is exact."""
+    """A host ready to be read; with `up_to_block` = K only blocks 0..K, where that is exact.
+
+    The device `auto` spreads the model over all devices that there are.
+    """
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
     config = AutoConfig.from_pretrained(source, revision=revision)

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from interlingua.specs.checks import check_not_negative, check_one_of, check_positive
+from interlingua.specs.checks import (
+    check_not_negative,
+    check_one_of,
+    check_positive,
+    check_slug,
+)
 
 ZERO_STAGES = (0, 1, 2, 3)
 
@@ -21,16 +26,38 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostWorkers:
+    """The workers of one host that needs others: a large one several devices, a small one a part.
+
+    The device `auto` spreads a model over all that its worker has.
+    """
+
+    tag: str
+    workers: Workers
+    device: str
+
+    def __post_init__(self) -> None:
+        check_slug(self, tag=self.tag)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionPlacement:
-    """How a host's passages are dealt to its workers."""
+    """How a host's passages are dealt to its workers; `hosts` are those with workers of their own."""
 
     workers: Workers
     device: str
     block_passages: int
     batch_tokens: int
+    hosts: tuple[HostWorkers, ...] = ()
 
     def __post_init__(self) -> None:
         check_positive(self, block_passages=self.block_passages, batch_tokens=self.batch_tokens)
+
+    def of_host(self, tag: str) -> tuple[Workers, str]:
+        """The workers of a host, and the device that each reads on."""
+        own = (host for host in self.hosts if host.tag == tag)
+        found = next(own, None)
+        return (self.workers, self.device) if found is None else (found.workers, found.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,8 +75,9 @@ class TorchEngine:
     def __init__(
         self, module: nn.Module, groups: Sequence[ParamGroup], spec: OptimSpec, device: str
     ) -> None:
-        if spec.dtype == "float16" and device == "cpu":
-            raise ValueError("OptimSpec.dtype is float16; a CPU has no fp16 training: use bfloat16")
+        require_dtype(spec, device)
+        if spec.dtype == "float16":
+            raise ValueError("OptimSpec.dtype is float16; only DeepSpeed scales its loss here")
         self.module = module.to(device)
         self._device, self._dtype, self._clip_norm = device, spec.dtype, spec.clip_norm
         self._optimizer = adamw(groups, spec)
@@ -136,6 +137,12 @@ class TorchEngine:
         if self._dtype == "float32":
             return nullcontext()
         return torch.autocast(torch.device(self._device).type, getattr(torch, self._dtype))
+
+
+def require_dtype(spec: OptimSpec, device: str) -> None:
+    """Raise where a device cannot train in the asked dtype."""
+    if spec.dtype == "float16" and device == "cpu":
+        raise ValueError("OptimSpec.dtype is float16; a CPU has no fp16 training: use bfloat16")
 
 
 def adamw(groups: Sequence[ParamGroup], spec: OptimSpec) -> torch.optim.AdamW:

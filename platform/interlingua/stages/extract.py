@@ -74,7 +74,8 @@ def run(
         blocks = _blocks(read_passages(path, spec.splits, access), place.block_passages)
         missing = _not_done(blocks, out, counts)
         log, started, num_read = MetricsLog(out, resume_step=0), time.monotonic(), 0
-        for block_counts in context.pool.map(BlockReader, job, missing, place.workers):
+        workers, _ = place.of_host(spec.host_tag)
+        for block_counts in context.pool.map(BlockReader, job, missing, workers):
             counts.update(block_counts)
             num_read += block_counts["num_passages"]
             speed = num_read / (time.monotonic() - started)
@@ -155,7 +156,7 @@ def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> Job:
         revision=revision,
         out=out,
         token=held_token(out),
-        device=place.device,
+        device=place.of_host(spec.host_tag)[1],
         batch_tokens=place.batch_tokens,
         threads=context.placement.threads_per_worker,
     )
