@@ -62,6 +62,20 @@ class Reader:
         vocabulary = sorted(self._tokenizer.get_vocab().items())
         return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
+    def at(self, text: str, position: int) -> np.ndarray:
+        """[D]: the output of the highest block at one token of a text; negative from the end."""
+        (ids,) = self._tokenized([("", text)])
+        if not -len(ids) <= position < len(ids):
+            raise ValueError(
+                f"position is {position}; {self._spec.host_tag} reads this text as "
+                f"{len(ids)} tokens"
+            )
+        ids_1T, mask_1T = _padded([ids], self._host.parts.embedding.weight.device)
+        block_index = self._spec.block_indices[-1]
+        h_1TD = read_blocks(self._host, ids_1T, mask_1T, [block_index])[block_index]
+        vector_D: np.ndarray = h_1TD[0, position].float().cpu().numpy()
+        return vector_D
+
     def rows(self, texts: Sequence[Text]) -> HostRows:
         """The rows of these texts; a text with no position to keep has none, and is counted."""
         ids = self._tokenized(texts)

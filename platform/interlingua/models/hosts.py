@@ -228,9 +228,12 @@ def _load_model(
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
     # a truncated load reports every weight of the blocks above; what is missing is checked here
-    verbosity = logging.get_verbosity()
+    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(verbosity)
+        if has_bars:
+            logging.enable_progress_bar()

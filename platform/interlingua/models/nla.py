@@ -20,7 +20,7 @@ from interlingua.models.bundled import (
     opened_maps,
     without_affine,
 )
-from interlingua.models.hosts import load_host, load_tokenizer, read_block
+from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import explanation_in
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.speaker import Listener, Speaker
@@ -123,31 +123,13 @@ class NLA:
 
     def read(self, text: str, host: str, position: int | None = None) -> np.ndarray:
         """The raw activation of a host: pooled over the text, or at a token."""
-        bundled = self._host(host)
-        source = source_from(bundled.model.source, self._folder)
-        if position is None:
-            rows = self._reader(host).rows([("0" * 16, text)])
-            if not rows.positions:
-                raise ValueError(f"{host} has no token to average in {text!r}")
-            pooled_D: np.ndarray = rows.vectors_by_block[bundled.block_index][0]
-            return pooled_D
-        tokenizer = load_tokenizer(source, revision=bundled.model.revision)
-        ids_1T = torch.tensor([tokenizer.encode(text)[: bundled.max_tokens]])
-        if not -ids_1T.shape[1] <= position < ids_1T.shape[1]:
-            raise ValueError(
-                f"position is {position}; {host} reads this text as {ids_1T.shape[1]} tokens"
-            )
-        opened = load_host(
-            source,
-            dtype=bundled.dtype,
-            device=self._device,
-            up_to_block=bundled.block_index,
-            revision=bundled.model.revision,
-        )
-        ids_1T = ids_1T.to(self._device)
-        h_1TD = read_block(opened, ids_1T, torch.ones_like(ids_1T), bundled.block_index)
-        at_position_D: np.ndarray = h_1TD[0, position].float().cpu().numpy()
-        return at_position_D
+        if position is not None:
+            return self._reader(host).at(text, position)
+        rows = self._reader(host).rows([("0" * 16, text)])
+        if not rows.positions:
+            raise ValueError(f"{host} has no token to average in {text!r}")
+        pooled_D: np.ndarray = rows.vectors_by_block[self._host(host).block_index][0]
+        return pooled_D
 
     def describe(
         self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY

@@ -42,7 +42,7 @@ class HostWorkers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionPlacement:
-    """How a host's passages are dealt to its workers; `hosts` are those with workers of their own."""
+    """How a host's passages are dealt to its workers; `hosts` have workers of their own."""
 
     workers: Workers
     device: str

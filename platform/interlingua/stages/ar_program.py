@@ -26,6 +26,7 @@ from interlingua.stages.corpus import Draws, Texts, keyed_choice, opened_rows, o
 from interlingua.stages.engine import ParamGroup
 from interlingua.stages.rows import KeyedRows
 from interlingua.stages.training import Rows, Share, TrainingJob
+from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key, read_explanations
 from interlingua.store.splits import SplitAccess
 
@@ -66,7 +67,7 @@ class Targets:
     """The vectors of all hosts for the same keys."""
 
     def __init__(self, rows: Mapping[str, KeyedRows], space: SharedSpace) -> None:
-        self._rows, self._space = rows, space
+        self._rows, self._space, self.width = rows, space, space.width
         first, *others = (set(host.finite_keys()) for host in rows.values())
         anchor = next(iter(rows.values()))
         common = first.intersection(*others)
@@ -82,10 +83,24 @@ class Targets:
             for tag, rows in self._rows.items()
         }
 
+    def variances(self, seed: int) -> dict[str, float]:
+        """Var of every host's v, over some of the keys."""
+        v_of = self.of(keyed_choice(self.keys, VARIANCE_ROWS, seed=seed))
+        return {tag: mean_variance(v_NE) for tag, v_NE in v_of.items()}
+
     def weights(self, seed: int) -> dict[str, float]:
         """1 / (Var_host * number of hosts): so that no host counts more for varying more."""
-        v_of = self.of(keyed_choice(self.keys, VARIANCE_ROWS, seed=seed))
-        return {tag: 1 / (mean_variance(v_NE) * len(v_of)) for tag, v_NE in v_of.items()}
+        variances = self.variances(seed)
+        return {tag: 1 / (variance * len(variances)) for tag, variance in variances.items()}
+
+
+def opened_targets(
+    spec: ArTraining, inputs: Mapping[str, Artifact], name: str, split: Split, access: SplitAccess
+) -> Targets:
+    """The vectors of all learning hosts from the inputs `<tag>_<name>`."""
+    rows = {tag: opened_rows(inputs[f"{tag}_{name}"], [split], access) for tag in spec.host_tags}
+    space = opened_space(inputs, spec.host_tags, anchor=spec.anchor, centring=spec.centring)
+    return Targets(rows, space)
 
 
 class ArProgram:
@@ -98,11 +113,10 @@ class ArProgram:
         access = SplitAccess({Split.AR_SFT, Split.DEV})
         source, revision = opened_from(job.inputs["trunk"])
         tokenizer = load_tokenizer(source, revision=revision)
-        space = opened_space(job.inputs, spec.host_tags, anchor=spec.anchor, centring=spec.centring)
         self.module = ArLearner(
             fresh_reconstructor(source, spec.ar, revision=revision, device=job.device)
         )
-        contract = contract_of(tokenizer, space.width, ar=spec.ar)
+        contract = contract_of(tokenizer, self.module.reconstructor.width, ar=spec.ar)
         self._pad = tokenizer.pad_token_id or 0
         self._texts, self._dev_texts = (
             Texts(
@@ -115,16 +129,8 @@ class ArProgram:
                 ("dev_explanations", Split.DEV),
             )
         )
-        self._targets, dev = (
-            Targets(
-                {
-                    tag: opened_rows(job.inputs[f"{tag}_{name}"], [split], access)
-                    for tag in self._tags
-                },
-                space,
-            )
-            for name, split in (("rows", Split.AR_SFT), ("dev", Split.DEV))
-        )
+        self._targets = opened_targets(spec, job.inputs, "rows", Split.AR_SFT, access)
+        dev = opened_targets(spec, job.inputs, "dev", Split.DEV, access)
         keys = [key for key in self._targets.keys if key in self._texts]
         self._draws = Draws(keys, seed=self.seed, name="ar")
         self._weights = self._targets.weights(self.seed)

@@ -13,8 +13,7 @@ from interlingua.core.linear import fit
 from interlingua.core.moments import FoldMoments, fold_of
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining
-from interlingua.stages.ar_program import Targets
-from interlingua.stages.corpus import opened_rows, opened_space
+from interlingua.stages.ar_program import Targets, opened_targets
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import read_explanations
 from interlingua.store.splits import SplitAccess
@@ -26,22 +25,16 @@ def bag_of_words_errors(
     spec: ArTraining,
     inputs: Mapping[str, Artifact],
     columns: Mapping[str, np.ndarray],
+    train: Targets,
     access: SplitAccess,
 ) -> np.ndarray:
     """The NMSE of the bag of words on the same rows as the AR's, in their order."""
     texts = read_explanations(inputs["explanations"].path, {Split.AR_SFT}, access)
     dev_texts = read_explanations(inputs["dev_explanations"].path, {Split.DEV}, access)
-    space = opened_space(inputs, spec.host_tags, anchor=spec.anchor, centring=spec.centring)
-    train, dev = (
-        Targets(
-            {tag: opened_rows(inputs[f"{tag}_{name}"], [split], access) for tag in spec.host_tags},
-            space,
-        )
-        for name, split in (("rows", Split.AR_SFT), ("dev", Split.DEV))
-    )
+    dev = opened_targets(spec, inputs, "dev", Split.DEV, access)
     weights = train.weights(spec.ar.seed)
     words = BagOfWords(text for samples in texts.values() for text in samples)
-    folds = FoldMoments.empty(words.num_words, space.width, num_folds=spec.ridge.num_folds)
+    folds = FoldMoments.empty(words.num_words, train.width, num_folds=spec.ridge.num_folds)
     rows = [(key, text) for key in train.keys if key in texts for text in texts[key]]
     for start in range(0, len(rows), BLOCK_ROWS):
         block = rows[start : start + BLOCK_ROWS]

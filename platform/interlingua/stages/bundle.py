@@ -21,6 +21,7 @@ from interlingua.specs.training import AvSpec, BundleSpec
 from interlingua.stages.adopt import files_sha256, opened_from
 from interlingua.stages.backend import Context
 from interlingua.stages.pair import AR_PREFIX, AV_PREFIX, weights_of
+from interlingua.stages.sft import TRAIN_VARIANCE
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.bundle import (
@@ -103,7 +104,14 @@ def _write_sidecars(
     width: int,
 ) -> None:
     tokenizer = load_tokenizer(str(out / TOKENIZER_FOLDER))
-    contract = contract_of(tokenizer, width, av=spec.av, ar=spec.ar, affine=affine)
+    contract = contract_of(
+        tokenizer,
+        width,
+        av=spec.av,
+        ar=spec.ar,
+        affine=affine,
+        train_variance=inputs["ar"].record.metrics[TRAIN_VARIANCE],
+    )
     for role, folder in ((Role.AV, AV_FOLDER), (Role.AR, AR_FOLDER)):
         sidecar = ModelSidecar(
             role=role,

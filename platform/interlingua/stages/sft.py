@@ -19,7 +19,7 @@ from interlingua.core.metrics import fve_estimates
 from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining, AvSpec, AvTraining
-from interlingua.stages.ar_program import ArProgram
+from interlingua.stages.ar_program import ArProgram, opened_targets
 from interlingua.stages.av_program import VECTORS, AvProgram
 from interlingua.stages.backend import Context
 from interlingua.stages.bag_of_words import bag_of_words_errors
@@ -42,6 +42,7 @@ from interlingua.store.maps import ENCODERS, Encoder, write_encoder
 from interlingua.store.splits import SplitAccess, recorded_access
 
 AFFINE_PREFIX = "verbalizer.affine."
+TRAIN_VARIANCE = "train_variance"  # of the anchor's v: the `train` denominator of an FVE
 
 Columns = Mapping[str, np.ndarray]
 
@@ -72,16 +73,17 @@ def run_ar(
     with recorded_access({Split.AR_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AR_SFT, access)
         weights, columns, look = _trained(ArProgram, spec, inputs, out, context)
-        columns = {
-            **columns,
-            "bag_of_words_nmse": bag_of_words_errors(spec, inputs, columns, access),
-        }
+        train = opened_targets(spec, inputs, "rows", Split.AR_SFT, access)
+        baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
+        train_variance = train.variances(spec.ar.seed)[spec.anchor]
+    columns = {**columns, "bag_of_words_nmse": baseline_N}
     with write_atomically(out / ROWS_NAME) as file:
         pq.write_table(pa.table(dict(columns)), file)
     return {
         **_counts(out),
         "best_step": look["step"],
         "num_trained": sum(weight.numel() for weight in weights.values()),
+        TRAIN_VARIANCE: train_variance,
         **_fve_metrics(columns, spec.ar.seed),
     }
 
