@@ -66,9 +66,9 @@ def run(
     (out / VERBALIZED).mkdir(exist_ok=True)
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
         blocks = list(_blocks(spec, inputs, access, place.block_rows))
-    for block in blocks:
-        for passage_id, _ in block.keys:
-            access.consume(passage_id, block.split)
+        for block in blocks:
+            for passage_id, _ in block.keys:
+                access.consume(passage_id, block.split)
     missing = [block for block in blocks if not block_path(out, block.index).exists()]
     log, done, started = (
         MetricsLog(out, resume_step=0),
