@@ -8,7 +8,7 @@ BENCH_READY := .venv-bench/.ready
 .PHONY: help demo test chaos lint bench clean
 
 help:
-	@echo "make demo   make the embedded world, pretrain its hosts, read them, fit their encoders"
+	@echo "make demo   make the embedded world and its hosts, train an AV and an AR on what is read of them"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make chaos  kill nodes of a local cluster in the middle of their work"
 	@echo "make lint   check format, lint and types"
@@ -35,6 +35,9 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV) -m bench.linear
 	$(BENCH_VENV) -m bench.extraction
 	$(BENCH_VENV) -m bench.widths
+	$(BENCH_VENV) -m bench.memory
+	$(BENCH_VENV) -m bench.decoding
+	$(BENCH_VENV) -m bench.sft
 
 clean:
 	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ import pytest
 
 from interlingua.specs.splits import Split
 from interlingua.stages.extract import layer_folder
-from interlingua.stages.rows import KeyedRows, PooledRows, TokenRows, shared_ids, shared_keys
+from interlingua.stages.rows import KeyedRows, shared_keys
 from interlingua.store.artifact import Stage, build
 from interlingua.store.shards import (
     CorruptShard,
@@ -21,7 +21,6 @@ from interlingua.store.shards import (
 from interlingua.store.splits import SplitAccess, SplitViolation, passage_id, recorded_access
 
 BLOCK, D = 2, 5
-READERS = {"pooled": PooledRows, "token": TokenRows}
 # Of every split four passages, each with rows at these positions; the file's order is another.
 POSITIONS = {"pooled": (-1,), "token": (3, 7, 8)}
 READ = (Split.FIT, Split.DEV)
@@ -85,7 +84,7 @@ def built(root, mode, **changes):
     return build(stage, root, None)
 
 
-@pytest.fixture(params=READERS)
+@pytest.fixture(params=POSITIONS)
 def mode(request):
     return request.param
 
@@ -95,48 +94,26 @@ def artifact(mode, tmp_path):
     return built(tmp_path, mode)
 
 
-def opened(artifact, mode, splits=(Split.FIT,)):
+def opened(artifact, splits=(Split.FIT,)):
     access = SplitAccess(READ)
-    return READERS[mode](artifact, BLOCK, splits, access), access
+    return KeyedRows(artifact, BLOCK, splits, access), access
 
 
-def test_pooled_rows_come_in_the_order_asked(tmp_path):
-    rows, access = opened(built(tmp_path, "pooled"), "pooled")
-    wanted = [i for i, _ in stored_keys("pooled") if i in ids_of(Split.FIT)]
-    wanted.remove(bad_key("pooled")[0])
-    assert rows.finite_ids() == [i for block in rows.id_blocks() for i in block] == wanted
-    assert (rows.num_passages, rows.host_tag, rows.width) == (4, "made-up", D)
-    asked = wanted[::-1][:2]
-    expected_ND = np.array([vector_of((i, -1)) for i in asked])
-    np.testing.assert_array_equal(rows.vectors(asked), expected_ND)
-    assert access.consumed() == {Split.FIT: frozenset(asked)}
-
-
-def test_token_rows_come_in_the_order_asked(tmp_path):
-    rows, access = opened(built(tmp_path, "token"), "token")
-    keys = [k for k in stored_keys("token") if k[0] in ids_of(Split.FIT)]
-    keys.remove(bad_key("token"))
-    assert rows.finite_keys() == keys and len(keys) == 4 * 3 - 1
-    assert (rows.num_passages, rows.host_tag, rows.width) == (4, "made-up", D)
-    for asked in (keys, keys[::-1], keys[3:5]):
+def test_rows_come_in_the_order_asked(artifact, mode):
+    rows, access = opened(artifact)
+    keys = [k for k in stored_keys(mode) if k[0] in ids_of(Split.FIT)]
+    assert rows.num_expected == len(keys) == 4 * len(POSITIONS[mode])
+    keys.remove(bad_key(mode))
+    assert rows.finite_keys() == keys
+    assert (rows.host_tag, rows.width) == ("made-up", D)
+    for asked in (keys, keys[::-1], keys[1:3]):
         expected_ND = np.array([vector_of(key) for key in asked])
         np.testing.assert_array_equal(rows.vectors(asked), expected_ND)
     assert access.consumed() == {Split.FIT: frozenset(i for i, _ in keys)}
 
 
-def test_keyed_rows_are_those_of_either_mode(artifact, mode):
-    rows = KeyedRows(artifact, BLOCK, {Split.FIT}, access := SplitAccess(READ))
-    keys = [k for k in stored_keys(mode) if k[0] in ids_of(Split.FIT)]
-    assert rows.num_expected == len(keys)
-    keys.remove(bad_key(mode))
-    assert rows.finite_keys() == keys
-    expected_ND = np.array([vector_of(key) for key in keys[::-1]])
-    np.testing.assert_array_equal(rows.vectors(keys[::-1]), expected_ND)
-    assert access.consumed() == {Split.FIT: frozenset(i for i, _ in keys)}
-
-
 def test_only_what_is_asked_is_noted(tmp_path):
-    rows, access = opened(built(tmp_path, "token"), "token", READ)
+    rows, access = opened(built(tmp_path, "token"), READ)
     keys = rows.finite_keys()
     assert {i for i, _ in keys} == {i for split in READ for i in ids_of(split)}
     rows.vectors([(ids_of(Split.DEV)[0], 7)])
@@ -145,59 +122,45 @@ def test_only_what_is_asked_is_noted(tmp_path):
 
 @pytest.mark.parametrize("key", [(passage_id("unknown"), 3), (ids_of(Split.FIT)[0], 4)])
 def test_a_key_that_is_not_there_is_an_error(tmp_path, key):
-    rows, access = opened(built(tmp_path, "token"), "token")
+    rows, access = opened(built(tmp_path, "token"))
     with pytest.raises(KeyError, match=key[0]):
         rows.vectors([(ids_of(Split.FIT)[0], 3), key])
     assert access.consumed() == {}
 
 
 def test_a_passage_of_a_split_that_was_not_asked_is_an_error(artifact, mode):
-    rows, access = opened(artifact, mode)
+    rows, access = opened(artifact)
     other = ids_of(Split.DEV)[0]
     with pytest.raises(KeyError, match=other):
-        rows.vectors([other] if mode == "pooled" else [(other, 3)])
+        rows.vectors([(other, POSITIONS[mode][0])])
     assert access.consumed() == {}
 
 
-def test_rows_of_a_split_that_is_not_permitted_are_refused(artifact, mode):
+def test_rows_of_a_split_that_is_not_permitted_are_refused(artifact):
     with pytest.raises(SplitViolation, match="test"):
-        READERS[mode](artifact, BLOCK, {Split.TEST}, SplitAccess({Split.FIT}))
+        KeyedRows(artifact, BLOCK, {Split.TEST}, SplitAccess({Split.FIT}))
 
 
-def test_rows_of_the_other_mode_are_refused(artifact, mode):
-    [other] = READERS.keys() - {mode}
-    with pytest.raises(ValueError, match=f"holds {mode} rows, not {other} ones"):
-        opened(artifact, other)
-
-
-def test_a_block_that_was_not_read_is_refused(artifact, mode):
+def test_a_block_that_was_not_read_is_refused(artifact):
     with pytest.raises(ValueError, match="no rows of block 3"):
-        READERS[mode](artifact, 3, {Split.FIT}, SplitAccess({Split.FIT}))
+        KeyedRows(artifact, 3, {Split.FIT}, SplitAccess({Split.FIT}))
 
 
 @pytest.mark.parametrize("kept", [0, 7, 300, -1])
-def test_a_truncated_shard_is_named(artifact, mode, kept):
+def test_a_truncated_shard_is_named(artifact, kept):
     damaged = list_shards(layer_folder(artifact.path, BLOCK))[1]
     damaged.write_bytes(damaged.read_bytes()[:kept])
     with pytest.raises(CorruptShard, match=damaged.name):
-        opened(artifact, mode)
+        opened(artifact)
 
 
 @pytest.mark.parametrize("field", ["host_revision", "tokenizer_hash", "dtype"])
-def test_shards_of_another_reading_are_not_joined(artifact, mode, field):
+def test_shards_of_another_reading_are_not_joined(artifact, field):
     changed = list_shards(layer_folder(artifact.path, BLOCK))[1]
     other = read_shard(changed)
     write_shard(changed, replace(other.header, **{field: "another"}), other.rows)
     with pytest.raises(ValueError, match=f"differ in {field}"):
-        opened(artifact, mode)
-
-
-def test_hosts_share_the_passages_that_all_have_a_finite_row_of(tmp_path):
-    rows = [
-        opened(built(tmp_path, "pooled", host_tag=tag), "pooled", splits)[0]
-        for tag, splits in (("one", READ), ("two", (Split.FIT,)))
-    ]
-    assert shared_ids(rows) == shared_ids(rows[::-1]) == rows[1].finite_ids()
+        opened(artifact)
 
 
 def test_hosts_share_the_keys_that_all_have_a_finite_row_of(tmp_path):

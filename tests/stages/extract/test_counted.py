@@ -13,7 +13,7 @@ from interlingua.specs.splits import Split
 from interlingua.stages.adopt import adopted_spec
 from interlingua.stages.extract import layer_folder
 from interlingua.stages.host_stages import adopted_stage, extraction_stage, passages_stage
-from interlingua.stages.rows import PooledRows, TokenRows
+from interlingua.stages.rows import KeyedRows
 from interlingua.store.artifact import build
 from interlingua.store.shards import list_shards, read_shard
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
@@ -43,9 +43,9 @@ def test_rows_that_are_not_finite_are_counted_and_never_handed_out(
     artifact = build(stage, own_root, context)
     bad = {key for key, ids in ids_of.items() if poison in ids}
     assert artifact.record.metrics["num_not_finite"] == len(bad) == uses[poison]
-    rows = PooledRows(artifact, 0, {Split.FIT}, SplitAccess({Split.FIT}))
-    assert set(rows.finite_ids()) == texts.keys() - bad
-    assert rows.num_passages == len(texts)
+    rows = KeyedRows(artifact, 0, {Split.FIT}, SplitAccess({Split.FIT}))
+    assert {key for key, _ in rows.finite_keys()} == texts.keys() - bad
+    assert rows.num_expected == len(texts)
 
 
 def test_passages_that_are_too_short_have_no_row_and_are_counted(
@@ -56,7 +56,7 @@ def test_passages_that_are_too_short_have_no_row_and_are_counted(
     limit = int(np.median(tokens_N))
     spec = replace(pooled_spec, read=TokenPositions(per_passage=1, min_position=limit, seed=0))
     artifact = build(stage_of(spec), own_root, context)
-    rows = TokenRows(artifact, 2, {Split.FIT}, SplitAccess({Split.FIT}))
+    rows = KeyedRows(artifact, 2, {Split.FIT}, SplitAccess({Split.FIT}))
     num_short = int(np.count_nonzero(tokens_N <= limit))
     assert artifact.record.metrics["num_without_rows"] == num_short > 0
     assert len(rows.finite_keys()) == len(tokens_N) - num_short > 0
