@@ -1,0 +1,63 @@
+"""`python -m jobs.verbalize` as people run it."""
+
+import json
+
+import pytest
+
+from interlingua.stages.graph import graph_of
+from interlingua.store.artifact import find
+from jobs.recipes import world_mini
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bundle(mini_nla_root):
+    (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "bundle")
+    return find(stage, mini_nla_root).path
+
+
+@pytest.fixture
+def verbalize(start_job):
+    def run(*arguments):
+        job = start_job(*arguments, before=("-m", "jobs.verbalize"))
+        out, err = job.communicate()
+        return job.returncode, out, err
+
+    return run
+
+
+def test_it_shows_passages_of_dev_and_stores_what_it_shows(verbalize, bundle, tmp_path):
+    code, out, err = verbalize(
+        bundle, "--host", "gpt2-medium", "--num-passages", 3, "--max-new-tokens", 8,
+        "--out", tmp_path / "said.jsonl",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = [json.loads(line) for line in (tmp_path / "said.jsonl").open()]
+    assert len(rows) == 3 == out.count("gpt2-medium, cosine")
+    for row in rows:
+        assert row["facts"]["language"] in {"english", "ruska"} and -1 <= row["cosine"] <= 1
+        assert row["generated"] and row["text"].split()[0] in out
+
+
+def test_it_takes_texts_from_a_file(verbalize, bundle, tmp_path):
+    (tmp_path / "texts.txt").write_text("dear friend, there was rain.\n\nthe farmer went home.\n")
+    code, out, err = verbalize(
+        bundle, "--host", "lfm-7b", "--texts", tmp_path / "texts.txt", "--position", 2,
+        "--max-new-tokens", 4, "--temperature", 1,
+    )  # fmt: skip
+    assert code == 0, err
+    assert out.count("lfm-7b, cosine") == 2 and "farmer" in out
+
+
+@pytest.mark.parametrize(
+    ("host", "folder", "said"),
+    [
+        ("llama", "", "host is 'llama'; this NLA knows: qwen3-1p7b, gpt2-medium, lfm-7b"),
+        ("lfm-7b", "av", "it is no bundle"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(verbalize, bundle, host, folder, said):
+    code, _, err = verbalize(bundle / folder, "--host", host)
+    last = err.strip().splitlines()[-1]
+    assert code == 1 and last.startswith("error: ") and said in last
