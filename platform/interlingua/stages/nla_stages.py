@@ -85,19 +85,10 @@ def av_stage(
         host_tags=recipe.learning_tags(),
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
+    inputs = {"trunk": trunk, "explanations": lesson.av_texts}
+    inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
     return Stage(
-        kind="av",
-        label="sft",
-        spec=spec,
-        run=run_av,
-        inputs={
-            "trunk": trunk,
-            "explanations": lesson.av_texts,
-            "dev_explanations": lesson.dev_texts,
-            **_of_hosts(spec.host_tags, lesson, rows, encoders),
-        },
-        revision=1,
-        is_driver=True,
+        kind="av", label="sft", spec=spec, run=run_av, inputs=inputs, revision=1, is_driver=True
     )
 
 
@@ -117,19 +108,10 @@ def ar_stage(
         ridge=RIDGE,
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
+    inputs = {"trunk": trunk, "explanations": lesson.ar_texts}
+    inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
     return Stage(
-        kind="ar",
-        label="sft",
-        spec=spec,
-        run=run_ar,
-        inputs={
-            "trunk": trunk,
-            "explanations": lesson.ar_texts,
-            "dev_explanations": lesson.dev_texts,
-            **_of_hosts(spec.host_tags, lesson, rows, encoders),
-        },
-        revision=1,
-        is_driver=True,
+        kind="ar", label="sft", spec=spec, run=run_ar, inputs=inputs, revision=1, is_driver=True
     )
 
 
@@ -239,13 +221,13 @@ def _of_hosts(
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
 ) -> dict[str, Stage]:
-    return {
-        f"{tag}_{name}": stage
-        for tag in tags
-        for name, stage in (
-            ("rows", lesson.rows[tag]), ("dev", rows[tag].dev), ("encoder", encoders[tag]),
-        )
-    }  # fmt: skip
+    """What both models need of every learning host, and the texts that both are looked at by."""
+    of_hosts = {"dev_explanations": lesson.dev_texts}
+    for tag in tags:
+        of_hosts[f"{tag}_rows"] = lesson.rows[tag]
+        of_hosts[f"{tag}_dev"] = rows[tag].dev
+        of_hosts[f"{tag}_encoder"] = encoders[tag]
+    return of_hosts
 
 
 def _teach_stage(
