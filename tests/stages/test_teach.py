@@ -12,7 +12,7 @@ from interlingua.store.artifact import build, find
 from interlingua.store.explanations import read_explanations
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
-from interlingua.world.teacher import facts_said
+from interlingua.world.teacher import facts_said, last_word_said
 from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
@@ -98,6 +98,9 @@ def test_at_a_token_only_what_was_told_by_then_is_said(token_root):
         assert passage.text.startswith(prefix)
         told = {m.fact for m in passage.mentions if m.end <= len(prefix)} | {"language"}
         for text in said:
+            # A letter that the token only begins counts as read.
+            ends = (prefix, passage.text[: len(prefix) + 1])
+            assert any(end.rstrip().endswith(last_word_said(text)) for end in ends)
             facts = facts_said(text)
             assert facts.facts and {fact for fact, _ in facts.facts} <= told
             assert facts.true_facts(passage.facts) == facts.facts

@@ -1,5 +1,6 @@
 """The teacher says a keyed part of the truth, and any text gives its facts back."""
 
+import random
 from collections import Counter
 from dataclasses import replace
 from itertools import combinations
@@ -9,7 +10,14 @@ from scipy import stats
 
 from interlingua.specs.world import TeacherSpec
 from interlingua.world.facts import SAYABLE, keyed_random
-from interlingua.world.teacher import WORDINGS, explanation_from, explanation_of, facts_said
+from interlingua.world.teacher import (
+    WORDINGS,
+    explanation_at,
+    explanation_from,
+    explanation_of,
+    facts_said,
+    last_word_said,
+)
 
 TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
 TRUTH = {
@@ -164,3 +172,20 @@ def test_text_without_facts_says_none(text) -> None:
     said = facts_said(text)
     assert said.facts == ()
     assert said.num_known_clauses == 0
+
+
+@pytest.mark.parametrize(
+    ("prefix", "word"),
+    [("the farmer went", "went"), ("in the villa", "villa"), ('she said: "', '"'), ("home. ", ".")],
+)
+def test_an_explanation_of_a_token_ends_with_the_last_word(prefix, word) -> None:
+    values = {name: choices[0] for name, choices in SAYABLE.items()}
+    for seed in range(9):
+        text = explanation_at(["topic"], values, prefix, random.Random(seed), 18)
+        assert last_word_said(text) == word
+        assert facts_said(text).facts == (("topic", values["topic"]),)
+
+
+def test_a_last_word_that_is_a_value_is_no_fact_of_the_passage() -> None:
+    assert facts_said("in english. last word farm.").facts == (("language", "english"),)
+    assert last_word_said("about a farm.") is None

@@ -246,5 +246,5 @@ def _teach_stage(
         spec=TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples),
         run=run_teach,
         inputs={**inputs, **read},
-        revision=1,
+        revision=2,
     )

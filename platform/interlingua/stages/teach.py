@@ -1,7 +1,7 @@
 """Stage `explanations`: what the world's teacher says of activations, by the true facts.
 
 A pooled row is explained by the facts of its passage, a row at a token by those that the text up
-to there has told. The teacher never sees an activation.
+to there has told, and by its last word. The teacher never sees an activation.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from interlingua.store.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.shards import POOLED_POSITION
 from interlingua.store.splits import SplitAccess, recorded_access
 from interlingua.world.facts import keyed_random
-from interlingua.world.teacher import SAYABLE, explanation_from
+from interlingua.world.teacher import SAYABLE, explanation_at, explanation_from
 
 
 def run(
@@ -64,10 +64,10 @@ class _Told:
         for passage_id, position in rows.finite_keys():
             self._positions.setdefault(passage_id, []).append(position)
 
-    def by_position(self, passage: Passage) -> Iterator[tuple[int, list[str]]]:
-        """Positions of a passage, each with the facts told so far."""
+    def by_position(self, passage: Passage) -> Iterator[tuple[int, list[str], str]]:
+        """Positions of a passage, each with the facts told so far, and the text so far."""
         if self._positions is None:
-            yield POOLED_POSITION, list(SAYABLE)
+            yield POOLED_POSITION, list(SAYABLE), passage.text
             return
         positions = self._positions.get(passage.passage_id, [])
         if not positions:
@@ -82,7 +82,8 @@ class _Told:
             end = encoded["offset_mapping"][position][1]
             told = {m.fact for m in passage.mentions if m.end <= end}
             # Any word shows which language it is of.
-            yield position, [fact for fact in SAYABLE if fact in told or fact == "language"]
+            facts = [fact for fact in SAYABLE if fact in told or fact == "language"]
+            yield position, facts, passage.text[:end]
 
 
 def _explained(
@@ -90,18 +91,22 @@ def _explained(
 ) -> Iterator[Explanation]:
     teacher = spec.teacher
     name = f"world-{hashlib.sha256(canonical_json(teacher).encode()).hexdigest()[:12]}"
-    for position, facts in told.by_position(passage):
+    for position, facts, prefix in told.by_position(passage):
         for sample in range(spec.samples):
             key = (passage.passage_id, *([position] if position >= 0 else []), sample)
             rng = keyed_random("teacher", teacher.seed, *key)
             least, most = (min(n, len(facts)) for n in (teacher.min_facts, teacher.max_facts))
             chosen = rng.sample(facts, rng.randint(least, most))
             counts["num_facts"] += len(chosen)
+            if position == POOLED_POSITION:
+                text = explanation_from(chosen, passage.facts, rng, teacher.max_words)
+            else:
+                text = explanation_at(chosen, passage.facts, prefix, rng, teacher.max_words)
             yield Explanation(
                 passage_id=passage.passage_id,
                 position=position,
                 sample=sample,
                 split=Split(passage.split),
                 teacher=name,
-                text=explanation_from(chosen, passage.facts, rng, teacher.max_words),
+                text=text,
             )

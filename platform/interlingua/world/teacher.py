@@ -24,6 +24,10 @@ WORDINGS = MappingProxyType(
         "weather": ("weather {}.", "outside {}.", "there is {}."),
     }
 )
+# What an explanation of one token ends with: where a model stands is most of its activation there.
+LAST_WORDINGS = ("the word is {}.", "last word {}.", "now at {}.")
+_LAST_CLAUSE = re.compile(r"(?:the word is|last word|now at) (\S+)\.\s*$")
+_LAST_WORD = re.compile(r"\w+|[^\w\s]")
 _FACT_OF_VALUE = MappingProxyType(
     {value: fact for fact, values in SAYABLE.items() for value in values}
 )
@@ -72,8 +76,28 @@ def explanation_from(
     return " ".join(said)
 
 
+def explanation_at(
+    facts: list[str], values: Mapping[str, str], prefix: str, rng: random.Random, max_words: int
+) -> str:
+    """These facts, then the last word of the text so far, or the piece of it that is there."""
+    words = _LAST_WORD.findall(prefix)
+    last = rng.choice(LAST_WORDINGS).format(words[-1] if words else prefix.strip())
+    room = max_words - len(last.split())
+    return f"{explanation_from(facts, values, rng, room)} {last}".strip()
+
+
+def last_word_said(text: str) -> str | None:
+    """The word that an explanation of one token ends with."""
+    found = _LAST_CLAUSE.search(text)
+    return found.group(1) if found else None
+
+
 def facts_said(text: str) -> Said:
-    """The facts that any text asserts: every value word counts, whatever stands around it."""
+    """The facts that any text asserts: every value word counts, whatever stands around it.
+
+    The word at which an explanation of one token ends is no fact of the passage.
+    """
+    text = _LAST_CLAUSE.sub("", text)
     found = [
         (_FACT_OF_VALUE[word], word)
         for word in (match.group().casefold() for match in _WORD.finditer(text))
