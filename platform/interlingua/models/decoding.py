@@ -24,7 +24,9 @@ from interlingua.specs.training import SamplingSpec
 
 # Samples that have ended cost a step as much as others; to drop them costs a copy of the others.
 DROPPED_SHARE = 0.25
-BLOCK = 512  # tokens of the vocabulary whose probabilities a draw first sees as one sum
+# Tokens of the vocabulary whose probabilities a draw first sees as one sum; most vocabularies are
+# a multiple of it, and need no copy to be cut into blocks.
+BLOCK = 128
 BELOW_ONE = 1 - 1e-12
 
 
@@ -200,8 +202,8 @@ def uniforms(keys: Sequence[str], spec: SamplingSpec) -> Tensor:
 
 def draw(logits_RV: Tensor, uniforms_R: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """An id for every row, and its log probability at temperature 1."""
-    logits_RV = logits_RV.float()
-    shifted_RV = logits_RV - logits_RV.amax(-1, keepdim=True)
+    shifted_RV = logits_RV.to(torch.float32, copy=True)
+    shifted_RV -= shifted_RV.amax(-1, keepdim=True)
     weights_RKC = _blocks(shifted_RV)
     if temperature == 0:
         ids_R = shifted_RV.argmax(-1)
@@ -216,8 +218,10 @@ def draw(logits_RV: Tensor, uniforms_R: Tensor, temperature: float) -> tuple[Ten
 
 def _blocks(shifted_RV: Tensor) -> Tensor:
     """exp of the logits in blocks of the vocabulary, with zeros behind its end."""
-    padding = -shifted_RV.shape[1] % BLOCK
-    return functional.pad(shifted_RV.exp(), (0, padding)).unflatten(1, (-1, BLOCK))
+    weights_RV = shifted_RV.exp()
+    if padding := -weights_RV.shape[1] % BLOCK:
+        weights_RV = functional.pad(weights_RV, (0, padding))
+    return weights_RV.unflatten(1, (-1, BLOCK))
 
 
 def _inverse_cdf(weights_RKC: Tensor, uniforms_R: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ class Trunk(nn.Module):
         self.model = model
         self._rule = rule
         self._sites: Sites | None = None
+        model.get_output_embeddings().register_forward_pre_hook(_packed)
         if after_block is None:
             if parts.inputs_scale is None:
                 raise ValueError(
@@ -116,6 +117,12 @@ class Trunk(nn.Module):
             block_output(output), self._sites.x_BSD, self._sites.positions_BS, rule=self._rule
         )
         return (h_BTD, *output[1:]) if isinstance(output, tuple) else h_BTD
+
+
+def _packed(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    # Of a slice of positions, even of one row, torch makes a batch of products on a CPU, with a copy
+    # of the head's weight a row: its strides must be those of a tensor of its own.
+    return (args[0].clone(memory_format=torch.contiguous_format), *args[1:])
 
 
 def add_lora(model: nn.Module, spec: LoraSpec, *, seed: int) -> None:

@@ -67,6 +67,11 @@ class Verbalizer(nn.Module):
             cache=cache,
             num_logits=inputs_BT.shape[1] - num_prompt + 1,
         )
-        return functional.cross_entropy(
-            logits_BTV.float().transpose(1, 2), response_BT, ignore_index=IGNORED, reduction="none"
+        # Flat: a softmax over the middle dimension would copy all logits first.
+        nll_N = functional.cross_entropy(
+            logits_BTV.flatten(0, 1).float(),
+            response_BT.flatten(),
+            ignore_index=IGNORED,
+            reduction="none",
         )
+        return nll_N.view(response_BT.shape)
