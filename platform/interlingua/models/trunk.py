@@ -120,8 +120,8 @@ class Trunk(nn.Module):
 
 
 def _packed(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    # Of a slice of positions, even of one row, torch makes a batch of products on a CPU, with a copy
-    # of the head's weight a row: its strides must be those of a tensor of its own.
+    # Of a slice of positions torch makes a batch of products on a CPU, with a copy of the head's
+    # weight a row: its strides must be those of a tensor of its own.
     return (args[0].clone(memory_format=torch.contiguous_format), *args[1:])
 
 
