@@ -5,17 +5,24 @@ from hypothesis import strategies as st
 
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import (
+    best_constant,
     category_variance,
     constant_scores,
+    control_scores,
     derangement,
+    fve_drawn,
     fve_estimates,
     fve_values,
     mean_variance,
+    retrieval_drawn,
     retrieval_estimates,
     retrieval_ranks,
+    row_shares,
     score_rows,
     shuffled_fve_centred,
 )
+from interlingua.core.resampling import Draws, difference
+from interlingua.core.statistics import estimate_of
 
 NUM_PASSAGES, ROWS_EACH, WIDTH = 120, 5, 24
 
@@ -209,6 +216,78 @@ def test_a_constant_retrieves_at_chance():
     ranks_N = retrieval_ranks(np.broadcast_to(gold_ND.mean(axis=0), gold_ND.shape), gold_ND)
     assert (ranks_N == 1).sum() == 1
     assert sorted(ranks_N) == list(range(1, len(gold_ND) + 1))
+
+
+def controls(predicted_ND, gold_ND, passages_N):
+    _, fit_ND, _ = world(seed=1)
+    candidates_MD, choice_ND, _ = world(seed=2)
+    return control_scores(
+        predicted_ND,
+        gold_ND,
+        passages_N,
+        mean_D=rescale(fit_ND).mean(axis=0),
+        candidates_MD=candidates_MD,
+        choice_ND=choice_ND,
+        seed=0,
+    )
+
+
+def test_no_control_explains_anything_on_centred_kinds():
+    """Built: a constant, predictions that ignore their text, and one explanation for everything."""
+    predicted_ND, gold_ND, passages_N = world(noise=0.3)
+    found = controls(predicted_ND, gold_ND, passages_N)
+    assert set(found) == {"constant_vector", "constant_explanation", "shuffled_explanations"}
+    for scores in found.values():
+        values = fve_values(scores._asdict())
+        assert values["fve_centred_own"] <= 0
+        assert values["fve_mean_direction"] <= 0
+    assert fve_values(found["constant_explanation"]._asdict())["fve_uncentred"] > 0.5
+    assert fve_values(score_rows(predicted_ND, gold_ND)._asdict())["fve_centred_own"] > 0.5
+
+
+def test_controls_are_scored_for_the_same_golds_in_the_same_order():
+    predicted_ND, gold_ND, passages_N = world()
+    found = controls(predicted_ND, gold_ND, passages_N)
+    own_N = score_rows(predicted_ND, gold_ND).own_variance
+    assert all((scores.own_variance == own_N).all() for scores in found.values())
+    other_N = derangement(passages_N, seed=0)
+    expected_N = score_rows(predicted_ND[other_N], gold_ND).nmse
+    assert (found["shuffled_explanations"].nmse == expected_N).all()
+
+
+def test_the_best_constant_is_found_by_trying_all():
+    candidates_MD, gold_ND, _ = world()
+    tried = [constant_scores(one_D, gold_ND).nmse.mean() for one_D in candidates_MD]
+    assert (best_constant(candidates_MD, gold_ND) == candidates_MD[int(np.argmin(tried))]).all()
+
+
+def test_a_table_draws_once_for_hosts_arms_and_retrieval():
+    predicted_ND, gold_ND, passages_N = world()
+    draws = Draws.of(passages_N, seed=3)
+    arms = {
+        noise: fve_drawn(score_rows(*world(noise=noise)[:2])._asdict(), passages_N, draws)
+        for noise in (0.6, 0.7)
+    }
+    expected = fve_estimates(score_rows(predicted_ND, gold_ND)._asdict(), passages_N, seed=3)
+    assert {name: estimate_of(one) for name, one in arms[0.6].items()} == expected
+    better, worse = (arms[noise]["fve_centred_own"] for noise in (0.6, 0.7))
+    gap, alone = estimate_of(difference(better, worse)), estimate_of(better)
+    assert 0 < gap.low < gap.value < gap.high
+    assert gap.high - gap.low < 0.5 * (alone.high - alone.low)
+    ranks_N = retrieval_ranks(predicted_ND, gold_ND)
+    retrieved = retrieval_drawn(ranks_N, passages_N, draws)
+    expected = retrieval_estimates(ranks_N, passages_N, seed=3)
+    assert {name: estimate_of(one) for name, one in retrieved.items()} == expected
+
+
+def test_shares_of_rows_go_by_the_variance_of_training():
+    predicted_ND, gold_ND, passages_N = world(noise=1.5)
+    columns = all_columns(predicted_ND, gold_ND, passages_N)
+    fve_N = 1 - columns["nmse"] / 0.37
+    found = row_shares(columns, passages_N, Draws.of(passages_N, seed=0))
+    assert found["share_above_half"].value == np.mean(fve_N > 0.5)
+    assert found["share_below_zero"].value == np.mean(fve_N < 0)
+    assert 0 < found["share_below_zero"].value < 1
 
 
 def test_golds_that_cannot_be_scored_are_refused():

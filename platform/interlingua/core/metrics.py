@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from interlingua.core.geometry import has_direction, unit
-from interlingua.core.statistics import Estimate, clustered_ratio_of_sums
+from interlingua.core.resampling import Drawn, Draws, Ratio, combined
+from interlingua.core.statistics import Estimate, estimate_of
 
 # name: (errors, variances). Two columns are the caller's: `train_variance`, one number in every
 # row, is `mean_variance` of the training golds; `category_variance` is the function of that name.
@@ -94,20 +95,71 @@ def fve_values(columns: Mapping[str, np.ndarray]) -> dict[str, float]:
     }
 
 
+def fve_drawn(
+    columns: Mapping[str, np.ndarray], passages_N: np.ndarray, draws: Draws
+) -> dict[str, Drawn]:
+    """Every FVE whose columns are there in the draws of a table, to compare it within the table."""
+    unexplained = draws.ratios(
+        {
+            name: Ratio(errors_N, variances_N, passages_N)
+            for name, (errors_N, variances_N) in _pairs(columns).items()
+        }
+    )
+    return {name: combined(lambda share: 1 - share, drawn) for name, drawn in unexplained.items()}
+
+
 def fve_estimates(
     columns: Mapping[str, np.ndarray], passages_N: np.ndarray, *, seed: int
 ) -> dict[str, Estimate]:
     """Every FVE whose columns are there, with an interval over passages."""
-    estimates = {}
-    for name, (errors_N, variances_N) in _pairs(columns).items():
-        unexplained = clustered_ratio_of_sums(errors_N, variances_N, passages_N, seed=seed)
-        estimates[name] = Estimate(
-            value=1 - unexplained.value,
-            low=1 - unexplained.high,
-            high=1 - unexplained.low,
-            num_units=unexplained.num_units,
-        )
-    return estimates
+    drawn = fve_drawn(columns, passages_N, Draws.of(passages_N, seed=seed))
+    return {name: estimate_of(one) for name, one in drawn.items()}
+
+
+def row_shares(
+    columns: Mapping[str, np.ndarray], passages_N: np.ndarray, draws: Draws
+) -> dict[str, Drawn]:
+    """Shares of rows whose own 1 - nmse / train_variance is above 0.5, and below 0."""
+    fve_N = 1 - columns["nmse"] / columns["train_variance"]
+    shares = {"share_above_half": fve_N > 0.5, "share_below_zero": fve_N < 0}
+    return draws.ratios(
+        {
+            name: Ratio(is_so_N, np.ones(len(is_so_N)), passages_N)
+            for name, is_so_N in shares.items()
+        }
+    )
+
+
+def control_scores(
+    predicted_ND: np.ndarray,
+    gold_ND: np.ndarray,
+    passages_N: np.ndarray,
+    *,
+    mean_D: np.ndarray,
+    candidates_MD: np.ndarray,
+    choice_ND: np.ndarray,
+    seed: int,
+) -> dict[str, RowScores]:
+    """The scores of every control that needs no model, each for the same golds.
+
+    `mean_D` is the mean n(h) of the `fit` rows. `candidates_MD` are predictions from explanations;
+    the one that suits the golds `choice_ND` best is held against every gold, so that these must be
+    other rows than the scored ones. Controls that need a model have predictions of their own:
+    `score_rows`.
+    """
+    best_D = best_constant(candidates_MD, choice_ND)
+    other_N = derangement(passages_N, seed=seed)
+    return {
+        "constant_vector": constant_scores(mean_D, gold_ND),
+        "constant_explanation": constant_scores(best_D, gold_ND),
+        "shuffled_explanations": score_rows(predicted_ND[other_N], gold_ND),
+    }
+
+
+def best_constant(candidates_MD: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
+    """The candidate with the least mean NMSE against all golds."""
+    cos_M = unit(candidates_MD) @ unit(gold_ND).mean(axis=0)
+    return np.asarray(candidates_MD[int(np.argmax(cos_M))])
 
 
 def shuffled_fve_centred(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> float:
@@ -153,16 +205,21 @@ def retrieval_ranks(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> np.ndarray
     return np.concatenate(ranks)
 
 
+def retrieval_drawn(ranks_N: np.ndarray, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+    """Top-1 and mean reciprocal rank in the draws of a table; the rivals stay those of `ranks`."""
+    per_row = {"retrieval_top1": ranks_N == 1, "retrieval_mrr": 1 / ranks_N}
+    ones_N = np.ones(len(ranks_N))
+    return draws.ratios(
+        {name: Ratio(scores_N, ones_N, passages_N) for name, scores_N in per_row.items()}
+    )
+
+
 def retrieval_estimates(
     ranks_N: np.ndarray, passages_N: np.ndarray, *, seed: int
 ) -> dict[str, Estimate]:
     """Top-1 and mean reciprocal rank, with intervals over passages."""
-    per_row = {"retrieval_top1": ranks_N == 1, "retrieval_mrr": 1 / ranks_N}
-    ones_N = np.ones(len(ranks_N))
-    return {
-        name: clustered_ratio_of_sums(scores_N, ones_N, passages_N, seed=seed)
-        for name, scores_N in per_row.items()
-    }
+    drawn = retrieval_drawn(ranks_N, passages_N, Draws.of(passages_N, seed=seed))
+    return {name: estimate_of(one) for name, one in drawn.items()}
 
 
 def _pairs(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

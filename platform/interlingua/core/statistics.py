@@ -1,14 +1,21 @@
-"""Estimates with their doubt: n, an interval, and what was resampled. Knows no model.
+"""Estimates with their doubt: n, an interval, and what was resampled; tests and their families.
 
-The unit of resampling is one passage: rows of one passage are not independent.
+The unit of resampling is one passage: rows of one passage are not independent. What is claimed of
+hosts or of training takes hosts or seeds as its units. Knows no model.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
+from interlingua.core.resampling import NUM_DRAWS, Drawn, Draws, Ratio
+
 CONFIDENCE = 0.95
+NUM_FLIPS = 9999
+FLIP_BLOCK = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,50 @@ class Estimate:
         }
 
 
+class Dependence(NamedTuple):
+    """How alike rows of one unit are, and how many times that widens a variance."""
+
+    intraclass_correlation: float
+    design_effect: float
+
+
+def estimate_of(drawn: Drawn) -> Estimate:
+    """The percentile interval over those draws in which the number exists."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn.draws_R[np.isfinite(drawn.draws_R)], [tail, 1 - tail])
+    return Estimate(value=drawn.value, low=float(low), high=float(high), num_units=drawn.num_units)
+
+
+def ratio_of_sums(
+    numerators_N: np.ndarray,
+    denominators_N: np.ndarray,
+    *,
+    seed: int,
+    num_draws: int = NUM_DRAWS,
+) -> Estimate:
+    """sum / sum over units, with the percentile interval of a bootstrap over units."""
+    return clustered_ratio_of_sums(
+        numerators_N,
+        denominators_N,
+        np.arange(len(numerators_N)),
+        seed=seed,
+        num_draws=num_draws,
+    )
+
+
+def clustered_ratio_of_sums(
+    numerators_N: np.ndarray,
+    denominators_N: np.ndarray,
+    clusters_N: np.ndarray,
+    *,
+    seed: int,
+    num_draws: int = NUM_DRAWS,
+) -> Estimate:
+    """sum / sum over rows; rows of one cluster (a passage) are resampled together."""
+    draws = Draws.of(clusters_N, seed=seed, num_draws=num_draws)
+    return estimate_of(draws.ratio(Ratio(numerators_N, denominators_N, clusters_N)))
+
+
 def wilson_share(num_hits: int, num_units: int) -> Estimate:
     """A share of independent units with Wilson's interval."""
     interval = stats.binomtest(num_hits, num_units).proportion_ci(CONFIDENCE, method="wilson")
@@ -41,37 +92,75 @@ def wilson_share(num_hits: int, num_units: int) -> Estimate:
     )
 
 
-def ratio_of_sums(
-    numerators_N: np.ndarray, denominators_N: np.ndarray, *, seed: int, num_draws: int = 2000
-) -> Estimate:
-    """sum / sum over units, with the percentile interval of a bootstrap over units."""
-    num_units = len(numerators_N)
-    rng = np.random.default_rng(seed)
-    counts_RN = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=num_draws)
-    draws_R = (counts_RN @ numerators_N) / (counts_RN @ denominators_N)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(draws_R, [tail, 1 - tail])
-    return Estimate(
-        value=float(numerators_N.sum() / denominators_N.sum()),
-        low=float(low),
-        high=float(high),
-        num_units=num_units,
-    )
+def mean_of_units(values_U: np.ndarray) -> Estimate:
+    """The mean over hosts or seeds with Student's interval, which holds also for few of them."""
+    num_units = len(values_U)
+    if num_units < 2:
+        raise ValueError(f"{num_units} unit says nothing of others: show it, without an interval")
+    mean = float(np.mean(values_U))
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, num_units - 1) * stats.sem(values_U))
+    return Estimate(value=mean, low=mean - half, high=mean + half, num_units=num_units)
 
 
-def clustered_ratio_of_sums(
-    numerators_N: np.ndarray,
-    denominators_N: np.ndarray,
-    clusters_N: np.ndarray,
-    *,
-    seed: int,
-    num_draws: int = 2000,
-) -> Estimate:
-    """sum / sum over rows; rows of one cluster (a passage) are resampled together."""
-    _, cluster_N = np.unique(clusters_N, return_inverse=True)
-    return ratio_of_sums(
-        np.bincount(cluster_N, weights=numerators_N),
-        np.bincount(cluster_N, weights=denominators_N),
-        seed=seed,
-        num_draws=num_draws,
+def gap_of_units(left_U: np.ndarray, right_V: np.ndarray) -> Estimate:
+    """mean(left) - mean(right) of two separate groups of units, with Welch's interval.
+
+    For values of the same units take `mean_of_units(left - right)`, which is paired.
+    """
+    num_units = min(len(left_U), len(right_V))
+    if num_units < 2:
+        raise ValueError(f"a group of {num_units} says nothing of others: show its values")
+    variances = [np.var(group, ddof=1) / len(group) for group in (left_U, right_V)]
+    gap, variance = float(np.mean(left_U) - np.mean(right_V)), float(sum(variances))
+    half = 0.0
+    if variance > 0:
+        degrees = variance**2 / (
+            variances[0] ** 2 / (len(left_U) - 1) + variances[1] ** 2 / (len(right_V) - 1)
+        )
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees) * np.sqrt(variance))
+    return Estimate(value=gap, low=gap - half, high=gap + half, num_units=num_units)
+
+
+def sign_flip_p(differences_U: np.ndarray, *, seed: int, num_flips: int = NUM_FLIPS) -> float:
+    """Two-sided p that paired differences of units are as likely positive as negative.
+
+    Exact where all flips are at most `num_flips`; otherwise (1 + #) / (1 + num_flips). For ratios
+    with common denominators, the units' sums of numerator differences are the differences.
+    """
+    found = stats.permutation_test(
+        (np.asarray(differences_U, dtype=float),),
+        np.mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=num_flips,
+        batch=FLIP_BLOCK,
+        rng=np.random.default_rng(seed),
     )
+    return float(found.pvalue)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p adjusted by Holm: the chance of any false finding in the family stays below a cut."""
+    names = sorted(p_values, key=lambda name: p_values[name])
+    scaled = [(len(names) - rank) * p_values[name] for rank, name in enumerate(names)]
+    return dict(zip(names, np.minimum(np.maximum.accumulate(scaled), 1).tolist(), strict=True))
+
+
+def benjamini_hochberg(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p adjusted by Benjamini and Hochberg: the share of false findings stays below a cut."""
+    adjusted = stats.false_discovery_control(list(p_values.values()), method="bh")
+    return dict(zip(p_values, adjusted.tolist(), strict=True))
+
+
+def dependence(values_N: np.ndarray, clusters_N: np.ndarray) -> Dependence:
+    """The intraclass correlation by analysis of variance; why rows must not count as units."""
+    _, cluster_N, sizes_C = np.unique(clusters_N, return_inverse=True, return_counts=True)
+    num_rows, num_clusters = len(values_N), len(sizes_C)
+    if not 1 < num_clusters < num_rows:
+        raise ValueError(f"{num_rows} rows in {num_clusters} clusters: nothing within or between")
+    mean_C = np.bincount(cluster_N, weights=values_N) / sizes_C
+    between = np.sum(sizes_C * (mean_C - np.mean(values_N)) ** 2) / (num_clusters - 1)
+    within = np.sum((values_N - mean_C[cluster_N]) ** 2) / (num_rows - num_clusters)
+    size = (num_rows - np.sum(sizes_C**2) / num_rows) / (num_clusters - 1)
+    correlation = float((between - within) / (between + (size - 1) * within))
+    return Dependence(correlation, float(1 + (size - 1) * correlation))

@@ -1,0 +1,69 @@
+"""What is said against what holds: precision and recall, for every kind of fact.
+
+A fact is a pair (kind, value). Knows no text and no world: who reads facts out of texts is asked
+elsewhere. Against facts of other passages, the same counts give what guessing would reach.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from interlingua.core.resampling import Drawn, Draws, Ratio
+from interlingua.core.statistics import Estimate, estimate_of
+
+ALL_KINDS = "all"
+
+Fact = tuple[str, str]
+
+
+class FactCounts(NamedTuple):
+    """How many facts of one kind every row says, how many hold there, and how many are both."""
+
+    num_said: np.ndarray
+    num_true: np.ndarray
+    num_both: np.ndarray
+
+
+def fact_counts(
+    said: Sequence[Collection[Fact]], true: Sequence[Collection[Fact]]
+) -> dict[str, FactCounts]:
+    """The counts of every kind that is said or holds anywhere, and of all kinds together."""
+    kinds = sorted({kind for facts in (*said, *true) for kind, _ in facts})
+    if ALL_KINDS in kinds:
+        raise ValueError(f"a kind of fact is named {ALL_KINDS!r}, which stands for all kinds")
+    place = {kind: index for index, kind in enumerate(kinds)}
+    counts_3NK = np.zeros((3, len(said), len(kinds)))
+    for row, (own_said, own_true) in enumerate(zip(said, true, strict=True)):
+        sets = set(own_said), set(own_true), set(own_said) & set(own_true)
+        for counts_NK, facts in zip(counts_3NK, sets, strict=True):
+            for kind, _ in facts:
+                counts_NK[row, place[kind]] += 1
+    by_kind = {kind: FactCounts(*counts_3NK[:, :, index]) for kind, index in place.items()}
+    return {ALL_KINDS: FactCounts(*counts_3NK.sum(axis=2)), **by_kind}
+
+
+def truth_drawn(
+    counts: Mapping[str, FactCounts], passages_N: np.ndarray, draws: Draws
+) -> dict[str, Drawn]:
+    """`precision/kind`, `recall/kind`, `f1/kind`; no precision of what is never said."""
+    ratios = {}
+    for kind, (said_N, true_N, both_N) in counts.items():
+        ratios[f"precision/{kind}"] = Ratio(both_N, said_N, passages_N)
+        ratios[f"recall/{kind}"] = Ratio(both_N, true_N, passages_N)
+        ratios[f"f1/{kind}"] = Ratio(2 * both_N, said_N + true_N, passages_N)
+    return draws.ratios(
+        {name: ratio for name, ratio in ratios.items() if ratio.denominators_N.any()}
+    )
+
+
+def truth_estimates(
+    said: Sequence[Collection[Fact]],
+    true: Sequence[Collection[Fact]],
+    passages_N: np.ndarray,
+    *,
+    seed: int,
+) -> dict[str, Estimate]:
+    """Precision, recall and f1 of every kind of fact, with intervals over passages."""
+    drawn = truth_drawn(fact_counts(said, true), passages_N, Draws.of(passages_N, seed=seed))
+    return {name: estimate_of(one) for name, one in drawn.items()}

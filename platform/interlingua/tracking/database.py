@@ -1,0 +1,100 @@
+"""Where MLflow keeps its runs, and its page to look at them. Knows no stage and no run."""
+
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+DATABASE_NAME = "mlflow.db"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+UI_PORT = 5000
+# How MLflow is told to fail soon and to be quiet; who sets one of these has the last word.
+MLFLOW_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # what fails is uploaded again later anyway
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # else the page starts ten processes
+}
+
+
+def tracking_uri(root: Path) -> str:
+    """What MLFLOW_TRACKING_URI names, else the database in the run root."""
+    return os.environ.get(URI_VARIABLE) or _database_uri(root.absolute() / DATABASE_NAME)
+
+
+def is_served(uri: str) -> bool:
+    """Whether a server answers there, which has places of its own for artifacts."""
+    return uri.startswith(("http:", "https:", "databricks"))
+
+
+def prepared_mlflow(root: Path) -> None:
+    """Set MLflow up before its first import, and make the root's database if it is to be used."""
+    _set_mlflow_up()
+    database = root.absolute() / DATABASE_NAME
+    if tracking_uri(root) == _database_uri(database) and not database.exists():
+        _make_database(database)
+
+
+def ui_command(root: Path, port: int = UI_PORT) -> str:
+    """What shows the runs of this root, as people type it."""
+    if is_served(tracking_uri(root)):
+        return f"the server that {URI_VARIABLE} names has a page of its own"
+    return shlex.join(_ui_arguments(root, port))
+
+
+def start_ui(root: Path, port: int = UI_PORT) -> NoReturn:
+    """Become the process that shows the runs of this root."""
+    if is_served(tracking_uri(root)):
+        raise ValueError(f"{URI_VARIABLE} names a server; open its address in a browser instead")
+    if URI_VARIABLE not in os.environ and not (root / DATABASE_NAME).exists():
+        raise ValueError(f"{root / DATABASE_NAME} is not there; run a recipe in {root} first")
+    arguments = _ui_arguments(root, port)
+    _set_mlflow_up()
+    os.execvp(arguments[0], arguments)
+
+
+def _ui_arguments(root: Path, port: int) -> list[str]:
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(root)]
+    return [*command, "--port", str(port), "--workers", "1"]
+
+
+def _set_mlflow_up() -> None:
+    for name, value in MLFLOW_SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+def _database_uri(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _make_database(path: Path) -> None:
+    """Make an empty database, whole or not at all.
+
+    MLflow's migrations wait for the disk hundreds of times, which takes a minute where it is busy;
+    nobody reads this file before it is done, so it waits once.
+    """
+    from mlflow import MlflowClient
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / DATABASE_NAME
+        event.listen(Engine, "connect", _without_waiting)
+        try:
+            MlflowClient(_database_uri(made)).search_experiments(max_results=1)
+        finally:
+            event.remove(Engine, "connect", _without_waiting)
+        whole = path.with_name(f".{path.name}.tmp")
+        with whole.open("wb") as file:
+            file.write(made.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(whole, path)
+
+
+def _without_waiting(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA synchronous=OFF")

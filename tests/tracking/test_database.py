@@ -1,0 +1,87 @@
+"""The database in the run root is made once and whole, and its page opens on it."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interlingua.tracking.database import DATABASE_NAME, prepared_mlflow, start_ui, ui_command
+
+SOURCE = Path(__file__).parents[2] / "platform"
+SERVER = "http://user:secret@127.0.0.1:9"
+
+UPLOADS = """
+import sys
+from pathlib import Path
+from interlingua.tracking.mlflow_tracker import MlflowTracker
+from interlingua.tracking.runs import StageRun
+
+root, first = Path(sys.argv[1]), int(sys.argv[2])
+tracker = MlflowTracker(root)
+reports = [{"step": step, "loss": 1 / step} for step in range(1, 40)]
+for number in range(first, first + 3):
+    run = StageRun(
+        kind="encoder",
+        label=f"h{number}",
+        fingerprint="0123456789ab",
+        spec={"seed": 3},
+        reports=reports,
+        outcome=None,
+    )
+    tracker.upload("world", [run])
+print("done")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_upload_to_one_new_database(bare_root, start_python, stored_in):
+    """Two of the stages are uploaded by both, and both find no database."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    started = [start_python("-c", UPLOADS, bare_root, first, env=environment) for first in (0, 1)]
+    assert [process.stdout.readline() for process in started] == ["done\n", "done\n"]
+    stored = stored_in(bare_root)
+    runs = stored.held()
+    assert set(runs) == {f"encoder/h{number}-0123456789ab" for number in range(4)}
+    for run in runs.values():
+        assert len(stored.history(run, "encoder/loss")) == 39
+
+
+def test_an_interrupted_making_of_the_database_leaves_none(bare_root, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepared_mlflow(bare_root)
+    assert not (bare_root / DATABASE_NAME).exists()
+
+
+def test_the_page_is_opened_on_the_database_of_the_root(root, monkeypatch):
+    command = shlex.split(ui_command(root, 5055))
+    assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
+    assert f"sqlite:///{root / DATABASE_NAME}" in command
+    called = []
+    monkeypatch.setattr(os, "execvp", lambda *arguments: called.append(arguments))
+    start_ui(root, 5055)
+    assert called == [(sys.executable, command)]
+
+
+def test_the_page_needs_a_database_and_a_server_has_its_own(bare_root, monkeypatch):
+    with pytest.raises(ValueError, match="run a recipe"):
+        start_ui(bare_root)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)
+    with pytest.raises(ValueError, match="names a server"):
+        start_ui(bare_root)
+    assert "secret" not in ui_command(bare_root)
+
+
+def test_tracking_is_imported_without_mlflow():
+    program = (
+        "import sys, interlingua.tracking.mlflow_tracker; "
+        "assert not {'mlflow', 'sqlalchemy'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
