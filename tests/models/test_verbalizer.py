@@ -18,6 +18,8 @@ from interlingua.specs.pool import pool_host
 from interlingua.specs.training import LoraSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
+pytestmark = pytest.mark.slow  # of many families: seconds together
+
 torch.set_num_threads(1)
 
 REPLACE, KARVONEN = InjectionRule.REPLACE, InjectionRule.KARVONEN
