@@ -5,10 +5,11 @@ READY := .venv/.ready
 BENCH_VENV := .venv-bench/bin/python
 BENCH_READY := .venv-bench/.ready
 
-.PHONY: help demo test chaos lint bench clean
+.PHONY: help demo ui test chaos lint bench clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train an AV and an AR on what is read of them"
+	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make chaos  kill nodes of a local cluster in the middle of their work"
 	@echo "make lint   check format, lint and types"
@@ -17,6 +18,9 @@ help:
 
 demo: $(READY)
 	$(VENV) -m jobs.run world
+
+ui: $(READY)
+	$(VENV) -m jobs.ui
 
 test: $(READY)
 	$(VENV) -m pytest
@@ -33,6 +37,7 @@ bench: export PYTHONPATH = platform
 bench: $(BENCH_READY)
 	$(BENCH_VENV) -m bench.shards
 	$(BENCH_VENV) -m bench.linear
+	$(BENCH_VENV) -m bench.statistics
 	$(BENCH_VENV) -m bench.extraction
 	$(BENCH_VENV) -m bench.widths
 	$(BENCH_VENV) -m bench.memory

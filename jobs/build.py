@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from interlingua.specs.evaluation import Arm
 from interlingua.specs.overrides import list_paths
 from interlingua.specs.published_run import PublishedRun, check_teachers
 from interlingua.specs.recipe import Recipe
@@ -14,7 +15,12 @@ from interlingua.specs.sizes import SIZE_COLUMNS, RoleSize, role_sizes, size_row
 from interlingua.specs.world_hosts import world_size
 from interlingua.stages.backend import Context, name_of
 from interlingua.store.artifact import Artifact, Stage, find, fingerprint
+from interlingua.tracking.database import ui_command
 from jobs.command import prepared_root, resolved
+
+
+class GatesFailed(ValueError):
+    """What was built is complete, and bad."""
 
 
 def build_recipe(
@@ -48,17 +54,26 @@ def build_and_show(
         return
     root = prepared_root(arguments.root)
     from interlingua.cluster.extraction import RayPool
+    from interlingua.cluster.reinforcing import RayReinforcer
     from interlingua.cluster.schedule import RayBackend
     from interlingua.cluster.training import RayTrainer
+    from interlingua.stages.tracked import OnceTracker, TrackingWatcher
     from interlingua.stages.watch import ConsoleWatcher
+    from interlingua.tracking.mlflow_tracker import MlflowTracker
+    from interlingua.tracking.runs import Uploader
 
     print(f"{recipe.name}: {len(stages)} stages in {root}", flush=True)
-    with ConsoleWatcher(root, len(stages)) as watcher:
-        RayBackend().build_all(
-            stages, root, Context(recipe.placement, RayPool(), RayTrainer()), watcher
-        )
+    context = Context(recipe.placement, RayPool(), RayTrainer(), RayReinforcer())
+    uploader = Uploader(OnceTracker(MlflowTracker(root), root), recipe.name)
+    with (
+        ConsoleWatcher(root, len(stages)) as shown,
+        TrackingWatcher(shown, uploader, root) as watcher,
+    ):
+        RayBackend().build_all(stages, root, context, watcher)
     roles = recipe.roles() | ({added: "added"} if added else {})
     show_results(roles, [found for stage in stages if (found := find(stage, root))])
+    print(f"all runs in MLflow: {ui_command(root)}")
+    check_gates(recipe, [found for stage in stages if (found := find(stage, root))])
 
 
 def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
@@ -73,15 +88,40 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
-    """The tables of everything that was built, and some explanations."""
+    """The tables of everything that was built, some explanations, and where the report is."""
     from interlingua.report.explanations import sample_panels
+    from interlingua.report.gates import told
+    from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+    from interlingua.report.page import PAGE_NAME
     from interlingua.report.tables import tables_of
+    from interlingua.report.universal import universal_tables
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables_of([artifact.record for artifact in artifacts], roles):
         console.print(table)
-    for panel in sample_panels(artifacts, "sampled"):
-        console.print(panel)
+    for artifact in artifacts:
+        if artifact.record.kind == "evaluation":
+            for panel in sample_panels(artifact.path, Arm.SAMPLED):
+                console.print(panel)
+            numbers = read_numbers(artifact.path / NUMBERS_NAME)
+            for table in universal_tables(numbers, roles, width=console.width):
+                console.print(table)
+            for gate in artifact.record.metrics["gates"]:
+                console.print(told(gate), markup=False, highlight=False)
+    for artifact in artifacts:
+        if artifact.record.kind == "report":
+            console.print(f"report: {artifact.path / PAGE_NAME}", markup=False, soft_wrap=True)
+
+
+def check_gates(recipe: Recipe, artifacts: Sequence[Artifact]) -> None:
+    """Raise where an evaluation failed a gate that its recipe does not accept."""
+    for artifact in artifacts:
+        if names := artifact.record.metrics.get("failed_gates"):
+            raise GatesFailed(
+                f"{artifact.record.kind}/{artifact.record.label} failed {', '.join(names)}: its "
+                "numbers do not count. Accept a gate by name, if you know why it fails, with "
+                f"--set evaluation.accepts={','.join([*recipe.evaluation.accepts, *names])}"
+            )
 
 
 def _show_values(experiment: Recipe | PublishedRun) -> None:

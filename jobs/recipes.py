@@ -4,113 +4,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
 
+from interlingua.specs.evaluation import Evaluating, GateName
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
 from interlingua.specs.injection import (
     Affine,
-    BosRule,
-    Centring,
     Full,
-    InjectionRule,
-    InjectionSpec,
-    Readout,
-)
-from interlingua.specs.placement import (
-    ExtractionPlacement,
-    Placement,
-    TrainingPlacement,
-    VerbalizingPlacement,
-    Workers,
 )
 from interlingua.specs.pool import pool_host
 from interlingua.specs.published import PUBLISHED
-from interlingua.specs.published_run import ALL_LINEAR, PublishedRun
-from interlingua.specs.recipe import Lessons, Recipe, Speaking
-from interlingua.specs.splits import SplitSpec
+from interlingua.specs.published_run import PublishedRun
+from interlingua.specs.recipe import Lessons, Recipe, Reinforcement, Speaking
+from interlingua.specs.splits import Split, SplitSpec
 from interlingua.specs.training import (
-    ArSpec,
-    AvSpec,
-    LoraSpec,
     OptimSpec,
-    RateDecay,
-    SamplingSpec,
     WatchSpec,
 )
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
 from interlingua.specs.world_hosts import ANCHOR, TEACHER, WORLD_HOSTS, world_host
+from jobs.world import ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_RL
 
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8)
-
-ONE_CORE_A_STAGE = Placement(
-    cpus_per_stage=2,
-    threads_per_worker=1,
-    stages_side_by_side=6,
-    extraction=ExtractionPlacement(
-        workers=Workers(count=1, cpus=2, gpus=0),
-        device="cpu",
-        block_passages=512,
-        batch_tokens=8192,
-    ),
-    training=TrainingPlacement(
-        workers=Workers(count=1, cpus=1, gpus=0),
-        device="cpu",
-        micro_batch_rows=32,
-        zero_stage=2,
-        failures_survived=3,
-    ),
-    verbalizing=VerbalizingPlacement(
-        workers=Workers(count=1, cpus=2, gpus=0),
-        device="cpu",
-        block_rows=2048,
-        batch_rows=512,
-    ),
-)
-
-WORLD_AV = AvSpec(
-    seed=0,
-    template="model {host_tag} vector <concept>{injection_char}</concept>",
-    injection=InjectionSpec(
-        rule=InjectionRule.REPLACE,
-        after_block=None,
-        num_slots=4,
-        scale="sqrt_d",
-        centring=Centring.HOST_MEAN,
-        affine=None,
-    ),
-    lora=LoraSpec(rank=16, alpha=32.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False),
-    optim=OptimSpec(
-        num_steps=1000,
-        batch_rows=32,
-        learning_rate=4e-3,
-        warmup_steps=30,
-        decay=RateDecay.COSINE,
-        betas=(0.9, 0.95),
-        weight_decay=0.0,
-        clip_norm=1.0,
-        dtype="float32",
-    ),
-    encoder_learning_rate=None,
-    affine_learning_rate=None,
-    max_response_tokens=64,
-    gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=250, checkpoint_every=50, dev_rows=128),
-)
-
-WORLD_AR = ArSpec(
-    seed=0,
-    template="<text>{explanation}</text> <summary>",
-    block_index=2,
-    readout=Readout.NORMALIZED,
-    bos=BosRule.TOKENIZER_DEFAULT,
-    lora=None,
-    trains_value_head=True,
-    optim=replace(
-        WORLD_AV.optim, num_steps=900, batch_rows=128, learning_rate=1e-3, weight_decay=0.1
-    ),
-    max_tokens=96,
-    gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=150, checkpoint_every=50, dev_rows=512),
-)
 
 
 def world() -> Recipe:
@@ -153,13 +67,41 @@ def world() -> Recipe:
         accepts_mixed_teachers=False,
         av=WORLD_AV,
         ar=WORLD_AR,
-        speaking=Speaking(
-            sampled=SamplingSpec(seed=0, temperature=1.0, samples=1, max_new_tokens=40),
-            greedy=SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=40),
-            dev_rows=300,
-        ),
+        rl=(),
+        speaking=Speaking(seed=0, max_new_tokens=40),
+        evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, accepts=()),
         placement=ONE_CORE_A_STAGE,
     )  # fmt: skip
+
+
+def world_rl() -> Recipe:
+    """The demo's pair after reinforcement learning, beside what it was before."""
+    return replace(world(), name="world_rl", rl=(Reinforcement(tag="rl", spec=WORLD_RL),))
+
+
+def world_rl_arms() -> Recipe:
+    """What does it: with the AR frozen, the AR alone, a weak anchor; three seeds each, on dev."""
+    weak = replace(WORLD_RL, kl_coef=0.01, advantage_floor=1e-4)
+    arms = {
+        "both": WORLD_RL,
+        "frozen-ar": replace(WORLD_RL, ar=None),
+        "ar-only": replace(WORLD_RL, av=None),
+        "weak-kl": replace(weak, watch=replace(weak.watch, gates=None, max_kl_per_token=None)),
+    }
+    full = world()
+    return replace(
+        full,
+        name="world_rl_arms",
+        rl=tuple(
+            Reinforcement(tag=f"{arm}-{seed}", spec=replace(spec, seed=seed))
+            for seed in range(3)
+            for arm, spec in arms.items()
+        ),
+        # On `dev`, which arms may be chosen by; what a gate marks here is what is to be seen.
+        evaluation=replace(
+            full.evaluation, split=Split.DEV, rows=200, samples=2, accepts=tuple(GateName)
+        ),
+    )
 
 
 def world_18() -> Recipe:
@@ -173,11 +115,16 @@ def world_18() -> Recipe:
 
 def world_token() -> Recipe:
     """One host read at token positions; the AV and AR are fine-tunes of that host itself."""
+    full = world()
+    # A vector a token says more than one a passage: longer training, and room for the last word.
     return replace(
-        world(),
+        full,
         name="world_token",
         **_hosts(trained=(), held_out=()),
         read=TokenPositions(per_passage=3, min_position=8, seed=0),
+        av=replace(full.av, optim=replace(full.av.optim, num_steps=2000)),
+        ar=replace(full.ar, optim=replace(full.ar.optim, num_steps=900)),
+        speaking=replace(full.speaking, max_new_tokens=56),
     )
 
 
@@ -209,18 +156,17 @@ def world_mini() -> Recipe:
         held_out=("lfm-7b",),
         av=replace(full.av, optim=_few(full.av.optim), watch=MINI_WATCH),
         ar=replace(full.ar, block_index=0, optim=_few(full.ar.optim), watch=MINI_WATCH),
-        speaking=replace(
-            full.speaking,
-            sampled=replace(full.speaking.sampled, max_new_tokens=12),
-            greedy=replace(full.speaking.greedy, max_new_tokens=12),
-            dev_rows=8,
-        ),
+        speaking=replace(full.speaking, max_new_tokens=12),
+        # Models that learned nothing: every gate that looks at what they say must fail.
+        evaluation=replace(full.evaluation, rows=16, samples=2, accepts=tuple(GateName)),
     )
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_mini": world_mini,
     "world": world,
+    "world_rl": world_rl,
+    "world_rl_arms": world_rl_arms,
     "world_18": world_18,
     "world_token": world_token,
     "world_slots16_affine": world_slots16_affine,

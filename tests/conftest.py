@@ -39,7 +39,10 @@ def _built_mini(root: Path, *, is_whole: bool) -> Path:
     from interlingua.stages.watch import ConsoleWatcher
     from jobs.recipes import world_mini
 
-    later = {"av", "ar", "verbalized", "decoder", "bundle"}
+    later = {
+        "av", "ar", "verbalized", "decoder", "bundle", "heard", "scored", "methods",
+        "evaluation", "report", "rl",
+    }  # fmt: skip
     stages = [stage for stage in graph_of(world_mini()) if is_whole or stage.kind not in later]
     with ConsoleWatcher(root, len(stages)) as watcher:
         context = Context(world_mini().placement, LocalPool())

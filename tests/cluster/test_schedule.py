@@ -14,7 +14,7 @@ from interlingua.specs.placement import ExtractionPlacement, HostWorkers, Placem
 from interlingua.stages.backend import Context, LocalBackend, LocalPool, StagesFailed, name_of
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
-from jobs.recipes import ONE_CORE_A_STAGE
+from jobs.world import ONE_CORE_A_STAGE
 
 PLACEMENT = Placement(
     cpus_per_stage=1,
@@ -25,6 +25,7 @@ PLACEMENT = Placement(
     ),
     training=ONE_CORE_A_STAGE.training,
     verbalizing=ONE_CORE_A_STAGE.verbalizing,
+    reinforcing=ONE_CORE_A_STAGE.reinforcing,
 )
 CONTEXT = Context(PLACEMENT, LocalPool())
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+ADDRESSES = {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"}
 Start = Callable[..., subprocess.Popen]
 
 
@@ -23,12 +24,16 @@ def job_mark(tmp_path_factory, wait_until_gone) -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def start_job(start_python, job_mark) -> Start:
     """Start `python -m jobs.run`; what still runs when the test ends is killed."""
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = {name: value for name, value in os.environ.items() if name not in ADDRESSES}
     environment |= dict([job_mark])
 
-    def start(*arguments, before=("-m", "jobs.run")) -> subprocess.Popen:
+    def start(*arguments, before=("-m", "jobs.run"), **variables) -> subprocess.Popen:
         return start_python(
-            *before, *arguments, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
+            *before,
+            *arguments,
+            cwd=REPOSITORY,
+            env=environment | variables,
+            stderr=subprocess.PIPE,
         )
 
     return start

@@ -50,12 +50,15 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     assert code == 0
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
     wanted = {f"{kind}/{tag}" for kind in ("host", "room", "encoder") for tag in WORLD_HOSTS}
-    wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in ("fit", "dev")}
-    wanted |= {f"{kind}/{tag}" for kind in ("verbalized", "decoder") for tag in WORLD_HOSTS}
+    splits = ("fit", "dev", "test")
+    wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in splits}
+    wanted |= {f"verbalized/{tag}-{split}" for tag in WORLD_HOSTS for split in ("fit", "test")}
+    wanted |= {f"{kind}/{tag}" for kind in ("decoder", "scored") for tag in WORLD_HOSTS}
     learning = world_18().learning_tags()
     wanted |= {f"activations/{tag}-av_sft-ar_sft" for tag in learning}
-    wanted |= {f"explanations/teacher-{split}" for split in ("av_sft", "ar_sft", "dev")}
-    wanted |= {"passages/world", "av/sft", "ar/sft", "bundle/world_18"}
+    wanted |= {f"explanations/teacher-{split}" for split in ("av_sft", "ar_sft", "dev", "test")}
+    wanted |= {"passages/world", "av/sft", "ar/sft", "heard/test"}
+    wanted |= {f"{kind}/world_18" for kind in ("bundle", "methods", "evaluation", "report")}
     assert {name for name in states if "/" in name} == wanted
     assert "hosts.gpt2-medium.pretrain.num_steps =" in out
 
@@ -165,7 +168,9 @@ def test_a_full_disk_is_named_and_leaves_no_half_written_artifact(start_job, tmp
         temporary = list(root.rglob("*.tmp"))
     assert code == 1
     assert "Traceback" not in err
-    lines = [line for line in err.splitlines() if not line.startswith("(")]  # those of workers
+    # Without those of workers, and of MLflow, should it have found the disk full as well.
+    others = ("(", "WARNING results are not tracked")
+    lines = [line for line in err.splitlines() if not line.startswith(others)]
     failed = [line for line in lines if "failed: StorageFull" in line]
     assert len(failed) == 3 and len(lines) == 4
     assert all(os.strerror(errno.ENOSPC) in line and "make room" in line for line in failed)

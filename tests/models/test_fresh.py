@@ -12,7 +12,7 @@ from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec
 from interlingua.stages.engine import ParamGroup, TorchEngine
 from interlingua.store.contract_check import verify_ar, verify_av
 from interlingua.world.tokenizers import MARKER, trained_tokenizer
-from jobs.recipes import WORLD_AR, WORLD_AV
+from jobs.world import WORLD_AR, WORLD_AV
 
 
 @pytest.fixture(scope="module", params=list(TokenizerKind))

@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 from interlingua.core.geometry import cosine
 from interlingua.models.nla import NLA
+from interlingua.specs.evaluation import Arm
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
 from interlingua.specs.training import SamplingSpec
 from interlingua.stages.backend import Context, LocalPool, LocalTrainer
-from interlingua.stages.graph import graph_of
-from interlingua.stages.verbalize import GREEDY
+from interlingua.stages.graph import graph_of, needed_for
 from interlingua.store.artifact import build, find
 from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged
 from interlingua.store.contract import ContractMismatch
@@ -58,14 +58,15 @@ def copied(bundle, tmp_path):
 @pytest.fixture(scope="module")
 def passages(stages, mini_nla_root):
     path = find(stages["passages/world"], mini_nla_root).path / PASSAGES_NAME
-    read = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
+    read = read_passages(path, {Split.TEST}, SplitAccess({Split.TEST}))
     return {passage.passage_id: passage.text for passage in read}
 
 
 @pytest.mark.parametrize("tag", ["qwen3-1p7b", "gpt2-medium", "lfm-7b"])
 def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root):
-    folder = find(stages[f"verbalized/{tag}"], mini_nla_root).path
-    rebuilt = read_verbalized(folder, Split.DEV, GREEDY, SplitAccess({Split.DEV}))
+    folder = find(stages[f"verbalized/{tag}-test"], mini_nla_root).path
+    rebuilt = read_verbalized(folder, Split.TEST, Arm.GREEDY, SplitAccess({Split.TEST}))
+    assert len(rebuilt.rows) == 16
     for row in rebuilt.rows[:4]:
         said = nla.describe(passages[row.passage_id], tag, sampling=SHORT)
         assert said.text == row.text
@@ -180,7 +181,7 @@ def test_affine_maps_are_written_out_and_read_back(affine, mini_root, tmp_path):
     injection = replace(recipe.av.injection, num_slots=3, affine=affine)
     recipe = replace(recipe, av=replace(recipe.av, injection=injection))
     context = Context(recipe.placement, LocalPool(), LocalTrainer())
-    for stage in graph_of(recipe):
+    for stage in needed_for("bundle", graph_of(recipe)):
         build(stage, tmp_path, context)
     (bundle_stage,) = (stage for stage in graph_of(recipe) if stage.kind == "bundle")
     folder = find(bundle_stage, tmp_path).path

@@ -4,16 +4,36 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.specs.placement import HostWorkers, Workers
-from jobs.recipes import ONE_CORE_A_STAGE
+from interlingua.specs.cards import THREE_CARDS
+from interlingua.specs.placement import Crew, HostWorkers, Workers
+from jobs.world import ONE_CORE_A_STAGE
 
+ONE = Workers(count=1, cpus=1, gpus=0)
 TWO_DEVICES = HostWorkers(tag="qwen3-4b", workers=Workers(count=1, cpus=4, gpus=2), device="auto")
 
 
 def test_a_host_with_workers_of_its_own_gets_them_and_no_other():
-    place = replace(ONE_CORE_A_STAGE.extraction, hosts=(TWO_DEVICES,))
+    place = replace(ONE_CORE_A_STAGE.extraction, workers=ONE, hosts=(TWO_DEVICES,))
     assert place.of_host("qwen3-4b") == (TWO_DEVICES.workers, "auto")
-    assert place.of_host("gpt2-medium") == (place.workers, "cpu")
+    assert place.of_host("gpt2-medium") == (ONE, "cpu")
+
+
+def test_where_one_host_has_workers_all_have():
+    with pytest.raises(ValueError, match="workers is none, but hosts have workers of their own"):
+        replace(ONE_CORE_A_STAGE.extraction, workers=None, hosts=(TWO_DEVICES,))
+
+
+def test_without_workers_a_stage_does_its_own_work():
+    assert ONE_CORE_A_STAGE.extraction.of_host("gpt2-medium") == (None, "cpu")
+    reading = replace(ONE_CORE_A_STAGE.extraction, workers=ONE)
+    placement = replace(ONE_CORE_A_STAGE, extraction=reading)
+    crews = {crew: placement.workers_of(crew) for crew in Crew}
+    assert crews == {
+        Crew.EXTRACTION: ONE,
+        Crew.TRAINING: placement.training.workers,
+        Crew.VERBALIZING: None,
+        Crew.REINFORCING: None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -27,3 +47,33 @@ def test_a_host_with_workers_of_its_own_gets_them_and_no_other():
 def test_a_training_placement_that_cannot_be_is_refused(changes, said):
     with pytest.raises(ValueError, match=said):
         replace(ONE_CORE_A_STAGE.training, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"zero_stage": 3}, "LearnerPlacement.zero_stage is 3; allowed: None, 0, 1, 2"),
+        (
+            {"zero_stage": None, "workers": Workers(count=2, cpus=1, gpus=1)},
+            "workers.count is 2, but zero_stage is none",
+        ),
+        ({"workers": Workers(count=1, cpus=1, gpus=0)}, "device is cuda, but workers.gpus is 0"),
+        ({"micro_batch_rows": 0}, "LearnerPlacement.micro_batch_rows is 0"),
+        ({"batch_rows": 0}, "LearnerPlacement.batch_rows is 0"),
+    ],
+)
+def test_a_role_that_cannot_be_is_refused(changes, said):
+    with pytest.raises(ValueError, match=said):
+        replace(THREE_CARDS.ar, **changes)
+
+
+def test_roles_without_patience_are_refused():
+    with pytest.raises(ValueError, match="ThreeGroups.patience_seconds is 0"):
+        replace(THREE_CARDS, patience_seconds=0)
+    with pytest.raises(ValueError, match="ThreeGroups.failures_survived is -1"):
+        replace(THREE_CARDS, failures_survived=-1)
+
+
+def test_a_stage_whose_roles_have_workers_only_waits_for_them():
+    spread = replace(ONE_CORE_A_STAGE, reinforcing=THREE_CARDS)
+    assert spread.workers_of(Crew.REINFORCING) == THREE_CARDS.av.workers

@@ -18,13 +18,15 @@ from interlingua.specs.world_hosts import world_host
 from interlingua.stages.backend import Context, LocalPool
 from interlingua.stages.host_stages import passages_stage
 from interlingua.store.artifact import build
-from jobs.recipes import ONE_CORE_A_STAGE, world_mini
+from jobs.recipes import world_mini
+from jobs.world import ONE_CORE_A_STAGE
 
 TRUNK, HOST = "qwen3-1p7b", "lfm-7b"
 LEARNING = {
     name: getattr(world_mini(), name)
     for name in (
-        "read", "av_lessons", "ar_lessons", "accepts_mixed_teachers", "av", "ar", "speaking",
+        "read", "av_lessons", "ar_lessons", "accepts_mixed_teachers", "av", "ar", "rl", "speaking",
+        "evaluation",
     )
 }  # fmt: skip
 
@@ -66,6 +68,7 @@ def recipe() -> Recipe:
             ),
             training=ONE_CORE_A_STAGE.training,
             verbalizing=ONE_CORE_A_STAGE.verbalizing,
+            reinforcing=ONE_CORE_A_STAGE.reinforcing,
         ),
     )
 

@@ -29,7 +29,7 @@ from interlingua.store.splits import (
     read_consumed,
     split_of,
 )
-from jobs.recipes import ONE_CORE_A_STAGE
+from jobs.world import ONE_CORE_A_STAGE
 
 D = 4
 THIRDS = SplitSpec(seed=3, pretrain=0, av_sft=0, ar_sft=0, rl=0, fit=0.4, dev=0.3, test=0.3)
@@ -47,6 +47,7 @@ CONTEXT = Context(
         ),
         training=ONE_CORE_A_STAGE.training,
         verbalizing=ONE_CORE_A_STAGE.verbalizing,
+        reinforcing=ONE_CORE_A_STAGE.reinforcing,
     ),
     LocalPool(),
 )

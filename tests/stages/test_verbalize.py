@@ -1,24 +1,32 @@
-"""What the pair makes of rows, the decoders fitted on it, and numbers that rows alone give."""
+"""What the pair makes of rows, turn by turn, and the decoders fitted on it."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from interlingua.core.geometry import rescale, unit
+from interlingua.core.geometry import rescale
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.speaking import SPOKEN
 from interlingua.specs.splits import Split
 from interlingua.stages.backend import Context, LocalPool
+from interlingua.stages.corpus import keyed_choice, opened_rows
 from interlingua.stages.decode import BLOCK_ROWS
 from interlingua.stages.graph import graph_of
-from interlingua.stages.rows import KeyedRows
-from interlingua.stages.verbalize import GREEDY, SAMPLED
 from interlingua.store.artifact import build, find
-from interlingua.store.maps import Decoder, read_decoder
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
-from interlingua.store.verbalized import VERBALIZED, Verbalized, read_verbalized, write_block
+from interlingua.store.maps import Decoder
+from interlingua.store.splits import LEDGER_NAME, SplitAccess, SplitViolation, read_consumed
+from interlingua.store.verbalized import (
+    VERBALIZED,
+    Verbalized,
+    block_path,
+    read_verbalized,
+    write_block,
+)
 from jobs.recipes import world_mini
 
-pytestmark = pytest.mark.slow
-
-ANY = SplitAccess({Split.FIT, Split.DEV})
+ANY = SplitAccess({Split.FIT, Split.TEST})
+TAG = "gpt2-medium"
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +43,18 @@ class Breaking(LocalPool):
         raise KeyboardInterrupt
 
 
+def linked(root, path, *, without):
+    """A run root with all of another but some kinds."""
+    for folder in root.iterdir():
+        if folder.is_dir() and folder.name not in without:
+            (path / folder.name).symlink_to(folder)
+    return path
+
+
+@pytest.mark.slow
 def test_a_finished_block_is_not_made_again(stages, mini_nla_root, tmp_path):
-    for folder in mini_nla_root.iterdir():
-        if folder.name != "verbalized":
-            (tmp_path / folder.name).symlink_to(folder)
-    stage, placement = stages["verbalized", "gpt2-medium"], world_mini().placement
+    linked(mini_nla_root, tmp_path, without={"verbalized"})
+    stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement
     with pytest.raises(KeyboardInterrupt):
         build(stage, tmp_path, Context(placement, Breaking()))
     [first] = tmp_path.glob("verbalized/*.partial/verbalized/*.parquet")
@@ -47,70 +62,103 @@ def test_a_finished_block_is_not_made_again(stages, mini_nla_root, tmp_path):
     artifact = build(stage, tmp_path, Context(placement, LocalPool()))
     assert (artifact.path / VERBALIZED / first.name).stat().st_mtime_ns == changed
     whole = find(stage, mini_nla_root)
-    for split, manner in ((Split.FIT, SAMPLED), (Split.DEV, SAMPLED), (Split.DEV, GREEDY)):
-        ours, theirs = (read_verbalized(a.path, split, manner, ANY) for a in (artifact, whole))
-        assert ours.rows == theirs.rows
+    for arm in SPOKEN:
+        ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
+        assert ours.rows == theirs.rows and ours.rows
         np.testing.assert_array_equal(ours.a_NE, theirs.a_NE)
 
 
-@pytest.mark.parametrize("kind", ["verbalized", "decoder", "bundle"])
-def test_nothing_after_the_training_has_seen_test(kind, stages, mini_nla_root):
-    for (found, _), stage in stages.items():
-        artifact = find(stage, mini_nla_root)
-        if found == kind and (artifact.path / LEDGER_NAME).exists():
-            assert read_consumed(artifact.path / LEDGER_NAME).keys() == {Split.FIT, Split.DEV}
+@pytest.mark.slow
+def test_blocks_of_another_size_say_the_same(stages, mini_nla_root, tmp_path):
+    linked(mini_nla_root, tmp_path, without={"verbalized"})
+    stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement
+    small = replace(placement, verbalizing=replace(placement.verbalizing, block_rows=5))
+    artifact = build(stage, tmp_path, Context(small, LocalPool()))
+    assert len(list((artifact.path / VERBALIZED).iterdir())) == 4 * len(SPOKEN)
+    whole = find(stage, mini_nla_root)
+    for arm in SPOKEN:
+        ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
+        assert [row.text for row in ours.rows] == [row.text for row in theirs.rows]
 
 
-def made_up(stages, root, *, num_lost=0):
-    """Texts and vectors of a listener that hears the encoder's own v, as if nothing were lost."""
-    host = stages["verbalized", "gpt2-medium"].inputs
-    rows = {
-        split: KeyedRows(find(host[split.value], root), 0, {split}, ANY)
-        for split in (Split.FIT, Split.DEV)
+@pytest.mark.slow
+@pytest.mark.parametrize("tag", ["qwen3-1p7b", TAG, "lfm-7b"])
+def test_every_turn_speaks_of_the_same_activations(tag, stages, mini_nla_root):
+    artifact = find(stages["verbalized", f"{tag}-test"], mini_nla_root)
+    rows = opened_rows(find(stages["activations", f"{tag}-test"], mini_nla_root), ["test"], ANY)
+    recipe = world_mini()
+    chosen = keyed_choice(rows.finite_keys(), recipe.evaluation.rows, seed=recipe.speaking.seed)
+    for arm in SPOKEN:
+        said = read_verbalized(artifact.path, Split.TEST, arm, ANY)
+        samples = recipe.evaluation.samples if arm is Arm.SAMPLED else 1
+        assert said.keys == [key for key in chosen for _ in range(samples)], arm
+        assert [row.sample for row in said.rows] == list(range(samples)) * len(chosen)
+
+
+@pytest.mark.slow
+def test_nothing_fitted_has_seen_test(stages, mini_nla_root):
+    seen = {
+        name: set(read_consumed(artifact.path / LEDGER_NAME))
+        for name, stage in stages.items()
+        if (artifact := find(stage, mini_nla_root)) and (artifact.path / LEDGER_NAME).exists()
     }
-    return [
-        (split, manner, keys := rows[split].finite_keys()[num_lost:], rows[split].vectors(keys))
-        for split, manner in ((Split.FIT, SAMPLED), (Split.DEV, SAMPLED), (Split.DEV, GREEDY))
+    for tag in world_mini().roles():
+        assert seen["verbalized", f"{tag}-fit"] == seen["decoder", tag] == {Split.FIT}
+        assert seen["verbalized", f"{tag}-test"] == {Split.TEST}
+    trained = {"host", "encoder", "av", "ar", "decoder", "room"}
+    assert not [name for name in seen if name[0] in trained and Split.TEST in seen[name]]
+
+
+@pytest.mark.slow
+def test_a_decoder_records_its_fit_and_no_score(stages, mini_nla_root):
+    metrics = find(stages["decoder", TAG], mini_nla_root).record.metrics
+    assert "num_unread" in metrics and not [name for name in metrics if "fve" in name]
+
+
+def test_of_hosts_that_lost_different_rows_the_others_are_chosen_alike():
+    keys = [(f"{number:016x}", place) for number in range(200) for place in (3, 9)]
+    chosen = keyed_choice(keys, 50, seed=1)
+    assert len(chosen) == 50 and chosen == sorted(chosen, key=keys.index)
+    lost = set(chosen[:2])
+    left = keyed_choice([key for key in keys if key not in lost], 50, seed=1)
+    assert len(set(left) & set(chosen)) == 48
+    assert keyed_choice(keys, 50, seed=2) != chosen
+    assert keyed_choice(keys[::-1], 50, seed=1) == chosen[::-1]
+    assert keyed_choice(keys, 1000, seed=1) == keys
+
+
+def said_once(arm, split=Split.TEST, explanation="said"):
+    return Verbalized(
+        passage_id="a", position=-1, split=split, arm=arm, sample=0, text="said",
+        explanation=explanation, num_tokens=2, log_prob=-1.5,
+    )  # fmt: skip
+
+
+def test_an_arm_that_has_no_rows_is_empty_and_no_error(tmp_path):
+    """As where only the teacher knows what is true of a token."""
+    (tmp_path / VERBALIZED).mkdir()
+    write_block(block_path(tmp_path, 0), [said_once(Arm.GOLD)], np.ones((1, 4)))
+    nothing = read_verbalized(tmp_path, Split.TEST, Arm.ALL_FACTS, ANY)
+    assert (nothing.keys, nothing.rows, nothing.a_NE.shape) == ([], [], (0, 4))
+    access = SplitAccess({Split.TEST})
+    assert read_verbalized(tmp_path, Split.TEST, Arm.GOLD, access).keys == [("a", -1)]
+    assert access.consumed() == {Split.TEST: {"a"}}
+
+
+def test_arms_and_splits_are_read_apart(tmp_path):
+    (tmp_path / VERBALIZED).mkdir()
+    rows = [
+        said_once(Arm.SAMPLED),
+        said_once(Arm.GREEDY, explanation=None),
+        said_once(Arm.SAMPLED, Split.FIT),
     ]
-
-
-def test_a_decoder_of_perfect_words_rebuilds_and_lost_texts_count_as_the_mean(
-    stages, mini_nla_root, tmp_path
-):
-    for folder in mini_nla_root.iterdir():
-        if folder.name not in {"verbalized", "decoder", "bundle"}:
-            (tmp_path / folder.name).symlink_to(folder)
-    real = find(stages["verbalized", "gpt2-medium"], mini_nla_root)
-    fake = tmp_path / "verbalized" / real.path.name
-    (fake / VERBALIZED).mkdir(parents=True)
-    (fake / "artifact.json").write_bytes((real.path / "artifact.json").read_bytes())
-    for index, (split, manner, keys, h_ND) in enumerate(made_up(stages, mini_nla_root)):
-        # Greedy texts of `dev` are all lost.
-        is_lost = manner == GREEDY
-        rows = [
-            Verbalized(
-                passage_id=passage_id, position=position, split=split, manner=manner, sample=0,
-                text="", explanation=None if is_lost else "said", num_tokens=3, log_prob=-1.0,
-            )
-            for passage_id, position in keys
-        ]  # fmt: skip
-        a_NE = np.full_like(h_ND, np.nan) if is_lost else h_ND * 3
-        write_block(fake / VERBALIZED / f"{index:06d}.parquet", rows, a_NE)
-    artifact = build(
-        stages["decoder", "gpt2-medium"], tmp_path, Context(world_mini().placement, LocalPool())
-    )
-    metrics = artifact.record.metrics
-    assert metrics["sampled/fve_centred_own"] > 0.9 and metrics["sampled/unparsable"] == 0
-    assert metrics["greedy/unparsable"] == 1 and metrics["greedy/unique_share"] == 0
-    decoder = read_decoder(artifact.path)
-    _, _, _, gold_ND = made_up(stages, mini_nla_root)[2]
-    # The mean alone, by hand.
-    direction_ND = unit(gold_ND)
-    errors_N = 2 * (1 - direction_ND @ unit(decoder.mean_D[None])[0])
-    variances_N = ((direction_ND - direction_ND.mean(0)) ** 2).sum(1)
-    expected = 1 - errors_N.sum() / variances_N.sum()
-    assert metrics["greedy/fve_centred_own"] == pytest.approx(expected, rel=1e-4)
-    assert expected <= 0
+    write_block(block_path(tmp_path, 0), rows, np.array([[1.0, 2], [np.nan, np.nan], [5, 6]]))
+    found = read_verbalized(tmp_path, Split.FIT, Arm.SAMPLED, ANY)
+    assert found.rows == rows[2:] and found.a_NE.tolist() == [[5, 6]]
+    lost = read_verbalized(tmp_path, Split.TEST, Arm.GREEDY, ANY)
+    assert lost.rows == rows[1:2] and np.isnan(lost.a_NE).all()
+    with pytest.raises(SplitViolation):
+        read_verbalized(tmp_path, Split.TEST, Arm.SAMPLED, SplitAccess({Split.FIT}))
 
 
 def test_a_decoder_is_the_affine_map_of_the_method():

@@ -1,5 +1,7 @@
 """RayPool: workers of one stage as actors that fetch their next item when they are idle.
 
+Without workers the stage's own process does the work.
+
 Knows nothing of what a worker does. An actor that dies, alone or with its node, is replaced, and
 its item goes to whoever is free; what fails for good is raised as it was, without Ray's wrapping.
 """
@@ -11,7 +13,7 @@ from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
 from interlingua.specs.placement import Workers
-from interlingua.stages.backend import Worker
+from interlingua.stages.backend import LocalPool, Worker
 
 DEATHS_SURVIVED = 3
 
@@ -24,9 +26,12 @@ class RayPool:
     """A pool of actors; holds no state, so that it can travel to the stage that uses it."""
 
     def map(
-        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
     ) -> Iterator[Any]:
         """The results of all items, in the order in which they come."""
+        if workers is None:
+            yield from LocalPool().map(worker, job, items, workers)
+            return
         import ray
 
         actor_class = ray.remote(_Actor).options(num_cpus=workers.cpus, num_gpus=workers.gpus)

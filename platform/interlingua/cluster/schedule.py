@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
+from interlingua.cluster.placement import nodes_of, placed
 from interlingua.cluster.session import ray_session
-from interlingua.specs.placement import Placement
+from interlingua.specs.placement import Crew, Placement, ThreeGroups
 from interlingua.stages.backend import Context, StagesFailed, Watcher, name_of
 from interlingua.store.artifact import Artifact, Stage, build, find
 
@@ -37,6 +38,7 @@ class RayBackend:
         if missing:
             with ray_session() as ray:
                 _check_fits(ray, context.placement)
+                _check_roles_fit(ray, context.placement, missing)
                 _Schedule(ray, missing, root, context, watcher).run()
 
 
@@ -70,12 +72,16 @@ class _Schedule:
         for stage in ready[:room]:
             name = name_of(stage)
             del self._waiting[name]
-            # A driver only waits for its workers: what they need must not be taken by it.
-            num_cpus = 0 if stage.is_driver else self._context.placement.cpus_per_stage
-            build = self._build.options(name=name, num_cpus=num_cpus)
+            build = self._build.options(name=name, num_cpus=self._num_cpus(stage))
             ref = build.remote(stage, self._root, self._context)
             self._running[ref] = stage
         return bool(ready)
+
+    def _num_cpus(self, stage: Stage) -> float:
+        placement = self._context.placement
+        if stage.crew is not None and placement.workers_of(stage.crew) is not None:
+            return 0  # it only waits for its workers: what they need must not be taken by it
+        return placement.cpus_per_stage
 
     def _is_ready(self, stage: Stage) -> bool:
         unfinished = {*self._waiting, *map(name_of, self._running.values()), *self._failed}
@@ -110,6 +116,13 @@ def _check_fits(ray: Any, placement: Placement) -> None:
             )
 
 
+def _check_roles_fit(ray: Any, placement: Placement, missing: Sequence[Stage]) -> None:
+    """Raise where a stage to come asks for more placement groups than the cluster could hold."""
+    place = placement.reinforcing
+    if isinstance(place, ThreeGroups) and any(s.crew is Crew.REINFORCING for s in missing):
+        placed(place, nodes_of(ray))
+
+
 def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
     """What one process of each kind takes: field, resource, amount."""
     yield "cpus_per_stage", "CPU", placement.cpus_per_stage
@@ -120,6 +133,8 @@ def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
         **{f"extraction.hosts.{h.tag}.workers": h.workers for h in placement.extraction.hosts},
     }
     for field, workers in pools.items():
+        if workers is None:
+            continue
         yield f"{field}.cpus", "CPU", workers.cpus
         yield f"{field}.gpus", "GPU", workers.gpus
 

@@ -6,10 +6,13 @@ its last checkpoint in the stage's folder. What the program itself raises ends t
 
 import os
 import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from interlingua.specs.placement import TrainingPlacement
+from interlingua.cluster.failures import AttemptLost, is_complaint
+from interlingua.specs.placement import TrainingPlacement, Workers
 from interlingua.stages.training import MakeProgram, TrainingJob
 from interlingua.store.atomic import write_atomically
 
@@ -30,56 +33,89 @@ class RayTrainer:
 
     def fit(self, make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> None:
         """Train on the workers that the placement asks for."""
-        from ray import train
-        from ray.train import LoggingConfig
-        from ray.train.torch import TorchConfig, TorchTrainer
-
-        os.environ.update(ENVIRONMENT)
-        workers, failure = place.workers, job.out / FAILURE_NAME
-        failure.unlink(missing_ok=True)
-        resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
-        trainer = TorchTrainer(
+        fit_group(
             run_rank,
-            train_loop_config={"make": make, "job": job, "place": place},
-            scaling_config=train.ScalingConfig(
-                num_workers=workers.count,
-                use_gpu=bool(workers.gpus),
-                resources_per_worker=resources,
-            ),
-            run_config=train.RunConfig(
-                name=job.out.name,
-                storage_path=str(job.out / TRAIN_NAME),
-                failure_config=train.FailureConfig(max_failures=place.failures_survived),
-                logging_config=LoggingConfig(log_level="ERROR"),
-            ),
-            torch_config=TorchConfig(backend="nccl" if workers.gpus else "gloo"),
+            {"make": make, "job": job, "place": place},
+            out=job.out,
+            workers=place.workers,
+            backend="nccl" if place.workers.gpus else "gloo",
+            failures_survived=place.failures_survived,
+            node_label=None,
         )
-        try:
-            trainer.fit()
-        except train.TrainingFailedError as error:
-            _raise_cause(failure)
-            raise TrainerLost(
-                f"its workers died {place.failures_survived + 1} times (killed, out of memory, or "
-                "crashed in native code); run again to go on from the last checkpoint"
-            ) from error
-        _raise_cause(failure)
+
+
+def fit_group(
+    loop: Callable[[dict[str, Any]], None],
+    config: dict[str, Any],
+    *,
+    out: Path,
+    workers: Workers,
+    backend: str,
+    failures_survived: int,
+    node_label: str | None,
+) -> None:
+    """Run `loop(config)` in every rank of a group until it ends, or raise what ended it."""
+    from ray import train
+    from ray.train import LoggingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    os.environ.update(ENVIRONMENT)
+    (out / FAILURE_NAME).unlink(missing_ok=True)
+    resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
+    trainer = TorchTrainer(
+        loop,
+        train_loop_config=config,
+        scaling_config=train.ScalingConfig(
+            num_workers=workers.count,
+            use_gpu=bool(workers.gpus),
+            resources_per_worker=resources,
+            label_selector=None if node_label is None else {"role": node_label},
+        ),
+        run_config=train.RunConfig(
+            name=out.name,
+            storage_path=str(out / TRAIN_NAME),
+            failure_config=train.FailureConfig(max_failures=failures_survived),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+        torch_config=TorchConfig(backend=backend),
+    )
+    try:
+        trainer.fit()
+    except train.TrainingFailedError as error:
+        _raise_cause(out)
+        raise TrainerLost(
+            f"its workers died {failures_survived + 1} times (killed, out of memory, or "
+            "crashed in native code); run again to go on from the last checkpoint"
+        ) from error
+    _raise_cause(out)
 
 
 def run_rank(config: dict[str, Any]) -> None:
-    """The whole life of one worker; what the program raises is left for the driver to raise."""
+    """The whole life of one worker."""
     job: TrainingJob = config["job"]
     place: TrainingPlacement = config["place"]
-    failure = job.out / FAILURE_NAME
-    if failure.exists():
-        return  # another rank has said why; Train's new attempt would only repeat it
-    try:
+    if is_given_up(job.out):
+        return
+    with cause_left(job.out, place.workers.count):
         _train(config["make"], job, place)
+
+
+def is_given_up(out: Path) -> bool:
+    """Whether another rank has said why; Train's new attempt would only repeat it."""
+    return (out / FAILURE_NAME).exists()
+
+
+@contextmanager
+def cause_left(out: Path, num_workers: int) -> Iterator[None]:
+    """What the program raises in the block is left for the driver to raise, and ends the run."""
+    try:
+        yield
     except Exception as error:
-        # A complaint of a collective follows another rank's death: Train's matter, as is that.
-        if not isinstance(error, (ConnectionError, RuntimeError)) or _is_ours(error):
-            with write_atomically(failure) as file:
+        # Deaths, and complaints of collectives that follow them, are Train's matter.
+        if not isinstance(error, AttemptLost) and not is_complaint(error):
+            with write_atomically(out / FAILURE_NAME) as file:
                 file.write(_pickled(error))
-            if place.workers.count == 1:
+            if num_workers == 1:
                 return
         raise
 
@@ -103,10 +139,6 @@ def _train(make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> Non
     train(program, engine, job)
 
 
-def _is_ours(error: BaseException) -> bool:
-    return type(error).__module__.startswith("interlingua.")
-
-
 def _pickled(error: BaseException) -> bytes:
     try:
         return pickle.dumps(error)
@@ -114,6 +146,7 @@ def _pickled(error: BaseException) -> bytes:
         return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
 
 
-def _raise_cause(failure: Path) -> None:
+def _raise_cause(out: Path) -> None:
+    failure = out / FAILURE_NAME
     if failure.exists():
         raise pickle.loads(failure.read_bytes())

@@ -89,7 +89,9 @@ class ZeroEngine:
         distributed.all_reduce(total)
         norm = self._engine.get_global_grad_norm()
         return Stepped(
-            float(total) / self.world_size, float("nan") if norm is None else float(norm)
+            float(total) / self.world_size,
+            float("nan") if norm is None else float(norm),
+            is_skipped=not self._engine.was_step_applied(),
         )
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Texts as counts of words: what a text says without its order. Knows no language and no vector."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -9,11 +10,12 @@ _WORD = re.compile(r"\w+")
 
 
 class BagOfWords:
-    """Counts of the words that some texts have; other words count nowhere."""
+    """Counts of the (most frequent) words that some texts have; other words count nowhere."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        words = sorted({word for text in texts for word in _words(text)})
-        self._place = {word: place for place, word in enumerate(words)}
+    def __init__(self, texts: Iterable[str], most: int | None = None) -> None:
+        times = Counter(word for text in texts for word in _words(text))
+        kept = sorted(times, key=lambda word: (-times[word], word))[:most]
+        self._place = {word: place for place, word in enumerate(sorted(kept))}
 
     @property
     def num_words(self) -> int:

@@ -83,36 +83,3 @@ def ar_table(ars: Mapping[str, Metrics]) -> Table:
             str(metrics.get("num_empty", 0) + metrics.get("num_too_long", 0)),
         )
     return table
-
-
-def pipeline_table(decoders: Mapping[str, Metrics], roles: Mapping[str, str]) -> Table:
-    """What comes back of every host's vectors by way of the AV's own words."""
-    some = next(iter(decoders.values()))
-    table = Table(
-        title="There and back: AV, AR and decoder on dev (decoders fitted on fit)",
-        caption=(
-            f"fve_centred_own of n(h); {some['sampled/fve_centred_own_n']} passages a host; "
-            "intervals: 95%, over passages, one trained pair (no seeds). A text without its tags "
-            "counts as the mean. shuffled: what independent pairs would score at T=1"
-        ),
-    )
-    table.add_column("host")
-    table.add_column("role")
-    for name in ("T=1", "greedy", "shuffled", "top-1 T=1", "tag failures T=1",
-                 "tag failures greedy", "unique T=1", "unique greedy", "tokens T=1"):  # fmt: skip
-        table.add_column(name, justify="right")
-    for tag, metrics in decoders.items():
-        table.add_row(
-            tag,
-            roles[tag],
-            with_interval(metrics, "sampled/fve_centred_own"),
-            with_interval(metrics, "greedy/fve_centred_own"),
-            f"{metrics['sampled/shuffled_fve_centred_own']:.2f}",
-            f"{metrics['sampled/retrieval_top1']:.3f}",
-            f"{metrics['sampled/unparsable']:.3f}",
-            f"{metrics['greedy/unparsable']:.3f}",
-            f"{metrics['sampled/unique_share']:.2f}",
-            f"{metrics['greedy/unique_share']:.2f}",
-            f"{metrics['sampled/tokens']:.1f}",
-        )
-    return table

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from interlingua.report.hosts import exam_table, room_table
 from interlingua.report.maps import activations_table, encoder_table
-from interlingua.report.models import affine_table, ar_table, av_table, pipeline_table
+from interlingua.report.models import affine_table, ar_table, av_table
 from interlingua.store.record import Record
 
 
@@ -23,7 +23,6 @@ def tables_of(records: Sequence[Record], roles: Mapping[str, str]) -> list[Table
         "encoder": lambda metrics: encoder_table(metrics, roles),
         "av": av_table,
         "ar": ar_table,
-        "decoder": lambda metrics: pipeline_table(metrics, roles),
     }
     tables = [table(by_kind[kind]) for kind, table in made.items() if kind in by_kind]
     affine = affine_table(by_kind.get("av", {}))

@@ -1,6 +1,7 @@
 """Where a recipe runs: never hashed, for another value gives the same result."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from interlingua.specs.checks import (
     check_not_negative,
@@ -10,6 +11,17 @@ from interlingua.specs.checks import (
 )
 
 ZERO_STAGES = (0, 1, 2, 3)
+# Under stage 3 every token that is sampled would gather all weights.
+SAMPLING_ZERO_STAGES = (None, 0, 1, 2)
+
+
+class Crew(StrEnum):
+    """Whose workers do the work of a stage that only deals it out."""
+
+    EXTRACTION = "extraction"
+    TRAINING = "training"
+    VERBALIZING = "verbalizing"
+    REINFORCING = "reinforcing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +54,12 @@ class HostWorkers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionPlacement:
-    """How a host's passages are dealt to its workers; `hosts` have workers of their own."""
+    """How a host's passages are dealt to its workers; `hosts` have workers of their own.
 
-    workers: Workers
+    Without workers the stage's own process reads: small models are read before a worker is up.
+    """
+
+    workers: Workers | None
     device: str
     block_passages: int
     batch_tokens: int
@@ -52,8 +67,13 @@ class ExtractionPlacement:
 
     def __post_init__(self) -> None:
         check_positive(self, block_passages=self.block_passages, batch_tokens=self.batch_tokens)
+        if self.hosts and self.workers is None:
+            raise ValueError(
+                "ExtractionPlacement.workers is none, but hosts have workers of their own; give "
+                "the other hosts workers, too"
+            )
 
-    def of_host(self, tag: str) -> tuple[Workers, str]:
+    def of_host(self, tag: str) -> tuple[Workers | None, str]:
         """The workers of a host, and the device that each reads on."""
         own = (host for host in self.hosts if host.tag == tag)
         found = next(own, None)
@@ -81,15 +101,94 @@ class TrainingPlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbalizingPlacement:
-    """How explanations are sampled in bulk."""
+    """How explanations are sampled in bulk; without workers, in the stage's own process."""
 
-    workers: Workers
+    workers: Workers | None
     device: str
     block_rows: int
     batch_rows: int
 
     def __post_init__(self) -> None:
         check_positive(self, block_rows=self.block_rows, batch_rows=self.batch_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Single:
+    """Reinforcement learning in the stage's own process, all roles on one device.
+
+    AV_init is the AV with the weights of its start switched in: no second trunk.
+    """
+
+    device: str
+    micro_batch_rows: int
+    batch_rows: int  # that are run forward at once
+
+    def __post_init__(self) -> None:
+        check_positive(self, micro_batch_rows=self.micro_batch_rows, batch_rows=self.batch_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenPlacement:
+    """The workers of a role that never learns; each holds a whole copy and has a part of the rows.
+
+    `node_label` is what the label `role` of their nodes says; None takes any node.
+    """
+
+    workers: Workers
+    device: str
+    node_label: str | None
+    batch_rows: int  # that are run forward at once
+
+    def __post_init__(self) -> None:
+        _check_role(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerPlacement:
+    """The workers of a role that learns; `zero_stage` None steps by plain torch, on one of them.
+
+    `node_label` is what the label `role` of their nodes says; None takes any node.
+    """
+
+    workers: Workers
+    device: str
+    node_label: str | None
+    batch_rows: int  # that are run forward at once
+    micro_batch_rows: int  # that are learnt from at once
+    zero_stage: int | None
+
+    def __post_init__(self) -> None:
+        _check_role(self)
+        check_positive(self, micro_batch_rows=self.micro_batch_rows)
+        check_one_of(self, SAMPLING_ZERO_STAGES, zero_stage=self.zero_stage)
+        if self.zero_stage is None and self.workers.count > 1:
+            raise ValueError(
+                f"LearnerPlacement.workers.count is {self.workers.count}, but zero_stage is none: "
+                "plain torch steps on one worker; allowed for several: 0, 1, 2"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThreeGroups:
+    """Reinforcement learning with a placement group for each role: no device holds two of them.
+
+    Who does not answer for `patience_seconds` is taken for dead. Every death of any role counts
+    towards `failures_survived`.
+    """
+
+    av: LearnerPlacement
+    av_init: FrozenPlacement
+    ar: LearnerPlacement
+    patience_seconds: float
+    failures_survived: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, patience_seconds=self.patience_seconds)
+        check_not_negative(self, failures_survived=self.failures_survived)
+
+    def roles(self) -> dict[str, FrozenPlacement | LearnerPlacement]:
+        """The placement of every role, by name."""
+        return {"av": self.av, "av_init": self.av_init, "ar": self.ar}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +201,7 @@ class Placement:
     extraction: ExtractionPlacement
     training: TrainingPlacement
     verbalizing: VerbalizingPlacement
+    reinforcing: Single | ThreeGroups
 
     def __post_init__(self) -> None:
         check_positive(
@@ -109,4 +209,25 @@ class Placement:
             cpus_per_stage=self.cpus_per_stage,
             threads_per_worker=self.threads_per_worker,
             stages_side_by_side=self.stages_side_by_side,
+        )
+
+    def workers_of(self, crew: Crew) -> Workers | None:
+        """The workers of a crew; None where the stage's own process does the work."""
+        crews = {
+            Crew.EXTRACTION: self.extraction.workers,
+            Crew.TRAINING: self.training.workers,
+            Crew.VERBALIZING: self.verbalizing.workers,
+            Crew.REINFORCING: None,
+        }
+        if isinstance(self.reinforcing, ThreeGroups):
+            crews[Crew.REINFORCING] = self.reinforcing.av.workers
+        return crews[crew]
+
+
+def _check_role(role: FrozenPlacement | LearnerPlacement) -> None:
+    check_positive(role, batch_rows=role.batch_rows)
+    if role.device != "cpu" and not role.workers.gpus:
+        raise ValueError(
+            f"{type(role).__name__}.device is {role.device}, but workers.gpus is 0: Ray would hide "
+            "every device from them"
         )

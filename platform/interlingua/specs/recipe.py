@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from interlingua.specs.checks import check_positive, check_slug
+from interlingua.specs.checks import check_not_negative, check_positive, check_slug
+from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.placement import Placement
+from interlingua.specs.rl import RlSpec
 from interlingua.specs.training import ArSpec, AvSpec, SamplingSpec
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec
 
@@ -22,14 +24,37 @@ class Lessons:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaking:
-    """How the trained AV is made to speak: sampled for the decoders, and both ways on `dev`."""
+    """How the trained AV is made to speak, for the decoders and for the evaluation."""
 
-    sampled: SamplingSpec
-    greedy: SamplingSpec
-    dev_rows: int
+    seed: int
+    max_new_tokens: int
 
     def __post_init__(self) -> None:
-        check_positive(self, dev_rows=self.dev_rows)
+        check_not_negative(self, seed=self.seed)
+        check_positive(self, max_new_tokens=self.max_new_tokens)
+
+    def sampled(self, samples: int) -> SamplingSpec:
+        """So many samples of every activation at T = 1."""
+        return SamplingSpec(
+            seed=self.seed, temperature=1.0, samples=samples, max_new_tokens=self.max_new_tokens
+        )
+
+    def greedy(self) -> SamplingSpec:
+        """The one greedy text of every activation."""
+        return SamplingSpec(
+            seed=self.seed, temperature=0.0, samples=1, max_new_tokens=self.max_new_tokens
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reinforcement:
+    """One run of reinforcement learning, and what it goes by."""
+
+    tag: str
+    spec: RlSpec
+
+    def __post_init__(self) -> None:
+        check_slug(self, tag=self.tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +77,9 @@ class Recipe:
     accepts_mixed_teachers: bool
     av: AvSpec
     ar: ArSpec
+    rl: tuple[Reinforcement, ...]  # each from the supervised pair; without any, that is the NLA
     speaking: Speaking
+    evaluation: Evaluating
     placement: Placement
 
     def __post_init__(self) -> None:
@@ -66,6 +93,9 @@ class Recipe:
                 f"Recipe.anchor, trained and held_out are {', '.join(parts)}; "
                 f"together they must name every host once: {', '.join(tags)}"
             )
+        runs = [run.tag for run in self.rl]
+        if len(set(runs)) < len(runs):
+            raise ValueError(f"Recipe.rl names a tag twice: {', '.join(runs)}")
 
     def learning_tags(self) -> tuple[str, ...]:
         """The hosts whose activations the pair learns from: the anchor and the trained ones."""

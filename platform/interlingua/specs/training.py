@@ -206,33 +206,15 @@ class ArTraining:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerbalizeSpec:
-    """What the pair makes of one host's rows: sampled on `fit`, sampled and greedy on `dev`."""
-
-    host_tag: str
-    block_index: int
-    anchor: str
-    centring: Centring
-    sampled: SamplingSpec
-    greedy: SamplingSpec
-    dev_rows: int
-
-    def __post_init__(self) -> None:
-        check_not_negative(self, block_index=self.block_index)
-        check_positive(self, dev_rows=self.dev_rows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderSpec:
     """The map back into one host, fitted on what the AR makes of the AV's own explanations."""
 
     host_tag: str
     block_index: int
     ridge: RidgeSpec
-    seed: int
 
     def __post_init__(self) -> None:
-        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+        check_not_negative(self, block_index=self.block_index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def _host(
     *,
     width: int = 64,
     num_blocks: int = 3,
-    num_steps: int = 400,
+    num_steps: int = 300,
     learning_rate: float = 6e-3,
     second_language_share: float = ENGLISH,
 ) -> WorldHostSpec:
@@ -60,7 +60,7 @@ def _host(
         ),
         second_language_share=second_language_share,
         teacher=None,
-        dev_passages=300,
+        dev_passages=200,
     )
 
 
@@ -72,7 +72,7 @@ def _trunk(host: WorldHostSpec) -> WorldHostSpec:
 ANCHOR = _trunk(
     _host(
         "qwen3-1p7b", _tokenizer(_QWEN, 1400, chat=_CHATML), width=96, num_blocks=4,
-        num_steps=600, learning_rate=4e-3,
+        num_steps=500, learning_rate=4e-3,
     )
 )  # fmt: skip
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from interlingua.specs.placement import Placement, TrainingPlacement, Workers
+from interlingua.specs.placement import (
+    Placement,
+    Single,
+    ThreeGroups,
+    TrainingPlacement,
+    Workers,
+)
 from interlingua.store.artifact import Artifact, Stage, build
 
 # Made once per worker process from the stage's job; then called with one item after the other.
@@ -19,7 +25,7 @@ class Pool(Protocol):
     """Workers that share out the items of one stage."""
 
     def map(
-        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
     ) -> Iterator[Any]:
         """The results of all items, in the order in which they come."""
 
@@ -28,7 +34,7 @@ class LocalPool:
     """One worker, in this process."""
 
     def map(
-        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
     ) -> Iterator[Any]:
         """The results of all items, one after the other; no item, no worker."""
         made = None
@@ -61,12 +67,45 @@ class LocalTrainer:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run of reinforcement learning ended: what stopped it early, and what it counted."""
+
+    stopped_by: str | None
+    counts: dict[str, int]
+
+
+# The loop, given a job and roles; called in every rank that runs it.
+Play = Callable[[Any, Any], Ended]
+
+
+class Reinforcer(Protocol):
+    """Runs the loop of reinforcement learning with its roles, in one place or several."""
+
+    def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
+        """`play(job, roles)` to its end, from where its last checkpoint stands.
+
+        `job` is an RlJob (`stages/rl_roles.py`), the roles are those of `stages/rl_protocols.py`.
+        """
+
+
+class LocalReinforcer:
+    """All roles by plain torch, in this process."""
+
+    def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
+        """The loop with local roles, whatever the placement says."""
+        from interlingua.stages.rl_roles import local_roles
+
+        return play(job, local_roles(job))
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Where a stage runs; never hashed."""
 
     placement: Placement
     pool: Pool
     trainer: Trainer = LocalTrainer()
+    reinforcer: Reinforcer = LocalReinforcer()
 
 
 class StagesFailed(RuntimeError):

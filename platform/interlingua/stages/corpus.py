@@ -112,7 +112,10 @@ def opened_space(
 
 
 def keyed_choice(keys: Sequence[Key], count: int, *, seed: int) -> list[Key]:
-    """Up to `count` keys, chosen by seed, in the order that they came in."""
-    rng = np.random.default_rng([seed, len(keys)])
-    chosen = rng.permutation(len(keys))[:count]
-    return [keys[place] for place in sorted(chosen)]
+    """Up to `count` keys, chosen by seed and key, in the order that they came in.
+
+    Of hosts that lost different rows the others are still chosen alike.
+    """
+    lots = [zlib.crc32(f"{seed}|{passage_id}|{position}".encode()) for passage_id, position in keys]
+    places = sorted(range(len(keys)), key=lambda place: (lots[place], keys[place]))[:count]
+    return [keys[place] for place in sorted(places)]

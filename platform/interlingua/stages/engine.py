@@ -30,10 +30,14 @@ class ParamGroup:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """What one optimizer step was: the loss over the global batch, and the gradient's norm."""
+    """What one optimizer step was: the loss over the global batch, and the gradient's norm.
+
+    A step whose gradient was not finite is skipped: it changes nothing.
+    """
 
     loss: float
-    grad_norm: float
+    grad_norm: float  # NaN where an engine does not say
+    is_skipped: bool = False
 
 
 class Engine(Protocol):
@@ -95,9 +99,11 @@ class TorchEngine:
             total += loss.item()
         weights = [weight for group in self._optimizer.param_groups for weight in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(weights, self._clip_norm)
-        self._optimizer.step()
+        is_skipped = not bool(norm.isfinite())
+        if not is_skipped:
+            self._optimizer.step()
         self._optimizer.zero_grad()
-        return Stepped(total, float(norm))
+        return Stepped(total, float(norm), is_skipped)
 
     @contextmanager
     def forwarding(self) -> Iterator[None]:

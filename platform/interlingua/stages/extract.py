@@ -21,6 +21,7 @@ from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import held_token, verify_token
 from interlingua.store.passages import PASSAGES_NAME, Passage, count_by_split, read_passages
+from interlingua.store.peak import note_peak
 from interlingua.store.progress import MetricsLog
 from interlingua.store.shards import ShardHeader, shard_path, shard_rows, write_shard
 from interlingua.store.splits import recorded_access
@@ -127,6 +128,7 @@ class BlockReader:
         counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
         with write_atomically(done_path) as file:
             file.write(json.dumps({"digest": block.digest, "counts": counts}).encode())
+        note_peak(self._job.out)
         return counts
 
     def _header(self, block_index: int) -> ShardHeader:

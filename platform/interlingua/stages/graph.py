@@ -6,6 +6,7 @@ from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.stages.backend import name_of
+from interlingua.stages.evaluation_stages import evaluation_stages, report_stage, unseen_of
 from interlingua.stages.host_stages import (
     HostRows,
     adopted_stage,
@@ -20,15 +21,15 @@ from interlingua.stages.host_stages import (
 )
 from interlingua.stages.nla_stages import (
     Lesson,
+    Maps,
     Pair,
     ar_stage,
     av_stage,
-    bundle_stage,
-    decoder_stage,
     lesson_of,
+    maps_stages,
     tuned_encoder_stages,
-    verbalize_stage,
 )
+from interlingua.stages.rl_stages import learning_inputs, rl_stages
 from interlingua.store.artifact import Stage
 
 
@@ -42,15 +43,32 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         rooms = [room_stage(host_rows, passages) for host_rows in rows.values()]
     encoders = encoder_stages(recipe, rows)
     lesson = lesson_of(recipe, hosts, rows, passages)
-    return (
+    nla, maps = nla_stages(recipe, lesson, hosts, rows, encoders)
+    unseen = unseen_of(recipe, hosts, passages)
+    evaluated = evaluation_stages(recipe, maps, unseen, start=None)
+    inputs = learning_inputs(recipe, hosts, passages)
+    reinforced = tuple(inputs.values())[1:] if recipe.rl else ()  # the passages stand above
+    last = start = evaluated[-1]
+    for run in recipe.rl:
+        learned, again = rl_stages(recipe, run, maps, hosts, rows, inputs)
+        looked_at = evaluation_stages(recipe, again, unseen, start=start)
+        reinforced, last = (*reinforced, *learned, *looked_at), looked_at[-1]
+    stages = (
         passages,
         *hosts.values(),
         *(stage for host_rows in rows.values() for stage in host_rows),
         *lesson.rows.values(),
+        *unseen.rows.values(),
+        unseen.taught,
         *encoders.values(),
-        *nla_stages(recipe, lesson, hosts, rows, encoders),
+        *nla,
+        *evaluated,
+        *reinforced,
         *rooms,
+        report_stage(recipe, last, rooms),
     )
+    # An evaluation of `dev` reads what training looked at, too.
+    return tuple({name_of(stage): stage for stage in stages}.values())
 
 
 def nla_stages(
@@ -59,8 +77,8 @@ def nla_stages(
     hosts: Mapping[str, Stage],
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
-) -> tuple[Stage, ...]:
-    """The pair, the maps that go with it, and the bundle."""
+) -> tuple[tuple[Stage, ...], Maps]:
+    """The stages of the pair, of the maps that go with it, and of the bundle; and the maps."""
     trunk = hosts[recipe.anchor]
     av = av_stage(recipe, lesson, trunk, rows, encoders)
     tuned: dict[str, Stage] = {}
@@ -69,9 +87,8 @@ def nla_stages(
         encoders = encoder_stages(recipe, rows, tuned)
     ar = ar_stage(recipe, lesson, trunk, rows, encoders)
     pair = Pair(trunk, av, ar)
-    verbalized = {tag: verbalize_stage(recipe, pair, rows[tag], tag, encoders) for tag in hosts}
-    decoders = {tag: decoder_stage(rows[tag], verbalized[tag], encoders[tag]) for tag in hosts}
-    return (
+    fitted, maps = maps_stages(recipe, pair, hosts, rows, encoders)
+    stages = (
         lesson.av_texts,
         lesson.ar_texts,
         lesson.dev_texts,
@@ -79,10 +96,9 @@ def nla_stages(
         *tuned.values(),
         *(encoders[tag] for tag in recipe.held_out if tuned),
         ar,
-        *verbalized.values(),
-        *decoders.values(),
-        bundle_stage(recipe, pair, hosts, rows, encoders, decoders),
+        *fitted,
     )
+    return stages, maps
 
 
 def added_host_stages(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled, TokenPositions
 from interlingua.specs.hosts import AtDepth
 from interlingua.specs.maps import EncoderSpec, RidgeSpec
+from interlingua.specs.placement import Crew
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.specs.world import RoomSpec, WorldHostSpec
@@ -114,7 +115,7 @@ def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
         run=run_extract,
         inputs={"host": host, "passages": passages},
         revision=1,
-        is_driver=True,
+        crew=Crew.EXTRACTION,
     )
 
 

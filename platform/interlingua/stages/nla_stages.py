@@ -6,9 +6,12 @@ Encoders that are trained with the AV put it before everything that goes through
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from interlingua.specs.evaluation import Arm
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.maps import TunedEncoderSpec
+from interlingua.specs.placement import Crew
 from interlingua.specs.recipe import Lessons, Recipe
+from interlingua.specs.speaking import Turn, VerbalizeSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.training import (
     ArTraining,
@@ -16,7 +19,6 @@ from interlingua.specs.training import (
     BundleSpec,
     DecoderSpec,
     TeachSpec,
-    VerbalizeSpec,
 )
 from interlingua.stages.host_stages import RIDGE, HostRows, extraction_stage, reading_of
 from interlingua.stages.runs import (
@@ -31,6 +33,7 @@ from interlingua.stages.runs import (
 from interlingua.store.artifact import Stage
 
 LEARNING = (Split.AV_SFT, Split.AR_SFT)
+SUPERVISED = "sft"
 
 
 class Lesson(NamedTuple):
@@ -43,11 +46,29 @@ class Lesson(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The two models, and the trunk they stand on."""
+    """The two models, the trunk they stand on, and which training they come from."""
 
     trunk: Stage
     av: Stage
     ar: Stage
+    phase: str = SUPERVISED
+
+    def models(self) -> dict[str, Stage]:
+        """The inputs of a stage that opens the pair."""
+        return {"trunk": self.trunk, "av": self.av, "ar": self.ar}
+
+    def labels(self, *parts: str) -> list[str]:
+        """The parts of a label, with the phase where that is not the first."""
+        return [*parts] if self.phase == SUPERVISED else [*parts, self.phase]
+
+
+class Maps(NamedTuple):
+    """The pair with the maps of every host, by tag."""
+
+    pair: Pair
+    encoders: Mapping[str, Stage]
+    verbalized: Mapping[str, Stage]
+    decoders: Mapping[str, Stage]
 
 
 def lesson_of(
@@ -61,7 +82,7 @@ def lesson_of(
     anchor = hosts[recipe.anchor]
 
     def taught(lessons: Lessons, split: Split, of: Stage) -> Stage:
-        return _teach_stage(recipe, lessons, split, {"passages": passages}, (anchor, of))
+        return teach_stage(recipe, lessons, split, passages, (anchor, of))
 
     return Lesson(
         rows=learning,
@@ -88,7 +109,7 @@ def av_stage(
     inputs = {"trunk": trunk, "explanations": lesson.av_texts}
     inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
     return Stage(
-        kind="av", label="sft", spec=spec, run=run_av, inputs=inputs, revision=1, is_driver=True
+        kind="av", label="sft", spec=spec, run=run_av, inputs=inputs, revision=1, crew=Crew.TRAINING
     )
 
 
@@ -111,7 +132,7 @@ def ar_stage(
     inputs = {"trunk": trunk, "explanations": lesson.ar_texts}
     inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
     return Stage(
-        kind="ar", label="sft", spec=spec, run=run_ar, inputs=inputs, revision=1, is_driver=True
+        kind="ar", label="sft", spec=spec, run=run_ar, inputs=inputs, revision=1, crew=Crew.TRAINING
     )
 
 
@@ -139,58 +160,84 @@ def tuned_encoder_stages(
     return stages
 
 
-def verbalize_stage(
-    recipe: Recipe, pair: Pair, own: HostRows, tag: str, encoders: Mapping[str, Stage]
-) -> Stage:
-    """What the pair makes of one host's rows of `fit` and `dev`."""
-    read: ExtractSpec = own.fit.spec
-    return Stage(
-        kind="verbalized",
-        label=tag,
-        spec=VerbalizeSpec(
-            host_tag=tag,
-            block_index=read.block_indices[0],
-            anchor=recipe.anchor,
-            centring=recipe.av.injection.centring,
-            sampled=recipe.speaking.sampled,
-            greedy=recipe.speaking.greedy,
-            dev_rows=recipe.speaking.dev_rows,
-        ),
-        run=run_verbalize,
-        inputs={
-            **pair._asdict(),
-            "fit": own.fit,
-            "dev": own.dev,
-            f"{recipe.anchor}_encoder": encoders[recipe.anchor],
-            f"{tag}_encoder": encoders[tag],
-        },
-        revision=1,
-        is_driver=True,
-    )
-
-
-def decoder_stage(own: HostRows, verbalized: Stage, encoder: Stage) -> Stage:
-    """The map back into one host."""
-    spec: VerbalizeSpec = verbalized.spec
-    return Stage(
-        kind="decoder",
-        label=spec.host_tag,
-        spec=DecoderSpec(host_tag=spec.host_tag, block_index=spec.block_index, ridge=RIDGE, seed=0),
-        run=run_decoder,
-        inputs={"fit": own.fit, "dev": own.dev, "verbalized": verbalized, "encoder": encoder},
-        revision=1,
-    )
-
-
-def bundle_stage(
+def maps_stages(
     recipe: Recipe,
     pair: Pair,
     hosts: Mapping[str, Stage],
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
-    decoders: Mapping[str, Stage],
+) -> tuple[tuple[Stage, ...], Maps]:
+    """What the pair says of `fit`, the ways back that are fitted on it, and the bundle."""
+    verbalized = {tag: verbalize_stage(recipe, pair, rows[tag], tag, encoders) for tag in hosts}
+    decoders = {
+        tag: decoder_stage(pair, rows[tag], verbalized[tag], encoders[tag]) for tag in hosts
+    }
+    maps = Maps(pair, encoders, verbalized, decoders)
+    bundle = bundle_stage(recipe, maps, hosts, rows)
+    return (*verbalized.values(), *decoders.values(), bundle), maps
+
+
+def verbalize_stage(
+    recipe: Recipe, pair: Pair, own: HostRows, tag: str, encoders: Mapping[str, Stage]
+) -> Stage:
+    """What the pair makes of one host's rows of `fit`."""
+    turn = Turn(arm=Arm.SAMPLED, split=Split.FIT, sampling=recipe.speaking.sampled(1), rows=None)
+    return speaking_stage(recipe, pair, {"fit": own.fit}, tag, encoders, turns=(turn,))
+
+
+def speaking_stage(
+    recipe: Recipe,
+    pair: Pair,
+    rows: Mapping[str, Stage],
+    tag: str,
+    encoders: Mapping[str, Stage],
+    *,
+    turns: tuple[Turn, ...],
+) -> Stage:
+    """What the pair makes of one host's rows of some splits, turn by turn."""
+    read: ExtractSpec = next(iter(rows.values())).spec
+    splits = sorted({turn.split for turn in turns})
+    return Stage(
+        kind="verbalized",
+        label="-".join([*pair.labels(tag), *splits]),
+        spec=VerbalizeSpec(
+            host_tag=tag,
+            block_index=read.block_indices[0],
+            anchor=recipe.anchor,
+            centring=recipe.av.injection.centring,
+            turns=turns,
+            seed=recipe.speaking.seed,
+        ),
+        run=run_verbalize,
+        inputs={
+            **pair.models(),
+            **rows,
+            f"{recipe.anchor}_encoder": encoders[recipe.anchor],
+            f"{tag}_encoder": encoders[tag],
+        },
+        revision=2,
+        crew=Crew.VERBALIZING,
+    )
+
+
+def decoder_stage(pair: Pair, own: HostRows, verbalized: Stage, encoder: Stage) -> Stage:
+    """The map back into one host."""
+    spec: VerbalizeSpec = verbalized.spec
+    return Stage(
+        kind="decoder",
+        label="-".join(pair.labels(spec.host_tag)),
+        spec=DecoderSpec(host_tag=spec.host_tag, block_index=spec.block_index, ridge=RIDGE),
+        run=run_decoder,
+        inputs={"fit": own.fit, "verbalized": verbalized, "encoder": encoder},
+        revision=2,
+    )
+
+
+def bundle_stage(
+    recipe: Recipe, maps: Maps, hosts: Mapping[str, Stage], rows: Mapping[str, HostRows]
 ) -> Stage:
     """Everything that is needed to use the pair, in one folder."""
+    pair, encoders, decoders = maps.pair, maps.encoders, maps.decoders
     tags = tuple(decoders)
     fit_rows = {tag: rows[tag].fit for tag in tags}
     of_hosts = {
@@ -202,7 +249,7 @@ def bundle_stage(
     }  # fmt: skip
     return Stage(
         kind="bundle",
-        label=recipe.name,
+        label="-".join(pair.labels(recipe.name)),
         spec=BundleSpec(
             anchor=recipe.anchor,
             av=recipe.av,
@@ -210,7 +257,7 @@ def bundle_stage(
             host_tags=tags,
         ),
         run=run_bundle,
-        inputs={**pair._asdict(), **of_hosts},
+        inputs={**pair.models(), **of_hosts},
         revision=1,
     )
 
@@ -230,13 +277,10 @@ def _of_hosts(
     return of_hosts
 
 
-def _teach_stage(
-    recipe: Recipe,
-    lessons: Lessons,
-    split: Split,
-    inputs: Mapping[str, Stage],
-    anchor: tuple[Stage, Stage],
+def teach_stage(
+    recipe: Recipe, lessons: Lessons, split: Split, passages: Stage, anchor: tuple[Stage, Stage]
 ) -> Stage:
+    """Explanations of a split; `anchor` is the host whose tokens are explained, and its rows."""
     host, rows = anchor
     # A passage as a whole is explained the same whoever reads it; a token only where it was read.
     read = {} if isinstance(recipe.read, Pooled) else {"host": host, "rows": rows}
@@ -245,6 +289,6 @@ def _teach_stage(
         label=f"teacher-{split}",
         spec=TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples),
         run=run_teach,
-        inputs={**inputs, **read},
+        inputs={"passages": passages, **read},
         revision=2,
     )

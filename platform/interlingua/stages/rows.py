@@ -61,6 +61,13 @@ class KeyedRows:
         return [key for key in zip(ids, positions, strict=True) if key[0] in self._split_of]
 
 
+def vectors_of(rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
+    """The vectors of keys that may come several times, as where there are several texts of each."""
+    unique = list(dict.fromkeys(keys))
+    place = {key: index for index, key in enumerate(unique)}
+    return rows.vectors(unique)[[place[key] for key in keys]]
+
+
 def shared_keys(several: Sequence[KeyedRows]) -> list[Key]:
     """The rows that every one of these hosts has a finite one of, in the first's order."""
     first, *others = (rows.finite_keys() for rows in several)

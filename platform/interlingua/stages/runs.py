@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from interlingua.specs.evaluation import EvaluationSpec, MethodsSpec, ReportSpec, ScoreSpec
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec
 from interlingua.specs.maps import EncoderSpec, TunedEncoderSpec
+from interlingua.specs.rl import RlTraining
+from interlingua.specs.speaking import HearSpec, VerbalizeSpec
 from interlingua.specs.training import (
     ArTraining,
     AvTraining,
     BundleSpec,
     DecoderSpec,
     TeachSpec,
-    VerbalizeSpec,
 )
 from interlingua.specs.world import PassagesSpec, RoomSpec, WorldHostSpec
 from interlingua.stages.backend import Context
@@ -88,6 +90,12 @@ def run_verbalize(spec: VerbalizeSpec, inputs: Inputs, out: Path, context: Conte
     return run(spec, inputs, out, context)
 
 
+def run_hear(spec: HearSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+    from interlingua.stages.hear import run
+
+    return run(spec, inputs, out, context)
+
+
 def run_decoder(spec: DecoderSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
     from interlingua.stages.decode import run
 
@@ -96,5 +104,35 @@ def run_decoder(spec: DecoderSpec, inputs: Inputs, out: Path, context: Context) 
 
 def run_bundle(spec: BundleSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
     from interlingua.stages.bundle import run
+
+    return run(spec, inputs, out, context)
+
+
+def run_score(spec: ScoreSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+    from interlingua.stages.score import run
+
+    return run(spec, inputs, out, context)
+
+
+def run_evaluate(spec: EvaluationSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+    from interlingua.stages.evaluate import run
+
+    return run(spec, inputs, out, context)
+
+
+def run_report(spec: ReportSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+    from interlingua.stages.report import run
+
+    return run(spec, inputs, out, context)
+
+
+def run_methods(spec: MethodsSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+    from interlingua.stages.methods import run
+
+    return run(spec, inputs, out, context)
+
+
+def run_rl(spec: RlTraining, inputs: Inputs, out: Path, context: Context) -> Metrics:
+    from interlingua.stages.rl import run
 
     return run(spec, inputs, out, context)

@@ -26,10 +26,11 @@ from interlingua.stages.engine import Engine, ParamGroup
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import verify_token
-from interlingua.store.progress import MetricsLog
+from interlingua.store.peak import note_peak
+from interlingua.store.progress import LOOKS_NAME, MetricsLog, read_looks
 
 CHECKPOINTS, BEST = "checkpoints", "best"
-LOOKS_NAME, COUNTS_NAME = "looks.jsonl", "corpus.json"
+COUNTS_NAME = "corpus.json"
 WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
 REPORT_EVERY = 10
 
@@ -159,9 +160,7 @@ class _Kept:
         step: int = min(self._engine.gathered(max(done, default=0)))
         if step:
             self._engine.load(self._folder / str(step))
-        looks = self._job.out / LOOKS_NAME
-        lines = looks.read_text().splitlines() if looks.exists() else []
-        self._looks = [look for look in map(json.loads, lines) if look["step"] < step]
+        self._looks = [look for look in read_looks(self._job.out) if look["step"] < step]
         return step
 
     def checkpoint(self, step: int) -> None:
@@ -172,6 +171,7 @@ class _Kept:
             return
         partial.mkdir(parents=True, exist_ok=True)
         self._engine.save(partial)
+        note_peak(self._job.out)
         self._engine.gathered(None)  # every rank has written
         if self._engine.rank == 0:
             verify_token(self._job.out, self._job.token)
@@ -213,8 +213,7 @@ def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[s
     weights = load((out / BEST / WEIGHTS_NAME).read_bytes())
     table = pq.read_table(out / BEST / ROWS_NAME)
     columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
-    looks = [json.loads(line) for line in (out / LOOKS_NAME).read_text().splitlines()]
-    return weights, columns, min(looks, key=lambda look: look["score"])
+    return weights, columns, min(read_looks(out), key=lambda look: look["score"])
 
 
 def _dev_rows(program: Program, engine: Engine) -> Rows:

@@ -1,29 +1,35 @@
 """Stage `verbalized`: what the trained pair makes of one host's rows, block by block.
 
-On `fit` the AV's samples, from which the decoder is fitted; on `dev` samples and greedy texts.
-A finished block is never redone.
+On `fit` the AV's samples, from which the decoder is fitted; on the split of an evaluation samples,
+greedy texts, and what is said without the right vector. A finished block is never redone.
 """
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from interlingua.core.metrics import derangement
+from interlingua.models.prompts import explanation_in
+from interlingua.models.speaker import Speaker
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.speaking import Turn, VerbalizeSpec
 from interlingua.specs.splits import Split
-from interlingua.specs.training import VerbalizeSpec
 from interlingua.stages.backend import Context
 from interlingua.stages.corpus import keyed_choice, opened_rows
-from interlingua.stages.pair import opened_listener, opened_speaker
+from interlingua.stages.pair import opened_listener, opened_space_of, opened_speaker
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key
 from interlingua.store.lock import held_token, verify_token
+from interlingua.store.peak import note_peak
 from interlingua.store.progress import MetricsLog
 from interlingua.store.splits import SplitAccess, recorded_access
 from interlingua.store.verbalized import VERBALIZED, Verbalized, block_path, write_block
-
-SAMPLED, GREEDY = "sampled", "greedy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +47,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows that are verbalized together, in one manner."""
+    """Rows of one turn that are verbalized together, and whose vectors the AV is given of them."""
 
     index: int
-    split: Split
-    manner: str
+    turn: Turn
     keys: tuple[Key, ...]
+    sources: tuple[Key, ...] | None  # None: the zero vector
 
 
 def run(
@@ -64,17 +70,14 @@ def run(
         threads=context.placement.threads_per_worker,
     )
     (out / VERBALIZED).mkdir(exist_ok=True)
-    with recorded_access({Split.FIT, Split.DEV}, out) as access:
+    with recorded_access(_splits(spec), out) as access:
         blocks = list(_blocks(spec, inputs, access, place.block_rows))
         for block in blocks:
-            for passage_id, _ in block.keys:
-                access.consume(passage_id, block.split)
+            for passage_id, _ in (*block.keys, *(block.sources or ())):
+                access.consume(passage_id, block.turn.split)
     missing = [block for block in blocks if not block_path(out, block.index).exists()]
-    log, done, started = (
-        MetricsLog(out, resume_step=0),
-        len(blocks) - len(missing),
-        time.monotonic(),
-    )
+    log, started = MetricsLog(out, resume_step=0), time.monotonic()
+    done = len(blocks) - len(missing)
     counts: Counter[str] = Counter()
     for block_counts in context.pool.map(BlockVerbalizer, job, missing, place.workers):
         counts.update(block_counts)
@@ -92,36 +95,41 @@ class BlockVerbalizer:
 
         torch.set_num_threads(job.threads)
         self._job = job
-        self._speaker, self._space = opened_speaker(
-            job.inputs, job.spec.host_tag, device=job.device, batch_rows=job.batch_rows
-        )
+        self._speakers: dict[bool, Speaker] = {}
+        self._space = opened_space_of(job.inputs, job.spec.host_tag)
         self._listener = opened_listener(job.inputs, device=job.device, batch_rows=job.batch_rows)
-        self._access = SplitAccess({Split.FIT, Split.DEV})
+        self._access = SplitAccess(_splits(job.spec))
         self._rows = {
             split: opened_rows(job.inputs[split], [split], self._access)
-            for split in (Split.FIT, Split.DEV)
+            for split in _splits(job.spec)
         }
 
     def __call__(self, block: Block) -> Mapping[str, int]:
         """Verbalize and rebuild the block, store it; returns its counts."""
-        import torch
-
-        from interlingua.models.prompts import explanation_in
-
-        spec = self._job.spec
         started = time.process_time()
-        h_ND = self._rows[block.split].vectors(block.keys)
-        with torch.no_grad():
-            v_NE = self._space(spec.host_tag, torch.from_numpy(h_ND))
-        sampling = spec.sampled if block.manner == SAMPLED else spec.greedy
-        names = [f"{spec.host_tag}|{passage_id}|{place}" for passage_id, place in block.keys]
-        said = self._speaker.say(spec.host_tag, v_NE, names, sampling)
-        rows = [
+        rows = self._said(block)
+        a_NE = self._listener.hear([row.explanation for row in rows])
+        verify_token(self._job.out, self._job.token)
+        write_block(block_path(self._job.out, block.index), rows, a_NE)
+        note_peak(self._job.out)
+        return {
+            "num_rows": len(rows),
+            "num_unparsable": sum(row.explanation is None for row in rows),
+            "num_tokens": sum(row.num_tokens for row in rows),
+            "cpu_ms": round(1000 * (time.process_time() - started)),
+        }
+
+    def _said(self, block: Block) -> list[Verbalized]:
+        turn, tag = block.turn, self._job.spec.host_tag
+        names = [f"{tag}|{passage_id}|{place}" for passage_id, place in block.keys]
+        speaker = self._speaker(is_trained=turn.arm is not Arm.UNTRAINED)
+        said = speaker.say(tag, self._vectors(block), names, turn.sampling)
+        return [
             Verbalized(
                 passage_id=passage_id,
                 position=position,
-                split=block.split,
-                manner=block.manner,
+                split=turn.split,
+                arm=turn.arm,
                 sample=sample,
                 text=decoded.text,
                 explanation=explanation_in(decoded.text) if decoded.is_closed else None,
@@ -131,29 +139,55 @@ class BlockVerbalizer:
             for (passage_id, position), samples in zip(block.keys, said, strict=True)
             for sample, decoded in enumerate(samples)
         ]
-        a_NE = self._listener.hear([row.explanation for row in rows])
-        verify_token(self._job.out, self._job.token)
-        write_block(block_path(self._job.out, block.index), rows, a_NE)
-        return {
-            "num_rows": len(rows),
-            "num_unparsable": sum(row.explanation is None for row in rows),
-            "num_tokens": sum(row.num_tokens for row in rows),
-            "cpu_ms": round(1000 * (time.process_time() - started)),
-        }
+
+    def _vectors(self, block: Block) -> Tensor:
+        """v of every row, or what the turn's arm puts in its place."""
+        import torch
+
+        if block.sources is None:
+            return torch.zeros(len(block.keys), self._space.width)
+        h_ND = self._rows[block.turn.split].vectors(block.sources)
+        with torch.no_grad():
+            v_NE: Tensor = self._space(self._job.spec.host_tag, torch.from_numpy(h_ND))
+        return v_NE
+
+    def _speaker(self, *, is_trained: bool) -> Speaker:
+        if is_trained not in self._speakers:
+            job = self._job
+            self._speakers[is_trained] = opened_speaker(
+                job.inputs, device=job.device, batch_rows=job.batch_rows, is_trained=is_trained
+            )
+        return self._speakers[is_trained]
+
+
+def _splits(spec: VerbalizeSpec) -> list[Split]:
+    return sorted({turn.split for turn in spec.turns})
 
 
 def _blocks(
     spec: VerbalizeSpec, inputs: Mapping[str, Artifact], access: SplitAccess, block_rows: int
 ) -> Iterator[Block]:
-    fit, dev = (
-        opened_rows(inputs[split], [split], access).finite_keys()
-        for split in (Split.FIT, Split.DEV)
-    )
-    chosen = keyed_choice(dev, spec.dev_rows, seed=spec.sampled.seed)
+    found = {
+        split: opened_rows(inputs[split], [split], access).finite_keys() for split in _splits(spec)
+    }
     index = 0
-    for split, manner, keys in (
-        (Split.FIT, SAMPLED, fit), (Split.DEV, SAMPLED, chosen), (Split.DEV, GREEDY, chosen),
-    ):  # fmt: skip
+    for turn in spec.turns:
+        keys = found[turn.split]
+        if turn.rows is not None:
+            keys = keyed_choice(keys, turn.rows, seed=spec.seed)
+        sources = _sources(turn, keys, spec.seed)
         for start in range(0, len(keys), block_rows):
-            yield Block(index, split, manner, tuple(keys[start : start + block_rows]))
+            part = slice(start, start + block_rows)
+            mine = None if sources is None else tuple(sources[part])
+            yield Block(index, turn, tuple(keys[part]), mine)
             index += 1
+
+
+def _sources(turn: Turn, keys: Sequence[Key], seed: int) -> Sequence[Key] | None:
+    """Of which row each row is given the vector."""
+    if turn.arm is Arm.ZERO_VECTOR:
+        return None
+    if turn.arm is not Arm.SHUFFLED_VECTORS:
+        return keys
+    passages_N = np.array([passage_id for passage_id, _ in keys])
+    return [keys[other] for other in derangement(passages_N, seed=seed)]

@@ -6,7 +6,7 @@ Knows neither what a stage computes nor where it runs: the context is handed thr
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
@@ -14,8 +14,10 @@ from typing import Any
 
 from interlingua.specs.canonical import canonical_json, jsonable
 from interlingua.specs.checks import check_not_negative, check_slug
+from interlingua.specs.placement import Crew
 from interlingua.store.atomic import naming_full_storage, settle, sync
 from interlingua.store.lock import PARTIAL_SUFFIX, Lock, exclusive
+from interlingua.store.peak import peak_bytes, restart_peak
 from interlingua.store.provenance import Provenance, gathered_provenance
 from interlingua.store.record import (
     RECORD_NAME,
@@ -49,7 +51,7 @@ class Stage:
     run: Run
     inputs: Mapping[str, "Stage"]
     revision: int
-    is_driver: bool = False  # its work is done by a pool of workers; it only deals it out
+    crew: Crew | None = None  # who does its work, where it only deals it out
 
     def __post_init__(self) -> None:
         check_slug(self, kind=self.kind, label=self.label)
@@ -127,8 +129,10 @@ def _run_and_publish(
     # Before the run: the checkout may have moved on by its end.
     provenance = gathered_provenance()
     started = datetime.now(UTC)
+    restart_peak()
     metrics = stage.run(stage.spec, inputs, partial, context)
     record = _record(stage, inputs, metrics, started=started, provenance=provenance)
+    record = replace(record, peak_bytes=peak_bytes(partial))
     settle(partial)
     with lock.held():
         write_record(partial, record)

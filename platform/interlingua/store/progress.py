@@ -11,6 +11,7 @@ from typing import Any
 from interlingua.store.atomic import write_atomically
 
 PROGRESS_NAME = "metrics.jsonl"
+LOOKS_NAME = "looks.jsonl"  # of a training run at `dev`
 
 
 class MetricsLog:
@@ -38,6 +39,12 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def read_looks(out: Path) -> list[dict[str, Any]]:
+    """All looks at `dev` of a training run, in the order of their steps."""
+    path = out / LOOKS_NAME
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def last_metrics(out: Path, *, tail_bytes: int = 4096) -> dict[str, Any] | None:

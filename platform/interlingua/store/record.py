@@ -32,7 +32,10 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Everything an artifact says about itself; `seconds` are those of the last attempt."""
+    """Everything an artifact says about itself; `seconds` are those of the last attempt.
+
+    `peak_bytes` is the memory of the largest process that worked on it.
+    """
 
     kind: str
     label: str
@@ -46,6 +49,7 @@ class Record:
     seconds: float
     provenance: Provenance
     metrics: Mapping[str, Any]
+    peak_bytes: int | None = None
 
 
 def write_record(folder: Path, record: Record) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.explanations import Key
@@ -28,7 +29,7 @@ class Verbalized:
     passage_id: str
     position: int
     split: Split
-    manner: str  # sampled or greedy
+    arm: Arm
     sample: int
     text: str  # as generated
     explanation: str | None
@@ -38,7 +39,7 @@ class Verbalized:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rebuilt:
-    """Rows of one manner: their texts, and a_NE, NaN where there was no explanation."""
+    """Rows of one arm: their texts, and a_NE, NaN where there was no explanation."""
 
     keys: list[Key]
     rows: list[Verbalized]
@@ -54,7 +55,7 @@ def write_block(path: Path, rows: Sequence[Verbalized], a_NE: np.ndarray) -> Non
     """Store a block in one file that appears when it is whole."""
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(row, name) for row in rows])
-        for name in ("passage_id", "position", "sample", "num_tokens", "log_prob", "manner")
+        for name in ("passage_id", "position", "sample", "num_tokens", "log_prob", "arm")
     }
     columns["split"] = pa.array([row.split.value for row in rows])
     for name in ("text", "explanation"):
@@ -65,17 +66,18 @@ def write_block(path: Path, rows: Sequence[Verbalized], a_NE: np.ndarray) -> Non
         pq.write_table(pa.table(columns), file)
 
 
-def read_verbalized(folder: Path, split: Split, manner: str, access: SplitAccess) -> Rebuilt:
-    """All rows of a split in one manner, each passage noted as consumed."""
+def read_verbalized(folder: Path, split: Split, arm: Arm, access: SplitAccess) -> Rebuilt:
+    """All rows of a split and arm, each passage noted as consumed."""
     access.permit([split])
     paths = sorted((folder / VERBALIZED).glob("*.parquet"))
     table = pa.concat_tables([pq.read_table(path) for path in paths])
-    is_asked = pc.and_(pc.equal(table["split"], split.value), pc.equal(table["manner"], manner))
+    is_asked = pc.and_(pc.equal(table["split"], split.value), pc.equal(table["arm"], arm.value))
     table = table.filter(is_asked)
     vectors = table["a"].combine_chunks()
-    a_NE = vectors.flatten().to_numpy(zero_copy_only=False).reshape(len(vectors), -1)
+    shape = len(vectors), vectors.type.list_size  # not -1: an arm may have no row
+    a_NE = vectors.flatten().to_numpy(zero_copy_only=False).reshape(shape)
     columns = table.drop_columns(["a"]).to_pylist()
-    rows = [Verbalized(**{**row, "split": Split(row["split"])}) for row in columns]
+    rows = [Verbalized(**{**row, "split": Split(row["split"]), "arm": arm}) for row in columns]
     for row in rows:
         access.consume(row.passage_id, split)
     return Rebuilt([(row.passage_id, row.position) for row in rows], rows, a_NE)

@@ -89,11 +89,14 @@ def _make_database(path: Path) -> None:
         finally:
             event.remove(Engine, "connect", _without_waiting)
         whole = path.with_name(f".{path.name}.tmp")
-        with whole.open("wb") as file:
-            file.write(made.read_bytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(whole, path)
+        try:
+            with whole.open("wb") as file:
+                file.write(made.read_bytes())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(whole, path)
+        finally:
+            whole.unlink(missing_ok=True)  # else a full disk stays full
 
 
 def _without_waiting(connection: Any, _: Any) -> None:

@@ -1,0 +1,16 @@
+"""Evaluate the NLA of a recipe, and what that needs: `python -m jobs.evaluate world`."""
+
+import argparse
+
+from interlingua.stages.graph import graph_of, needed_for
+from jobs.build import build_recipe
+from jobs.command import parser, run_command
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Build the recipe up to its report."""
+    build_recipe(arguments, lambda recipe: needed_for("report", graph_of(recipe)))
+
+
+if __name__ == "__main__":
+    run_command(main, parser("jobs.evaluate", __doc__ or "").parse_args())

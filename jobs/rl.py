@@ -1,0 +1,45 @@
+"""Reinforce the pair of a recipe, and what that needs: `python -m jobs.rl world`.
+
+Of a published run it says what it asks for and whether its roles fit on cards of 32 GB.
+"""
+
+import argparse
+
+from interlingua.specs.cards import card_lines
+from interlingua.specs.overrides import list_paths, with_overrides
+from interlingua.specs.pool import pool_host
+from interlingua.specs.published_rl import PUBLISHED_RL, PublishedRl
+from interlingua.stages.graph import graph_of, needed_for
+from jobs.build import build_recipe
+from jobs.command import parser, run_command
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Build the recipe up to its reinforced pairs."""
+    if arguments.recipe in PUBLISHED_RL:
+        run = with_overrides(PUBLISHED_RL[arguments.recipe], arguments.overrides)
+        show_published(run, is_dry=arguments.dry_run)
+    else:
+        build_recipe(arguments, lambda recipe: needed_for("rl", graph_of(recipe)))
+
+
+def show_published(run: PublishedRl, *, is_dry: bool) -> None:
+    """Its values, and what its roles take on cards of one kind."""
+    if not is_dry:
+        raise ValueError(
+            f"{run.name} is known by its published values alone: the pair that it goes on from is "
+            "not here; look at it with --dry-run"
+        )
+    for path, _, value in list_paths(run):
+        print(f"{path} = {value}")
+    print()
+    supervised = run.supervised
+    trunk = pool_host(supervised.trunk)
+    for line in card_lines(trunk, supervised.av, supervised.ar, run.shapes()):
+        print(line)
+
+
+if __name__ == "__main__":
+    made = parser("jobs.rl", __doc__ or "")
+    made.epilog = f"{made.epilog}\n\nwith --dry-run also: {', '.join(PUBLISHED_RL)}"
+    run_command(main, made.parse_args())

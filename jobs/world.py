@@ -1,0 +1,138 @@
+"""What the recipes of the embedded world are made of: models, their training, where they run."""
+
+from dataclasses import replace
+
+from interlingua.specs.injection import (
+    BosRule,
+    Centring,
+    InjectionRule,
+    InjectionSpec,
+    Readout,
+)
+from interlingua.specs.placement import (
+    ExtractionPlacement,
+    Placement,
+    Single,
+    TrainingPlacement,
+    VerbalizingPlacement,
+    Workers,
+)
+from interlingua.specs.published_run import ALL_LINEAR
+from interlingua.specs.rl import CollapseGates, LearnerSpec, RlSpec, RlWatch, ScaledError
+from interlingua.specs.training import (
+    ArSpec,
+    AvSpec,
+    LoraSpec,
+    OptimSpec,
+    RateDecay,
+    WatchSpec,
+)
+
+ONE_CORE_A_STAGE = Placement(
+    cpus_per_stage=2,
+    threads_per_worker=1,
+    stages_side_by_side=6,
+    extraction=ExtractionPlacement(
+        workers=None,
+        device="cpu",
+        block_passages=512,
+        batch_tokens=8192,
+    ),
+    training=TrainingPlacement(
+        workers=Workers(count=1, cpus=1, gpus=0),
+        device="cpu",
+        micro_batch_rows=32,
+        zero_stage=2,
+        failures_survived=3,
+    ),
+    verbalizing=VerbalizingPlacement(
+        workers=None,
+        device="cpu",
+        block_rows=2048,
+        batch_rows=512,
+    ),
+    reinforcing=Single(device="cpu", micro_batch_rows=32, batch_rows=512),
+)
+
+WORLD_AV = AvSpec(
+    seed=0,
+    template="model {host_tag} vector <concept>{injection_char}</concept>",
+    injection=InjectionSpec(
+        rule=InjectionRule.REPLACE,
+        after_block=None,
+        num_slots=4,
+        scale="sqrt_d",
+        centring=Centring.HOST_MEAN,
+        affine=None,
+    ),
+    lora=LoraSpec(rank=16, alpha=32.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False),
+    optim=OptimSpec(
+        num_steps=800,
+        batch_rows=32,
+        learning_rate=4e-3,
+        warmup_steps=30,
+        decay=RateDecay.COSINE,
+        betas=(0.9, 0.95),
+        weight_decay=0.0,
+        clip_norm=1.0,
+        dtype="float32",
+    ),
+    encoder_learning_rate=None,
+    affine_learning_rate=None,
+    max_response_tokens=64,
+    gradient_checkpointing=False,
+    watch=WatchSpec(validate_every=400, checkpoint_every=100, dev_rows=128),
+)
+
+WORLD_AR = ArSpec(
+    seed=0,
+    template="<text>{explanation}</text> <summary>",
+    block_index=2,
+    readout=Readout.NORMALIZED,
+    bos=BosRule.TOKENIZER_DEFAULT,
+    lora=None,
+    trains_value_head=True,
+    optim=replace(
+        WORLD_AV.optim, num_steps=600, batch_rows=128, learning_rate=1e-3, weight_decay=0.1
+    ),
+    max_tokens=96,
+    gradient_checkpointing=False,
+    watch=WatchSpec(validate_every=150, checkpoint_every=100, dev_rows=512),
+)
+
+
+WORLD_LEARNER = LearnerSpec(
+    learning_rate=1e-3,
+    warmup_steps=8,
+    decay=RateDecay.COSINE,
+    betas=(0.9, 0.95),
+    weight_decay=0.0,
+    clip_norm=1.0,
+    dtype="float32",
+)
+
+WORLD_RL = RlSpec(
+    seed=0,
+    num_steps=80,
+    activations_per_step=16,
+    group_size=8,
+    max_new_tokens=40,
+    av=WORLD_LEARNER,
+    ar=WORLD_LEARNER,
+    reward=ScaledError(),
+    length_penalty=0.0,
+    failure_reward=-3.0,
+    # Without it noise is blown up once a group agrees, and the AV drifts into codes of its own.
+    advantage_floor=0.1,
+    kl_coef=0.05,
+    clip_ratio=0.2,
+    max_skipped_share=0.1,
+    watch=RlWatch(
+        evaluate_every=20,
+        checkpoint_every=20,
+        dev_rows=48,
+        dev_samples=2,
+        gates=CollapseGates(least_unique_share=0.8, most_added_failures=0.05, least_gap_share=0.5),
+        max_kl_per_token=0.6,
+    ),
+)

@@ -1,0 +1,189 @@
+"""The placement groups of the roles: asked against what the cluster has, waited for with a voice.
+
+Knows no model. Who makes the groups owns them: they outlive the processes in them, and nodes.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from interlingua.specs.cards import table_lines
+from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups
+
+VOICE_SECONDS = 30.0
+ROLE_LABEL = "role"
+COLUMNS = ("role", "workers", "CPUs each", "GPUs each", "nodes", "room on")
+
+logger = logging.getLogger(__name__)
+
+Role = FrozenPlacement | LearnerPlacement
+
+
+class NoRoom(ValueError):
+    """The cluster has less than a placement asks for, whatever else runs on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a node has, taken or not."""
+
+    name: str
+    label: str | None
+    cpus: float
+    gpus: float
+
+
+def nodes_of(ray: Any) -> tuple[Node, ...]:
+    """The nodes that are alive, and those that the cluster's autoscaler may still add."""
+    alive = [
+        _node(node["NodeManagerHostname"], node["Labels"], node["Resources"])
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    return (*alive, *_addable(ray, [node.label for node in alive]))
+
+
+def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, ...]]:
+    """A node for every worker of every role; raises NoRoom with a table where there is none."""
+    free = {index: [node.cpus, node.gpus] for index, node in enumerate(nodes)}
+    found: dict[str, tuple[Node, ...]] = {}
+    # Who may be on few nodes first, then who needs most: the others find a place beside them.
+    roles = sorted(place.roles().items(), key=lambda item: _hardness(item[1]), reverse=True)
+    for name, role in roles:
+        own: list[Node] = []
+        for _ in range(role.workers.count):
+            index = _tightest(role, nodes, free)
+            if index is None:
+                break
+            free[index][0] -= role.workers.cpus
+            free[index][1] -= role.workers.gpus
+            own.append(nodes[index])
+        found[name] = tuple(own)
+    if any(len(found[name]) < role.workers.count for name, role in roles):
+        raise NoRoom(_no_room(place, nodes, found))
+    return found
+
+
+@contextmanager
+def reserved(ray: Any, place: ThreeGroups, owner: str) -> Iterator[dict[str, Any]]:
+    """The groups of AV_init and AR, ready; room for the AV, whose group Ray Train makes, is seen.
+
+    Groups that an earlier driver of the same owner left behind are removed first.
+    """
+    from ray.util.placement_group import placement_group, remove_placement_group
+
+    _sweep(owner)
+    groups = {}
+    try:
+        for name, role in place.roles().items():
+            groups[name] = placement_group(
+                [bundle(role) for _ in range(role.workers.count)],
+                strategy="PACK",
+                name=f"{owner}/{name}",
+                bundle_label_selector=[_selector(role)] * role.workers.count,
+            )
+        for name, group in groups.items():
+            wait_for(group, name, place.roles()[name])
+        remove_placement_group(groups.pop("av"))
+        yield groups
+    finally:
+        for group in groups.values():
+            remove_placement_group(group)
+
+
+def bundle(role: Role) -> dict[str, float]:
+    """What one worker of a role takes."""
+    asked = {"CPU": role.workers.cpus, "GPU": role.workers.gpus}
+    return {resource: amount for resource, amount in asked.items() if amount}
+
+
+def wait_for(group: Any, name: str, role: Role, *, seconds: float | None = None) -> None:
+    """Return when the group has its devices; says every 30 s what it waits for."""
+    started = time.monotonic()
+    needs = f"{role.workers.count} x {bundle(role)}"
+    if role.node_label is not None:
+        needs += f" on nodes with {ROLE_LABEL}={role.node_label}"
+    while True:
+        waited = time.monotonic() - started
+        left = VOICE_SECONDS if seconds is None else min(VOICE_SECONDS, seconds - waited)
+        if left <= 0:
+            raise NoRoom(f"role {name}: no {needs} became free for {waited:.0f} s")
+        if group.wait(left):
+            return
+        logger.warning("role %s waits for %s, %.0f s so far", name, needs, waited + left)
+
+
+def _hardness(role: Role) -> tuple[bool, float, float]:
+    return (role.node_label is not None, role.workers.gpus, role.workers.cpus)
+
+
+def _tightest(role: Role, nodes: Sequence[Node], free: Mapping[int, list[float]]) -> int | None:
+    """The node with the least left that still takes one worker."""
+    fitting = [
+        index
+        for index, node in enumerate(nodes)
+        if role.node_label in (None, node.label)
+        and free[index][0] >= role.workers.cpus
+        and free[index][1] >= role.workers.gpus
+    ]
+    return min(fitting, key=lambda index: (free[index][1], free[index][0]), default=None)
+
+
+def _no_room(
+    place: ThreeGroups, nodes: Sequence[Node], found: Mapping[str, tuple[Node, ...]]
+) -> str:
+    rows = []
+    for name, role in place.roles().items():
+        workers, room = role.workers, [node.name for node in found[name]]
+        if missing := workers.count - len(room):
+            room.append(f"{missing} short")
+        nodes_asked = "any" if role.node_label is None else f"{ROLE_LABEL}={role.node_label}"
+        amounts = (f"{amount:g}" for amount in (workers.count, workers.cpus, workers.gpus))
+        rows.append((name, *amounts, nodes_asked, ", ".join(room)))
+    has = [
+        f"{node.name}: {node.cpus:g} CPUs, {node.gpus:g} GPUs"
+        + (f", {ROLE_LABEL}={node.label}" if node.label else "")
+        for node in nodes
+    ]
+    return (
+        "Placement.reinforcing asks for more than the cluster has, all three roles at once:\n"
+        + "\n".join(table_lines(COLUMNS, rows))
+        + "\nthe cluster has: "
+        + "; ".join(has)
+    )
+
+
+def _selector(role: Role) -> dict[str, str]:
+    return {} if role.node_label is None else {ROLE_LABEL: role.node_label}
+
+
+def _sweep(owner: str) -> None:
+    """Remove the groups of a driver that was killed: a task's groups live as long as its job."""
+    from ray import PlacementGroupID
+    from ray.util import placement_group_table
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+    for key, row in placement_group_table().items():
+        if row["name"].startswith(f"{owner}/") and row["state"] != "REMOVED":
+            remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(key))))
+
+
+def _addable(ray: Any, alive: Sequence[str | None]) -> Iterator[Node]:
+    """What the autoscaler may start; its node types are named as the label of their nodes is."""
+    # Ray has no public way to ask; a cluster without an autoscaler has no such configuration.
+    config = ray._private.state.state.get_cluster_config()
+    for kind in config.node_group_configs if config else ():
+        for _ in range(kind.max_count - alive.count(kind.name)):
+            yield _node(f"a new {kind.name}", {ROLE_LABEL: kind.name}, dict(kind.resources))
+
+
+def _node(name: str, labels: Mapping[str, str], resources: Mapping[str, float]) -> Node:
+    return Node(
+        name=name,
+        label=labels.get(ROLE_LABEL),
+        cpus=resources.get("CPU", 0),
+        gpus=resources.get("GPU", 0),
+    )

@@ -1,0 +1,200 @@
+"""The workers of AR and AV_init on a cluster, each one rank of its role's group.
+
+A worker answers the attempt that it was begun for and no other, so that what is left of an earlier
+attempt can neither move weights nor read them. Knows neither the loop nor who supervises it.
+"""
+
+import gc
+import os
+import pickle
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interlingua.cluster.failures import StaleAttempt
+from interlingua.specs.placement import FrozenPlacement, LearnerPlacement
+from interlingua.store.atomic import write_atomically
+from interlingua.store.peak import note_peak
+
+if TYPE_CHECKING:  # who only supervises workers needs no model
+    import numpy as np
+    from torch import nn
+
+    from interlingua.specs.rl import LearnerSpec
+    from interlingua.stages.engine import Engine, Stepped
+    from interlingua.stages.rl_ar import EngineReconstructor
+    from interlingua.stages.rl_av import Reference
+    from interlingua.stages.rl_protocols import Rollouts
+    from interlingua.stages.rl_roles import RlJob
+
+
+class RoleWorker:
+    """One rank: where it is, its place in the group, and which attempt it answers."""
+
+    def __init__(self, job: bytes, place: FrozenPlacement | LearnerPlacement) -> None:
+        opened: RlJob = pickle.loads(job)
+        self._job = replace(opened, device=place.device, batch_rows=place.batch_rows)
+        self._rank, self._num_ranks = 0, 1
+        self._attempt: int | None = None
+
+    def address(self) -> tuple[str, int]:
+        """Where the group's ranks may meet: this node, and a port that is free now."""
+        import ray
+
+        with socket.create_server(("", 0)) as listener:
+            return ray.util.get_node_ip_address(), listener.getsockname()[1]
+
+    def join(self, rank: int, num_ranks: int, address: tuple[str, int]) -> int:
+        """Take a place in the group; the process id."""
+        import torch
+
+        torch.set_num_threads(self._job.threads)
+        self._rank, self._num_ranks = rank, num_ranks
+        os.environ |= {
+            "MASTER_ADDR": address[0],
+            "MASTER_PORT": str(address[1]),
+            "RANK": str(rank),
+            "WORLD_SIZE": str(num_ranks),
+            "LOCAL_RANK": "0",  # Ray shows a worker its own devices alone
+        }
+        return os.getpid()
+
+    def ping(self) -> None:
+        """Answers, unless it is busy or stuck."""
+
+    def begin(self, attempt: int) -> None:
+        """Be as training begins, for this attempt."""
+        self._attempt = None
+        self._open()
+        self._attempt = attempt
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _check(self, attempt: int) -> None:
+        if attempt != self._attempt:
+            raise StaleAttempt(f"attempt {attempt} is over; this role answers {self._attempt}")
+
+
+class ReferenceWorker(RoleWorker):
+    """AV_init: a copy of the AV that is never trained."""
+
+    _reference: "Reference | None" = None
+
+    def log_probs(self, attempt: int, rollouts: "Rollouts") -> "np.ndarray":
+        """[M, T] of this rank's samples."""
+        self._check(attempt)
+        assert self._reference is not None
+        rows = slice(self._rank, None, self._num_ranks)
+        own = replace(
+            rollouts,
+            v_BE=rollouts.own_v_NE[rows],  # a sample of each: any number of ranks may share them
+            **{name: getattr(rollouts, name)[rows] for name in ROWS},
+        )
+        return self._reference.log_probs(own)
+
+    def _open(self) -> None:
+        if self._reference is None:  # nothing ever changes it
+            self._reference = opened_reference(self._job)
+            note_peak(self._job.out)
+
+
+class ReconstructorWorker(RoleWorker):
+    """The AR over its own engine."""
+
+    _learner: "EngineReconstructor | None" = None
+
+    def __init__(self, job: bytes, place: LearnerPlacement) -> None:
+        super().__init__(job, place)
+        self._job = replace(self._job, micro_batch_rows=place.micro_batch_rows)
+        self._place = place
+
+    def hear(self, attempt: int, rollouts: "Rollouts") -> "np.ndarray":
+        """[M, E] of this rank's samples."""
+        return self._own(attempt).hear(rollouts.heard_NT[self._rank :: self._num_ranks])
+
+    def step(
+        self, attempt: int, rollouts: "Rollouts", *, variance: float, factor: float
+    ) -> "Stepped":
+        """One step, of all ranks together."""
+        return self._own(attempt).step(rollouts, variance=variance, factor=factor)
+
+    def save(self, attempt: int, folder: Path) -> None:
+        """Weights and optimizer."""
+        self._own(attempt).save(folder)
+        note_peak(self._job.out)
+
+    def load(self, attempt: int, folder: Path) -> None:
+        """Go on from there."""
+        self._own(attempt).load(folder)
+
+    def write_weights(self, attempt: int, path: Path) -> None:
+        """What is trained, into a file: weights are too large to be sent."""
+        from safetensors.torch import save
+
+        weights = self._own(attempt).weights()
+        if self._rank == 0:
+            with write_atomically(path) as file:
+                file.write(save(weights))
+
+    def _own(self, attempt: int) -> "EngineReconstructor":
+        self._check(attempt)
+        assert self._learner is not None
+        return self._learner
+
+    def _open(self) -> None:
+        from interlingua.stages.rl_roles import opened_heard, reconstructor_over
+
+        self._learner = None
+        gc.collect()  # engines refer to themselves: two of them may not fit
+        spec = self._job.spec.rl
+        engine = engine_over(opened_heard(self._job), spec.ar or spec.av, self._job, self._place)
+        self._learner = reconstructor_over(engine, self._job)
+
+
+ROWS = ("ids_NT", "log_probs_NT", "heard_NT")
+WORKERS: Mapping[str, type[RoleWorker]] = {"av_init": ReferenceWorker, "ar": ReconstructorWorker}
+
+
+def engine_over(
+    module: "nn.Module", learner: "LearnerSpec | None", job: "RlJob", place: LearnerPlacement
+) -> "Engine":
+    """The engine of a role that learns, as its placement has it."""
+    from interlingua.stages.engine import TorchEngine
+    from interlingua.stages.rl_roles import groups_of
+
+    assert learner is not None
+    groups = groups_of(module, learner.learning_rate)
+    optim = job.spec.rl.optim_of(learner)
+    if place.zero_stage is None:
+        return TorchEngine(module, groups, optim, place.device)
+    from interlingua.cluster.zero import ZeroEngine
+
+    return ZeroEngine(
+        module,
+        groups,
+        optim,
+        device=place.device,
+        zero_stage=place.zero_stage,
+        micro_batch_rows=place.micro_batch_rows,
+    )
+
+
+def opened_reference(job: "RlJob") -> "Reference":
+    """AV_init, held in the dtype of the AV's forward."""
+    import torch
+
+    from interlingua.stages.engine import TorchEngine
+    from interlingua.stages.rl_av import Reference
+    from interlingua.stages.rl_roles import groups_of, opened_policy
+
+    spec = job.spec.rl
+    learner: Any = spec.av or spec.ar
+    policy = opened_policy(job).to(getattr(torch, learner.dtype))
+    groups = groups_of(policy, learner.learning_rate)
+    # It runs forwards and is never stepped. No autocast: its weights have that dtype already.
+    optim = replace(spec.optim_of(learner), dtype="float32")
+    engine = TorchEngine(policy, groups, optim, job.device)
+    return Reference(engine, None, batch_rows=job.batch_rows, device=job.device)

@@ -1,0 +1,123 @@
+"""Who keeps the role groups alive, and opens them for one attempt after the other.
+
+It holds handles only: after its own death it makes all groups anew. Knows neither models nor steps.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from interlingua.cluster.placement import wait_for
+from interlingua.cluster.roles import WORKERS
+from interlingua.specs.placement import ThreeGroups
+from interlingua.store.atomic import write_atomically
+
+PING_SECONDS = 20.0
+ATTEMPT_NAME = "attempt"
+
+logger = logging.getLogger(__name__)
+
+
+class Crew(NamedTuple):
+    """The workers of both roles, and the attempt that they answer."""
+
+    attempt: int
+    av_init: tuple[Any, ...]
+    ar: tuple[Any, ...]
+
+
+class Supervisor:
+    """Runs as an actor; every method may be called again after a death in the middle of it.
+
+    `job` is a pickled RlJob, which is opened by workers only: here no model is known.
+    """
+
+    def __init__(
+        self, job: bytes, place: ThreeGroups, groups: Mapping[str, Any], out: Path
+    ) -> None:
+        self._job, self._place, self._groups, self._out = job, place, groups, out
+        self._workers: dict[str, tuple[Any, ...]] = {}
+        self._pids: dict[str, tuple[int, ...]] = {}
+
+    def heal(self) -> dict[str, tuple[int, ...]]:
+        """Make every group anew that is not whole; the process ids of all, by role."""
+        import ray
+
+        dead = [role for role in WORKERS if not self._is_whole(ray, role)]
+        for role in dead:
+            self._dismiss(ray, role)
+        try:
+            for role in dead:  # all are started before any is waited for
+                self._workers[role] = self._started(ray, role)
+            pids = {role: self._joined(ray, role) for role in dead}
+        except Exception:
+            for role in dead:  # half a group would answer as if it were one
+                self._dismiss(ray, role)
+            raise
+        self._pids |= pids
+        return self._pids
+
+    def begin(self) -> Crew:
+        """A new attempt: all groups whole, as training begins, and deaf to the attempts before."""
+        import ray
+
+        self.heal()
+        attempt = self._next_attempt()
+        workers = [worker for role in WORKERS for worker in self._workers[role]]
+        ray.get(
+            [worker.begin.remote(attempt) for worker in workers],
+            timeout=self._place.patience_seconds,
+        )
+        return Crew(attempt, self._workers["av_init"], self._workers["ar"])
+
+    def _is_whole(self, ray: Any, role: str) -> bool:
+        workers = self._workers.get(role)
+        if workers is None:
+            return False
+        try:
+            ray.get([worker.ping.remote() for worker in workers], timeout=PING_SECONDS)
+        except (ray.exceptions.RayError, TimeoutError) as error:
+            logger.warning("role %s is made anew: %s", role, type(error).__name__)
+            return False
+        return True
+
+    def _dismiss(self, ray: Any, role: str) -> None:
+        for worker in self._workers.pop(role, ()):
+            ray.kill(worker)
+
+    def _started(self, ray: Any, role: str) -> tuple[Any, ...]:
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        place = self._place.roles()[role]
+        group = self._groups[role]
+        wait_for(group, role, place, seconds=self._place.patience_seconds)
+        actor = ray.remote(WORKERS[role])
+        # Ray's own restarts are not used: a rank that came back alone would be empty.
+        return tuple(
+            actor.options(
+                num_cpus=place.workers.cpus,
+                num_gpus=place.workers.gpus,
+                max_restarts=0,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(
+                    placement_group=group, placement_group_bundle_index=index
+                ),
+            ).remote(self._job, place)
+            for index in range(place.workers.count)
+        )
+
+    def _joined(self, ray: Any, role: str) -> tuple[int, ...]:
+        workers, patience = self._workers[role], self._place.patience_seconds
+        address = ray.get(workers[0].address.remote(), timeout=patience)
+        joining = [
+            worker.join.remote(rank, len(workers), address) for rank, worker in enumerate(workers)
+        ]
+        return tuple(ray.get(joining, timeout=patience))
+
+    def _next_attempt(self) -> int:
+        """One more than ever before, also after a restart of this actor."""
+        path = self._out / ATTEMPT_NAME
+        attempt = 1 + (int(path.read_text()) if path.exists() else 0)
+        with write_atomically(path) as file:
+            file.write(str(attempt).encode())
+        return attempt

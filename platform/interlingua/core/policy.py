@@ -1,0 +1,155 @@
+"""What reinforcement learning does with samples: rewards, advantages, the policy's loss.
+
+N samples, those of one activation side by side. Knows no model and no text.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interlingua.core.geometry import has_direction, nmse, unit
+from interlingua.specs.rl import Contrast, LogError, RlSpec
+
+LEAST_ERROR = 1e-8  # the logarithm of a perfect reconstruction would be infinite
+
+
+class Rewarded(NamedTuple):
+    """The reward of every sample, and which of them failed and have the fixed one."""
+
+    rewards_N: np.ndarray
+    is_failed_N: np.ndarray
+
+
+def rewarded(
+    a_NE: np.ndarray,
+    v_BE: np.ndarray,
+    num_tokens_N: np.ndarray,
+    *,
+    spec: RlSpec,
+    variance: float,
+) -> Rewarded:
+    """The rewards of one host's samples as the spec has them."""
+    v_NE = np.repeat(v_BE, len(a_NE) // len(v_BE), axis=0)
+    if isinstance(spec.reward, LogError):
+        rewards_N = log_error_rewards(a_NE, v_NE)
+    else:
+        rewards_N = scaled_error_rewards(a_NE, v_NE, variance=variance)
+    if isinstance(spec.reward, Contrast):
+        share = spec.reward.share
+        told_N = contrast_rewards(a_NE, v_BE, temperature=spec.reward.temperature)
+        rewards_N = (1 - share) * rewards_N + share * told_N
+    return with_failures(
+        rewards_N - spec.length_penalty * num_tokens_N, failure_reward=spec.failure_reward
+    )
+
+
+def scaled_error_rewards(a_NE: np.ndarray, v_NE: np.ndarray, *, variance: float) -> np.ndarray:
+    """-||n(a) - n(v)||^2 / (E Var): about -1 for the mean vector, the same scale for every host."""
+    return _where_heard(a_NE, lambda heard_N: -nmse(a_NE[heard_N], v_NE[heard_N]) / variance)
+
+
+def log_error_rewards(a_NE: np.ndarray, v_NE: np.ndarray) -> np.ndarray:
+    """-log NMSE: a part of the error that is left counts the same however much is left."""
+    return _where_heard(
+        a_NE, lambda heard_N: -np.log(np.maximum(nmse(a_NE[heard_N], v_NE[heard_N]), LEAST_ERROR))
+    )
+
+
+def contrast_rewards(a_NE: np.ndarray, v_BE: np.ndarray, *, temperature: float) -> np.ndarray:
+    """InfoNCE: log of the share that a sample's own activation has among those of the step.
+
+    All are of one host, so that to tell hosts apart is worth nothing.
+    """
+    group_size = len(a_NE) // len(v_BE)
+    own_N = np.repeat(np.arange(len(v_BE)), group_size)
+
+    def rewards(heard_N: np.ndarray) -> np.ndarray:
+        scores_MB = unit(a_NE[heard_N]) @ unit(v_BE).T / temperature
+        scores_MB -= scores_MB.max(axis=1, keepdims=True)
+        log_total_M = np.log(np.exp(scores_MB).sum(axis=1))
+        return np.asarray(scores_MB[np.arange(len(scores_MB)), own_N[heard_N]] - log_total_M)
+
+    return _where_heard(a_NE, rewards)
+
+
+def with_failures(rewards_N: np.ndarray, *, failure_reward: float) -> Rewarded:
+    """What has no finite reward (not parsed, truncated, not heard) gets the fixed one."""
+    is_failed_N = ~np.isfinite(rewards_N)
+    return Rewarded(np.where(is_failed_N, failure_reward, rewards_N), is_failed_N)
+
+
+def group_advantages(rewards_N: np.ndarray, group_size: int, *, floor: float) -> np.ndarray:
+    """(reward - mean) / (standard deviation + floor), each over the samples of one activation.
+
+    Without the floor the noise of a group that agrees counts as much as a real difference, and
+    the policy drifts into codes of its own, with the highest reward.
+    """
+    if group_size < 2:
+        raise ValueError(f"group_size is {group_size}; one sample has nothing to be better than")
+    rewards_BG = np.asarray(rewards_N, dtype=np.float64).reshape(-1, group_size)
+    away_BG = rewards_BG - rewards_BG.mean(axis=1, keepdims=True)
+    deviation_B1 = rewards_BG.std(axis=1, ddof=1, keepdims=True)
+    return np.asarray((away_BG / (deviation_B1 + floor)).reshape(-1))
+
+
+def group_deviation(rewards_N: np.ndarray, group_size: int) -> float:
+    """The mean standard deviation within groups."""
+    return float(rewards_N.reshape(-1, group_size).std(axis=1, ddof=1).mean())
+
+
+def kl_terms(log_probs_NT: Tensor, reference_NT: Tensor) -> Tensor:
+    """k3 of every token, exp(d) - 1 - d with d = reference - own: never negative.
+
+    Its mean over own samples is KL(own || reference); the mean of its gradient is that of
+    KL(reference || own). Differentiating `own - reference` instead gives a gradient of mean zero:
+    noise, not an anchor.
+    """
+    d_NT = reference_NT - log_probs_NT
+    # expm1: for equal distributions exp(d) - 1 would be rounding alone.
+    return torch.expm1(d_NT) - d_NT
+
+
+def clipped_terms(
+    log_probs_NT: Tensor, sampled_NT: Tensor, advantages_N: Tensor, *, clip_ratio: float
+) -> Tensor:
+    """The loss of every token: ratio times advantage, but nothing for leaving the clip."""
+    ratio_NT = (log_probs_NT - sampled_NT).exp()
+    advantages_N1 = advantages_N[:, None]
+    within_NT = ratio_NT.clamp(1 - clip_ratio, 1 + clip_ratio)
+    return -torch.minimum(ratio_NT * advantages_N1, within_NT * advantages_N1)
+
+
+def token_means(terms_NT: Tensor, mask_NT: Tensor) -> Tensor:
+    """[N]: the mean over a sample's own tokens, so that a long one counts no more than a short."""
+    return (terms_NT * mask_NT).sum(1) / mask_NT.sum(1).clamp(min=1)
+
+
+def sample_losses(
+    log_probs_NT: Tensor,
+    *,
+    sampled_NT: Tensor,
+    reference_NT: Tensor,
+    advantages_N: Tensor,
+    mask_NT: Tensor,
+    clip_ratio: float,
+    kl_coef: float,
+) -> Tensor:
+    """[N]: every sample's loss; the step's is their mean. The mask ends with a sample's end."""
+    # Before any product: what stands behind an end may not be finite, and 0 times that is not 0.
+    own_NT, sampled_NT, reference_NT = (
+        torch.where(mask_NT, each_NT, 0) for each_NT in (log_probs_NT, sampled_NT, reference_NT)
+    )
+    policy_NT = clipped_terms(own_NT, sampled_NT, advantages_N, clip_ratio=clip_ratio)
+    return token_means(policy_NT + kl_coef * kl_terms(own_NT, reference_NT), mask_NT)
+
+
+def _where_heard(a_NE: np.ndarray, rewards: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """NaN where the AR gave no direction."""
+    rewards_N = np.full(len(a_NE), np.nan)
+    heard_N = has_direction(a_NE)
+    if heard_N.any():
+        rewards_N[heard_N] = rewards(heard_N)
+    return rewards_N

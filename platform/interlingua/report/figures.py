@@ -1,0 +1,184 @@
+"""The plots of an evaluation, of its rows and of the trainings before it. Knows no page."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from interlingua.core.statistics import clustered_ratio_of_sums
+from interlingua.report.material import PLAIN, Material
+from interlingua.report.plots import Plot, Series, dot_plot, histogram, line_plot
+from interlingua.report.universal import OWN
+from interlingua.specs.evaluation import Arm
+from interlingua.store.progress import read_looks, read_metrics
+from interlingua.store.scored import Scored
+
+BESIDE = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.ENCODER, Arm.CONSTANT_EXPLANATION)
+ALONG = (Arm.SAMPLED, Arm.GOLD, Arm.CONSTANT_EXPLANATION)
+SPREAD = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_EXPLANATIONS, Arm.CONSTANT_VECTOR)
+# The same colour for an arm in every plot.
+COLOURS = {
+    Arm.SAMPLED: 0,
+    Arm.GREEDY: 1,
+    Arm.GOLD: 2,
+    Arm.ENCODER: 3,
+    Arm.SHUFFLED_EXPLANATIONS: 3,
+    Arm.CONSTANT_EXPLANATION: 4,
+    Arm.CONSTANT_VECTOR: 4,
+}
+NUM_BINS, NUM_DRAWS = 8, 400
+CURVE_COLOURS = (0, 2, 4, 3, 1)
+LEAST_SHOWN = -1.5
+ROW_FVE = "Row fve: 1 - NMSE / the host's mean own variance, so that its mean is fve_centred_own."
+
+
+def row_fve(rows: Scored) -> np.ndarray:
+    """1 - NMSE / mean own variance, of the rows of one host and arm."""
+    return np.asarray(1 - rows["nmse"] / rows["own_variance"].mean())
+
+
+def evaluation_plots(material: Material) -> list[Plot]:
+    """Hosts side by side, and what the row fve depends on."""
+    return [
+        host_plot(material),
+        spread_plot(material),
+        *place_plots(material),
+        along_plot(
+            material,
+            "fve against raw norm",
+            "Quantile of the vector's raw norm within its host; all hosts together.",
+            label="quantile of the raw norm",
+        ),
+    ]
+
+
+def host_plot(material: Material) -> Plot:
+    """The pipeline of every host between its ceilings and its best constant."""
+    hosts = list(material.roles)
+    found = {
+        arm: [number for host in hosts if (number := material.numbers.get(host, arm, OWN))]
+        for arm in BESIDE
+    }
+    series = [
+        Series(
+            name=PLAIN[arm],
+            colour=COLOURS[arm],
+            y_N=np.array([number.value for number in numbers]),
+            low_N=np.array([number.low for number in numbers]),
+            high_N=np.array([number.high for number in numbers]),
+        )
+        for arm, numbers in found.items()
+        if len(numbers) == len(hosts)
+    ]
+    caption = "fve_centred_own with 95% intervals over passages; 0 is predicting the mean vector."
+    return dot_plot("Hosts between ceilings and controls", caption, hosts, series)
+
+
+def spread_plot(material: Material) -> Plot:
+    """How row fve spreads, over all hosts."""
+    series = [
+        Series(name=PLAIN[arm], colour=COLOURS[arm], y_N=_pooled(material, arm)["fve"])
+        for arm in SPREAD
+        if _has(material, arm)
+    ]
+    caption = f"All hosts together. {ROW_FVE} Below {LEAST_SHOWN}: in the first bin."
+    return histogram("How row fve spreads", caption, series, label="row fve", low=LEAST_SHOWN)
+
+
+def place_plots(material: Material) -> Iterator[Plot]:
+    """Against position where rows are tokens, and against the length of the passage."""
+    if (material.rows["position"] >= 0).any():
+        yield along_plot(
+            material, "fve against position", "Token position in the passage.", label="position"
+        )
+    yield along_plot(
+        material, "fve against passage length", "Length of the passage.", label="words"
+    )
+
+
+def along_plot(material: Material, title: str, caption: str, *, label: str) -> Plot:
+    """Mean row fve in bins of as many rows each, with intervals over passages."""
+    series = []
+    for arm in ALONG:
+        if _has(material, arm):
+            rows = _pooled(material, arm)
+            bins = _binned(rows[label], rows["fve"], rows["passage"])
+            series.append(Series(name=PLAIN[arm], colour=COLOURS[arm], **bins))
+    words = f"{caption} Mean row fve in bins of as many rows each; bands: 95%, over passages."
+    return line_plot(title, words, series, labels=(label, "mean row fve"))
+
+
+def training_plots(material: Material) -> Iterator[Plot]:
+    """The curves of AV, AR and reward training, as they were logged."""
+    for artifact in material.of_kind("av"):
+        names = {"real": "nll_real", "shuffled": "nll_shuffled", "zero": "nll_zero"}
+        title = f"AV: loss on dev ({artifact.record.label})"
+        caption = "Loss a token under its own vector, another passage's, and none."
+        yield from _curves(title, caption, read_looks(artifact.path), names)
+    for artifact in material.of_kind("ar"):
+        title = f"AR: fve_centred_own on dev ({artifact.record.label})"
+        caption = "Of gold explanations, all learning hosts."
+        names = {"AR": "fve_centred_own"}
+        yield from _curves(title, caption, read_looks(artifact.path), names)
+    for artifact in material.of_kind("rl"):
+        label = artifact.record.label
+        steps, looks = read_metrics(artifact.path), read_looks(artifact.path)
+        caption = "Mean reward of every step's samples, hosts in turn."
+        yield from _curves(f"Reward ({label})", caption, steps, {"reward": "reward"})
+        caption = "To where reinforcement learning began, nats a token."
+        yield from _curves(f"KL ({label})", caption, steps, {"KL": "kl_per_token"})
+        caption = "In the shared space, T=1."
+        names = {"fve_centred_own": "fve_centred_own"}
+        yield from _curves(f"FVE on dev ({label})", caption, looks, names)
+
+
+def _curves(
+    title: str, caption: str, reports: Sequence[Mapping[str, Any]], names: Mapping[str, str]
+) -> Iterator[Plot]:
+    series = []
+    for colour, (name, logged) in zip(CURVE_COLOURS, names.items(), strict=False):
+        points = [(report["step"], report[logged]) for report in reports if logged in report]
+        if points:
+            step_N, value_N = np.array(points, dtype=float).T
+            series.append(Series(name=name, colour=colour, x_N=step_N, y_N=value_N))
+    if series:
+        yield line_plot(title, caption, series, labels=("step", ""))
+
+
+def _has(material: Material, arm: str) -> bool:
+    return bool((material.rows["arm"] == arm).any())
+
+
+def _pooled(material: Material, arm: str) -> dict[str, np.ndarray]:
+    """Row fve of one arm over all hosts, with what it is plotted against."""
+    parts = [material.rows.of(host, arm) for host in material.roles]
+    parts = [part for part in parts if len(part)]
+    return {
+        "fve": np.concatenate([row_fve(part) for part in parts]),
+        "passage": np.concatenate([part["passage_id"] for part in parts]).astype(str),
+        "position": np.concatenate([part["position"] for part in parts]),
+        "words": np.concatenate([_num_words(material, part["passage_id"]) for part in parts]),
+        "quantile of the raw norm": np.concatenate([_quantiles(p["raw_norm"]) for p in parts]),
+    }
+
+
+def _num_words(material: Material, passage_ids: Iterable[str]) -> np.ndarray:
+    return np.array([len(material.passages[one].text.split()) for one in passage_ids])
+
+
+def _quantiles(values_N: np.ndarray) -> np.ndarray:
+    return np.asarray((np.argsort(np.argsort(values_N)) + 0.5) / len(values_N))
+
+
+def _binned(x_N: np.ndarray, y_N: np.ndarray, passages_N: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean x, and mean y with its interval, in bins of about as many rows each."""
+    edges = np.unique(np.quantile(x_N, np.linspace(0, 1, NUM_BINS + 1)))
+    bin_N = np.searchsorted(edges[1:-1], x_N, side="left")
+    found = []
+    for number in np.unique(bin_N):
+        is_in_N = bin_N == number
+        mean = clustered_ratio_of_sums(
+            y_N[is_in_N], np.ones(is_in_N.sum()), passages_N[is_in_N], seed=0, num_draws=NUM_DRAWS
+        )
+        found.append((x_N[is_in_N].mean(), mean.value, mean.low, mean.high))
+    return dict(zip(("x_N", "y_N", "low_N", "high_N"), np.array(found).T, strict=True))

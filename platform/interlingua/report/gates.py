@@ -1,0 +1,252 @@
+"""What an evaluation must pass before its numbers count, judged from its rows alone.
+
+A good FVE does not show that explanations collapsed into a code, that a null is off, or that rows
+are missing. Thresholds are relative to where the AV's training started, or to its teacher.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from interlingua.report.measures import SHUFFLED_NULL
+from interlingua.report.numbers import ALL, LESS, Numbers
+from interlingua.specs.evaluation import Arm, GateName
+from interlingua.store.scored import NUMBERS, Scored
+
+FVE = "fve_centred_own"
+MOST_DROPPED = 0.01
+MOST_FAILURES_ADDED = 0.05
+LEAST_TEXTS_KEPT = 0.7
+LEAST_WORDS_KEPT = 0.85
+MOST_BETWEEN_NULLS = 0.1
+MOST_BELOW_MEDIAN = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One thing that was looked at: the worst value found, the bound, and what it means."""
+
+    name: GateName
+    is_passed: bool
+    is_accepted: bool
+    value: float
+    bound: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What gates are judged by: the rows, their numbers, and the rows of the start if there is one.
+
+    `num_asked` and `num_dropped` count activations over all hosts, `num_checked` the artifacts
+    upstream, none of which had seen an evaluated passage.
+    """
+
+    rows: Scored
+    numbers: Numbers
+    start: Scored | None
+    num_asked: int
+    num_dropped: int
+    num_checked: int
+
+
+Finding = tuple[bool, float, float, str]  # is passed, value, bound, words
+
+
+def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
+    """Every gate, passed or not."""
+    looks: dict[GateName, Callable[[Evidence], Finding]] = {
+        GateName.LEAKAGE: _leakage,
+        GateName.LOST_KEYS: _lost_keys,
+        GateName.NON_FINITE: _non_finite,
+        GateName.NULL_RANGE: _null_range,
+        GateName.TAG_FAILURES: _tag_failures,
+        GateName.FEW_TEXTS: _few_texts,
+        GateName.UNREAD_VECTOR: _unread_vector,
+        GateName.FAR_BELOW: _far_below,
+    }
+    gates = []
+    for name, look in looks.items():
+        is_passed, value, bound, words = look(evidence)
+        gates.append(
+            Gate(
+                name=name,
+                is_passed=bool(is_passed),
+                is_accepted=name in accepts,
+                value=float(value),
+                bound=float(bound),
+                words=words,
+            )
+        )
+    return gates
+
+
+def _leakage(evidence: Evidence) -> Finding:
+    num_passages = len(set(evidence.rows["passage_id"].tolist()))
+    words = (
+        f"{evidence.num_checked} artifacts upstream say what they consumed; none of them consumed "
+        f"one of the {num_passages} evaluated passages"
+    )
+    return True, 0, 0, words
+
+
+def _lost_keys(evidence: Evidence) -> Finding:
+    """Every arm of every host has the same activations, in all samples, each once."""
+    names = ("host", "arm", "sample", "passage_id", "position")
+    columns = [evidence.rows[name].tolist() for name in names]
+    found = set(zip(*columns, strict=True))
+    hosts, activations = set(columns[0]), set(zip(*columns[3:], strict=True))
+    num_texts = len(set(zip(*columns[1:3], strict=True)))  # arms, each as often as it was sampled
+    missing = len(hosts) * len(activations) * num_texts - len(found)
+    twice = len(evidence.rows) - len(found)
+    words = f"{missing} rows are missing in some arm of some host"
+    if twice:
+        words += f"; {twice} are there more than once"
+    return not missing and not twice, missing + twice, 0, words
+
+
+def _non_finite(evidence: Evidence) -> Finding:
+    """Few activations were dropped, and no score of the others is missing."""
+    share = evidence.num_dropped / max(1, evidence.num_asked)
+    scores = [name for name in NUMBERS if name != "shuffled_nmse"]
+    num_bad = sum(int((~np.isfinite(evidence.rows[name])).sum()) for name in scores)
+    words = (
+        f"{evidence.num_dropped} of {evidence.num_asked} activations had no direction, on their "
+        "host or on another"
+    )
+    if num_bad:
+        words += f"; {num_bad} scores are not finite"
+    return share <= MOST_DROPPED and not num_bad, share, MOST_DROPPED, words
+
+
+def _null_range(evidence: Evidence) -> Finding:
+    """Wrong pairs score below zero, as much as they should; so does a constant."""
+    worst, told = -np.inf, ""
+    for host in evidence.rows.hosts():
+        expected = evidence.numbers.get(host, Arm.SAMPLED, SHUFFLED_NULL)
+        found = evidence.numbers.get(host, Arm.SHUFFLED_EXPLANATIONS, FVE)
+        constant = evidence.numbers.get(host, Arm.CONSTANT_VECTOR, FVE)
+        if expected is None or found is None or constant is None:
+            continue
+        # All three as one number that is to stay below the bound.
+        off = abs(expected.value - found.value)
+        above = max(expected.value, found.value, constant.value) + MOST_BETWEEN_NULLS
+        if max(off, above) > worst:
+            worst = max(off, above)
+            told = (
+                f"{host}: shuffled explanations score {found.value:.3f}, expected "
+                f"{expected.value:.3f}; the constant {constant.value:.3f}; all must be at most 0"
+            )
+    if not told:
+        return _unknown("wrong pairs and a constant", MOST_BETWEEN_NULLS)
+    return worst <= MOST_BETWEEN_NULLS, worst, MOST_BETWEEN_NULLS, told
+
+
+def _tag_failures(evidence: Evidence) -> Finding:
+    """Explanations close their tag about as often as where training started."""
+    worst, told = -np.inf, ""
+    for host, mine, before in _texts(evidence):
+        added = float(mine["is_failed"].mean() - before["is_failed"].mean())
+        if added > worst:
+            worst = added
+            told = f"{host}: {mine['is_failed'].mean():.1%} of T=1 texts have no explanation"
+    if not told:
+        return _unknown("T=1 texts and some to compare them with", MOST_FAILURES_ADDED)
+    return worst <= MOST_FAILURES_ADDED, worst, MOST_FAILURES_ADDED, told
+
+
+def _few_texts(evidence: Evidence) -> Finding:
+    """Explanations at T=1 are as different, and as little repetitive, as those they began with."""
+    least, told = np.inf, ""
+    for host, mine, before in _texts(evidence):
+        kept = {
+            "distinct texts": (_unique(mine), _unique(before), LEAST_TEXTS_KEPT),
+            "distinct words in a text": (_varied(mine), _varied(before), LEAST_WORDS_KEPT),
+        }
+        for what, (now, then, bound) in kept.items():
+            # Scaled, so that one bound serves both.
+            share = (now / then if then else 0.0) * LEAST_TEXTS_KEPT / bound
+            if share < least:
+                least, told = share, f"{host}: {what} {now:.2f}, at the start {then:.2f}"
+    if not told:
+        return _unknown("T=1 texts and some to compare them with", LEAST_TEXTS_KEPT)
+    return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, told
+
+
+def _unread_vector(evidence: Evidence) -> Finding:
+    """The right vector gives a better explanation than another's, on every host.
+
+    Texts of one activation are also more alike than texts of two, over all hosts: what a single
+    host shows of that is small beside its noise.
+    """
+    hosts = list(evidence.rows.hosts())
+    whole = ALL if evidence.numbers.get(ALL, Arm.SAMPLED, "similarity_gap") else hosts[0]
+    gain = f"{Arm.SAMPLED}{LESS}{Arm.SHUFFLED_VECTORS}"
+    looks = [(host, gain, FVE, "explained better") for host in hosts]
+    looks.append((whole, Arm.SAMPLED, "similarity_gap", "told more alike"))
+    least, told = np.inf, ""
+    for host, arm, metric, what in looks:
+        number = evidence.numbers.get(host, arm, metric)
+        if number is not None and number.low < least:
+            least = number.low
+            told = f"{host}: {what} by {number.value:.3f} (low end {least:.3f})"
+    if not told:
+        return _unknown("texts of right and of shuffled vectors", 0)
+    return least > 0, least, 0, told
+
+
+def _far_below(evidence: Evidence) -> Finding:
+    """No host is far below the others."""
+    hosts = evidence.rows.hosts()
+    numbers = {host: evidence.numbers.get(host, Arm.SAMPLED, FVE) for host in hosts}
+    values = {host: number.value for host, number in numbers.items() if number is not None}
+    if len(values) < 3:
+        return True, 0, MOST_BELOW_MEDIAN, "fewer than three hosts: nothing to compare"
+    median = float(np.median(list(values.values())))
+    worst = min(values, key=lambda host: values[host])
+    below = median - values[worst]
+    words = f"{worst} has {FVE} {values[worst]:.3f}, the median host {median:.3f}"
+    return below <= MOST_BELOW_MEDIAN, below, MOST_BELOW_MEDIAN, words
+
+
+def _unknown(what: str, bound: float) -> Finding:
+    """What was not looked at has not passed."""
+    return False, bound, bound, f"no host has {what}: nothing to judge by"
+
+
+def _texts(evidence: Evidence) -> Iterator[tuple[str, Scored, Scored]]:
+    """Per host the first T=1 texts, and those of the start or else the teacher's."""
+    for host in evidence.rows.hosts():
+        mine = _first(evidence.rows.of(host, Arm.SAMPLED))
+        if evidence.start is not None:
+            before = _first(evidence.start.of(host, Arm.SAMPLED))
+        else:
+            before = evidence.rows.of(host, Arm.GOLD)
+        if len(mine) and len(before):
+            yield host, mine, before
+
+
+def _first(rows: Scored) -> Scored:
+    return rows.where(rows["sample"] == 0)
+
+
+def _unique(rows: Scored) -> float:
+    texts = [text for text in rows["explanation"].tolist() if text is not None]
+    return len(set(texts)) / len(rows)
+
+
+def _varied(rows: Scored) -> float:
+    words = [text.casefold().split() for text in rows["explanation"].tolist() if text]
+    return sum(len(set(own)) for own in words) / max(1, sum(map(len, words)))
+
+
+def failed(gates: Sequence[Gate]) -> list[str]:
+    """The names of the gates that make a run bad."""
+    return [gate.name.value for gate in gates if not gate.is_passed and not gate.is_accepted]
+
+
+def told(gate: Mapping[str, object]) -> str:
+    """A recorded gate on one line."""
+    verdict = "passed" if gate["is_passed"] else "accepted" if gate["is_accepted"] else "FAILED"
+    return f"{verdict:8} {gate['name']}: {gate['words']}"

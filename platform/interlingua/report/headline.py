@@ -1,0 +1,202 @@
+"""What an evaluation says, in sentences made from its numbers. Knows no table and no page."""
+
+from collections.abc import Iterator
+
+from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
+from interlingua.report.material import PLAIN, Material
+from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, Number
+from interlingua.report.universal import OWN, PUBLISHED_AS
+from interlingua.specs.evaluation import Arm
+
+Sentence = tuple[str | Cell, ...]
+
+# What predicts without reading this row's vector.
+BLIND = (
+    Arm.CONSTANT_EXPLANATION, Arm.CONSTANT_VECTOR, Arm.ZERO_VECTOR,
+    Arm.SHUFFLED_VECTORS, Arm.SHUFFLED_EXPLANATIONS,
+)  # fmt: skip
+
+
+def headline(material: Material) -> list[Sentence]:
+    """Every sentence that the numbers support, the most important first."""
+    spoken = _number(material, Arm.SAMPLED)
+    if spoken is None:
+        return [(*_scope(material), " No explanation of the AV was scored.")]
+    return [
+        _scope(material),
+        (
+            "At T=1 the words of the AV bring back ",
+            number_cell(spoken),
+            " of a host's variance about its mean vector (fve_centred_own",
+            ", mean of hosts without the anchor)." if material.whole == ALL else ").",
+        ),
+        *_against_blind(material),
+        *_against_general(material),
+        *_against_gold(material),
+        *_against_start(material),
+        *_gap(material),
+        *_published(material),
+    ]
+
+
+def failed_gates(material: Material) -> list[str]:
+    """The gates that failed and were not accepted beforehand."""
+    return [
+        gate["name"]
+        for gate in material.metrics["gates"]
+        if not gate["is_passed"] and not gate["is_accepted"]
+    ]
+
+
+def accepted_gates(material: Material) -> list[str]:
+    """The gates that failed and were accepted by name beforehand."""
+    return [
+        gate["name"]
+        for gate in material.metrics["gates"]
+        if not gate["is_passed"] and gate["is_accepted"]
+    ]
+
+
+def _scope(material: Material) -> Sentence:
+    roles = material.roles
+    counts = {role: list(roles.values()).count(role) for role in dict.fromkeys(roles.values())}
+    kinds = ", ".join(f"{count} {role}" for role, count in counts.items())
+    num_passages = len(set(material.rows["passage_id"].tolist()))
+    split = str(material.metrics["split"])
+    return (
+        "Measured on ",
+        _count("num_passages", num_passages),
+        f" passages of split {split} with ",
+        _count("num_hosts", len(roles)),
+        f" host{'s' if len(roles) > 1 else ''} ({kinds}); ",
+        _count("num_rows", len(material.rows)),
+        " scored rows in all.",
+    )
+
+
+def _against_blind(material: Material) -> Iterator[Sentence]:
+    found = {arm: number for arm in BLIND if (number := _number(material, arm)) is not None}
+    if not found:
+        return
+    best = max(found, key=lambda arm: found[arm].value)
+    less = _number(material, f"{Arm.SAMPLED}{LESS}{best}")
+    if less is None:
+        return
+    words = {
+        1: "so the AV reads its vector",
+        0: "which is no proof that the AV reads its vector",
+        -1: "so the words are worse than no reading at all",
+    }[_sign(less)]
+    yield (
+        "The best prediction that does not read the vector (",
+        f"{PLAIN[best]}) gives ",
+        number_cell(found[best]),
+        "; the difference is ",
+        number_cell(less),
+        f", {words}.",
+    )
+
+
+def _against_general(material: Material) -> Iterator[Sentence]:
+    general = _number(material, Arm.GENERAL_FACTS)
+    less = _number(material, f"{Arm.SAMPLED}{LESS}{Arm.GENERAL_FACTS}")
+    if general is None or less is None:
+        return
+    words = {-1: "the AV's words are worth less", 0: "no less and no more", 1: "the words say more"}
+    yield (
+        "Naming the true language and topic alone would give ",
+        number_cell(general),
+        f": {words[_sign(less)]} (difference ",
+        number_cell(less),
+        ").",
+    )
+    within = material.numbers.get(material.whole, Arm.SAMPLED, "fve_centred_category")
+    if within is not None:
+        found = "some" if _sign(within) > 0 else "none"
+        yield (
+            f"Of what varies within one language the words explain {found} (fve_centred_category ",
+            number_cell(within),
+            ").",
+        )
+
+
+def _against_gold(material: Material) -> Iterator[Sentence]:
+    gold, less = _number(material, Arm.GOLD), _number(material, f"{Arm.SAMPLED}{LESS}{Arm.GOLD}")
+    if gold is None or less is None:
+        return
+    sign = _sign(less)
+    if sign < 0 and not material.of_kind("rl"):
+        words = (
+            "Until reinforcement learning the pipeline stays below this ceiling: the teacher says "
+            "only a random part of what is true, and the AV learned to do the same."
+        )
+    else:
+        words = {
+            -1: "The pipeline stays below this ceiling.",
+            0: "The pipeline is not told apart from this ceiling.",
+            1: "The pipeline is above what was meant as its ceiling: the AV's words suit the AR "
+            "better than the teacher's.",
+        }[sign]
+    yield (
+        "The teacher's own explanations, through the same AR and decoder, give ",
+        number_cell(gold),
+        "; the pipeline less that is ",
+        number_cell(less),
+        f". {words}",
+    )
+
+
+def _against_start(material: Material) -> Iterator[Sentence]:
+    gain = _number(material, f"{Arm.SAMPLED}{LESS}{START}")
+    if gain is not None:
+        words = {-1: "lost", 0: "changed nothing that can be told apart from 0", 1: "gained"}
+        how_much = f"Reward training {words[_sign(gain)]}: "
+        yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
+
+
+def _gap(material: Material) -> Iterator[Sentence]:
+    gap = material.numbers.get(GAP, Arm.SAMPLED, OWN)
+    if gap is None:
+        return
+    words = {
+        -1: "these held-out hosts are better off than the trained ones",
+        0: "these held-out hosts are not told apart from the trained ones",
+        1: "these held-out hosts lose against the trained ones",
+    }
+    yield ("Trained less held out: ", number_cell(gap), f", so {words[_sign(gap)]}.")
+    over_hosts = material.numbers.get(GAP, Arm.SAMPLED, OWN, HOSTS)
+    if over_hosts is not None:
+        of_others = "says the same of others" if _sign(over_hosts) else "says nothing of others"
+        yield (
+            "With the host as the unit that is ",
+            number_cell(over_hosts),
+            f", which {of_others}.",
+        )
+
+
+def _published(material: Material) -> Iterator[Sentence]:
+    ours, constant = (
+        material.numbers.get(material.whole, arm, "fve_uncentred")
+        for arm in (Arm.SAMPLED, Arm.CONSTANT_VECTOR)
+    )
+    if ours is not None and constant is not None:
+        yield (
+            f"The number {PUBLISHED_AS} would be ",
+            number_cell(ours),
+            ", where a constant predictor already has ",
+            number_cell(constant),
+            ".",
+        )
+
+
+def _number(material: Material, arm: str) -> Number | None:
+    return material.numbers.get(material.whole, arm, OWN)
+
+
+def _sign(number: Number) -> int:
+    """1 or -1 where the whole interval is on that side of 0."""
+    return int(number.low > 0) - int(number.high < 0)
+
+
+def _count(name: str, value: int) -> Cell:
+    return value_cell(BETWEEN.join(("evaluation", "", name, "count")), value, text=f"{value:,}")

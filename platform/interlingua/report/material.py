@@ -1,0 +1,124 @@
+"""Everything that a report is made of, as it was recorded. Knows no stage and no page."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interlingua.report.numbers import ALL, NUMBERS_NAME, Number, Numbers, read_numbers
+from interlingua.specs.evaluation import Arm
+from interlingua.store.artifact import Artifact
+from interlingua.store.scored import EvaluatedPassage, Scored, read_evaluated, read_scored
+
+METHODS_NAME = "methods.csv"
+PLAIN = {
+    Arm.SAMPLED: "T=1",
+    Arm.GREEDY: "greedy",
+    Arm.GOLD: "gold explanations",
+    Arm.GENERAL_FACTS: "language and topic only",
+    Arm.ALL_FACTS: "all true facts",
+    Arm.ENCODER: "encoder, no words",
+    Arm.BAG_OF_WORDS: "bag of words",
+    Arm.SHUFFLED_EXPLANATIONS: "shuffled explanations",
+    Arm.SHUFFLED_VECTORS: "shuffled vectors",
+    Arm.ZERO_VECTOR: "zero vector",
+    Arm.UNTRAINED: "untrained AV",
+    Arm.CONSTANT_EXPLANATION: "constant explanation",
+    Arm.CONSTANT_VECTOR: "constant vector",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One number of a comparison of decoder fits: who predicted, fitted how, measured how."""
+
+    fit: str
+    predictor: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    num_units: int
+    covers: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """An evaluation and all that it came from."""
+
+    recipe: str
+    evaluation: Artifact
+    upstream: tuple[Artifact, ...]
+    rows: Scored
+    numbers: Numbers
+    methods: tuple[Method, ...]
+    passages: Mapping[str, EvaluatedPassage]
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """What the evaluation recorded of itself."""
+        return self.evaluation.record.metrics
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """Role by host: the anchor, the trained, the held out."""
+        roles = self.rows.hosts()
+        order = {role: place for place, role in enumerate(("anchor", "trained", "held out"))}
+        return dict(sorted(roles.items(), key=lambda entry: order.get(entry[1], len(order))))
+
+    @property
+    def whole(self) -> str:
+        """What the headline is about: the mean of all hosts, or the only one."""
+        return ALL if self.numbers.get(ALL, Arm.SAMPLED, "nmse") else next(iter(self.roles))
+
+    def of_kind(self, kind: str) -> list[Artifact]:
+        """The artifacts of one kind upstream."""
+        return [artifact for artifact in self.upstream if artifact.record.kind == kind]
+
+
+def read_material(recipe: str, evaluation: Artifact, upstream: Sequence[Artifact]) -> Material:
+    """What an evaluation's folder holds; raises where its rows may not stand in a report."""
+    return Material(
+        recipe=recipe,
+        evaluation=evaluation,
+        upstream=tuple(upstream),
+        rows=read_scored(evaluation.path),
+        numbers=read_numbers(evaluation.path / NUMBERS_NAME),
+        methods=read_methods(evaluation.path / METHODS_NAME),
+        passages={one.passage_id: one for one in read_evaluated(evaluation.path)},
+    )
+
+
+def read_methods(path: Path) -> tuple[Method, ...]:
+    """The comparison of decoder fits; empty where none was made."""
+    if not path.exists():
+        return ()
+    with path.open(newline="") as file:
+        return tuple(
+            Method(
+                fit=row["fit"],
+                predictor=row["predictor"],
+                metric=row["metric"],
+                value=float(row["value"]),
+                low=float(row["low"]),
+                high=float(row["high"]),
+                num_units=int(row["num_units"]),
+                covers=row["covers"],
+            )
+            for row in csv.DictReader(file)
+        )
+
+
+def as_number(method: Method) -> Number:
+    """The number of a comparison under the names of a host's numbers."""
+    return Number(
+        host=method.fit,
+        arm=method.predictor,
+        metric=method.metric,
+        value=method.value,
+        low=method.low,
+        high=method.high,
+        num_units=method.num_units,
+        covers=method.covers,
+    )

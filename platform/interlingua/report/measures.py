@@ -1,0 +1,96 @@
+"""What is measured of the rows of one host and arm, in the draws of a table. Knows no file."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from interlingua.core.collapse import collapse_drawn, score_texts, similarity
+from interlingua.core.metrics import fve_drawn, retrieval_drawn, row_shares
+from interlingua.core.resampling import Drawn, Draws, Ratio
+from interlingua.core.truth import fact_counts, truth_drawn
+from interlingua.specs.evaluation import Arm
+from interlingua.store.scored import Scored
+
+# The arms whose texts the AV wrote; those of the teacher are looked at as what it learned from.
+SPOKEN = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
+FACT_SEPARATOR = "="
+SHUFFLED_NULL = "shuffled_fve_centred_own"
+
+
+def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
+    """Every metric that these rows, of one host and arm, have the columns for."""
+    passages_N = rows["passage_id"].astype(str)
+    columns = {
+        name: rows[name]
+        for name in rows.columns
+        if rows[name].dtype == np.float64 and np.isfinite(rows[name]).all()
+    }
+    ones_N = np.ones(len(rows))
+    found = fve_drawn(columns, passages_N, draws)
+    found |= draws.ratios(
+        {
+            name: Ratio(columns[name], ones_N, passages_N)
+            for name in ("cos", "nmse")
+            if name in columns
+        }
+    )
+    if {"nmse", "train_variance"} <= columns.keys():
+        found |= row_shares(columns, passages_N, draws)
+    if (rows["rank"] > 0).all():
+        found |= retrieval_drawn(rows["rank"], passages_N, draws)
+    if {"shuffled_nmse", "own_variance"} <= columns.keys():
+        null = {"nmse": columns["shuffled_nmse"], "own_variance": columns["own_variance"]}
+        found[SHUFFLED_NULL] = fve_drawn(null, passages_N, draws)["fve_centred_own"]
+    if rows["arm"][0] in SPOKEN:
+        found |= _text_measures(rows, passages_N, draws)
+    return found
+
+
+def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, Drawn]]:
+    """How alike texts of one activation are, beside those of different passages.
+
+    Two samples of the real vector; and one of the real with one of a shuffled vector.
+    """
+    spoken = of_host.where(of_host["arm"] == Arm.SAMPLED)
+    others = {
+        (Arm.SAMPLED, ""): spoken.where(spoken["sample"] == 1),
+        (Arm.SHUFFLED_VECTORS, "real_"): of_host.where(of_host["arm"] == Arm.SHUFFLED_VECTORS),
+    }
+    first = _texts(spoken.where(spoken["sample"] == 0))
+    for (arm, prefix), rows in others.items():
+        second = _texts(rows)
+        keys = [key for key in first if key in second]
+        if len({passage_id for passage_id, _ in keys}) < 2:
+            continue
+        passages_N = np.array([passage_id for passage_id, _ in keys])
+        left, right = [first[key] for key in keys], [second[key] for key in keys]
+        for name, one in similarity(left, right, passages_N, draws)._asdict().items():
+            yield arm, f"{prefix}similarity_{name}", one
+
+
+def _texts(rows: Scored) -> dict[tuple[str, int], str]:
+    columns = (rows[name].tolist() for name in ("passage_id", "position", "explanation"))
+    return {(key, place): text for key, place, text in zip(*columns, strict=True) if text}
+
+
+def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+    columns = dict(score_texts(rows["explanation"].tolist(), passages_N)._asdict())
+    if (rows["num_tokens"] >= 0).all():
+        columns["num_tokens"] = rows["num_tokens"].astype(float)
+    found = collapse_drawn(columns, passages_N, draws)
+    is_read_N = ~rows["is_failed"]
+    read = {name: rows[name][is_read_N] for name in ("nmse", "own_variance")}
+    is_scored = all(np.isfinite(column).all() for column in read.values())
+    if is_read_N.any() and not is_read_N.all() and is_scored:
+        complete = fve_drawn(read, passages_N[is_read_N], draws)
+        found["fve_centred_own_of_read"] = complete["fve_centred_own"]
+    if all(facts is not None for facts in rows["true"]):
+        said, true = (
+            [[tuple(fact.split(FACT_SEPARATOR)) for fact in facts] for facts in rows[name]]
+            for name in ("said", "true")
+        )
+        found |= truth_drawn(fact_counts(said, true), passages_N, draws)
+        found["facts_said"] = draws.ratio(
+            Ratio(np.array([len(facts) for facts in said]), np.ones(len(said)), passages_N)
+        )
+    return found

@@ -1,0 +1,203 @@
+"""Numbers with their doubt, made of scored rows alone: any machine recomputes them without a model.
+
+All numbers of an evaluation come from one set of resampled passages, so that every difference is
+paired. Knows no stage and no file but the table of numbers.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from interlingua.core.resampling import NUM_DRAWS, Drawn, Draws, combined, difference
+from interlingua.core.statistics import Estimate, estimate_of, gap_of_units, mean_of_units
+from interlingua.report.measures import measures_of, similarities_of
+from interlingua.specs.evaluation import Arm
+from interlingua.store.atomic import write_atomically
+from interlingua.store.scored import Scored
+
+NUMBERS_NAME = "numbers.csv"
+PASSAGES, HOSTS = "passages", "hosts"
+TRAINED, HELD_OUT, ALL, GAP = "mean trained", "mean held out", "mean all", "trained - held out"
+LESS = " - "
+START = "start"  # the same arm of the evaluation that this one is compared with
+# What differences are taken of.
+COMPARED = ("fve_centred_own", "fve_linear_own")
+ROUNDING = 1e-9  # relative: another number of threads sums in another order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """One number of one host, or of a group of them, with a 95% interval and what that covers.
+
+    `arm` is an arm, or `one - other`: a paired difference on the same rows.
+    """
+
+    host: str
+    arm: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    num_units: int
+    covers: str
+
+    @property
+    def name(self) -> str:
+        """Its name in a record."""
+        return f"{self.host}/{self.arm}/{self.metric}"
+
+
+class Numbers:
+    """The numbers of an evaluation, by host, arm and metric."""
+
+    def __init__(self, numbers: Sequence[Number]) -> None:
+        self.all = tuple(numbers)
+        self._by_name = {(n.host, n.arm, n.metric, n.covers): n for n in numbers}
+
+    def get(self, host: str, arm: str, metric: str, covers: str = PASSAGES) -> Number | None:
+        """One number, None where there is none."""
+        return self._by_name.get((host, arm, metric, covers))
+
+    def __getitem__(self, name: tuple[str, str, str]) -> Number:
+        return self._by_name[*name, PASSAGES]
+
+    def differing(self, other: "Numbers") -> list[str]:
+        """The names of numbers that only one has, or that differ by more than rounding."""
+        mine, theirs = self._by_name, other._by_name
+        keys = mine.keys() | theirs.keys()
+        return sorted({"/".join(k[:3]) for k in keys if not _is_same(mine.get(k), theirs.get(k))})
+
+
+def numbers_of(
+    rows: Scored, *, seed: int, start: Scored | None = None, num_draws: int = NUM_DRAWS
+) -> Numbers:
+    """Every number of the rows; with `start`, also how far the same arms are from theirs."""
+    passages_N = rows["passage_id"].astype(str)
+    draws = Draws.of(passages_N, seed=seed, num_draws=num_draws)
+    drawn = _drawn(rows, draws)
+    if start is not None:
+        for (host, arm, metric), one in _drawn(_same_rows(start, rows), draws).items():
+            if metric in COMPARED and (host, arm, metric) in drawn:
+                left = drawn[host, arm, metric]
+                drawn[host, arm + LESS + START, metric] = difference(left, one)
+    for key, one in list(_differences(drawn)):
+        drawn[key] = one
+    roles = rows.hosts()
+    return Numbers([*_of_hosts(drawn), *_of_groups(drawn, roles)])
+
+
+Key = tuple[str, str, str]  # host, arm, metric
+
+
+def _drawn(rows: Scored, draws: Draws) -> dict[Key, Drawn]:
+    found: dict[Key, Drawn] = {}
+    for host in rows.hosts():
+        of_host = rows.where(rows["host"] == host)
+        for arm in of_host.arms():
+            for metric, one in measures_of(of_host.of(host, arm), draws).items():
+                found[host, arm, metric] = one
+        for arm, metric, one in similarities_of(of_host, draws):
+            found[host, arm, metric] = one
+    return found
+
+
+def _differences(drawn: Mapping[Key, Drawn]) -> Iterator[tuple[Key, Drawn]]:
+    """The pipeline less every other arm."""
+    for host, arm, metric in list(drawn):
+        spoken = (host, Arm.SAMPLED, metric)
+        if metric in COMPARED and LESS not in arm and arm != Arm.SAMPLED and spoken in drawn:
+            pair = drawn[spoken], drawn[host, arm, metric]
+            yield (host, f"{Arm.SAMPLED}{LESS}{arm}", metric), difference(*pair)
+
+
+def _of_hosts(drawn: Mapping[Key, Drawn]) -> Iterator[Number]:
+    for (host, arm, metric), one in drawn.items():
+        yield _number((host, arm, metric), estimate_of(one), PASSAGES)
+
+
+def _of_groups(drawn: Mapping[Key, Drawn], roles: Mapping[str, str]) -> Iterator[Number]:
+    """Means over hosts: once with passages resampled, once with the host as the unit."""
+    groups = {
+        TRAINED: [host for host, role in roles.items() if role == "trained"],
+        HELD_OUT: [host for host, role in roles.items() if role == "held out"],
+    }
+    groups[ALL] = [*groups[TRAINED], *groups[HELD_OUT]]
+    for arm, metric in dict.fromkeys((arm, metric) for _, arm, metric in drawn):
+        means: dict[str, Drawn] = {}
+        values: dict[str, np.ndarray] = {}
+        for group, hosts in groups.items():
+            members = [drawn[h, arm, metric] for h in hosts if (h, arm, metric) in drawn]
+            if not members or len(members) < len(hosts):
+                continue
+            means[group] = combined(lambda *each: sum(each) / len(each), *members)
+            values[group] = np.array([one.value for one in members])
+            yield _number((group, arm, metric), estimate_of(means[group]), PASSAGES)
+            if len(members) > 1:
+                yield _number((group, arm, metric), mean_of_units(values[group]), HOSTS)
+        if TRAINED in means and HELD_OUT in means:
+            gap = difference(means[TRAINED], means[HELD_OUT])
+            yield _number((GAP, arm, metric), estimate_of(gap), PASSAGES)
+            if min(len(values[TRAINED]), len(values[HELD_OUT])) > 1:
+                by_hosts = gap_of_units(values[TRAINED], values[HELD_OUT])
+                yield _number((GAP, arm, metric), by_hosts, HOSTS)
+
+
+def _number(key: Key, estimate: Estimate, covers: str) -> Number:
+    host, arm, metric = key
+    return Number(host=host, arm=str(arm), metric=metric, covers=covers, **asdict(estimate))
+
+
+def _is_same(left: Number | None, right: Number | None) -> bool:
+    if left is None or right is None or left.num_units != right.num_units:
+        return False
+    ours, theirs = ((one.value, one.low, one.high) for one in (left, right))
+    return np.allclose(ours, theirs, rtol=ROUNDING, atol=ROUNDING, equal_nan=True)
+
+
+def _same_rows(start: Scored, rows: Scored) -> Scored:
+    """The rows of the other evaluation, if they are of the same activations."""
+    mine = set(zip(rows["host"], rows["passage_id"], rows["position"], strict=True))
+    theirs = set(zip(start["host"], start["passage_id"], start["position"], strict=True))
+    if mine != theirs:
+        raise ValueError(
+            f"{len(mine ^ theirs)} activations are in one evaluation only: nothing is paired"
+        )
+    return start
+
+
+def write_numbers(path: Path, numbers: Numbers) -> None:
+    """Store the numbers as a tidy table, one a line."""
+    names = [field.name for field in fields(Number)]
+    with write_atomically(path) as file:
+        lines = [",".join(names), *(_line(number, names) for number in numbers.all)]
+        file.write(("\n".join(lines) + "\n").encode())
+
+
+def read_numbers(path: Path) -> Numbers:
+    """The numbers of a tidy table."""
+    with path.open(newline="") as file:
+        return Numbers(
+            [
+                Number(
+                    host=row["host"],
+                    arm=row["arm"],
+                    metric=row["metric"],
+                    value=float(row["value"]),
+                    low=float(row["low"]),
+                    high=float(row["high"]),
+                    num_units=int(row["num_units"]),
+                    covers=row["covers"],
+                )
+                for row in csv.DictReader(file)
+            ]
+        )
+
+
+def _line(number: Number, names: Sequence[str]) -> str:
+    values = asdict(number)
+    if any("," in str(values[name]) for name in names):
+        raise ValueError(f"{number.name} has a comma in its name")
+    return ",".join(str(values[name]) for name in names)

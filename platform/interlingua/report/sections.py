@@ -1,0 +1,180 @@
+"""The sections of the page, each of sentences, plots and grids. Knows no HTML."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from interlingua.report.figures import evaluation_plots, training_plots
+from interlingua.report.grid import (
+    BETWEEN,
+    Grid,
+    Row,
+    metric_cell,
+    number_cell,
+    value_cell,
+    without_empty_columns,
+    words_cell,
+)
+from interlingua.report.lineage import costs_grid, lineage_grid, provenance_grid
+from interlingua.report.material import PLAIN, Material, as_number
+from interlingua.report.plots import Plot
+from interlingua.report.universal import training_grid, universal_grids
+from interlingua.specs.evaluation import Arm
+
+FACTS_PREFIX = "precision/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of the page under one heading."""
+
+    key: str
+    title: str
+    plots: Sequence[Plot] = ()
+    grids: Sequence[Grid] = ()
+
+
+def sections_of(material: Material) -> list[Section]:
+    """Every section that has something to show."""
+    everything = [material.evaluation, *material.upstream]
+    plots = evaluation_plots(material)
+    trained = training_grid(material.numbers, material.roles)
+    numbers = universal_grids(material.numbers, material.roles)
+    found = [
+        Section(key="gates", title="Gates", grids=[gates_grid(material.metrics)]),
+        Section(
+            key="hosts",
+            title="Every host",
+            plots=plots[:1],
+            grids=[*([trained] if trained else []), *numbers],
+        ),
+        Section(key="rows", title="Row by row", plots=plots[1:]),
+        Section(key="truth", title="Truth", grids=list(truth_grids(material))),
+        Section(key="methods", title="Ways to fit a decoder", grids=list(method_grids(material))),
+        Section(key="training", title="Training", plots=list(training_plots(material))),
+        Section(key="costs", title="Time and memory", grids=[costs_grid(everything)]),
+        Section(
+            key="lineage",
+            title="Lineage",
+            grids=[provenance_grid(everything), lineage_grid(everything)],
+        ),
+    ]
+    return [section for section in found if section.plots or section.grids]
+
+
+def gates_grid(metrics: Mapping[str, Any]) -> Grid:
+    """Every gate with what was found and what was asked."""
+    rows = []
+    for gate in metrics["gates"]:
+        state = "passed" if gate["is_passed"] else "FAILED"
+        if not gate["is_passed"] and gate["is_accepted"]:
+            state = "failed, accepted"
+        value = gate["value"]
+        name = BETWEEN.join(("evaluation", gate["name"], "gate", "record"))
+        found = value_cell(name, value, text=f"{value:.4g}") if _is_number(value) else None
+        bound = gate["bound"]
+        rows.append(
+            Row(
+                labels=(gate["name"],),
+                cells=(
+                    words_cell(state),
+                    found or words_cell("-" if value is None else value),
+                    words_cell(f"{bound:.4g}" if _is_number(bound) else bound or "-"),
+                    words_cell(gate["words"]),
+                ),
+            )
+        )
+    return Grid(
+        title="What must hold for the numbers to count",
+        caption="A gate that was accepted by name is reported as failed, and does not fail a run.",
+        labels=("gate",),
+        columns=("state", "found", "bound", "what it says"),
+        rows=tuple(rows),
+    )
+
+
+def truth_grids(material: Material) -> Iterator[Grid]:
+    """Facts said against facts that hold, by kind; and what true facts could explain."""
+    names = [n.metric for n in material.numbers.all if n.metric.startswith(FACTS_PREFIX)]
+    arms = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
+    kinds = list(dict.fromkeys(name.removeprefix(FACTS_PREFIX) for name in names))
+    if kinds:
+        whole = material.whole
+        rows = [
+            Row(
+                labels=(kind,),
+                cells=tuple(
+                    number_cell(material.numbers.get(whole, arm, f"{measure}/{kind}"))
+                    for arm in arms
+                    for measure in ("precision", "recall")
+                ),
+            )
+            for kind in kinds
+        ]
+        yield Grid(
+            title=f"Facts in the explanations, {whole}",
+            caption="precision: of the facts said, those that hold; recall: of those that hold, "
+            "those said. 95% intervals over passages.",
+            labels=("kind of fact",),
+            columns=tuple(f"{m} {PLAIN[a]}" for a in arms for m in ("precision", "recall")),
+            rows=tuple(rows),
+        )
+    yield from _room_grids(material)
+
+
+def _room_grids(material: Material) -> Iterator[Grid]:
+    columns = {
+        "all facts": "all_facts/fve_centred",
+        "language and topic": "language_topic/fve_centred",
+        "all less these": "beyond_language_topic/fve_centred",
+        "best less random triple": "best_over_random_triple/fve_centred",
+    }
+    rooms = {one.record.label: one.record.metrics for one in material.of_kind("room")}
+    hosts = [host for host in material.roles if host in rooms]
+    if not hosts:
+        return
+    yield without_empty_columns(
+        Grid(
+            title="What an oracle that knows the true facts explains",
+            caption="fve_centred of a ridge from facts to vectors, fitted on fit, scored on dev; "
+            "95% intervals over passages.",
+            labels=("host",),
+            columns=tuple(columns),
+            rows=tuple(
+                Row(
+                    labels=(host,),
+                    cells=tuple(
+                        metric_cell(f"{host}{BETWEEN}room", rooms[host], metric)
+                        for metric in columns.values()
+                    ),
+                )
+                for host in hosts
+            ),
+        )
+    )
+
+
+def method_grids(material: Material) -> Iterator[Grid]:
+    """The published ways to fit a decoder, for the trained pair and for what knows nothing."""
+    found = {(m.fit, m.predictor, m.metric): number_cell(as_number(m)) for m in material.methods}
+    metrics = list(dict.fromkeys(method.metric for method in material.methods))
+    places = list(dict.fromkeys((method.fit, method.predictor) for method in material.methods))
+    if places:
+        yield Grid(
+            title="Published decoder fits x metrics",
+            caption="A way to fit and to score that rates a constant or a collapsed AV as high as "
+            "the trained one measures nothing.",
+            labels=("fit", "predictor"),
+            columns=tuple(metrics),
+            rows=tuple(
+                Row(
+                    labels=place,
+                    cells=tuple(found.get((*place, m), words_cell("-")) for m in metrics),
+                )
+                for place in places
+            ),
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,236 @@
+"""The universal table: every host beside its ceilings, its controls and what others published.
+
+Data first (`universal_grids`), then tables for a terminal. Knows numbers and roles only.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from rich.table import Table
+
+from interlingua.report.grid import (
+    BETWEEN,
+    NOTHING,
+    Cell,
+    Grid,
+    Row,
+    number_cell,
+    rich_tables,
+    value_cell,
+    without_empty_columns,
+)
+from interlingua.report.numbers import (
+    ALL,
+    GAP,
+    HELD_OUT,
+    HOSTS,
+    LESS,
+    PASSAGES,
+    START,
+    TRAINED,
+    Numbers,
+)
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.published_results import PAPER_BASELINE, PUBLISHED_V6
+
+GROUPS = (TRAINED, HELD_OUT, ALL, GAP)
+OWN, LINEAR = "fve_centred_own", "fve_linear_own"
+PUBLISHED_AS = "published as FVE_pipeline_meannorm"
+INTERVALS = "Intervals: 95%, over passages; 'over hosts': the host as the unit. One trained pair."
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of every host."""
+
+    title: str
+    arm: str
+    metric: str = OWN
+    digits: int = 2
+
+
+MAIN = (
+    Column("T=1", Arm.SAMPLED),
+    Column("greedy", Arm.GREEDY),
+    Column("gold ceiling", Arm.GOLD),
+    Column("encoder ceiling", Arm.ENCODER),
+    Column("linear T=1", Arm.SAMPLED, LINEAR),
+    Column("in one language T=1", Arm.SAMPLED, "fve_centred_category"),
+    Column("over mean direction T=1", Arm.SAMPLED, "fve_mean_direction"),
+)
+CONTROLS = (
+    Column("constant vector", Arm.CONSTANT_VECTOR),
+    Column("constant explanation", Arm.CONSTANT_EXPLANATION),
+    Column("shuffled explanations", Arm.SHUFFLED_EXPLANATIONS),
+    Column("shuffled, analytic", Arm.SAMPLED, "shuffled_fve_centred_own"),
+    Column("shuffled vectors", Arm.SHUFFLED_VECTORS),
+    Column("zero vector", Arm.ZERO_VECTOR),
+    Column("untrained AV", Arm.UNTRAINED),
+    Column("bag of words", Arm.BAG_OF_WORDS),
+    Column("language+topic", Arm.GENERAL_FACTS),
+    Column("all facts", Arm.ALL_FACTS),
+)
+OTHERS = (
+    Column("top-1 T=1", Arm.SAMPLED, "retrieval_top1", 3),
+    Column("top-1 greedy", Arm.GREEDY, "retrieval_top1", 3),
+    Column("tag failures T=1", Arm.SAMPLED, "tag_failure_share", 3),
+    Column("unique T=1", Arm.SAMPLED, "unique_share"),
+    Column("unique greedy", Arm.GREEDY, "unique_share"),
+)
+UNCENTRED = (
+    Column("T=1", Arm.SAMPLED, "fve_uncentred", 3),
+    Column("greedy", Arm.GREEDY, "fve_uncentred", 3),
+    Column("constant predictor", Arm.CONSTANT_VECTOR, "fve_uncentred", 3),
+)
+
+
+def universal_grids(numbers: Numbers, roles: Mapping[str, str]) -> list[Grid]:
+    """All parts of the table, for the hosts of these roles and for their groups."""
+    ours = [
+        _grid(
+            numbers,
+            roles,
+            MAIN,
+            title="There and back: how much of a host's variance the AV's words bring back",
+            caption=f"fve_centred_own unless said. {INTERVALS}",
+        ),
+        _grid(
+            numbers,
+            roles,
+            CONTROLS,
+            title="Controls: what the same AR and decoder make of anything else",
+            caption=f"fve_centred_own. shuffled, analytic: expected of independent pairs. "
+            f"{INTERVALS}",
+        ),
+        _grid(numbers, roles, OTHERS, title="Texts and retrieval", caption=INTERVALS),
+    ]
+    return [*map(without_empty_columns, ours), _published(numbers, roles)]
+
+
+def universal_tables(numbers: Numbers, roles: Mapping[str, str], *, width: int) -> Iterator[Table]:
+    """The universal table and that of the reward training for a terminal of this width."""
+    grids = universal_grids(numbers, roles)
+    trained = training_grid(numbers, roles)
+    for grid in grids if trained is None else [*grids, trained]:
+        yield from rich_tables(grid, width)
+
+
+def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
+    """From supervised to reward training, on the same rows; None where nothing was compared."""
+    arms = [arm for arm in (Arm.SAMPLED, Arm.GREEDY) if _is_compared(numbers, roles, arm)]
+    if not arms:
+        return None
+    names = {Arm.SAMPLED: "T=1", Arm.GREEDY: "greedy"}
+    columns = [f"{names[a]}: {w}" for a in arms for w in ("supervised", "rewarded", "gain")]
+    rows = [
+        Row(
+            labels=labels,
+            cells=tuple(
+                cell for arm in arms for cell in _before_and_after(numbers, host, arm, covers)
+            ),
+            starts_section=is_first,
+            is_mean=host in GROUPS,
+        )
+        for labels, host, covers, is_first in _places(numbers, roles)
+    ]
+    return Grid(
+        title="Supervised -> rewarded: the same arms on the same rows",
+        caption=f"fve_centred_own; gain: paired differences. {INTERVALS}",
+        labels=("host", "role"),
+        columns=tuple(columns),
+        rows=tuple(rows),
+    )
+
+
+def _is_compared(numbers: Numbers, roles: Mapping[str, str], arm: str) -> bool:
+    return any(numbers.get(host, arm + LESS + START, OWN) for host in roles)
+
+
+def _before_and_after(numbers: Numbers, host: str, arm: str, covers: str) -> tuple[Cell, ...]:
+    after = numbers.get(host, arm, OWN, covers)
+    gain = numbers.get(host, arm + LESS + START, OWN, covers)
+    if after is None or gain is None:
+        return NOTHING, number_cell(after), number_cell(gain)
+    before = after.value - gain.value
+    name = BETWEEN.join((host, f"{arm} at {START}", OWN, covers))
+    return value_cell(name, before, text=f"{before:z.2f}"), number_cell(after), number_cell(gain)
+
+
+def _grid(
+    numbers: Numbers,
+    roles: Mapping[str, str],
+    columns: Sequence[Column],
+    *,
+    title: str,
+    caption: str,
+) -> Grid:
+    rows = [
+        Row(
+            labels=labels,
+            cells=tuple(
+                number_cell(numbers.get(host, c.arm, c.metric, covers), digits=c.digits)
+                for c in columns
+            ),
+            starts_section=is_first,
+            is_mean=host in GROUPS,
+        )
+        for labels, host, covers, is_first in _places(numbers, roles)
+    ]
+    return Grid(
+        title=title,
+        caption=caption,
+        labels=("host", "role"),
+        columns=tuple(column.title for column in columns),
+        rows=tuple(rows),
+    )
+
+
+def _places(
+    numbers: Numbers, roles: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, str], str, str, bool]]:
+    """Labels, host or group, what its interval covers, and whether a section starts."""
+    for host, role in roles.items():
+        yield (host, role), host, PASSAGES, False
+    is_first = True
+    for group in GROUPS:
+        for covers, words in ((PASSAGES, "over passages"), (HOSTS, "over hosts")):
+            if numbers.get(group, Arm.SAMPLED, OWN, covers) is not None:
+                yield (group, words), group, covers, is_first
+                is_first = False
+
+
+def _published(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
+    """The uncentred number, never without the constant predictor, beside the published ones."""
+    grid = _grid(
+        numbers,
+        roles,
+        UNCENTRED,
+        title=f"The uncentred number, {PUBLISHED_AS}",
+        caption="About 2 x mean cosine - 1: a constant predictor scores high on it, so that "
+        "neither stands without the other. v6: greedy, the released host of the same name, on "
+        "passages that it was trained on; baseline: a per-model NLA, centred, which is another "
+        f"statistic. Neither is of these hosts. {INTERVALS}",
+    )
+    known = {host: published_v6(host) for host in roles}
+    rows = tuple(
+        replace(row, cells=(*row.cells, known.get(row.labels[0], NOTHING), _baseline(row)))
+        for row in grid.rows
+    )
+    columns = (*grid.columns, "published: v6", "published: baseline")
+    return replace(grid, columns=columns, rows=rows)
+
+
+def published_v6(host: str) -> Cell:
+    """What the universal project published for the host of this tag."""
+    if host not in PUBLISHED_V6:
+        return NOTHING
+    value = PUBLISHED_V6[host]
+    name = BETWEEN.join((host, "published v6", "fve_uncentred", "published"))
+    return value_cell(name, value, text=f"{value:.3f}")
+
+
+def _baseline(row: Row) -> Cell:
+    if row.is_mean:
+        return NOTHING
+    name = BETWEEN.join((row.labels[0], "published baseline", OWN, "published"))
+    return value_cell(name, PAPER_BASELINE, text=f"{PAPER_BASELINE:.2f}")

@@ -1,0 +1,120 @@
+"""What an evaluation compares, and on which rows. Knows no model and no metric."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from interlingua.specs.checks import check_not_negative, check_one_of, check_positive
+from interlingua.specs.injection import Centring
+from interlingua.specs.maps import RidgeSpec
+from interlingua.specs.splits import Split
+
+
+class Arm(StrEnum):
+    """A way to a prediction of an activation; all but the first two are there to compare with."""
+
+    SAMPLED = "sampled"  # AV at T=1, AR, decoder
+    GREEDY = "greedy"
+    GOLD = "gold"  # the teacher's explanation, AR, decoder
+    GENERAL_FACTS = "general_facts"  # the true language and topic alone, AR, decoder
+    ALL_FACTS = "all_facts"  # every true fact, AR, decoder
+    ENCODER = "encoder"  # into the shared space and back, no words: ridge
+    BAG_OF_WORDS = "bag_of_words"  # ridge from the words of the T=1 explanation
+    SHUFFLED_EXPLANATIONS = "shuffled_explanations"  # another passage's T=1 explanation
+    SHUFFLED_VECTORS = "shuffled_vectors"  # the AV is given another passage's vector
+    ZERO_VECTOR = "zero_vector"  # the AV is given none
+    UNTRAINED = "untrained"  # the AV before its training
+    CONSTANT_EXPLANATION = "constant_explanation"  # of those of `fit`, the one that suits it best
+    CONSTANT_VECTOR = "constant_vector"  # the mean of `fit`
+
+
+class GateName(StrEnum):
+    """What an evaluation must pass for its numbers to count."""
+
+    LEAKAGE = "leakage"
+    LOST_KEYS = "lost_keys"
+    NON_FINITE = "non_finite"
+    NULL_RANGE = "null_range"
+    TAG_FAILURES = "tag_failures"
+    FEW_TEXTS = "few_texts"
+    UNREAD_VECTOR = "unread_vector"
+    FAR_BELOW = "far_below"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluating:
+    """How the final NLA is looked at: so many activations a host of one split.
+
+    Gates that are accepted by name are reported as failed, but do not fail the run.
+    """
+
+    split: Split
+    rows: int
+    samples: int
+    accepts: tuple[GateName, ...]
+
+    def __post_init__(self) -> None:
+        check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
+        check_positive(self, rows=self.rows, samples=self.samples)
+        for name in self.accepts:
+            check_one_of(self, GateName, accepts=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationSpec:
+    """What the scored rows of all hosts must pass, and how their numbers are resampled."""
+
+    split: Split
+    host_tags: tuple[str, ...]
+    accepts: tuple[GateName, ...]
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
+        check_not_negative(self, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSpec:
+    """How the arms of one host are scored; `ridge` is of the maps that only scoring fits."""
+
+    host_tag: str
+    role: str
+    block_index: int
+    anchor: str
+    centring: Centring
+    split: Split
+    ridge: RidgeSpec
+    most_words: int  # that a bag of words counts
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
+        check_positive(self, most_words=self.most_words)
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodsSpec:
+    """Which hosts the published methods are compared on, and how their ridges are chosen."""
+
+    host_tags: tuple[str, ...]
+    anchor: str
+    centring: Centring
+    split: Split
+    ridge: RidgeSpec
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
+        check_not_negative(self, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSpec:
+    """What a report is titled, and how many rows of a host and arm it shows at most."""
+
+    recipe: str
+    shown_rows: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, shown_rows=self.shown_rows)

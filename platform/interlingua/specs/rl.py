@@ -1,0 +1,191 @@
+"""Reinforcement learning of a trained pair: what is asked of it. Knows no model and no row."""
+
+from dataclasses import dataclass
+
+from interlingua.specs.checks import check_not_negative, check_one_of, check_positive, check_share
+from interlingua.specs.hosts import DTYPES
+from interlingua.specs.training import ArSpec, AvSpec, OptimSpec, RateDecay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledError:
+    """-NMSE / Var of the host: about -1 for saying nothing, and hosts are comparable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogError:
+    """-log NMSE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """ScaledError, and for `share` of it InfoNCE among the step's activations of the same host."""
+
+    share: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        check_share(self, share=self.share)
+        check_positive(self, temperature=self.temperature)
+
+
+Reward = ScaledError | LogError | Contrast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerSpec:
+    """AdamW of one of the two models; the schedule runs over the steps of the run."""
+
+    learning_rate: float
+    warmup_steps: int
+    decay: RateDecay
+    betas: tuple[float, float]
+    weight_decay: float
+    clip_norm: float
+    dtype: str
+
+    def __post_init__(self) -> None:
+        check_positive(self, learning_rate=self.learning_rate, clip_norm=self.clip_norm)
+        check_not_negative(self, warmup_steps=self.warmup_steps, weight_decay=self.weight_decay)
+        check_share(self, beta_1=self.betas[0], beta_2=self.betas[1])
+        check_one_of(self, RateDecay, decay=self.decay)
+        check_one_of(self, DTYPES, dtype=self.dtype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollapseGates:
+    """Where a run ends, by its samples of `dev` at temperature 1 beside those of its start.
+
+    `most_added_failures` is added to the start's share of failures; the others are shares of what
+    the start had: of distinct texts, and of the gap by which two texts of one activation are more
+    alike than texts of two.
+    """
+
+    least_unique_share: float
+    most_added_failures: float
+    least_gap_share: float
+
+    def __post_init__(self) -> None:
+        check_share(
+            self,
+            least_unique_share=self.least_unique_share,
+            most_added_failures=self.most_added_failures,
+            least_gap_share=self.least_gap_share,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RlWatch:
+    """How often a run looks at `dev`, at how many rows of each host, and what may end it.
+
+    `gates` None lets a collapse go on, to be looked at.
+    """
+
+    evaluate_every: int
+    checkpoint_every: int
+    dev_rows: int
+    dev_samples: int
+    gates: CollapseGates | None
+    max_kl_per_token: float | None
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self,
+            evaluate_every=self.evaluate_every,
+            checkpoint_every=self.checkpoint_every,
+            dev_rows=self.dev_rows,
+        )
+        if self.dev_samples < 2:
+            raise ValueError(
+                f"RlWatch.dev_samples is {self.dev_samples}; it must be at least 2: "
+                "how alike two texts of one activation are is looked at"
+            )
+        if self.max_kl_per_token is not None:
+            check_positive(self, max_kl_per_token=self.max_kl_per_token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RlSpec:
+    """Group-relative policy optimisation of the AV, and the AR beside it on the same samples.
+
+    `av` None leaves the AV as it is and trains the AR on its samples, `ar` None freezes the AR.
+    `length_penalty` is taken from the reward for every token.
+    """
+
+    seed: int
+    num_steps: int
+    activations_per_step: int
+    group_size: int
+    max_new_tokens: int
+    av: LearnerSpec | None
+    ar: LearnerSpec | None
+    reward: Reward
+    length_penalty: float
+    failure_reward: float
+    advantage_floor: float
+    kl_coef: float
+    clip_ratio: float
+    max_skipped_share: float
+    watch: RlWatch
+
+    def __post_init__(self) -> None:
+        check_positive(
+            self,
+            num_steps=self.num_steps,
+            activations_per_step=self.activations_per_step,
+            max_new_tokens=self.max_new_tokens,
+            clip_ratio=self.clip_ratio,
+        )
+        check_not_negative(
+            self,
+            seed=self.seed,
+            length_penalty=self.length_penalty,
+            advantage_floor=self.advantage_floor,
+            kl_coef=self.kl_coef,
+        )
+        check_share(self, max_skipped_share=self.max_skipped_share)
+        if self.group_size < 2:
+            raise ValueError(
+                f"RlSpec.group_size is {self.group_size}; it must be at least 2: "
+                "a sample is judged beside others of the same activation"
+            )
+        if not self.failure_reward < 0:
+            raise ValueError(
+                f"RlSpec.failure_reward is {self.failure_reward}; it must be negative, "
+                "below what any explanation earns"
+            )
+        if self.av is None and self.ar is None:
+            raise ValueError("RlSpec.av and RlSpec.ar are both none; at least one must learn")
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of a step."""
+        return self.activations_per_step * self.group_size
+
+    def optim_of(self, learner: LearnerSpec) -> OptimSpec:
+        """A learner as engines take it: its batch is the samples of a step."""
+        return OptimSpec(
+            num_steps=self.num_steps,
+            batch_rows=self.num_samples,
+            learning_rate=learner.learning_rate,
+            warmup_steps=learner.warmup_steps,
+            decay=learner.decay,
+            betas=learner.betas,
+            weight_decay=learner.weight_decay,
+            clip_norm=learner.clip_norm,
+            dtype=learner.dtype,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RlTraining:
+    """The pair as its supervised training left it, and the hosts that take turns."""
+
+    rl: RlSpec
+    av: AvSpec
+    ar: ArSpec
+    anchor: str
+    host_tags: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_one_of(self, self.host_tags, anchor=self.anchor)

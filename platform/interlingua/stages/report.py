@@ -1,0 +1,28 @@
+"""Stage `report`: one page of an evaluation and of all that it came from; nothing is measured."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from interlingua.report.material import read_material
+from interlingua.report.page import write_page
+from interlingua.specs.evaluation import ReportSpec
+from interlingua.stages.backend import Context
+from interlingua.store.artifact import Artifact, lineage
+
+EVALUATION = "evaluation"
+
+
+def run(
+    spec: ReportSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+) -> Mapping[str, Any]:
+    """Write the page; further inputs are shown where a section knows their kind."""
+    root = out.parent.parent
+    evaluation = inputs[EVALUATION]
+    found = {evaluation.record.fingerprint: evaluation}
+    for artifact in inputs.values():
+        for upstream in (artifact, *lineage(artifact, root)):
+            found.setdefault(upstream.record.fingerprint, upstream)
+    _, *upstream_of_all = found.values()
+    material = read_material(spec.recipe, evaluation, upstream_of_all)
+    return {"num_bytes": write_page(out, material, shown_rows=spec.shown_rows)}

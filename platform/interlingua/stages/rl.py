@@ -1,0 +1,238 @@
+"""Stage `rl`: the AV learns by what the AR rebuilds from its words, the AR beside it.
+
+The loop is written once against the roles of `rl_protocols.py`; the stage hands it on to who runs
+them. Knows neither who steps the weights nor where a role is. Left out: several optimizer steps on
+one set of samples, and samples of older weights.
+"""
+
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from interlingua.core.policy import group_advantages, group_deviation, rewarded
+from interlingua.core.schedule import rate_factor
+from interlingua.core.statistics import clustered_ratio_of_sums
+from interlingua.specs.placement import ThreeGroups
+from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining
+from interlingua.specs.splits import Split
+from interlingua.stages.backend import Context, Ended
+from interlingua.stages.engine import Stepped
+from interlingua.stages.rl_corpus import RlCorpus
+from interlingua.stages.rl_inputs import check_inputs
+from interlingua.stages.rl_kept import START_ROWS_NAME, Kept, looks_of, numbers_of
+from interlingua.stages.rl_look import kl_sums, look_at
+from interlingua.stages.rl_protocols import Corpus, Judgement, Roles, Rollouts
+from interlingua.stages.rl_roles import RlJob
+from interlingua.stages.sft import TRAIN_VARIANCE
+from interlingua.stages.training import BEST, CHECKPOINTS, ROWS_NAME, WEIGHTS_NAME
+from interlingua.store.artifact import Artifact
+from interlingua.store.lock import held_token
+from interlingua.store.splits import SplitAccess, recorded_access
+
+READ = frozenset((Split.RL, Split.FIT, Split.DEV))
+COUNTED = ("num_samples", "num_failed", "num_skipped_av", "num_skipped_ar")
+PHASES = ("sample", "judge", "learn_av", "learn_ar")
+
+logger = logging.getLogger(__name__)
+
+
+class TooManySkipped(RuntimeError):
+    """The gradients of more steps than a run allows were not finite."""
+
+
+def play(job: RlJob, roles: Roles) -> Ended:
+    """The whole run with these roles, in every rank of the AV."""
+    corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
+    kept = Kept(roles, job.spec.rl.watch, job.out, job.token)
+    stopped_by = reinforce(job.spec.rl, roles, corpus, kept)
+    return Ended(stopped_by, dict(kept.counts))
+
+
+def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, kept: Kept) -> str | None:
+    """Learn from the last checkpoint to the end; what ended the run before it, if anything did."""
+    watch = spec.watch
+    for step in range(kept.resume(), spec.num_steps + 1):
+        is_last = step == spec.num_steps
+        if is_last or step % watch.evaluate_every == 0:
+            gate = kept.look(step, look_at(roles, corpus, spec))
+            if is_last or gate is not None:
+                return gate
+        if step % watch.checkpoint_every == 0 and step > 0:
+            kept.checkpoint(step)
+        metrics = learn(step, spec, roles, corpus)
+        kept.counts.update({name: int(metrics[name]) for name in COUNTED})
+        kept.counts["num_steps"] = step + 1
+        kept.report(step + 1, metrics)
+        _check_skipped(kept.counts, spec)
+        limit = watch.max_kl_per_token
+        if limit is not None and metrics["kl_per_token"] > limit:
+            return f"kl_per_token is {metrics['kl_per_token']:.4f}, above its gate at {limit:.4f}"
+    raise AssertionError("the last step returns")
+
+
+def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, float]:
+    """One step: sample, judge, reward, and each model learns; returns its metrics."""
+    # Dropout must not depend on what ran before a resume.
+    torch.manual_seed(hash((spec.seed, step, roles.av.rank)) % 2**31)
+    clock = Stopwatch()
+    asked = corpus.asked(step)
+    variance = corpus.variances[asked.host_tag]
+    with clock.phase("sample"):
+        rollouts = roles.av.sample(asked, num_samples=spec.group_size, seed=spec.seed)
+    with clock.phase("judge"):
+        judged = roles.judge(rollouts)
+    rewards_N, is_failed_N = rewarded(
+        judged.a_NE, rollouts.v_BE, rollouts.num_tokens_N, spec=spec, variance=variance
+    )
+    stepped = {}
+    if spec.av is not None:
+        advantages_N = group_advantages(rewards_N, spec.group_size, floor=spec.advantage_floor)
+        with clock.phase("learn_av"):
+            stepped["av"] = roles.av.step(
+                rollouts,
+                advantages_N=advantages_N,
+                reference_NT=judged.reference_NT,
+                factor=_factor(step, spec, spec.av),
+            )
+    if spec.ar is not None:  # after the rewards: those are of the AR that the samples met
+        factor = _factor(step, spec, spec.ar)
+        with clock.phase("learn_ar"):
+            stepped["ar"] = roles.ar.step(rollouts, variance=variance, factor=factor)
+    return {
+        "num_steps": spec.num_steps,
+        **_about(rollouts, judged, rewards_N, spec),
+        "num_samples": len(rewards_N),
+        "num_failed": int(is_failed_N.sum()),
+        **_about_learning(stepped),
+        **clock.seconds(judged.seconds_waited),
+    }
+
+
+class Stopwatch:
+    """How long every phase of a step took."""
+
+    def __init__(self) -> None:
+        self._started, self._seconds = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the block to this phase."""
+        started = time.perf_counter()
+        yield
+        self._seconds[name] += time.perf_counter() - started
+
+    def seconds(self, waited: float) -> dict[str, float]:
+        """By phase and for the whole step; what was waited for roles is a part of `judge`."""
+        named = {f"seconds_{name}": seconds for name, seconds in self._seconds.items()}
+        whole = time.perf_counter() - self._started
+        return {**named, "seconds_wait": waited, "seconds_step": whole}
+
+
+def _about(
+    rollouts: Rollouts, judged: Judgement, rewards_N: np.ndarray, spec: RlSpec
+) -> dict[str, float]:
+    num_tokens = int(rollouts.num_tokens_N.sum())
+    kl_N = kl_sums(rollouts, judged.reference_NT)
+    return {
+        "reward": float(rewards_N.mean()),
+        "group_deviation": group_deviation(rewards_N, spec.group_size),
+        "kl_per_token": float(kl_N.sum()) / num_tokens,
+        "kl_per_text": float(kl_N.mean()),
+        "entropy_per_token": -float(rollouts.log_probs_NT.sum(dtype=np.float64)) / num_tokens,
+        "mean_tokens": num_tokens / len(rewards_N),
+    }
+
+
+def _about_learning(stepped: Mapping[str, Stepped]) -> dict[str, float]:
+    metrics: dict[str, float] = {"num_skipped_av": 0, "num_skipped_ar": 0}
+    for name, one in stepped.items():
+        metrics[f"loss_{name}"], metrics[f"grad_norm_{name}"] = one.loss, one.grad_norm
+        metrics[f"num_skipped_{name}"] = int(one.is_skipped)
+    return metrics
+
+
+def _factor(step: int, spec: RlSpec, learner: LearnerSpec) -> float:
+    return rate_factor(
+        step, num_steps=spec.num_steps, warmup_steps=learner.warmup_steps, decay=learner.decay
+    )
+
+
+def _check_skipped(counts: Counter[str], spec: RlSpec) -> None:
+    for name in ("av", "ar"):
+        skipped, allowed = counts[f"num_skipped_{name}"], spec.max_skipped_share * spec.num_steps
+        if skipped > allowed:
+            raise TooManySkipped(
+                f"{skipped} of {counts['num_steps']} steps of the {name.upper()} had no finite "
+                f"gradient; RlSpec.max_skipped_share allows {allowed:g} of {spec.num_steps}: lower "
+                f"RlSpec.{name}.learning_rate or train in float32"
+            )
+
+
+def run(
+    spec: RlTraining, inputs: Mapping[str, Artifact], out: Path, context: Context
+) -> Mapping[str, Any]:
+    """Reinforce the pair; both models' best weights lie in one file, as `pair.py` opens them."""
+    check_inputs(spec, inputs)
+    place = context.placement.reinforcing
+    own = place.av if isinstance(place, ThreeGroups) else place
+    job = RlJob(
+        spec=spec,
+        inputs=inputs,
+        out=out,
+        token=held_token(out),
+        micro_batch_rows=own.micro_batch_rows,
+        batch_rows=own.batch_rows,
+        threads=context.placement.threads_per_worker,
+        device=own.device,
+    )
+    with recorded_access(READ, out) as access:
+        corpus = RlCorpus(spec, inputs, access)  # what cannot be read is said before roles are made
+        ended = context.reinforcer.play(play, job, place)
+        # Ranks, and attempts that were broken off, cannot write one ledger.
+        for step in range(ended.counts["num_steps"]):
+            corpus.asked(step)
+    gate, counts = ended.stopped_by, ended.counts
+    if gate is not None:
+        logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)
+    for name in (WEIGHTS_NAME, ROWS_NAME):
+        shutil.copyfile(out / BEST / name, out / name)
+    for name in (BEST, CHECKPOINTS):
+        shutil.rmtree(out / name, ignore_errors=True)
+    return {
+        **_metrics(spec.rl, out),
+        **counts,
+        "stopped_by": gate or "",
+        TRAIN_VARIANCE: inputs["ar"].record.metrics[TRAIN_VARIANCE],
+    }
+
+
+def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:
+    """The looks at the start and at the best, and what of the variance was gained in between."""
+    looks = looks_of(out)
+    best = next(look for look in reversed(looks) if look["is_best"])
+    before, after = (
+        pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
+        for name in (START_ROWS_NAME, ROWS_NAME)
+    )
+    gained_N = before["nmse"].to_numpy() - after["nmse"].to_numpy()
+    gain = clustered_ratio_of_sums(
+        gained_N,
+        after["own_variance"].to_numpy(),
+        np.array(after["passage_id"].to_pylist()),
+        seed=spec.seed,
+    )
+    return {
+        "best_step": best["step"],
+        **{f"start/{name}": value for name, value in numbers_of(looks[0]).items()},
+        **{f"dev/{name}": value for name, value in numbers_of(best).items()},
+        **gain.as_metrics("dev/fve_centred_own_gain"),
+    }

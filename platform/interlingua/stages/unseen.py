@@ -1,0 +1,74 @@
+"""Whether what is evaluated was ever seen: by training, by a fit, or by a choice between models.
+
+Every artifact upstream says which passages it consumed. Only those whose spec names the evaluated
+split, and no other, may have consumed evaluated ones, and only as that split: they read it for the
+evaluation. Knows no model.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from interlingua.specs.splits import Split
+from interlingua.store.artifact import Artifact, lineage
+from interlingua.store.splits import LEDGER_NAME, SplitViolation, read_consumed
+
+# What no passage goes into, or what makes the passages.
+WITHOUT_LEDGER = ("passages", "adopted", "bundle")
+
+
+def check_unseen(
+    evaluated: Collection[str], split: Split, inputs: Mapping[str, Artifact], root: Path
+) -> int:
+    """Raise SplitViolation where anything upstream has seen an evaluated passage.
+
+    Returns how many artifacts said what they consumed. On `dev`, having chosen checkpoints by it
+    is no fault: it is what `dev` is for, and the reason why headlines are of `test`.
+    """
+    evaluated = frozenset(evaluated)
+    num_checked = 0
+    for artifact in _upstream(inputs, root):
+        record = artifact.record
+        path = artifact.path / LEDGER_NAME
+        if not path.exists():
+            if record.kind in WITHOUT_LEDGER:
+                continue
+            raise SplitViolation(f"{artifact.path} does not say which passages it consumed")
+        num_checked += 1
+        for seen_as, ids in read_consumed(path).items():
+            if seen_as == split and (split == Split.DEV or _reads(record.spec, split)):
+                continue
+            if both := evaluated & ids:
+                raise SplitViolation(
+                    f"{record.kind}/{record.label} consumed {len(both)} of the {len(evaluated)} "
+                    f"evaluated passages (as {seen_as}), the first {min(both)}: a number made "
+                    f"from them would not say what is new to the model. Its ledger: {path}"
+                )
+    return num_checked
+
+
+def _upstream(inputs: Mapping[str, Artifact], root: Path) -> Sequence[Artifact]:
+    found: dict[str, Artifact] = {}
+    for artifact in inputs.values():
+        for member in (artifact, *lineage(artifact, root)):
+            found.setdefault(member.record.fingerprint, member)
+    return list(found.values())
+
+
+def _reads(spec: Mapping[str, Any], split: Split) -> bool:
+    """Whether the spec names the split, and no other, as what is read."""
+    return set(_splits(spec)) == {split.value}
+
+
+def _splits(spec: Any) -> Iterator[str]:
+    if isinstance(spec, Mapping):
+        for name, value in spec.items():
+            if name == "split" and isinstance(value, str):
+                yield value
+            elif name == "splits":
+                yield from value
+            else:
+                yield from _splits(value)
+    elif isinstance(spec, list | tuple):
+        for item in spec:
+            yield from _splits(item)

@@ -1,0 +1,48 @@
+"""How much memory the processes of a stage took at most. Knows no stage.
+
+Linux counts a process's peak for it, and lets it start anew: a worker process builds stage after
+stage. A stage's other processes note theirs in its folder.
+"""
+
+import os
+from pathlib import Path
+
+from interlingua.store.atomic import write_atomically
+
+PEAKS_FOLDER = "peaks"
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+FIELD = "VmHWM:"
+
+
+def restart_peak() -> None:
+    """Count from here, where the system can."""
+    try:
+        CLEAR.write_text("5")
+    except OSError:
+        return  # not Linux, or not allowed: the peak is that of the process's life
+
+
+def own_peak_bytes() -> int | None:
+    """What this process took at most; None where the system does not say."""
+    try:
+        lines = STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = next((line.split()[1] for line in lines if line.startswith(FIELD)), None)
+    return None if kilobytes is None else 1024 * int(kilobytes)
+
+
+def note_peak(out: Path) -> None:
+    """Leave this process's peak in the stage's folder."""
+    if (peak := own_peak_bytes()) is None:
+        return
+    folder = out / PEAKS_FOLDER
+    folder.mkdir(exist_ok=True)
+    with write_atomically(folder / str(os.getpid())) as file:
+        file.write(str(peak).encode())
+
+
+def peak_bytes(out: Path) -> int | None:
+    """The largest peak of any process of the stage, this one's among them."""
+    noted = [int(path.read_text()) for path in (out / PEAKS_FOLDER).glob("[0-9]*")]
+    return max([*noted, *filter(None, [own_peak_bytes()])], default=None)

@@ -1,0 +1,179 @@
+"""Scored items of an evaluation, one row each: every table and plot is made from these alone.
+
+One parquet file a host in a folder. A row is one prediction of one activation by one arm; what an
+arm has no word for is null, what it has no number for NaN. Knows no model and no metric.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.splits import Split
+from interlingua.store.atomic import write_atomically
+from interlingua.store.splits import SplitViolation
+
+ROWS_FOLDER = "rows"
+EVALUATED_NAME = "passages.parquet"
+EVALUABLE = (Split.DEV, Split.TEST)
+
+NUMBERS = (
+    "cos", "nmse", "linear_error", "own_variance", "mean_direction_nmse", "uncentred_error",
+    "uncentred_variance", "train_variance", "category_variance", "shuffled_nmse", "raw_norm",
+)  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        ("host", pa.string()),
+        ("role", pa.string()),
+        ("arm", pa.string()),
+        ("split", pa.string()),
+        ("passage_id", pa.string()),
+        ("position", pa.int32()),
+        ("sample", pa.int32()),
+        ("text", pa.string()),
+        ("explanation", pa.string()),
+        ("said", pa.list_(pa.string())),  # facts, each `kind=value`
+        ("true", pa.list_(pa.string())),
+        ("is_failed", pa.bool_()),
+        ("num_tokens", pa.int32()),
+        ("log_prob", pa.float64()),
+        *((name, pa.float64()) for name in NUMBERS),
+        ("rank", pa.int32()),
+        ("num_rivals", pa.int32()),
+    ]
+)
+EVALUATED = pa.schema(
+    [
+        ("passage_id", pa.string()),
+        ("text", pa.string()),
+        ("facts", pa.map_(pa.string(), pa.string())),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """Rows of one or of several hosts and arms, by column."""
+
+    columns: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.columns["host"])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def where(self, is_taken_N: np.ndarray) -> "Scored":
+        """The rows for which this holds."""
+        return Scored({name: column[is_taken_N] for name, column in self.columns.items()})
+
+    def of(self, host: str, arm: str) -> "Scored":
+        """The rows of one host and arm."""
+        return self.where((self["host"] == host) & (self["arm"] == arm))
+
+    def hosts(self) -> dict[str, str]:
+        """Role by host, in the order of the rows."""
+        return dict(zip(self["host"].tolist(), self["role"].tolist(), strict=True))
+
+    def arms(self) -> list[str]:
+        """The arms that have rows, in their fixed order."""
+        found = set(self["arm"].tolist())
+        return [arm.value for arm in Arm if arm.value in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedPassage:
+    """What an evaluated row is about."""
+
+    passage_id: str
+    text: str
+    facts: Mapping[str, str]
+
+
+def host_path(folder: Path, host: str) -> Path:
+    """Where the rows of a host stand."""
+    return folder / ROWS_FOLDER / f"{host}.parquet"
+
+
+def write_scored(path: Path, rows: Scored) -> None:
+    """Store the rows in one file that appears when it is whole."""
+    arrays = {field.name: _array(rows[field.name], field.type) for field in SCHEMA}
+    with write_atomically(path) as file:
+        pq.write_table(pa.table(arrays, schema=SCHEMA), file)
+
+
+def read_scored(folder: Path) -> Scored:
+    """All rows of an evaluation; raises SplitViolation where one was open to training."""
+    paths = sorted((folder / ROWS_FOLDER).glob("*.parquet"))
+    if not paths:
+        raise ValueError(f"{folder / ROWS_FOLDER} holds no scored rows")
+    table = pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths])
+    splits = set(table["split"].unique().to_pylist())
+    if not splits <= set(EVALUABLE):
+        raise SplitViolation(
+            f"{folder} holds rows of {', '.join(sorted(map(str, splits)))}; numbers may be made of "
+            f"{' or '.join(EVALUABLE)} only"
+        )
+    return Scored({name: _column(table[name]) for name in SCHEMA.names})
+
+
+def joined(parts: Sequence[Mapping[str, Any]]) -> Scored:
+    """Rows of several arms as one; what a part does not say is null or NaN."""
+    sizes = [len(part["passage_id"]) for part in parts]
+    return Scored(
+        {
+            field.name: np.concatenate(
+                [
+                    _filled(part.get(field.name), field.type, size)
+                    for part, size in zip(parts, sizes, strict=True)
+                ]
+            )
+            for field in SCHEMA
+        }
+    )
+
+
+def write_evaluated(folder: Path, passages: Iterable[EvaluatedPassage]) -> None:
+    """Store the passages that rows are about."""
+    rows = [{**_fields(passage), "facts": list(passage.facts.items())} for passage in passages]
+    with write_atomically(folder / EVALUATED_NAME) as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema=EVALUATED), file)
+
+
+def read_evaluated(folder: Path) -> Iterator[EvaluatedPassage]:
+    """The passages that rows are about."""
+    for row in pq.read_table(folder / EVALUATED_NAME).to_pylist():
+        yield EvaluatedPassage(**{**row, "facts": dict(row["facts"])})
+
+
+def _fields(passage: EvaluatedPassage) -> dict[str, Any]:
+    return {name: getattr(passage, name) for name in EVALUATED.names}
+
+
+def _array(column_N: np.ndarray, kind: pa.DataType) -> pa.Array:
+    return pa.array(column_N.tolist() if column_N.dtype == object else column_N, kind)
+
+
+def _column(column: pa.ChunkedArray) -> np.ndarray:
+    if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
+        return np.asarray(column.to_numpy())
+    if pa.types.is_integer(column.type):
+        return np.asarray(column.fill_null(-1).to_numpy())
+    return np.array([*column.to_pylist(), None], dtype=object)[:-1]  # lists stay lists
+
+
+def _filled(values: Any, kind: pa.DataType, size: int) -> np.ndarray:
+    if pa.types.is_floating(kind):
+        return np.full(size, np.nan) if values is None else np.broadcast_to(values, size)
+    if pa.types.is_integer(kind):
+        return np.full(size, -1) if values is None else np.broadcast_to(values, size)
+    if pa.types.is_boolean(kind):
+        return np.zeros(size, bool) if values is None else np.asarray(values, bool)
+    if values is None or isinstance(values, str):
+        return np.array([values] * size, dtype=object)
+    return np.array([*values, None], dtype=object)[:-1]

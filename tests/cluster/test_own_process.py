@@ -1,0 +1,87 @@
+"""Without workers a pool works in its caller's process, and its stage asks for what that takes."""
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+
+from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.schedule import _Schedule
+from interlingua.specs.placement import Crew, Placement, Workers
+from interlingua.stages.backend import Context
+from interlingua.store.artifact import Stage
+from jobs.world import ONE_CORE_A_STAGE
+
+ONE = Workers(count=1, cpus=1, gpus=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A toy job."""
+
+    factor: int
+
+
+class Multiplier:
+    """Counts how often it was made."""
+
+    made = 0
+
+    def __init__(self, job):
+        type(self).made += 1
+        self._factor = job.factor
+
+    def __call__(self, item):
+        if item == 3:
+            raise LookupError("no 3")
+        return self._factor * item, os.getpid()
+
+
+def do_nothing(spec, inputs, out, context):
+    return {}
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(Multiplier, "made", 0)
+
+
+def test_without_workers_one_is_made_in_this_process_and_no_ray_is_needed(no_ray):
+    results = list(RayPool().map(Multiplier, Job(5), [0, 1, 2], None))
+    assert results == [(0, os.getpid()), (5, os.getpid()), (10, os.getpid())]
+    assert Multiplier.made == 1
+    with pytest.raises(ImportError):
+        list(RayPool().map(Multiplier, Job(5), [0], ONE))
+
+
+def test_what_it_raises_arrives_with_what_came_before(no_ray):
+    results = RayPool().map(Multiplier, Job(2), iter(range(5)), None)
+    assert [next(results)[0] for _ in range(3)] == [0, 2, 4]
+    with pytest.raises(LookupError, match="no 3"):
+        next(results)
+
+
+def test_no_item_makes_no_worker(no_ray):
+    assert list(RayPool().map(Multiplier, Job(5), [], None)) == []
+    assert Multiplier.made == 0
+
+
+@pytest.mark.parametrize(
+    ("crew", "workers", "num_cpus"),
+    [(None, ONE, 2), (Crew.EXTRACTION, None, 2), (Crew.EXTRACTION, ONE, 0), (Crew.TRAINING, ONE, 0),
+     (Crew.VERBALIZING, ONE, 2)],
+)  # fmt: skip
+def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(crew, workers, num_cpus, tmp_path):
+    """Else it would wait for workers with the cores that they wait for."""
+    placement: Placement = replace(
+        ONE_CORE_A_STAGE, extraction=replace(ONE_CORE_A_STAGE.extraction, workers=workers)
+    )
+    ray = SimpleNamespace(remote=lambda **_: lambda function: function)
+    stage = Stage(
+        kind="toy", label="a", spec=Job(1), run=do_nothing, inputs={}, revision=1, crew=crew
+    )
+    schedule = _Schedule(ray, [stage], tmp_path, Context(placement, RayPool()), SimpleNamespace())
+    assert schedule._num_cpus(stage) == num_cpus

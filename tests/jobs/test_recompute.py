@@ -1,0 +1,109 @@
+"""Numbers made again from rows: equal, or an error that names those that are not."""
+
+import os
+import shutil
+from argparse import Namespace
+
+import pytest
+
+from interlingua.stages.graph import graph_of
+from interlingua.store.artifact import find
+from interlingua.store.scored import host_path, read_scored, write_scored
+from jobs.recipes import world_mini
+from jobs.recompute import main
+
+pytestmark = pytest.mark.slow
+
+HOST = "lfm-7b"
+JOB = ("-m", "jobs.recompute")
+HEAVY = {"torch", "ray", "transformers", "tokenizers", "peft", "deepspeed", "mlflow"}
+
+
+@pytest.fixture
+def folder(mini_nla_root, tmp_path):
+    """A copy of an evaluation that may be spoilt."""
+    [stage] = [stage for stage in graph_of(world_mini()) if stage.kind == "evaluation"]
+    source = find(stage, mini_nla_root).path
+    return shutil.copytree(source, tmp_path / source.name)
+
+
+def ended(process):
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def test_numbers_come_out_as_recorded_without_ray_or_a_model(start_job, folder):
+    program = f"""
+import atexit, runpy, sys
+atexit.register(lambda: print("loaded", sorted({HEAVY!r} & set(sys.modules))))
+sys.argv = ["jobs.recompute", {str(folder)!r}]
+runpy.run_module("jobs.recompute", run_name="__main__", alter_sys=True)
+"""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    code, out, err = ended(start_job(before=("-c", program)))
+    assert (code, err) == (0, "")
+    assert "numbers, all equal to those in" in out and out.splitlines()[-1] == "loaded []"
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def spoil_rows(folder):
+    rows = read_scored(folder).where(read_scored(folder)["host"] == HOST)
+    rows["nmse"][7] += 1e-6
+    write_scored(host_path(folder, HOST), rows)
+
+
+def lose_a_row(folder):
+    rows = read_scored(folder)
+    rows = rows.where(rows["host"] == HOST)
+    rows = rows.where(rows["arm"] != "gold")
+    write_scored(host_path(folder, HOST), rows)
+
+
+def spoil_a_number(folder):
+    path = folder / "numbers.csv"
+    lines = path.read_text().splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith(f"{HOST},"))
+    lines[place] = lines[place].replace(",16,", ",17,")
+    path.write_text("\n".join(lines) + "\n")
+
+
+def add_a_number(folder):
+    path = folder / "numbers.csv"
+    path.write_text(path.read_text() + f"{HOST},sampled,invented,0.9,0.8,1.0,16,passages\n")
+
+
+@pytest.mark.parametrize("spoil", [spoil_rows, lose_a_row, spoil_a_number, add_a_number])
+def test_one_value_that_was_changed_is_found(spoil, folder):
+    spoil(folder)
+    with pytest.raises(ValueError, match=f"differ from those recorded: .*{HOST}"):
+        main(Namespace(folder=folder))
+
+
+@pytest.mark.parametrize(("by", "is_same"), [(1 + 1e-12, True), (1 + 1e-6, False)])
+def test_rounding_is_no_difference(by, is_same, folder):
+    """Another number of threads sums in another order."""
+    path = folder / "numbers.csv"
+    header, *lines = (line.split(",") for line in path.read_text().splitlines())
+    place = header.index("high")
+    for line in lines:
+        line[place] = repr(float(line[place]) * by)
+    path.write_text("".join(",".join(line) + "\n" for line in (header, *lines)))
+    if is_same:
+        main(Namespace(folder=folder))
+        return
+    with pytest.raises(ValueError, match="differ from those recorded"):
+        main(Namespace(folder=folder))
+
+
+def test_the_exit_code_tells(start_job, folder):
+    spoil_rows(folder)
+    code, _, err = ended(start_job(folder, before=JOB))
+    [line] = err.splitlines()
+    assert code == 1 and line.startswith("error: ") and "differ from those recorded" in line
+
+
+def test_what_is_no_evaluation_says_so(folder):
+    os.remove(folder / "artifact.json")
+    for path in (folder, folder.parent / "nowhere"):
+        with pytest.raises(ValueError, match=f"{path} is no finished evaluation"):
+            main(Namespace(folder=path))

@@ -1,0 +1,232 @@
+"""A plausible evaluation of three hosts without a model, and the page that is made of it."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from interlingua.core.metrics import category_variance, constant_scores, score_rows
+from interlingua.report.material import METHODS_NAME, read_material
+from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
+from interlingua.report.page import write_page
+from interlingua.specs.evaluation import Arm
+from interlingua.store.artifact import Artifact, lineage
+from interlingua.store.progress import LOOKS_NAME
+from interlingua.store.provenance import Provenance
+from interlingua.store.record import InputRecord, Record, write_record
+from interlingua.store.scored import (
+    ROWS_FOLDER,
+    EvaluatedPassage,
+    Scored,
+    host_path,
+    joined,
+    write_evaluated,
+    write_scored,
+)
+
+ROLES = {
+    "qwen3-1p7b": "anchor",
+    "gpt2-medium": "trained",
+    "bloom-560m": "trained",
+    "lfm-7b": "held out",
+    "phi-1p5": "held out",
+}
+KINDS = {
+    "language": ("english", "ruska"),
+    "topic": ("farm", "harbour", "school", "market"),
+    "mood": ("calm", "angry", "hopeful"),
+    "style": ("letter", "report"),
+}
+NUM_PASSAGES, WIDTH = 60, 24
+# How much of the truth an arm keeps, and how noisy it is.
+KEEPS = {
+    Arm.SAMPLED: (0.6, 0.5), Arm.GREEDY: (0.65, 0.4), Arm.GOLD: (0.8, 0.3),
+    Arm.GENERAL_FACTS: (0.5, 0.2), Arm.ALL_FACTS: (0.9, 0.2), Arm.ENCODER: (0.97, 0.05),
+    Arm.BAG_OF_WORDS: (0.5, 0.4), Arm.SHUFFLED_VECTORS: (0.0, 0.5),
+    Arm.ZERO_VECTOR: (0.0, 0.3), Arm.UNTRAINED: (0.0, 0.2),
+    Arm.CONSTANT_EXPLANATION: (0.0, 0.05), Arm.SHUFFLED_EXPLANATIONS: (0.0, 0.6),
+}  # fmt: skip
+SPEAKS = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
+GATES = [
+    {"name": name, "is_passed": True, "is_accepted": False, "value": 0.0, "bound": 0.01,
+     "words": "nothing that was trained on is scored"}
+    for name in ("leakage", "lost_keys", "unread_vector")
+]  # fmt: skip
+
+METHODS = """fit,predictor,metric,value,low,high,num_units,covers
+ridge on fit,trained,fve_centred_own,0.31,0.28,0.34,60,passages
+ridge on fit,constant,fve_centred_own,-0.01,-0.02,0.0,60,passages
+lstsq on 100 rows,trained,fve_uncentred,0.91,nan,nan,60,passages
+"""
+
+
+def facts_of(number: int) -> dict[str, str]:
+    rng = np.random.default_rng(number)
+    return {kind: values[rng.integers(len(values))] for kind, values in KINDS.items()}
+
+
+def passages_with(text: str = "") -> list[EvaluatedPassage]:
+    return [
+        EvaluatedPassage(
+            passage_id=f"{number * 7919 % 10007:05x}",
+            text=f"{text}passage {number} tells of it " + "and of more " * (number % 9),
+            facts=facts_of(number),
+        )
+        for number in range(NUM_PASSAGES)
+    ]
+
+
+def host_rows(
+    host: str, passages: list[EvaluatedPassage], text: str = "", less: float = 0
+) -> Scored:
+    """Rows of every arm of a host: golds are sums of facts, predictions keep a part of them."""
+    rng = np.random.default_rng(sum(map(ord, host)))
+    directions = {(k, v): rng.normal(size=WIDTH) for k, values in KINDS.items() for v in values}
+    mean_D = 2 * rng.normal(size=WIDTH)
+    signal_ND = np.array([sum(directions[f] for f in p.facts.items()) for p in passages])
+    gold_ND = mean_D + signal_ND + 0.5 * rng.normal(size=signal_ND.shape)
+    languages_N = np.array([p.facts["language"] for p in passages])
+    parts = []
+    for arm, (kept, noise) in KEEPS.items():
+        for sample in range(2 if arm == Arm.SAMPLED else 1):
+            shift_ND = noise * rng.normal(size=gold_ND.shape)
+            predicted_ND = gold_ND.mean(0) + (kept - less) * (gold_ND - gold_ND.mean(0)) + shift_ND
+            scores = score_rows(predicted_ND, gold_ND)._asdict()
+            part = {"arm": str(arm), "sample": sample, **scores}
+            parts.append({**part, **_texts(arm, passages, rng, text)})
+    constant = constant_scores(gold_ND.mean(axis=0), gold_ND)._asdict()
+    parts.append({"arm": str(Arm.CONSTANT_VECTOR), "sample": 0, **constant})
+    same = {
+        "host": host, "role": ROLES[host], "split": "test", "position": -1,
+        "passage_id": [p.passage_id for p in passages],
+        "true": [[f"{k}={v}" for k, v in p.facts.items()] for p in passages],
+        "train_variance": 0.4, "category_variance": category_variance(gold_ND, languages_N),
+        "raw_norm": np.linalg.norm(gold_ND, axis=1), "num_rivals": len(passages),
+        "shuffled_nmse": scores["nmse"] + 0.5, "rank": 1 + rng.integers(5, size=len(passages)),
+    }  # fmt: skip
+    return joined([{**same, **part} for part in parts])
+
+
+def _texts(arm: str, passages: list[EvaluatedPassage], rng: Any, text: str) -> dict[str, Any]:
+    if arm not in SPEAKS:
+        return {}
+    said = []
+    for passage in passages:
+        facts = dict(passage.facts)
+        if arm != Arm.GOLD:
+            facts["topic"] = KINDS["topic"][rng.integers(4)]
+        kinds = rng.permutation(list(facts))[:3]
+        said.append([f"{kind}={facts[kind]}" for kind in kinds])
+    told = [f"{text}about {', '.join(f.split('=')[1] for f in facts)}." for facts in said]
+    is_failed = np.arange(len(passages)) % 29 == (3 if arm == Arm.SAMPLED else -1)
+    read = [None if lost else one for one, lost in zip(told, is_failed, strict=True)]
+    return {
+        "said": said,
+        "text": told,
+        "explanation": read,
+        "is_failed": is_failed,
+        "num_tokens": np.array([len(one.split()) for one in told]),
+    }
+
+
+def record_of(kind: str, label: str, **fields: Any) -> Record:
+    provenance = Provenance(
+        git_commit="0123456789abcdef0123",
+        git_is_dirty=True,
+        argv=("/somewhere/jobs/run.py", "world", "--root", "runs"),
+        python="3.11.7",
+        packages={"torch": "2.13.0", "numpy": "2.4.6"},
+        hostname="here",
+        ray_job_id=None,
+    )
+    made = {
+        "revision": 1, "spec": {}, "inputs": {}, "seed": 0, "started": "", "finished": "then",
+        "seconds": 12.5, "peak_bytes": 300 * 2**20, "metrics": {}, "provenance": provenance,
+        "fingerprint": f"{sum(map(ord, kind + label)):012x}",
+    }  # fmt: skip
+    return Record(kind=kind, label=label, **{**made, **fields})
+
+
+def stored(root: Path, record: Record) -> Artifact:
+    path = root / record.kind / f"{record.label}-{record.fingerprint}"
+    path.mkdir(parents=True)
+    write_record(path, record)
+    return Artifact(path, record)
+
+
+def trainings(root: Path) -> list[Artifact]:
+    """An AV and an AR with their curves, and an oracle."""
+    av, ar = (stored(root, record_of(kind, "sft")) for kind in ("av", "ar"))
+    steps = range(0, 400, 10)
+    losses = {step: 0.8 + 0.5 * np.exp(-step / 80) for step in steps}
+    _write_looks(
+        av,
+        [
+            {"step": step, "nll_real": loss, "nll_shuffled": loss + 0.2, "nll_zero": loss + 0.1}
+            for step, loss in losses.items()
+        ],
+    )
+    _write_looks(
+        ar, [{"step": step, "fve_centred_own": 1.2 - loss} for step, loss in losses.items()]
+    )
+    room = {"all_facts/fve_centred": 0.7, "language_topic/fve_centred": 0.4}
+    room |= {f"{name}_{end}": value for name, value in room.items() for end in ("low", "high")}
+    return [av, ar, *(stored(root, record_of("room", host, metrics=room)) for host in ROLES)]
+
+
+def _write_looks(artifact: Artifact, looks: list[dict[str, float]]) -> None:
+    (artifact.path / LOOKS_NAME).write_text("".join(json.dumps(look) + "\n" for look in looks))
+
+
+def evaluation_at(
+    root: Path,
+    *,
+    hosts: Mapping[str, str] = ROLES,
+    gates: list[dict[str, Any]] = GATES,
+    text: str = "",
+    is_rewarded: bool = False,
+) -> Artifact:
+    """An evaluation's folder as its stage leaves it."""
+    upstream = {a.record.kind + a.record.label: a.record for a in trainings(root)}
+    inputs = {
+        name: InputRecord(kind=one.kind, label=one.label, fingerprint=one.fingerprint)
+        for name, one in upstream.items()
+    }
+    metrics = {"gates": gates, "split": "test", "num_hosts": len(hosts)}
+    artifact = stored(root, record_of("evaluation", "world", metrics=metrics, inputs=inputs))
+    passages = passages_with(text)
+    write_evaluated(artifact.path, passages)
+    (artifact.path / ROWS_FOLDER).mkdir()
+    parts = {host: host_rows(host, passages, text) for host in hosts}
+    for host, rows in parts.items():
+        write_scored(host_path(artifact.path, host), rows)
+    start = None
+    if is_rewarded:
+        start = joined([host_rows(host, passages, text, less=0.2).columns for host in hosts])
+    rows = joined([part.columns for part in parts.values()])
+    numbers = numbers_of(rows, seed=0, start=start, num_draws=400)
+    write_numbers(artifact.path / NUMBERS_NAME, numbers)
+    (artifact.path / METHODS_NAME).write_text(METHODS)
+    return artifact
+
+
+@pytest.fixture
+def evaluated(tmp_path) -> Callable[..., Artifact]:
+    """Make such an evaluation in the test's own root."""
+    return lambda **changes: evaluation_at(tmp_path, **changes)
+
+
+@pytest.fixture
+def reported(tmp_path, evaluated) -> Callable[..., Path]:
+    """Write the page of such an evaluation; gives its folder."""
+
+    def report(**changes: Any) -> Path:
+        artifact = evaluated(**changes)
+        shown = read_material("world", artifact, lineage(artifact, tmp_path))
+        write_page(tmp_path, shown, shown_rows=40)
+        return tmp_path
+
+    return report

@@ -1,0 +1,108 @@
+"""A pair that speaks, if badly: trained long enough to close its tags in most samples."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from interlingua.specs.rl import RlTraining
+from interlingua.specs.splits import Split
+from interlingua.stages.backend import Context, LocalPool
+from interlingua.stages.graph import graph_of
+from interlingua.stages.host_stages import extraction_stage, reading_of
+from interlingua.stages.rl import run
+from interlingua.stages.rl_roles import RlJob
+from interlingua.store.artifact import Stage, build, find
+from interlingua.store.lock import exclusive
+from jobs.recipes import world_mini
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """World_mini with an AV that is trained whole, and longer."""
+    mini = world_mini()
+    optim = replace(mini.av.optim, num_steps=100, learning_rate=1e-2, batch_rows=16)
+    watch = replace(mini.av.watch, validate_every=100, checkpoint_every=100)
+    return replace(mini, av=replace(mini.av, lora=None, optim=optim, watch=watch))
+
+
+@pytest.fixture(scope="session")
+def context(recipe):
+    """Everything in this process."""
+    return Context(recipe.placement, LocalPool())
+
+
+@pytest.fixture(scope="session")
+def make_stage(recipe):
+    """The stage that reinforces the pair as a spec says, and all that it needs."""
+    stages = {(stage.kind, stage.label): stage for stage in graph_of(recipe)}
+    passages = stages["passages", "world"]
+    inputs = {
+        "trunk": stages["host", recipe.anchor],
+        "av": stages["av", "sft"],
+        "ar": stages["ar", "sft"],
+        "passages": passages,
+    }
+    for tag in recipe.learning_tags():
+        host, encoder = stages["host", tag], stages["encoder", tag]
+        read = reading_of(host, recipe.read, (Split.RL,))
+        inputs[f"{tag}_rows"] = extraction_stage(host, passages, read)
+        inputs[f"{tag}_fit"], inputs[f"{tag}_dev"] = encoder.inputs["fit"], encoder.inputs["dev"]
+        inputs[f"{tag}_encoder"] = encoder
+
+    def make(rl, host_tags=None):
+        spec = RlTraining(
+            rl=rl,
+            av=recipe.av,
+            ar=recipe.ar,
+            anchor=recipe.anchor,
+            host_tags=host_tags or recipe.learning_tags(),
+        )
+        return Stage(kind="rl", label="pair", spec=spec, run=run, inputs=inputs, revision=1)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def talking_root(mini_root, make_stage, context, tmp_path_factory):
+    """A root with everything that the stage needs."""
+    from tests.specs.small_rl import SPEC
+
+    root = tmp_path_factory.mktemp("talking") / "root"
+    shutil.copytree(mini_root, root, copy_function=os.link)
+    for stage in make_stage(SPEC).inputs.values():
+        build(stage, root, context)
+    return root
+
+
+@pytest.fixture
+def own_root(talking_root, tmp_path):
+    """A root that shares everything before reinforcement."""
+    for folder in talking_root.iterdir():
+        (tmp_path / folder.name).symlink_to(folder)
+    return tmp_path
+
+
+@pytest.fixture
+def make_job(make_stage, talking_root, tmp_path):
+    """The job of a stage outside a build, with the lock that it would have."""
+    folder = tmp_path / "rl"
+    with exclusive(folder) as lock:
+        out = folder.with_name("rl.partial")
+        out.mkdir()
+
+        def make(rl):
+            stage = make_stage(rl)
+            return RlJob(
+                spec=stage.spec,
+                inputs={name: find(up, talking_root) for name, up in stage.inputs.items()},
+                out=out,
+                token=lock.token,
+                micro_batch_rows=5,
+                batch_rows=64,
+                threads=1,
+                device="cpu",
+            )
+
+        yield make

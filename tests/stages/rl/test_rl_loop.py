@@ -1,0 +1,187 @@
+"""The loop with the real AV under a judge whose taste is known: what it learns, what holds it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.specs.small_rl import LEARNER, SPEC
+
+from interlingua.specs.rl import CollapseGates
+from interlingua.specs.splits import Split
+from interlingua.specs.training import RateDecay
+from interlingua.stages.rl import TooManySkipped, reinforce
+from interlingua.stages.rl_corpus import RlCorpus
+from interlingua.stages.rl_kept import Kept, looks_of
+from interlingua.stages.rl_look import closed_gate
+from interlingua.stages.rl_protocols import Judgement
+from interlingua.stages.rl_roles import local_roles
+from interlingua.stages.training import LOOKS_NAME
+from interlingua.store.progress import read_metrics
+from interlingua.store.splits import SplitAccess
+
+pytestmark = pytest.mark.slow
+
+TOY = replace(
+    SPEC,
+    num_steps=24,
+    max_new_tokens=8,
+    av=replace(LEARNER, learning_rate=3e-3),
+    ar=None,
+    kl_coef=0.0,
+    watch=replace(SPEC.watch, evaluate_every=24, checkpoint_every=24),
+)
+
+
+class EvenTokens:
+    """Rebuilds the vector by as much as a sample's ids are even."""
+
+    def __init__(self, judge):
+        self._judge = judge
+
+    def __call__(self, rollouts):
+        even_NT = (rollouts.ids_NT % 2 == 0) & rollouts.mask_NT
+        share_N1 = (even_NT.sum(axis=1) / rollouts.num_tokens_N)[:, None]
+        v_NE = rollouts.own_v_NE
+        aside_NE = np.roll(v_NE, 1, axis=1)
+        aside_NE -= v_NE * (aside_NE * v_NE).sum(axis=1, keepdims=True) / v_NE.shape[1]
+        a_NE = share_N1 * v_NE + (1 - share_N1) * aside_NE
+        return Judgement(a_NE, self._judge(rollouts).reference_NT)
+
+
+def reinforced(job, judge=EvenTokens, spoil=lambda roles: None):
+    """The metrics of every step, and what ended the run."""
+    access = SplitAccess({Split.RL, Split.FIT, Split.DEV})
+    corpus = RlCorpus(job.spec, job.inputs, access)
+    roles = local_roles(job)
+    roles = roles._replace(judge=judge(roles.judge))
+    spoil(roles)
+    kept = Kept(roles, job.spec.rl.watch, job.out, job.token)
+    gate = reinforce(job.spec.rl, roles, corpus, kept)
+    return read_metrics(job.out), gate, kept
+
+
+def test_the_reward_rises(make_job):
+    steps, gate, _ = reinforced(make_job(TOY))
+    assert gate is None and len(steps) == TOY.num_steps
+    first, last = (np.mean([s["reward"] for s in part]) for part in (steps[:4], steps[-4:]))
+    assert last > first + 0.15
+    start, end = looks_of(make_job(TOY).out)
+    assert end["kl_per_token"] > 0.05 and start["kl_per_token"] < 1e-8
+    assert {"seconds_sample", "seconds_judge", "seconds_learn_av", "seconds_learn_ar",
+            "seconds_wait", "entropy_per_token", "mean_tokens"} <= steps[0].keys()  # fmt: skip
+
+
+def test_a_large_coefficient_keeps_the_policy_at_its_start(make_job):
+    learner = replace(TOY.av, learning_rate=1e-3, decay=RateDecay.COSINE)
+    kl = {}
+    for kl_coef in (0.0, 5.0):
+        job = make_job(replace(TOY, av=learner, kl_coef=kl_coef))
+        reinforced(job)
+        kl[kl_coef] = looks_of(job.out)[-1]["kl_per_token"]
+        (job.out / LOOKS_NAME).unlink()
+    assert kl[5.0] < 0.05 < 0.2 < kl[0.0], kl
+
+
+def test_hosts_take_turns_and_each_sees_new_activations(make_job):
+    job = make_job(SPEC)
+    corpus = RlCorpus(job.spec, job.inputs, SplitAccess({Split.RL, Split.FIT, Split.DEV}))
+    asked = [corpus.asked(step) for step in range(6)]
+    tags = set(job.spec.host_tags)
+    assert all(
+        {a.host_tag, b.host_tag} == tags for a, b in zip(asked[::2], asked[1::2], strict=True)
+    )
+    again = corpus.asked(3)
+    assert again.names == asked[3].names and (again.v_BE == asked[3].v_BE).all()
+    of_one = [a.keys for a in asked if a.host_tag == asked[0].host_tag]
+    assert not set(of_one[0]) & set(of_one[1])
+    assert len({name for a in asked for name in a.names}) == 6 * SPEC.activations_per_step
+
+
+class Spoiled:
+    """Gradients that are not finite, at some steps."""
+
+    def __init__(self, engine, steps):
+        self._module, self._steps, self._turn = engine.module, steps, -1
+        weight = next(w for w in self._module.parameters() if w.requires_grad)
+        weight.register_hook(self._spoil)
+        engine_step, self.num_unchanged = engine.step, 0
+
+        def step(batches, factor):
+            self._turn += 1
+            before = weight.detach().clone()
+            stepped = engine_step(batches, factor)
+            self.num_unchanged += torch.equal(before, weight)
+            return stepped
+
+        engine.step = step
+
+    def _spoil(self, gradient):
+        return gradient * float("inf") if self._turn in self._steps else gradient
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(make_job):
+    spoiled = []
+    spec = replace(TOY, num_steps=6, max_skipped_share=0.5)
+    steps, _, kept = reinforced(
+        make_job(spec), spoil=lambda roles: spoiled.append(Spoiled(roles.av._engine, {1, 3}))
+    )
+    assert [s["num_skipped_av"] for s in steps] == [0, 1, 0, 1, 0, 0]
+    assert kept.counts["num_skipped_av"] == 2 == spoiled[0].num_unchanged
+    assert all(np.isfinite(s["reward"]) for s in steps)
+
+
+def test_too_many_of_them_end_the_run(make_job):
+    spec = replace(TOY, num_steps=10, max_skipped_share=0.2)
+    with pytest.raises(TooManySkipped, match="3 of 4 steps of the AV .* allows 2 of 10"):
+        reinforced(make_job(spec), spoil=lambda roles: Spoiled(roles.av._engine, {1, 2, 3, 4}))
+
+
+def test_a_policy_too_far_from_its_start_is_stopped(make_job):
+    watch = replace(TOY.watch, max_kl_per_token=0.01)
+    steps, gate, _ = reinforced(make_job(replace(TOY, watch=watch)))
+    assert gate.startswith("kl_per_token is") and len(steps) < TOY.num_steps
+    assert looks_of(make_job(TOY).out)[-1]["is_best"]
+
+
+GATES = CollapseGates(least_unique_share=0.8, most_added_failures=0.05, least_gap_share=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "passes", "fails"),
+    [
+        ("unique_share", 0.73, 0.71),
+        ("tag_failure_share", 0.14, 0.16),
+        ("similarity_gap", 0.06, 0.04),
+    ],
+)
+def test_a_gate_closes_relative_to_the_start_and_says_its_name(name, passes, fails):
+    start = {"unique_share": 0.9, "tag_failure_share": 0.1, "similarity_gap": 0.1}
+    watch = replace(SPEC.watch, gates=GATES)
+    assert closed_gate({**start, name: passes}, start, watch) is None
+    assert closed_gate({**start, name: fails}, start, watch).startswith(name)
+    assert closed_gate({**start, name: fails}, start, SPEC.watch) is None
+    without = {**start, "similarity_gap": -0.01}
+    assert closed_gate({**without, "similarity_gap": -0.02}, without, watch) is None
+
+
+# Two texts of an activation are alike by accident here: the gap is not looked at.
+FAILURES_ONLY = replace(GATES, least_unique_share=0.0, least_gap_share=0.0)
+
+
+class Silencing(EvenTokens):
+    """Likes samples that never close a tag."""
+
+    def __call__(self, rollouts):
+        judged = super().__call__(rollouts)
+        a_NE = np.where(rollouts.is_heard_N[:, None], -rollouts.own_v_NE, rollouts.own_v_NE)
+        return judged._replace(a_NE=a_NE)
+
+
+def test_a_collapse_ends_the_run_with_the_weights_before_it(make_job):
+    watch = replace(SPEC.watch, evaluate_every=4, checkpoint_every=30, gates=FAILURES_ONLY)
+    spec = replace(TOY, num_steps=24, max_new_tokens=30, watch=watch)
+    steps, gate, _ = reinforced(make_job(spec), judge=Silencing)
+    assert gate.startswith("tag_failure_share") and len(steps) < spec.num_steps
+    looks = looks_of(make_job(spec).out)
+    assert looks[0]["is_best"] and not looks[-1]["is_best"]

@@ -1,0 +1,207 @@
+"""The stage: what it leaves, how it goes on, its arms, and that its result is opened as a pair."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tests.specs.small_rl import SPEC
+
+from interlingua.specs.splits import Split
+from interlingua.stages import rl
+from interlingua.stages.pair import (
+    AR_PREFIX,
+    AV_PREFIX,
+    opened_listener,
+    opened_speaker,
+    weights_of,
+)
+from interlingua.stages.rl_inputs import check_inputs
+from interlingua.stages.rl_kept import START_ROWS_NAME, looks_of
+from interlingua.stages.training import BEST, CHECKPOINTS, ROWS_NAME, WEIGHTS_NAME
+from interlingua.store.artifact import build, find
+from interlingua.store.splits import LEDGER_NAME, read_consumed
+
+pytestmark = pytest.mark.slow
+
+LONG = replace(SPEC, max_new_tokens=30)
+
+
+class Interrupted(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.fixture(scope="module")
+def built(make_stage, talking_root, context):
+    return build(make_stage(LONG), talking_root, context)
+
+
+@pytest.fixture(scope="module")
+def before(make_stage, talking_root):
+    return {name: find(up, talking_root) for name, up in make_stage(LONG).inputs.items()}
+
+
+def breaking_at(step, monkeypatch):
+    real = rl.learn
+
+    def learn(at, *args):
+        if at == step:
+            raise Interrupted
+        return real(at, *args)
+
+    monkeypatch.setattr(rl, "learn", learn)
+
+
+def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
+    built, make_stage, own_root, context, monkeypatch
+):
+    (own_root / "rl").unlink(missing_ok=True)  # it is built anew
+    stage = make_stage(LONG)
+    for step in (3, 5):
+        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+            breaking_at(step, patched)
+            build(stage, own_root, context)
+    artifact = build(stage, own_root, context)
+    for name in (WEIGHTS_NAME, ROWS_NAME, START_ROWS_NAME, "looks.jsonl"):
+        assert (artifact.path / name).read_bytes() == (built.path / name).read_bytes()
+    assert artifact.record.metrics == built.record.metrics
+    ours, theirs = (
+        [
+            {name: value for name, value in json.loads(line).items() if "seconds" not in name}
+            for line in (path / "metrics.jsonl").open()
+        ]
+        for path in (artifact.path, built.path)
+    )
+    assert ours == theirs and [line["step"] for line in ours] == [1, 2, 3, 4, 5, 6]
+
+
+def test_checkpoints_hold_both_models_and_are_whole(make_stage, own_root, context, monkeypatch):
+    (own_root / "rl").unlink(missing_ok=True)
+    breaking_at(5, monkeypatch)
+    with pytest.raises(Interrupted):
+        build(make_stage(LONG), own_root, context)
+    [checkpoints] = own_root.glob(f"rl/*.partial/{CHECKPOINTS}")
+    assert [path.name for path in checkpoints.iterdir()] == ["4"]
+    found = {str(path.relative_to(checkpoints / "4")) for path in checkpoints.rglob("*.*")}
+    assert found == {"av/state.pt", "ar/state.pt", "state.json"}
+    state = json.loads((checkpoints / "4" / "state.json").read_text())
+    assert state["step"] == 4 and state["counts"]["num_samples"] == 4 * LONG.num_samples
+
+
+def test_it_reads_rl_fit_and_dev_alone(built):
+    consumed = read_consumed(built.path / LEDGER_NAME)
+    assert consumed.keys() == {Split.RL, Split.FIT, Split.DEV}
+    assert len(consumed[Split.RL]) > LONG.activations_per_step
+
+
+def test_failures_are_counted_and_earn_the_fixed_reward(built):
+    metrics = built.record.metrics
+    assert 0 < metrics["num_failed"] < metrics["num_samples"] == 6 * LONG.num_samples
+    assert metrics["num_steps"] == 6 and metrics["num_skipped_av"] == 0
+    rows = pq.read_table(built.path / START_ROWS_NAME).to_pylist()
+    lost = [row for row in rows if row["explanation"] is None]
+    assert lost and all(row["reward"] == LONG.failure_reward for row in lost)
+    assert all(row["nmse"] == row["own_variance"] for row in lost)
+    assert metrics["start/tag_failure_share"] == pytest.approx(len(lost) / len(rows))
+
+
+def test_the_numbers_are_those_of_the_rows(built):
+    rows = pq.read_table(built.path / ROWS_NAME).to_pylist()
+    shares = [
+        sum(row["nmse"] for row in own) / sum(row["own_variance"] for row in own)
+        for tag in sorted({row["host"] for row in rows})
+        for own in [[row for row in rows if row["host"] == tag]]
+    ]
+    metrics = built.record.metrics
+    assert metrics["dev/fve_centred_own"] == pytest.approx(1 - np.mean(shares))
+    assert {row["sample"] for row in rows} == {0, 1}
+    assert metrics["dev/mean_tokens"] == pytest.approx(np.mean([r["num_tokens"] for r in rows]))
+    assert {"dev/precision_all", "dev/said_topic", "dev/similarity_gap", "dev/unique_share",
+            "dev/group_deviation", "dev/entropy_per_token", "dev/kl_per_token",
+            "dev/fve_centred_own_gain_low", "train_variance"} <= metrics.keys()  # fmt: skip
+    best = max(looks_of(built.path), key=lambda look: look["fve_centred_own"])
+    assert metrics["best_step"] == best["step"]
+    assert not (built.path / BEST).exists() and not (built.path / CHECKPOINTS).exists()
+
+
+def test_the_result_is_opened_as_a_pair(built, before):
+    inputs = {**before, "av": built, "ar": built}
+    opened_speaker(inputs, device="cpu", batch_rows=8)
+    listener = opened_listener(inputs, device="cpu", batch_rows=8)
+    assert np.isfinite(listener.hear(["about a farm."])).all()
+    for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX)):
+        assert weights_of(built, prefix).keys() == weights_of(before[name], prefix).keys()
+
+
+def changed(artifact, before):
+    """Which of the two models have other weights than before."""
+    return {
+        name
+        for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX))
+        if any(
+            not torch.equal(weight, weights_of(before[name], prefix)[key])
+            for key, weight in weights_of(artifact, prefix).items()
+        )
+    }
+
+
+# One look, at the end: else the start may be the best.
+LATE = replace(LONG.watch, evaluate_every=100)
+
+
+@pytest.mark.parametrize(("arm", "moved"), [("av", {"ar"}), ("ar", {"av"})])
+def test_an_arm_leaves_the_other_model_as_it_was(
+    arm, moved, make_stage, own_root, context, before, monkeypatch
+):
+    (own_root / "rl").unlink(missing_ok=True)
+    # Better or worse: what is kept shall be the end.
+    real = rl.look_at
+
+    def look_at(*args):
+        look = real(*args)
+        turns.append(look)
+        return look._replace(numbers={**look.numbers, "score": -float(len(turns))})
+
+    turns = []
+    monkeypatch.setattr(rl, "look_at", look_at)
+    spec = replace(LONG, num_steps=3, watch=LATE, **{arm: None})
+    artifact = build(make_stage(spec), own_root, context)
+    assert changed(artifact, before) == moved
+    if arm == "av":
+        assert artifact.record.metrics["dev/kl_per_token"] < 1e-8
+
+
+def test_one_host_is_no_other_case(make_stage, own_root, context, recipe):
+    (own_root / "rl").unlink(missing_ok=True)
+    spec = replace(LONG, num_steps=2)
+    artifact = build(make_stage(spec, host_tags=(recipe.anchor,)), own_root, context)
+    rows = pq.read_table(artifact.path / ROWS_NAME)["host"].to_pylist()
+    assert set(rows) == {recipe.anchor}
+
+
+def test_another_pair_is_refused(make_stage, own_root, context):
+    (own_root / "rl").unlink(missing_ok=True)
+    stage = make_stage(LONG)
+    other = replace(stage.spec, ar=replace(stage.spec.ar, max_tokens=1))
+    with pytest.raises(ValueError, match="RlTraining.ar is another"):
+        build(replace(stage, spec=other), own_root, context)
+
+
+@pytest.mark.parametrize("name", ["av", "ar"])
+def test_so_is_a_model_of_another_trunk(name, make_stage, before):
+    record = before[name].record
+    trunk = replace(record.inputs["trunk"], fingerprint="0" * 12)
+    changed = replace(record, inputs={**record.inputs, "trunk": trunk})
+    inputs = {**before, name: replace(before[name], record=changed)}
+    with pytest.raises(ValueError, match=f"the {name} was trained on trunk .*-000000000000"):
+        check_inputs(make_stage(LONG).spec, inputs)
+
+
+def test_so_is_a_host_without_an_encoder(make_stage, before):
+    stage = make_stage(LONG)
+    tag = stage.spec.host_tags[-1]
+    inputs = {key: found for key, found in before.items() if key != f"{tag}_encoder"}
+    with pytest.raises(ValueError, match=f"host {tag} has no encoder among the inputs"):
+        check_inputs(stage.spec, inputs)
