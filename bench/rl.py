@@ -71,16 +71,7 @@ class Naive:
         with clock.phase("judge"), torch.no_grad():
             a_NE = self._heard.reconstructor(ids_NT, torch.ones_like(ids_NT))
             reference_NT = log_probs(self._start, self._prompt, v_NE, ids_NT)
-        rewards = rewarded(
-            a_NE.cpu().numpy(),
-            v_BE.cpu().numpy(),
-            np.full(len(ids_NT), ids_NT.shape[1]),
-            spec=self._rl,
-            variance=1.0,
-        )
-        advantages_N = torch.from_numpy(
-            group_advantages(rewards.rewards_N, self._rl.group_size, floor=0.1)
-        ).to(v_NE)
+        advantages_N = self._advantages(a_NE, v_BE)
         with clock.phase("learn_av"):
             for rows in self._micro_batches(len(ids_NT)):
                 losses_N = sample_losses(
@@ -89,8 +80,8 @@ class Naive:
                     reference_NT=reference_NT[rows],
                     advantages_N=advantages_N[rows],
                     mask_NT=torch.ones_like(ids_NT[rows], dtype=torch.bool),
-                    clip_ratio=0.2,
-                    kl_coef=0.1,
+                    clip_ratio=self._rl.clip_ratio,
+                    kl_coef=self._rl.kl_coef,
                 )
                 (losses_N.sum() / len(ids_NT)).backward()
             _stepped(self._optimizers[0])
@@ -101,6 +92,13 @@ class Naive:
                 (2 * (1 - cos_N).sum() / len(ids_NT)).backward()
             _stepped(self._optimizers[1])
         return clock.seconds()
+
+    def _advantages(self, a_NE: Tensor, v_BE: Tensor) -> Tensor:
+        rl, num_tokens_N = self._rl, np.full(len(a_NE), self._job.num_new)
+        a_NE, v_BE = a_NE.cpu().numpy(), v_BE.cpu().numpy()
+        rewards_N, _ = rewarded(a_NE, v_BE, num_tokens_N, spec=rl, variance=1.0)
+        advantages_N = group_advantages(rewards_N, rl.group_size, floor=rl.advantage_floor)
+        return torch.from_numpy(advantages_N).float().to(self._job.device)
 
     def _sampled(self, v_NE: Tensor) -> Tensor:
         verbalizer = self._policy.verbalizer

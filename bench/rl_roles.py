@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from bench.decoding import EndlessTokenizer, random_av
 from bench.synthetic import qwen3_config
-from interlingua.cluster.reinforcing import Line, RemoteReconstructor
+from interlingua.cluster.av_rank import Line, RemoteReconstructor
 from interlingua.cluster.roles import ReconstructorWorker, ReferenceWorker
 from interlingua.cluster.supervisor import Crew
 from interlingua.models.decoding import Decoded, Decoder

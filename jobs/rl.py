@@ -4,14 +4,18 @@ Of a published run it says what it asks for and whether its roles fit on cards o
 """
 
 import argparse
+from collections.abc import Sequence
 
 from interlingua.specs.cards import card_lines
 from interlingua.specs.overrides import list_paths, with_overrides
 from interlingua.specs.pool import pool_host
 from interlingua.specs.published_rl import PUBLISHED_RL, PublishedRl
+from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph import graph_of, needed_for
+from interlingua.store.artifact import Stage
 from jobs.build import build_recipe
 from jobs.command import parser, run_command
+from jobs.recipes import RECIPES
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -20,7 +24,15 @@ def main(arguments: argparse.Namespace) -> None:
         run = with_overrides(PUBLISHED_RL[arguments.recipe], arguments.overrides)
         show_published(run, is_dry=arguments.dry_run)
     else:
-        build_recipe(arguments, lambda recipe: needed_for("rl", graph_of(recipe)))
+        build_recipe(arguments, reinforcing)
+
+
+def reinforcing(recipe: Recipe) -> Sequence[Stage]:
+    """The reinforced pairs of a recipe, and all that they need."""
+    if not recipe.rl:
+        named = ", ".join(name for name, make in RECIPES.items() if make().rl)
+        raise ValueError(f"{recipe.name} has no reinforcement learning; recipes with it: {named}")
+    return needed_for("rl", graph_of(recipe))
 
 
 def show_published(run: PublishedRl, *, is_dry: bool) -> None:

@@ -13,6 +13,8 @@ from interlingua.core.metrics import fve_values, mean_variance, score_rows
 from interlingua.probes.decoder_fits import DecoderFit, decoders_of_golds, decoders_of_texts
 from interlingua.probes.small_mlp import fitted_mlp
 
+pytestmark = pytest.mark.slow
+
 GOLDS = {DecoderFit.PINV, DecoderFit.ENC_REFIT}
 TEXTS = {DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP}
 

@@ -34,6 +34,8 @@ from interlingua.probes.methods import (
     write_methods,
 )
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = 1e-9
 LARGE_MEAN = 6.0
 BLIND = tuple(one for one in Predictor if one is not Predictor.NLA)

@@ -11,6 +11,8 @@ from interlingua.report.numbers import ALL, Numbers, numbers_of
 from interlingua.specs.evaluation import Arm, GateName
 from interlingua.store.scored import Scored
 
+pytestmark = pytest.mark.slow
+
 FVE = "fve_centred_own"
 HOSTS = ("x", "y", "z")
 NUM_DRAWS = 200

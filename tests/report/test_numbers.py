@@ -22,6 +22,8 @@ from interlingua.report.numbers import (
 from interlingua.specs.evaluation import Arm
 from interlingua.store.scored import Scored
 
+pytestmark = pytest.mark.slow
+
 FVE = "fve_centred_own"
 ROLES = {
     "a": "anchor", "t1": "trained", "t2": "trained", "t3": "trained", "h1": "held out",

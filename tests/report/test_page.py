@@ -15,6 +15,8 @@ from interlingua.specs.evaluation import ReportSpec
 from interlingua.stages import report
 from interlingua.store.artifact import lineage
 
+pytestmark = pytest.mark.slow
+
 PASSED = {
     "name": "leakage", "is_passed": True, "is_accepted": False,
     "value": 0.0, "bound": 0.01, "words": "nothing was trained on",

@@ -16,6 +16,8 @@ import pytest
 
 from interlingua.specs.published_results import PAPER_BASELINE, PUBLISHED_V6
 
+pytestmark = pytest.mark.slow
+
 FVE = {
     "fve_centred_own": ("nmse", "own_variance"),
     "fve_centred_category": ("nmse", "category_variance"),

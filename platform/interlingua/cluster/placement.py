@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlingua.specs.cards import table_lines
-from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups
+from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
 
 VOICE_SECONDS = 30.0
 ROLE_LABEL = "role"
@@ -37,13 +37,12 @@ class Node:
 
 
 def nodes_of(ray: Any) -> tuple[Node, ...]:
-    """The nodes that are alive, and those that the cluster's autoscaler may still add."""
-    alive = [
+    """The nodes that are alive; which an autoscaler could add Ray does not tell."""
+    return tuple(
         _node(node["NodeManagerHostname"], node["Labels"], node["Resources"])
         for node in ray.nodes()
         if node["Alive"]
-    ]
-    return (*alive, *_addable(ray, [node.label for node in alive]))
+    )
 
 
 def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, ...]]:
@@ -80,10 +79,10 @@ def reserved(ray: Any, place: ThreeGroups, owner: str) -> Iterator[dict[str, Any
     try:
         for name, role in place.roles().items():
             groups[name] = placement_group(
-                [bundle(role) for _ in range(role.workers.count)],
+                [bundle(role.workers) for _ in range(role.workers.count)],
                 strategy="PACK",
                 name=f"{owner}/{name}",
-                bundle_label_selector=[_selector(role)] * role.workers.count,
+                bundle_label_selector=[selector(role.node_label)] * role.workers.count,
             )
         for name, group in groups.items():
             wait_for(group, name, place.roles()[name])
@@ -94,16 +93,21 @@ def reserved(ray: Any, place: ThreeGroups, owner: str) -> Iterator[dict[str, Any
             remove_placement_group(group)
 
 
-def bundle(role: Role) -> dict[str, float]:
-    """What one worker of a role takes."""
-    asked = {"CPU": role.workers.cpus, "GPU": role.workers.gpus}
+def bundle(workers: Workers) -> dict[str, float]:
+    """What one worker takes."""
+    asked = {"CPU": workers.cpus, "GPU": workers.gpus}
     return {resource: amount for resource, amount in asked.items() if amount}
+
+
+def selector(node_label: str | None) -> dict[str, str]:
+    """The nodes that a worker may be on."""
+    return {} if node_label is None else {ROLE_LABEL: node_label}
 
 
 def wait_for(group: Any, name: str, role: Role, *, seconds: float | None = None) -> None:
     """Return when the group has its devices; says every 30 s what it waits for."""
     started = time.monotonic()
-    needs = f"{role.workers.count} x {bundle(role)}"
+    needs = f"{role.workers.count} x {bundle(role.workers)}"
     if role.node_label is not None:
         needs += f" on nodes with {ROLE_LABEL}={role.node_label}"
     while True:
@@ -153,11 +157,8 @@ def _no_room(
         + "\n".join(table_lines(COLUMNS, rows))
         + "\nthe cluster has: "
         + "; ".join(has)
+        + "; nodes that an autoscaler would add do not count, start them first"
     )
-
-
-def _selector(role: Role) -> dict[str, str]:
-    return {} if role.node_label is None else {ROLE_LABEL: role.node_label}
 
 
 def _sweep(owner: str) -> None:
@@ -169,15 +170,6 @@ def _sweep(owner: str) -> None:
     for key, row in placement_group_table().items():
         if row["name"].startswith(f"{owner}/") and row["state"] != "REMOVED":
             remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(key))))
-
-
-def _addable(ray: Any, alive: Sequence[str | None]) -> Iterator[Node]:
-    """What the autoscaler may start; its node types are named as the label of their nodes is."""
-    # Ray has no public way to ask; a cluster without an autoscaler has no such configuration.
-    config = ray._private.state.state.get_cluster_config()
-    for kind in config.node_group_configs if config else ():
-        for _ in range(kind.max_count - alive.count(kind.name)):
-            yield _node(f"a new {kind.name}", {ROLE_LABEL: kind.name}, dict(kind.resources))
 
 
 def _node(name: str, labels: Mapping[str, str], resources: Mapping[str, float]) -> Node:

@@ -46,8 +46,8 @@ class RoleWorker:
         with socket.create_server(("", 0)) as listener:
             return ray.util.get_node_ip_address(), listener.getsockname()[1]
 
-    def join(self, rank: int, num_ranks: int, address: tuple[str, int]) -> int:
-        """Take a place in the group; the process id."""
+    def join(self, rank: int, num_ranks: int, address: tuple[str, int]) -> None:
+        """Take a place in the group."""
         import torch
 
         torch.set_num_threads(self._job.threads)
@@ -59,7 +59,6 @@ class RoleWorker:
             "WORLD_SIZE": str(num_ranks),
             "LOCAL_RANK": "0",  # Ray shows a worker its own devices alone
         }
-        return os.getpid()
 
     def ping(self) -> None:
         """Answers, unless it is busy or stuck."""

@@ -38,10 +38,9 @@ class Supervisor:
     ) -> None:
         self._job, self._place, self._groups, self._out = job, place, groups, out
         self._workers: dict[str, tuple[Any, ...]] = {}
-        self._pids: dict[str, tuple[int, ...]] = {}
 
-    def heal(self) -> dict[str, tuple[int, ...]]:
-        """Make every group anew that is not whole; the process ids of all, by role."""
+    def heal(self) -> None:
+        """Make every group anew that is not whole."""
         import ray
 
         dead = [role for role in WORKERS if not self._is_whole(ray, role)]
@@ -50,13 +49,12 @@ class Supervisor:
         try:
             for role in dead:  # all are started before any is waited for
                 self._workers[role] = self._started(ray, role)
-            pids = {role: self._joined(ray, role) for role in dead}
+            for role in dead:
+                self._join(ray, role)
         except Exception:
             for role in dead:  # half a group would answer as if it were one
                 self._dismiss(ray, role)
             raise
-        self._pids |= pids
-        return self._pids
 
     def begin(self) -> Crew:
         """A new attempt: all groups whole, as training begins, and deaf to the attempts before."""
@@ -106,13 +104,13 @@ class Supervisor:
             for index in range(place.workers.count)
         )
 
-    def _joined(self, ray: Any, role: str) -> tuple[int, ...]:
+    def _join(self, ray: Any, role: str) -> None:
         workers, patience = self._workers[role], self._place.patience_seconds
         address = ray.get(workers[0].address.remote(), timeout=patience)
         joining = [
             worker.join.remote(rank, len(workers), address) for rank, worker in enumerate(workers)
         ]
-        return tuple(ray.get(joining, timeout=patience))
+        ray.get(joining, timeout=patience)
 
     def _next_attempt(self) -> int:
         """One more than ever before, also after a restart of this actor."""

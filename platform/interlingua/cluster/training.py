@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.cluster.failures import AttemptLost, is_complaint
+from interlingua.cluster.placement import bundle, selector
 from interlingua.specs.placement import TrainingPlacement, Workers
 from interlingua.stages.training import MakeProgram, TrainingJob
 from interlingua.store.atomic import write_atomically
@@ -61,16 +62,10 @@ def fit_group(
 
     os.environ.update(ENVIRONMENT)
     (out / FAILURE_NAME).unlink(missing_ok=True)
-    resources = {"CPU": workers.cpus} | ({"GPU": workers.gpus} if workers.gpus else {})
     trainer = TorchTrainer(
         loop,
         train_loop_config=config,
-        scaling_config=train.ScalingConfig(
-            num_workers=workers.count,
-            use_gpu=bool(workers.gpus),
-            resources_per_worker=resources,
-            label_selector=None if node_label is None else {"role": node_label},
-        ),
+        scaling_config=_scaling(workers, node_label),
         run_config=train.RunConfig(
             name=out.name,
             storage_path=str(out / TRAIN_NAME),
@@ -88,6 +83,17 @@ def fit_group(
             "crashed in native code); run again to go on from the last checkpoint"
         ) from error
     _raise_cause(out)
+
+
+def _scaling(workers: Workers, node_label: str | None) -> Any:
+    from ray import train
+
+    return train.ScalingConfig(
+        num_workers=workers.count,
+        use_gpu=bool(workers.gpus),
+        resources_per_worker={"CPU": workers.cpus} | bundle(workers),
+        label_selector=selector(node_label) or None,
+    )
 
 
 def run_rank(config: dict[str, Any]) -> None:

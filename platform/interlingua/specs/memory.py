@@ -1,7 +1,7 @@
 """How many bytes each role of reinforcement learning takes on its device at its peak. Pure numbers.
 
 A peak is what always lies there and what its largest phase adds. Published dimensions and a
-placement are all it takes: no weights, no Ray. Left out: fragmentation, and what else runs there.
+placement are all it takes: no weights, no Ray. Left out: fragmentation, buckets of collectives.
 """
 
 from collections.abc import Sequence

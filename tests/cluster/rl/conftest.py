@@ -24,6 +24,7 @@ from interlingua.store.lock import exclusive
 __all__ = ["context", "make_stage", "recipe", "talking_root"]
 
 RL = replace(SPEC, max_new_tokens=30, watch=replace(SPEC.watch, evaluate_every=100))
+LABELS = ("av", "av_init", "ar", "spare")
 ONE = Workers(count=1, cpus=1, gpus=1)
 LEARNER = LearnerPlacement(
     workers=ONE, device="cpu", node_label=None, batch_rows=64, micro_batch_rows=5, zero_stage=None
@@ -62,8 +63,8 @@ def one_device_a_node(num_nodes):
             head_node_args={"num_cpus": 0, "include_dashboard": False, **store},
         )
         try:
-            for _ in range(num_nodes):
-                made.add_node(num_cpus=1, num_gpus=1, **store)
+            for label in LABELS[:num_nodes]:
+                made.add_node(num_cpus=1, num_gpus=1, labels={"role": label}, **store)
             patch.setenv("RAY_ADDRESS", made.address)
             with ray_session():
                 made.wait_for_nodes()

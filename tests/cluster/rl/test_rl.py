@@ -72,6 +72,20 @@ def test_more_than_the_cluster_has_is_refused_before_any_group_is_made(three_nod
     assert placement_group_table().keys() == before
 
 
+def test_roles_that_ask_for_a_label_stand_on_nodes_that_have_it(three_nodes, make_job):
+    import ray
+    from ray.util import placement_group_table
+
+    labelled = replace(
+        GROUPS, **{name: replace(r, node_label=name) for name, r in GROUPS.roles().items()}
+    )
+    labels = {node["NodeID"]: node["Labels"].get("role") for node in ray.nodes()}
+    with reserved(ray, labelled, str(make_job("labelled").out)) as groups:
+        for name, group in groups.items():
+            [node] = placement_group_table(group)["bundles_to_node_id"].values()
+            assert labels[node] == name
+
+
 def test_groups_that_a_killed_driver_left_behind_are_in_nobodys_way(three_nodes, make_job):
     import ray
     from ray.util import placement_group_table

@@ -1,0 +1,189 @@
+"""One rank of the AV: it runs the loop, and rank 0 asks AR and AV_init and tells the others.
+
+Knows neither where the roles are nor who makes them anew. Between them go ids and small vectors;
+weights go through files.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from interlingua.cluster.failures import AttemptLost, RoleDied, answers, note_error
+from interlingua.cluster.reinforcing import ENDED_NAME
+from interlingua.cluster.roles import engine_over
+from interlingua.cluster.supervisor import Crew
+from interlingua.cluster.training import cause_left, is_given_up
+from interlingua.specs.placement import ThreeGroups
+from interlingua.stages.backend import Play
+from interlingua.stages.engine import Engine, Stepped
+from interlingua.stages.rl_protocols import Judgement, Roles, Rollouts
+from interlingua.stages.rl_roles import RlJob, opened_policy, verbalizer_over
+from interlingua.store.atomic import write_atomically
+from interlingua.store.peak import note_peak
+
+WEIGHTS_NAME = "ar_weights.safetensors"
+
+Asked = Sequence[tuple[str, Any]]  # role and what it is to answer
+Ask = Callable[[Crew], Asked]
+
+
+def run_rank(config: dict[str, Any]) -> None:
+    """The whole life of one rank of the AV."""
+    job: RlJob = config["job"]
+    place: ThreeGroups = config["place"]
+    if is_given_up(job.out):
+        return
+    num_ranks = place.av.workers.count
+    with cause_left(job.out, num_ranks):
+        try:
+            _play(config["play"], job, place, config["supervisor"])
+        except RuntimeError as error:
+            # Of several ranks' errors most only follow from a death, which itself says nothing.
+            if num_ranks == 1 and not isinstance(error, AttemptLost):
+                note_error(job.out, error)
+            raise
+
+
+def _play(play: Play, job: RlJob, place: ThreeGroups, supervisor: Any) -> None:
+    from ray import train
+
+    is_first = train.get_context().get_world_rank() == 0
+    begun = supervisor.begin.remote() if is_first else None  # the AV is opened meanwhile
+    torch.set_num_threads(job.threads)
+    job = replace(
+        job,
+        device=place.av.device,
+        micro_batch_rows=place.av.micro_batch_rows,
+        batch_rows=place.av.batch_rows,
+    )
+    spec = job.spec.rl
+    engine = engine_over(opened_policy(job), spec.av or spec.ar, job, place.av)
+    line = Line(engine, supervisor, job.out, patience_seconds=place.patience_seconds)
+    line.open(begun)
+    ended = play(
+        job, Roles(verbalizer_over(engine, job), RemoteReconstructor(line, job.out), line.judge)
+    )
+    note_peak(job.out)
+    if is_first:
+        with write_atomically(job.out / ENDED_NAME) as file:
+            file.write(json.dumps(asdict(ended)).encode())
+
+
+class Line:
+    """Rank 0's line to the roles: it alone asks, and every rank gets the answer."""
+
+    def __init__(
+        self, engine: Engine, supervisor: Any, out: Path, *, patience_seconds: float
+    ) -> None:
+        self._engine, self._supervisor, self._out = engine, supervisor, out
+        self._patience_seconds = patience_seconds
+        self._crew: Crew | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this rank asks."""
+        return self._crew is not None
+
+    def open(self, begun: Any) -> None:
+        """Wait for the roles to be ready for this attempt."""
+        if begun is not None:
+            # Longer than what the supervisor waits for in it: else the wrong error would win.
+            (self._crew,) = self._answers([("supervisor", begun)], patience=5)
+        self._engine.gathered(None)
+
+    def asked(self, ask: Ask) -> dict[str, list[Any]]:
+        """What the roles answer to rank 0, in order of their ranks; in every rank."""
+        by_role: dict[str, list[Any]] = {}
+        if self._crew is not None:
+            asked = ask(self._crew)
+            for (role, _), answer in zip(asked, self._answers(asked), strict=True):
+                by_role.setdefault(role, []).append(answer)
+        found: dict[str, list[Any]] = self._engine.gathered(by_role)[0]
+        return found
+
+    def judge(self, rollouts: Rollouts) -> Judgement:
+        """AR and AV_init at the same time."""
+        import ray
+
+        started = time.perf_counter()
+
+        def ask(crew: Crew) -> Asked:
+            sent = ray.put(rollouts)  # once: the workers of a node share it
+            heard = [("ar", w.hear.remote(crew.attempt, sent)) for w in crew.ar]
+            found = [("av_init", w.log_probs.remote(crew.attempt, sent)) for w in crew.av_init]
+            return [*heard, *found]
+
+        parts = self.asked(ask)
+        waited = time.perf_counter() - started
+        return Judgement(_interleaved(parts["ar"]), _interleaved(parts["av_init"]), waited)
+
+    def _answers(self, asked: Asked, patience: int = 1) -> list[Any]:
+        import ray
+
+        try:
+            return answers(ray, asked, patience_seconds=patience * self._patience_seconds)
+        except AttemptLost as error:
+            note_error(self._out, error)
+            if isinstance(error, RoleDied):
+                self._supervisor.heal.remote()  # while Train starts the loop again
+            raise
+
+
+class RemoteReconstructor:
+    """The AR, wherever it is."""
+
+    def __init__(self, line: Line, out: Path) -> None:
+        self._line, self._out = line, out
+
+    def step(self, rollouts: Rollouts, *, variance: float, factor: float) -> Stepped:
+        """One step of all its ranks."""
+        import ray
+
+        def ask(crew: Crew) -> Asked:
+            sent, given = ray.put(rollouts), {"variance": variance, "factor": factor}
+            return [("ar", w.step.remote(crew.attempt, sent, **given)) for w in crew.ar]
+
+        stepped: Stepped = self._line.asked(ask)["ar"][0]
+        return stepped
+
+    def save(self, folder: Path) -> None:
+        """Weights and optimizer, written where they are."""
+        self._line.asked(
+            lambda crew: [("ar", w.save.remote(crew.attempt, folder)) for w in crew.ar]
+        )
+
+    def load(self, folder: Path) -> None:
+        """Go on from there."""
+        self._line.asked(
+            lambda crew: [("ar", w.load.remote(crew.attempt, folder)) for w in crew.ar]
+        )
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is trained, by way of a file; in rank 0, which alone writes."""
+        path = self._out / WEIGHTS_NAME
+
+        def ask(crew: Crew) -> Asked:
+            return [("ar", w.write_weights.remote(crew.attempt, path)) for w in crew.ar]
+
+        self._line.asked(ask)
+        if not self._line.is_first:
+            return {}
+        weights = load(path.read_bytes())
+        path.unlink()
+        return weights
+
+
+def _interleaved(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of which rank r of R had every R-th, from the r-th on, in their own order."""
+    rows = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    for rank, part in enumerate(parts):
+        rows[rank :: len(parts)] = part
+    return rows
