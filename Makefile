@@ -11,7 +11,7 @@ help:
 	@echo "make demo   make the embedded world and its hosts, train an AV and an AR on what is read of them"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make test   run every test that needs no GPU"
-	@echo "make chaos  kill nodes of a local cluster in the middle of their work"
+	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"
 	@echo "make lint   check format, lint and types"
 	@echo "make bench  time hot paths beside their peers (bench/README.md)"
 	@echo "make clean  remove .venv, .venv-bench and caches; results in runs/ stay"
@@ -34,7 +34,7 @@ lint: $(READY)
 	$(VENV) -m mypy
 
 bench: export PYTHONPATH = platform
-bench: $(BENCH_READY)
+bench: $(BENCH_READY) $(READY)
 	$(BENCH_VENV) -m bench.shards
 	$(BENCH_VENV) -m bench.linear
 	$(BENCH_VENV) -m bench.statistics
@@ -43,6 +43,7 @@ bench: $(BENCH_READY)
 	$(BENCH_VENV) -m bench.memory
 	$(BENCH_VENV) -m bench.decoding
 	$(BENCH_VENV) -m bench.sft
+	$(VENV) -m bench.rl
 
 clean:
 	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

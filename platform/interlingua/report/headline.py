@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 
+from interlingua.core.truth import ALL_KINDS
 from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
 from interlingua.report.material import PLAIN, Material
+from interlingua.report.measures import SAID
 from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, Number
 from interlingua.report.universal import OWN, PUBLISHED_AS
 from interlingua.specs.evaluation import Arm
 
 Sentence = tuple[str | Cell, ...]
+
+WORTH_SAYING = 0.05  # of a share
 
 # What predicts without reading this row's vector.
 BLIND = (
@@ -34,6 +38,7 @@ def headline(material: Material) -> list[Sentence]:
         *_against_general(material),
         *_against_gold(material),
         *_against_start(material),
+        *_learned(material),
         *_gap(material),
         *_published(material),
     ]
@@ -152,6 +157,32 @@ def _against_start(material: Material) -> Iterator[Sentence]:
         words = {-1: "lost", 0: "changed nothing that can be told apart from 0", 1: "gained"}
         how_much = f"Reward training {words[_sign(gain)]}: "
         yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
+
+
+def _learned(material: Material) -> Iterator[Sentence]:
+    """Whether it learned which facts to name, or to read more."""
+    names = [n.metric for n in material.numbers.all if n.metric.startswith(f"{SAID}/")]
+    kinds = [name.removeprefix(f"{SAID}/") for name in dict.fromkeys(names)]
+    moved: dict[tuple[str, int], list[str]] = {}
+    for kind in kinds:
+        for measure in (SAID, "precision"):
+            arm = f"{Arm.SAMPLED}{LESS}{START}"
+            change = material.numbers.get(material.whole, arm, f"{measure}/{kind}")
+            if change is not None and kind != ALL_KINDS and abs(change.value) >= WORTH_SAYING:
+                moved.setdefault((measure, _sign(change)), []).append(kind)
+    if not moved:
+        return
+    more, less = (", ".join(moved.get((SAID, sign), ["nothing"])) for sign in (1, -1))
+    read = moved.get(("precision", 1), [])
+    words = f"It names more often: {more}; less often: {less}."
+    if read:
+        words += f" What it says of {', '.join(read)} is also truer than before."
+    else:
+        words += (
+            " What it says of any kind of fact is no truer than before: it learned which facts to "
+            "name, not to read more of them."
+        )
+    yield (words,)
 
 
 def _gap(material: Material) -> Iterator[Sentence]:

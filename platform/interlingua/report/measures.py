@@ -14,6 +14,7 @@ from interlingua.store.scored import Scored
 # The arms whose texts the AV wrote; those of the teacher are looked at as what it learned from.
 SPOKEN = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
 FACT_SEPARATOR = "="
+SAID = "said"  # / kind of fact: the share of texts that name one, true or not
 SHUFFLED_NULL = "shuffled_fve_centred_own"
 
 
@@ -89,8 +90,16 @@ def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[s
             [[tuple(fact.split(FACT_SEPARATOR)) for fact in facts] for facts in rows[name]]
             for name in ("said", "true")
         )
-        found |= truth_drawn(fact_counts(said, true), passages_N, draws)
-        found["facts_said"] = draws.ratio(
-            Ratio(np.array([len(facts) for facts in said]), np.ones(len(said)), passages_N)
+        counts, ones_N = fact_counts(said, true), np.ones(len(rows))
+        found |= truth_drawn(counts, passages_N, draws)
+        found |= draws.ratios(
+            {
+                f"{SAID}/{kind}": Ratio(
+                    (counts[kind].num_said > 0).astype(float), ones_N, passages_N
+                )
+                for kind in counts
+            }
         )
+        num_said_N = np.array([len(facts) for facts in said])
+        found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, passages_N))
     return found

@@ -23,6 +23,8 @@ PASSAGES, HOSTS = "passages", "hosts"
 TRAINED, HELD_OUT, ALL, GAP = "mean trained", "mean held out", "mean all", "trained - held out"
 LESS = " - "
 START = "start"  # the same arm of the evaluation that this one is compared with
+AT_START = f" at {START}"
+LEARNED = (Arm.SAMPLED, Arm.GREEDY)  # which are compared with their start
 # What differences are taken of.
 COMPARED = ("fve_centred_own", "fve_linear_own")
 ROUNDING = 1e-9  # relative: another number of threads sums in another order
@@ -80,8 +82,9 @@ def numbers_of(
     drawn = _drawn(rows, draws)
     if start is not None:
         for (host, arm, metric), one in _drawn(_same_rows(start, rows), draws).items():
-            if metric in COMPARED and (host, arm, metric) in drawn:
+            if arm in LEARNED and (host, arm, metric) in drawn:
                 left = drawn[host, arm, metric]
+                drawn[host, arm + AT_START, metric] = one
                 drawn[host, arm + LESS + START, metric] = difference(left, one)
     for key, one in list(_differences(drawn)):
         drawn[key] = one
@@ -108,7 +111,8 @@ def _differences(drawn: Mapping[Key, Drawn]) -> Iterator[tuple[Key, Drawn]]:
     """The pipeline less every other arm."""
     for host, arm, metric in list(drawn):
         spoken = (host, Arm.SAMPLED, metric)
-        if metric in COMPARED and LESS not in arm and arm != Arm.SAMPLED and spoken in drawn:
+        is_another = arm != Arm.SAMPLED and LESS not in arm and AT_START not in arm
+        if metric in COMPARED and is_another and spoken in drawn:
             pair = drawn[spoken], drawn[host, arm, metric]
             yield (host, f"{Arm.SAMPLED}{LESS}{arm}", metric), difference(*pair)
 

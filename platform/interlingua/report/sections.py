@@ -17,8 +17,10 @@ from interlingua.report.grid import (
 )
 from interlingua.report.lineage import costs_grid, lineage_grid, provenance_grid
 from interlingua.report.material import PLAIN, Material, as_number
+from interlingua.report.measures import SAID
+from interlingua.report.numbers import AT_START, LESS, START
 from interlingua.report.plots import Plot
-from interlingua.report.universal import training_grid, universal_grids
+from interlingua.report.universal import OWN, training_grid, universal_grids
 from interlingua.specs.evaluation import Arm
 
 FACTS_PREFIX = "precision/"
@@ -119,7 +121,39 @@ def truth_grids(material: Material) -> Iterator[Grid]:
             columns=tuple(f"{m} {PLAIN[a]}" for a in arms for m in ("precision", "recall")),
             rows=tuple(rows),
         )
+        yield from _learned_grids(material, kinds)
     yield from _room_grids(material)
+
+
+def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
+    """Which facts are named before and after reinforcement learning, and how truly."""
+    arms = (Arm.SAMPLED + AT_START, Arm.SAMPLED, Arm.SAMPLED + LESS + START)
+    whole, numbers = material.whole, material.numbers
+    if numbers.get(whole, arms[0], OWN) is None:
+        return
+    rows = [
+        Row(
+            labels=(kind,),
+            cells=tuple(
+                number_cell(numbers.get(whole, arm, f"{measure}/{kind}"))
+                for measure in (SAID, "precision")
+                for arm in arms
+            ),
+        )
+        for kind in kinds
+    ]
+    yield Grid(
+        title=f"What reinforcement learning changed in the explanations at T=1, {whole}",
+        caption="said: the share of texts that name a fact of the kind, true or not; precision: of "
+        "the facts said, those that hold. Differences are paired; 95% intervals over passages.",
+        labels=("kind of fact",),
+        columns=tuple(
+            f"{measure}: {when}"
+            for measure in ("said", "precision")
+            for when in ("before", "after", "difference")
+        ),
+        rows=tuple(rows),
+    )
 
 
 def _room_grids(material: Material) -> Iterator[Grid]:

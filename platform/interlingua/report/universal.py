@@ -21,6 +21,7 @@ from interlingua.report.grid import (
 )
 from interlingua.report.numbers import (
     ALL,
+    AT_START,
     GAP,
     HELD_OUT,
     HOSTS,
@@ -151,9 +152,8 @@ def _before_and_after(numbers: Numbers, host: str, arm: str, covers: str) -> tup
     gain = numbers.get(host, arm + LESS + START, OWN, covers)
     if after is None or gain is None:
         return NOTHING, number_cell(after), number_cell(gain)
-    before = after.value - gain.value
-    name = BETWEEN.join((host, f"{arm} at {START}", OWN, covers))
-    return value_cell(name, before, text=f"{before:z.2f}"), number_cell(after), number_cell(gain)
+    before = numbers.get(host, arm + AT_START, OWN, covers)
+    return number_cell(before), number_cell(after), number_cell(gain)
 
 
 def _grid(

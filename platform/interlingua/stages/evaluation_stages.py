@@ -179,7 +179,7 @@ def evaluation_stage(
         ),
         run=run_evaluate,
         inputs={**others, **{f"{tag}_scored": stage for tag, stage in scored.items()}},
-        revision=1,
+        revision=2,
     )
 
 
