@@ -15,6 +15,7 @@ from interlingua.specs.sizes import SIZE_COLUMNS, RoleSize, role_sizes, size_row
 from interlingua.specs.world_hosts import world_size
 from interlingua.stages.backend import Context, name_of
 from interlingua.store.artifact import Artifact, Stage, find, fingerprint
+from interlingua.store.record import Record
 from interlingua.tracking.database import ui_command
 from jobs.command import prepared_root, resolved
 
@@ -89,28 +90,50 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
     """The tables of everything that was built, some explanations, and where the report is."""
-    from interlingua.report.explanations import sample_panels
-    from interlingua.report.gates import told
-    from interlingua.report.numbers import NUMBERS_NAME, read_numbers
     from interlingua.report.page import PAGE_NAME
     from interlingua.report.tables import tables_of
-    from interlingua.report.universal import universal_tables
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables_of([artifact.record for artifact in artifacts], roles):
         console.print(table)
-    for artifact in artifacts:
-        if artifact.record.kind == "evaluation":
-            for panel in sample_panels(artifact.path, Arm.SAMPLED):
-                console.print(panel)
-            numbers = read_numbers(artifact.path / NUMBERS_NAME)
-            for table in universal_tables(numbers, roles, width=console.width):
-                console.print(table)
-            for gate in artifact.record.metrics["gates"]:
-                console.print(told(gate), markup=False, highlight=False)
+    evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
+    runs = [artifact.record for artifact in artifacts if artifact.record.kind == "rl"]
+    if len(runs) > 1:
+        _show_arms(console, evaluations, runs)
+    elif evaluations:
+        _show_evaluation(console, evaluations[-1], roles)  # it is beside its start, if it has one
     for artifact in artifacts:
         if artifact.record.kind == "report":
             console.print(f"report: {artifact.path / PAGE_NAME}", markup=False, soft_wrap=True)
+
+
+def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str, str]) -> None:
+    from interlingua.report.explanations import sample_panels
+    from interlingua.report.gates import told
+    from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+    from interlingua.report.universal import universal_tables
+
+    for panel in sample_panels(evaluation.path, Arm.SAMPLED):
+        console.print(panel)
+    numbers = read_numbers(evaluation.path / NUMBERS_NAME)
+    for table in universal_tables(numbers, roles, width=console.width):
+        console.print(table)
+    for gate in evaluation.record.metrics["gates"]:
+        console.print(told(gate), markup=False, highlight=False)
+
+
+def _show_arms(console: Console, evaluations: Sequence[Artifact], runs: Sequence[Record]) -> None:
+    from interlingua.report.arms import arms_table
+    from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+
+    evaluated = {
+        run.label: (artifact.record, read_numbers(artifact.path / NUMBERS_NAME))
+        for run in runs
+        for artifact in evaluations
+        if artifact.record.label.endswith(f"-{run.label}")
+    }
+    if evaluated:
+        console.print(arms_table(evaluated, {run.label: run for run in runs}))
 
 
 def check_gates(recipe: Recipe, artifacts: Sequence[Artifact]) -> None:

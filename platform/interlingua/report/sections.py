@@ -15,7 +15,12 @@ from interlingua.report.grid import (
     without_empty_columns,
     words_cell,
 )
-from interlingua.report.lineage import costs_grid, lineage_grid, provenance_grid
+from interlingua.report.lineage import (
+    costs_grid,
+    lineage_grid,
+    provenance_grid,
+    reinforcing_grids,
+)
 from interlingua.report.material import PLAIN, Material, as_number
 from interlingua.report.measures import SAID
 from interlingua.report.numbers import AT_START, LESS, START
@@ -54,7 +59,11 @@ def sections_of(material: Material) -> list[Section]:
         Section(key="truth", title="Truth", grids=list(truth_grids(material))),
         Section(key="methods", title="Ways to fit a decoder", grids=list(method_grids(material))),
         Section(key="training", title="Training", plots=list(training_plots(material))),
-        Section(key="costs", title="Time and memory", grids=[costs_grid(everything)]),
+        Section(
+            key="costs",
+            title="Time and memory",
+            grids=[costs_grid(everything), *reinforcing_grids(everything)],
+        ),
         Section(
             key="lineage",
             title="Lineage",

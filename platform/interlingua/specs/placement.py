@@ -126,6 +126,11 @@ class Single:
     def __post_init__(self) -> None:
         check_positive(self, micro_batch_rows=self.micro_batch_rows, batch_rows=self.batch_rows)
 
+    def told(self) -> list[dict[str, str]]:
+        """Where every role is, for people."""
+        where = {"workers": "the stage's own process", "device": self.device, "each": "-"}
+        return [{"role": role, **where} for role in ("av", "av_init", "ar")]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenPlacement:
@@ -189,6 +194,18 @@ class ThreeGroups:
     def roles(self) -> dict[str, FrozenPlacement | LearnerPlacement]:
         """The placement of every role, by name."""
         return {"av": self.av, "av_init": self.av_init, "ar": self.ar}
+
+    def told(self) -> list[dict[str, str]]:
+        """Where every role is, for people."""
+        return [
+            {
+                "role": role,
+                "workers": f"{one.workers.count}, in a placement group of their own",
+                "device": one.device,
+                "each": f"{one.workers.cpus:g} CPUs, {one.workers.gpus:g} GPUs",
+            }
+            for role, one in self.roles().items()
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

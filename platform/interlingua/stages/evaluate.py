@@ -45,14 +45,17 @@ def run(
     spec: EvaluationSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Join the hosts' rows, check where they come from, make the numbers, judge them."""
-    rows = shared_rows([read_scored(inputs[f"{tag}_scored"].path) for tag in spec.host_tags])
+    by_host = [read_scored(inputs[f"{tag}_scored"].path) for tag in spec.host_tags]
+    scored = {passage_id for rows in by_host for passage_id in rows["passage_id"].tolist()}
+    num_checked = check_unseen(scored, spec.split, inputs, out.parent.parent)
+    with recorded_access({spec.split}, out) as access:
+        passages = list(_passages(scored, spec, inputs["passages"], access))
+    rows = shared_rows(by_host)
     (out / ROWS_FOLDER).mkdir(exist_ok=True)
     for tag in spec.host_tags:
         write_scored(host_path(out, tag), rows.where(rows["host"] == tag))
     evaluated = set(rows["passage_id"].tolist())
-    num_checked = check_unseen(evaluated, spec.split, inputs, out.parent.parent)
-    with recorded_access({spec.split}, out) as access:
-        write_evaluated(out, _passages(evaluated, spec, inputs["passages"], access))
+    write_evaluated(out, (one for one in passages if one.passage_id in evaluated))
     start = read_scored(inputs["start"].path) if "start" in inputs else None
     numbers = numbers_of(rows, seed=spec.seed, start=start)
     write_numbers(out / NUMBERS_NAME, numbers)

@@ -36,6 +36,7 @@ from interlingua.stages.sft import TRAIN_VARIANCE
 from interlingua.stages.training import BEST, CHECKPOINTS, ROWS_NAME, WEIGHTS_NAME
 from interlingua.store.artifact import Artifact
 from interlingua.store.lock import held_token
+from interlingua.store.progress import read_metrics
 from interlingua.store.splits import SplitAccess, recorded_access
 
 READ = frozenset((Split.RL, Split.FIT, Split.DEV))
@@ -210,9 +211,18 @@ def run(
     return {
         **_metrics(spec.rl, out),
         **counts,
+        **_seconds(out),
+        "roles": place.told(),
         "stopped_by": gate or "",
         TRAIN_VARIANCE: inputs["ar"].record.metrics[TRAIN_VARIANCE],
     }
+
+
+def _seconds(out: Path) -> dict[str, float]:
+    """Of a step on average, by phase."""
+    steps = read_metrics(out)
+    names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
+    return {name: float(np.mean([step[name] for step in steps])) for name in names}
 
 
 def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:

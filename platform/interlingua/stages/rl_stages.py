@@ -67,6 +67,6 @@ def rl_stage(
         ),
         run=run_rl,
         inputs={**maps.pair.models(), **inputs, **of_hosts},
-        revision=1,
+        revision=2,
         crew=Crew.REINFORCING,
     )
