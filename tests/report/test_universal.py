@@ -7,6 +7,8 @@ from interlingua.report.material import read_material
 from interlingua.report.numbers import Numbers
 from interlingua.report.universal import training_grid, universal_grids, universal_tables
 
+pytestmark = pytest.mark.slow
+
 CUT = "\N{HORIZONTAL ELLIPSIS}"
 
 

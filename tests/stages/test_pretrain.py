@@ -19,6 +19,8 @@ from interlingua.store.progress import PROGRESS_NAME, read_metrics
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
 from interlingua.world.exam import exam_metrics, exam_rows
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 
 TAGS = ["qwen3-1p7b", "lfm-7b"]
