@@ -182,7 +182,8 @@ def test_every_stage_is_a_run_of_the_recipe(run_all, root):
     assert run.params["num_steps"] == "40"
     assert reported(run) == [(step, 1 / step) for step in (10, 20, 30, 40)]
     results = {v.name: v.value for v in run.values if "/result/" in v.name}
-    assert results == {"counted/result/last": 40.0, "counted/result/seconds": record.seconds}
+    costs = {"seconds": record.seconds, "peak_bytes": record.peak_bytes}
+    assert results == {f"counted/result/{n}": v for n, v in {"last": 40.0, **costs}.items()}
     wanted = {"fingerprint": record.fingerprint, "seed": "7", "host": "gpt2-medium"}
     wanted |= {"hostname": record.provenance.hostname}
     if record.provenance.git_commit is not None:

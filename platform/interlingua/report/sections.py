@@ -23,7 +23,7 @@ from interlingua.report.lineage import (
 )
 from interlingua.report.material import PLAIN, Material, as_number
 from interlingua.report.measures import SAID
-from interlingua.report.numbers import AT_START, LESS, START
+from interlingua.report.numbers import AT_START, LESS, PASSAGES, START
 from interlingua.report.plots import Plot
 from interlingua.report.universal import OWN, training_grid, universal_grids
 from interlingua.specs.evaluation import Arm
@@ -199,14 +199,18 @@ def _room_grids(material: Material) -> Iterator[Grid]:
 
 def method_grids(material: Material) -> Iterator[Grid]:
     """The published ways to fit a decoder, for the trained pair and for what knows nothing."""
-    found = {(m.fit, m.predictor, m.metric): number_cell(as_number(m)) for m in material.methods}
+    found = {
+        (m.fit, m.predictor, m.metric): number_cell(as_number(m))
+        for m in material.methods
+        if m.covers == PASSAGES
+    }
     metrics = list(dict.fromkeys(method.metric for method in material.methods))
     places = list(dict.fromkeys((method.fit, method.predictor) for method in material.methods))
     if places:
         yield Grid(
             title="Published decoder fits x metrics",
             caption="A way to fit and to score that rates a constant or a collapsed AV as high as "
-            "the trained one measures nothing.",
+            "the trained one measures nothing. Means of hosts; 95% intervals over passages.",
             labels=("fit", "predictor"),
             columns=tuple(metrics),
             rows=tuple(

@@ -22,6 +22,7 @@ from interlingua.store.artifact import Artifact, Stage, find, fingerprint, folde
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import PARTIAL_SUFFIX
 from interlingua.store.progress import read_metrics
+from interlingua.store.record import Record
 from interlingua.tracking.database import tracking_uri
 from interlingua.tracking.runs import Outcome, StageRun, Tracker, Uploader
 
@@ -166,7 +167,7 @@ def finished_run(artifact: Artifact) -> StageRun:
         outcome=Outcome(
             started=record.started,
             finished=record.finished,
-            metrics={"seconds": record.seconds, **metrics},
+            metrics={"seconds": record.seconds, **_peak(record), **metrics},
             # MLflow's own page shows the commit under its own name.
             tags={"mlflow.source.git.commit": record.provenance.git_commit, **tags},
             # Only an evaluation has gates.
@@ -190,3 +191,7 @@ def run_so_far(stage: Stage, root: Path, *, has_stopped: bool) -> StageRun:
         outcome=None,
         has_stopped=has_stopped,
     )
+
+
+def _peak(record: Record) -> dict[str, int]:
+    return {} if record.peak_bytes is None else {"peak_bytes": record.peak_bytes}
