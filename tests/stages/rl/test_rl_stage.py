@@ -54,6 +54,10 @@ def breaking_at(step, monkeypatch):
     monkeypatch.setattr(rl, "learn", learn)
 
 
+def without_times(metrics):
+    return {name: value for name, value in metrics.items() if not name.startswith("seconds_")}
+
+
 def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
     built, make_stage, own_root, context, monkeypatch
 ):
@@ -66,7 +70,7 @@ def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
     artifact = build(stage, own_root, context)
     for name in (WEIGHTS_NAME, ROWS_NAME, START_ROWS_NAME, "looks.jsonl"):
         assert (artifact.path / name).read_bytes() == (built.path / name).read_bytes()
-    assert artifact.record.metrics == built.record.metrics
+    assert without_times(artifact.record.metrics) == without_times(built.record.metrics)
     ours, theirs = (
         [
             {name: value for name, value in json.loads(line).items() if "seconds" not in name}
