@@ -5,6 +5,7 @@ It holds handles only: after its own death it makes all groups anew. Knows neith
 
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,15 +47,13 @@ class Supervisor:
         dead = [role for role in WORKERS if not self._is_whole(ray, role)]
         for role in dead:
             self._dismiss(ray, role)
-        try:
+        with ExitStack() as undo:  # half a group would answer as if it were one
             for role in dead:  # all are started before any is waited for
+                undo.callback(self._dismiss, ray, role)
                 self._workers[role] = self._started(ray, role)
             for role in dead:
                 self._join(ray, role)
-        except Exception:
-            for role in dead:  # half a group would answer as if it were one
-                self._dismiss(ray, role)
-            raise
+            undo.pop_all()
 
     def begin(self) -> Crew:
         """A new attempt: all groups whole, as training begins, and deaf to the attempts before."""
