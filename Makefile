@@ -8,7 +8,7 @@ BENCH_READY := .venv-bench/.ready
 .PHONY: help demo ui test chaos lint bench clean
 
 help:
-	@echo "make demo   make the embedded world and its hosts, train an AV and an AR on what is read of them"
+	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"

@@ -67,16 +67,11 @@ def world() -> Recipe:
         accepts_mixed_teachers=False,
         av=WORLD_AV,
         ar=WORLD_AR,
-        rl=(),
+        rl=(Reinforcement(tag="rl", spec=WORLD_RL),),
         speaking=Speaking(seed=0, max_new_tokens=40),
         evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, accepts=()),
         placement=ONE_CORE_A_STAGE,
     )  # fmt: skip
-
-
-def world_rl() -> Recipe:
-    """The demo's pair after reinforcement learning, beside what it was before."""
-    return replace(world(), name="world_rl", rl=(Reinforcement(tag="rl", spec=WORLD_RL),))
 
 
 def world_rl_arms() -> Recipe:
@@ -124,6 +119,7 @@ def world_token() -> Recipe:
         read=TokenPositions(per_passage=3, min_position=8, seed=0),
         av=replace(full.av, optim=replace(full.av.optim, num_steps=2000)),
         ar=replace(full.ar, optim=replace(full.ar.optim, num_steps=900)),
+        rl=(),
         speaking=replace(full.speaking, max_new_tokens=56),
     )
 
@@ -156,6 +152,7 @@ def world_mini() -> Recipe:
         held_out=("lfm-7b",),
         av=replace(full.av, optim=_few(full.av.optim), watch=MINI_WATCH),
         ar=replace(full.ar, block_index=0, optim=_few(full.ar.optim), watch=MINI_WATCH),
+        rl=(),
         speaking=replace(full.speaking, max_new_tokens=12),
         # Models that learned nothing: every gate that looks at what they say must fail.
         evaluation=replace(full.evaluation, rows=16, samples=2, accepts=tuple(GateName)),
@@ -165,7 +162,6 @@ def world_mini() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_mini": world_mini,
     "world": world,
-    "world_rl": world_rl,
     "world_rl_arms": world_rl_arms,
     "world_18": world_18,
     "world_token": world_token,

@@ -132,7 +132,12 @@ WORLD_RL = RlSpec(
         checkpoint_every=20,
         dev_rows=48,
         dev_samples=2,
-        gates=CollapseGates(least_unique_share=0.8, most_added_failures=0.05, least_gap_share=0.5),
+        gates=CollapseGates(
+            least_unique_share=0.8,
+            least_distinct_words=0.85,
+            most_added_failures=0.05,
+            least_gap_share=0.5,
+        ),
         max_kl_per_token=0.6,
     ),
 )

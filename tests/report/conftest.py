@@ -128,6 +128,8 @@ def _texts(arm: str, passages: list[EvaluatedPassage], rng: Any, text: str) -> d
         "text": told,
         "explanation": read,
         "is_failed": is_failed,
+        "num_clauses": np.where(is_failed, 0, 1),
+        "num_worded": np.where(is_failed | (np.arange(len(told)) % 7 == 2), 0, 1),
         "num_tokens": np.array([len(one.split()) for one in told]),
     }
 

@@ -175,6 +175,21 @@ def test_words_of_a_text_must_stay_distinct(times, expected):
     assert failing(evidence(one_host(System(text=text)))) == expected
 
 
+@pytest.mark.parametrize(("share", "expected"), [(0.86, set()), (0.84, {"private_code"})])
+def test_clauses_must_keep_to_known_wordings(share, expected):
+    """Of texts that stay as distinct and as varied as they were."""
+    rows = one_host(System())
+    told = {"num_clauses": np.full(len(rows), 100), "num_worded": np.full(len(rows), 90)}
+    start = Scored({**rows.columns, **told})
+    worded_N = np.where(rows["arm"] == Arm.SAMPLED, round(90 * share), 90)
+    coded = Scored({**start.columns, "num_worded": worded_N})
+    assert failing(evidence(coded, start=start)) == expected
+    assert failing(evidence(coded)) == expected  # beside the teacher's
+    assert failing(evidence(start, start=start)) == set()
+    by_name = {gate.name: gate for gate in gates_of(evidence(rows), ())}
+    assert by_name[GateName.PRIVATE_CODE].words == "no wordings are known: nothing to compare"
+
+
 @pytest.mark.parametrize(("above", "expected"), [(0.02, set()), (-0.02, {"far_below"})])
 def test_one_host_far_below_the_median_is_caught(above, expected, good_rows):
     is_host_N = (good_rows["host"] == "y") & (good_rows["arm"] == Arm.SAMPLED)

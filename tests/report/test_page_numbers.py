@@ -118,6 +118,8 @@ def value_of(rows: dict[str, np.ndarray], metric: str) -> float:
         return len(set(texts)) / len(texts)
     if metric == "retrieval_top1":
         return float(np.mean(rows["rank"] == 1))
+    if metric == "worded_share":
+        return float(rows["num_worded"].sum() / rows["num_clauses"].sum())
     measure, kind = metric.split("/")
     wanted = "" if kind == "all" else f"{kind}="
     said, true = (

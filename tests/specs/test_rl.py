@@ -41,7 +41,10 @@ def test_a_wrong_value_is_named_with_what_is_allowed(change, said):
         (lambda: replace(LEARNER, dtype="float8"), "LearnerSpec.dtype is 'float8'; allowed"),
         (
             lambda: CollapseGates(
-                least_unique_share=1.2, most_added_failures=0.1, least_gap_share=0.5
+                least_unique_share=1.2,
+                least_distinct_words=0.8,
+                most_added_failures=0.1,
+                least_gap_share=0.5,
             ),
             "CollapseGates.least_unique_share is 1.2",
         ),

@@ -224,6 +224,8 @@ def test_who_tells_the_truth_names_true_facts_only(arm, rows):
     own = rows.of(TAG, arm)
     pairs = zip(own["said"].tolist(), own["true"].tolist(), strict=True)
     assert all(said and {*said} <= {*true} for said, true in pairs)
+    assert (own["num_worded"] == own["num_clauses"]).all()  # in the teacher's wordings alone
+    assert own["num_clauses"].tolist() == [len(said) for said in own["said"]]
 
 
 def test_ways_without_words_or_without_an_ar_are_sane(rows):

@@ -19,6 +19,7 @@ MOST_DROPPED = 0.01
 MOST_FAILURES_ADDED = 0.05
 LEAST_TEXTS_KEPT = 0.7
 LEAST_WORDS_KEPT = 0.85
+LEAST_WORDINGS_KEPT = 0.85
 MOST_BETWEEN_NULLS = 0.1
 MOST_BELOW_MEDIAN = 0.35
 
@@ -63,6 +64,7 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
         GateName.NULL_RANGE: _null_range,
         GateName.TAG_FAILURES: _tag_failures,
         GateName.FEW_TEXTS: _few_texts,
+        GateName.PRIVATE_CODE: _private_code,
         GateName.UNREAD_VECTOR: _unread_vector,
         GateName.FAR_BELOW: _far_below,
     }
@@ -174,6 +176,21 @@ def _few_texts(evidence: Evidence) -> Finding:
     return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, told
 
 
+def _private_code(evidence: Evidence) -> Finding:
+    """Where the wordings are known, as much of the texts is in them as when training started."""
+    least, told = np.inf, ""
+    for host, mine, before in _texts(evidence):
+        now, then = _worded(mine), _worded(before)
+        if now is not None and then and now / then < least:
+            least = now / then
+            told = (
+                f"{host}: {now:.1%} of clauses in the teacher's wordings, at the start {then:.1%}"
+            )
+    if not told:
+        return True, 1, LEAST_WORDINGS_KEPT, "no wordings are known: nothing to compare"
+    return least >= LEAST_WORDINGS_KEPT, least, LEAST_WORDINGS_KEPT, told
+
+
 def _unread_vector(evidence: Evidence) -> Finding:
     """The right vector gives a better explanation than another's, on every host.
 
@@ -234,6 +251,13 @@ def _first(rows: Scored) -> Scored:
 def _unique(rows: Scored) -> float:
     texts = [text for text in rows["explanation"].tolist() if text is not None]
     return len(set(texts)) / len(rows)
+
+
+def _worded(rows: Scored) -> float | None:
+    """The share of clauses in known wordings; None where nobody could tell."""
+    if (rows["num_clauses"] < 0).any():
+        return None
+    return float(rows["num_worded"].sum() / max(1, rows["num_clauses"].sum()))
 
 
 def _varied(rows: Scored) -> float:

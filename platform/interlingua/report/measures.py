@@ -100,6 +100,10 @@ def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[s
                 for kind in counts
             }
         )
+        clauses_N = rows["num_clauses"].astype(float)
+        if clauses_N.min() >= 0 and clauses_N.any():
+            worded_N = rows["num_worded"].astype(float)
+            found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, passages_N))
         num_said_N = np.array([len(facts) for facts in said])
         found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, passages_N))
     return found

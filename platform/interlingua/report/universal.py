@@ -76,6 +76,7 @@ OTHERS = (
     Column("top-1 greedy", Arm.GREEDY, "retrieval_top1", 3),
     Column("tag failures T=1", Arm.SAMPLED, "tag_failure_share", 3),
     Column("unique T=1", Arm.SAMPLED, "unique_share"),
+    Column("in known wordings T=1", Arm.SAMPLED, "worded_share"),
     Column("unique greedy", Arm.GREEDY, "unique_share"),
 )
 UNCENTRED = (

@@ -36,6 +36,7 @@ class GateName(StrEnum):
     NULL_RANGE = "null_range"
     TAG_FAILURES = "tag_failures"
     FEW_TEXTS = "few_texts"
+    PRIVATE_CODE = "private_code"
     UNREAD_VECTOR = "unread_vector"
     FAR_BELOW = "far_below"
 

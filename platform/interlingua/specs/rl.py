@@ -57,11 +57,12 @@ class CollapseGates:
     """Where a run ends, by its samples of `dev` at temperature 1 beside those of its start.
 
     `most_added_failures` is added to the start's share of failures; the others are shares of what
-    the start had: of distinct texts, and of the gap by which two texts of one activation are more
-    alike than texts of two.
+    the start had: of distinct texts, of distinct words in a text, and of the gap by which two texts
+    of one activation are more alike than texts of two.
     """
 
     least_unique_share: float
+    least_distinct_words: float
     most_added_failures: float
     least_gap_share: float
 
@@ -69,6 +70,7 @@ class CollapseGates:
         check_share(
             self,
             least_unique_share=self.least_unique_share,
+            least_distinct_words=self.least_distinct_words,
             most_added_failures=self.most_added_failures,
             least_gap_share=self.least_gap_share,
         )

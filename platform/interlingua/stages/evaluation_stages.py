@@ -127,7 +127,7 @@ def score_stage(recipe: Recipe, maps: Maps, tag: str, evaluated: Mapping[str, St
             f"{recipe.anchor}_encoder": maps.encoders[recipe.anchor],
             **evaluated,
         },
-        revision=1,
+        revision=2,
     )
 
 
@@ -179,7 +179,7 @@ def evaluation_stage(
         ),
         run=run_evaluate,
         inputs={**others, **{f"{tag}_scored": stage for tag, stage in scored.items()}},
-        revision=2,
+        revision=3,
     )
 
 

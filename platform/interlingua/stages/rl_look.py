@@ -65,6 +65,7 @@ def closed_gate(
         return None
     limits = {
         "unique_share": (gates.least_unique_share * start["unique_share"], 1),
+        "distinct_word_share": (gates.least_distinct_words * start["distinct_word_share"], 1),
         "tag_failure_share": (start["tag_failure_share"] + gates.most_added_failures, -1),
     }
     if start["similarity_gap"] > 0:  # a start without a gap has none to lose
@@ -121,6 +122,9 @@ def _of_host(own: Columns, rollouts: Rollouts, judged: Judgement, seed: int) -> 
         "shuffled_fve_centred_own": shuffled,
         "tag_failure_share": float(texts.is_failed.mean()),
         "unique_share": float(texts.uniqueness.sum() / max(1, texts.is_read.sum())),
+        "distinct_word_share": float(
+            texts.num_distinct_words.sum() / max(1, texts.num_words.sum())
+        ),
         "similarity_gap": _similarity_gap(own, seed),
         "reward": float(np.mean(own["reward"])),
     }
@@ -156,7 +160,8 @@ def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> d
     """What share of the texts speaks of every kind of fact, and how much of what is said holds."""
     if truth is None:
         return {}
-    said = [set(facts_said(text).facts) if text else set() for text in columns["explanation"]]
+    heard = [facts_said(text or "") for text in columns["explanation"]]
+    said = [set(one.facts) for one in heard]
     true = [
         {(kind, value) for kind, value in truth[passage_id].items() if kind in SAYABLE}
         for passage_id in columns["passage_id"]
@@ -166,6 +171,8 @@ def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> d
     for kind in (ALL_KINDS, *SAYABLE):
         if num_said := counts[kind].num_said.sum():
             numbers[f"precision_{kind}"] = float(counts[kind].num_both.sum() / num_said)
+    num_clauses = sum(one.num_clauses for one in heard)
+    numbers["worded_share"] = sum(one.num_known_clauses for one in heard) / max(1, num_clauses)
     total = counts[ALL_KINDS]
     numbers["facts_per_text"] = float(total.num_said.mean())
     numbers["true_facts_per_text"] = float(total.num_both.mean())

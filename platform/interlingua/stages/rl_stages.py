@@ -67,6 +67,6 @@ def rl_stage(
         ),
         run=run_rl,
         inputs={**maps.pair.models(), **inputs, **of_hosts},
-        revision=2,
+        revision=3,
         crew=Crew.REINFORCING,
     )

@@ -159,11 +159,14 @@ class _Scorer:
         mine = _only(rebuilt, self._golds)
         predicted_ND = _decoded(mine.a_NE, decoder)
         cos_N = unit(predicted_ND) @ self._gold_mean_D
+        heard = [facts_said(row.explanation or "") for row in mine.rows]
         columns = dict(self.of(arm, mine.keys, predicted_ND, mine.rows))
         return columns | {
             "text": [row.text for row in mine.rows],
             "explanation": [row.explanation for row in mine.rows],
-            "said": [_said(row.explanation) for row in mine.rows],
+            "said": [[f"{fact}={value}" for fact, value in one.facts] for one in heard],
+            "num_clauses": np.array([one.num_clauses for one in heard]),
+            "num_worded": np.array([one.num_known_clauses for one in heard]),
             "true": [self._golds.holds(key) for key in mine.keys],
             "num_tokens": np.array([row.num_tokens for row in mine.rows]),
             "log_prob": np.array([row.log_prob for row in mine.rows]),
@@ -232,7 +235,3 @@ def _only(rebuilt: Rebuilt, golds: _Golds) -> Rebuilt:
         [rebuilt.rows[place] for place in places],
         rebuilt.a_NE[places],
     )
-
-
-def _said(explanation: str | None) -> list[str]:
-    return [f"{fact}={value}" for fact, value in facts_said(explanation or "").facts]

@@ -17,6 +17,7 @@ from interlingua.store.lock import PARTIAL_SUFFIX
 from interlingua.store.progress import last_metrics
 
 LINE_EVERY_SECONDS = 10.0
+MOST_OF_STEP, MOST_OF_DEV = 4, 2
 
 
 class ConsoleWatcher:
@@ -85,5 +86,9 @@ def _progress(report: dict[str, Any] | None) -> str:
 
 
 def _numbers(report: dict[str, Any]) -> str:
-    hidden = {"step", "num_steps"}
-    return " ".join(f"{name} {value:.3g}" for name, value in report.items() if name not in hidden)
+    """The first of what a step reports, and the first of the last look at `dev`: one line."""
+    names = [name for name in report if name not in ("step", "num_steps")]
+    of_dev = [name for name in names if name.startswith("dev_")]
+    own = [name for name in names if name not in of_dev]
+    shown = own[:MOST_OF_STEP] + of_dev[:MOST_OF_DEV]
+    return " ".join(f"{name} {report[name]:.3g}" for name in shown)

@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
         ("explanation", pa.string()),
         ("said", pa.list_(pa.string())),  # facts, each `kind=value`
         ("true", pa.list_(pa.string())),
+        ("num_clauses", pa.int32()),
+        ("num_worded", pa.int32()),  # of the clauses, those in a wording of the teacher's
         ("is_failed", pa.bool_()),
         ("num_tokens", pa.int32()),
         ("log_prob", pa.float64()),

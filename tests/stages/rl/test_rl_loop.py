@@ -144,19 +144,30 @@ def test_a_policy_too_far_from_its_start_is_stopped(make_job):
     assert looks_of(make_job(TOY).out)[-1]["is_best"]
 
 
-GATES = CollapseGates(least_unique_share=0.8, most_added_failures=0.05, least_gap_share=0.5)
+GATES = CollapseGates(
+    least_unique_share=0.8,
+    least_distinct_words=0.85,
+    most_added_failures=0.05,
+    least_gap_share=0.5,
+)
 
 
 @pytest.mark.parametrize(
     ("name", "passes", "fails"),
     [
         ("unique_share", 0.73, 0.71),
+        ("distinct_word_share", 0.69, 0.67),
         ("tag_failure_share", 0.14, 0.16),
         ("similarity_gap", 0.06, 0.04),
     ],
 )
 def test_a_gate_closes_relative_to_the_start_and_says_its_name(name, passes, fails):
-    start = {"unique_share": 0.9, "tag_failure_share": 0.1, "similarity_gap": 0.1}
+    start = {
+        "unique_share": 0.9,
+        "distinct_word_share": 0.8,
+        "tag_failure_share": 0.1,
+        "similarity_gap": 0.1,
+    }
     watch = replace(SPEC.watch, gates=GATES)
     assert closed_gate({**start, name: passes}, start, watch) is None
     assert closed_gate({**start, name: fails}, start, watch).startswith(name)
@@ -166,7 +177,9 @@ def test_a_gate_closes_relative_to_the_start_and_says_its_name(name, passes, fai
 
 
 # Two texts of an activation are alike by accident here: the gap is not looked at.
-FAILURES_ONLY = replace(GATES, least_unique_share=0.0, least_gap_share=0.0)
+FAILURES_ONLY = replace(
+    GATES, least_unique_share=0.0, least_distinct_words=0.0, least_gap_share=0.0
+)
 
 
 class Silencing(EvenTokens):
