@@ -83,6 +83,28 @@ def test_a_large_coefficient_keeps_the_policy_at_its_start(make_job):
     assert kl[5.0] < 0.05 < 0.2 < kl[0.0], kl
 
 
+class Noise(EvenTokens):
+    """Rebuilds every vector almost alike: rewards differ by far less than the floor, by chance."""
+
+    def __call__(self, rollouts):
+        judged = super().__call__(rollouts)
+        rng = np.random.default_rng(int(rollouts.ids_NT.sum()))
+        v_NE = rollouts.own_v_NE
+        away_NE = rng.normal(size=v_NE.shape) * rng.uniform(size=(len(v_NE), 1))
+        return judged._replace(a_NE=v_NE + 0.01 * np.abs(v_NE).mean() * away_NE)
+
+
+def test_noise_below_the_floor_leaves_the_policy_where_the_anchor_holds_it(make_job):
+    learner = replace(TOY.av, learning_rate=1e-3, decay=RateDecay.COSINE)
+    kl = {}
+    for floor in (0.1, 0.0):
+        job = make_job(replace(TOY, av=learner, advantage_floor=floor, kl_coef=0.5))
+        reinforced(job, judge=Noise)
+        kl[floor] = looks_of(job.out)[-1]["kl_per_token"]
+        (job.out / LOOKS_NAME).unlink()
+    assert kl[0.1] < 0.02 < 0.05 < kl[0.0], kl
+
+
 def test_hosts_take_turns_and_each_sees_new_activations(make_job):
     job = make_job(SPEC)
     corpus = RlCorpus(job.spec, job.inputs, SplitAccess({Split.RL, Split.FIT, Split.DEV}))
