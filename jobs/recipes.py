@@ -75,13 +75,19 @@ def world() -> Recipe:
 
 
 def world_rl_arms() -> Recipe:
-    """What does it: with the AR frozen, the AR alone, a weak anchor; three seeds each, on dev."""
-    weak = replace(WORLD_RL, kl_coef=0.01, advantage_floor=1e-4)
+    """What does it: with the AR frozen, the AR alone, a weak anchor; three seeds each, on dev.
+
+    The weak anchor is given the time in which a policy leaves its words, and is not stopped; the
+    usual one has the same time beside it.
+    """
+    long = replace(WORLD_RL, num_steps=200)
+    weak = replace(long, kl_coef=0.01, advantage_floor=0.0)
     arms = {
         "both": WORLD_RL,
         "frozen-ar": replace(WORLD_RL, ar=None),
         "ar-only": replace(WORLD_RL, av=None),
-        "weak-kl": replace(weak, watch=replace(weak.watch, gates=None, max_kl_per_token=None)),
+        "both-long": long,
+        "weak-kl-long": replace(weak, watch=replace(weak.watch, gates=None, max_kl_per_token=None)),
     }
     full = world()
     return replace(

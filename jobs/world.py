@@ -134,7 +134,7 @@ WORLD_RL = RlSpec(
         dev_samples=2,
         gates=CollapseGates(
             least_unique_share=0.8,
-            least_distinct_words=0.85,
+            least_distinct_words=0.9,
             most_added_failures=0.05,
             least_gap_share=0.5,
         ),

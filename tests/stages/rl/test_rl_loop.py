@@ -168,7 +168,7 @@ def test_a_policy_too_far_from_its_start_is_stopped(make_job):
 
 GATES = CollapseGates(
     least_unique_share=0.8,
-    least_distinct_words=0.85,
+    least_distinct_words=0.9,
     most_added_failures=0.05,
     least_gap_share=0.5,
 )
@@ -178,7 +178,7 @@ GATES = CollapseGates(
     ("name", "passes", "fails"),
     [
         ("unique_share", 0.73, 0.71),
-        ("distinct_word_share", 0.69, 0.67),
+        ("distinct_word_share", 0.73, 0.71),
         ("tag_failure_share", 0.14, 0.16),
         ("similarity_gap", 0.06, 0.04),
     ],
