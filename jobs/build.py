@@ -14,8 +14,7 @@ from interlingua.specs.recipe import Recipe
 from interlingua.specs.sizes import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
 from interlingua.specs.world_hosts import world_size
 from interlingua.stages.backend import Context, name_of
-from interlingua.store.artifact import Artifact, Stage, find, fingerprint
-from interlingua.store.record import Record
+from interlingua.store.artifact import Artifact, Stage, find, fingerprint, lineage
 from interlingua.tracking.database import ui_command
 from jobs.command import prepared_root, resolved
 
@@ -97,9 +96,8 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> Non
     for table in tables_of([artifact.record for artifact in artifacts], roles):
         console.print(table)
     evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
-    runs = [artifact.record for artifact in artifacts if artifact.record.kind == "rl"]
-    if len(runs) > 1:
-        _show_arms(console, evaluations, runs)
+    if len(evaluations) > 2:  # the supervised pair's, and those of several runs
+        _show_arms(console, evaluations[1:])
     elif evaluations:
         _show_evaluation(console, evaluations[-1], roles)  # it is beside its start, if it has one
     for artifact in artifacts:
@@ -122,18 +120,13 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
         console.print(told(gate), markup=False, highlight=False)
 
 
-def _show_arms(console: Console, evaluations: Sequence[Artifact], runs: Sequence[Record]) -> None:
-    from interlingua.report.arms import arms_table
-    from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+def _show_arms(console: Console, evaluations: Sequence[Artifact]) -> None:
+    from interlingua.report.arms import arms_grid, read_arm
+    from interlingua.report.grid import rich_tables
 
-    evaluated = {
-        run.label: (artifact.record, read_numbers(artifact.path / NUMBERS_NAME))
-        for run in runs
-        for artifact in evaluations
-        if artifact.record.label.endswith(f"-{run.label}")
-    }
-    if evaluated:
-        console.print(arms_table(evaluated, {run.label: run for run in runs}))
+    runs = [read_arm(one, lineage(one, one.path.parent.parent)) for one in evaluations]
+    for table in rich_tables(arms_grid(runs), console.width):
+        console.print(table)
 
 
 def check_gates(recipe: Recipe, artifacts: Sequence[Artifact]) -> None:

@@ -22,7 +22,7 @@ from interlingua.specs.training import (
 )
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
 from interlingua.specs.world_hosts import ANCHOR, TEACHER, WORLD_HOSTS, world_host
-from jobs.world import ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_RL
+from jobs.world import GROUPS_OF_ONE_CORE, ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_RL
 
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8)
 
@@ -72,6 +72,11 @@ def world() -> Recipe:
         evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, accepts=()),
         placement=ONE_CORE_A_STAGE,
     )  # fmt: skip
+
+
+def world_three_groups() -> Recipe:
+    """The demo on a cluster: AV, AV_init and AR each in a placement group; the same numbers."""
+    return replace(world(), name="world_three_groups", placement=GROUPS_OF_ONE_CORE)
 
 
 def world_rl_arms() -> Recipe:
@@ -168,6 +173,7 @@ def world_mini() -> Recipe:
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_mini": world_mini,
     "world": world,
+    "world_three_groups": world_three_groups,
     "world_rl_arms": world_rl_arms,
     "world_18": world_18,
     "world_token": world_token,

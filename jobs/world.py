@@ -11,8 +11,11 @@ from interlingua.specs.injection import (
 )
 from interlingua.specs.placement import (
     ExtractionPlacement,
+    FrozenPlacement,
+    LearnerPlacement,
     Placement,
     Single,
+    ThreeGroups,
     TrainingPlacement,
     VerbalizingPlacement,
     Workers,
@@ -52,6 +55,26 @@ ONE_CORE_A_STAGE = Placement(
         batch_rows=512,
     ),
     reinforcing=Single(device="cpu", micro_batch_rows=32, batch_rows=512),
+)
+
+ONE_CORE = Workers(count=1, cpus=1, gpus=0)
+LEARNER_GROUP = LearnerPlacement(
+    workers=ONE_CORE,
+    device="cpu",
+    node_label=None,
+    batch_rows=512,
+    micro_batch_rows=32,
+    zero_stage=2,
+)
+GROUPS_OF_ONE_CORE = replace(
+    ONE_CORE_A_STAGE,
+    reinforcing=ThreeGroups(
+        av=LEARNER_GROUP,
+        av_init=FrozenPlacement(workers=ONE_CORE, device="cpu", node_label=None, batch_rows=512),
+        ar=LEARNER_GROUP,
+        patience_seconds=300,
+        failures_survived=3,
+    ),
 )
 
 WORLD_AV = AvSpec(

@@ -3,71 +3,140 @@
 A run is called `<arm>-<seed>`; claims about training are of seeds, not of passages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
-from rich.table import Table
 
 from interlingua.core.statistics import mean_of_units
-from interlingua.report.numbers import ALL, LESS, START, Numbers
+from interlingua.report.grid import (
+    BETWEEN,
+    NOTHING,
+    Cell,
+    Grid,
+    Row,
+    number_cell,
+    value_cell,
+    words_cell,
+)
+from interlingua.report.numbers import (
+    ALL,
+    LESS,
+    NUMBERS_NAME,
+    START,
+    Number,
+    Numbers,
+    read_numbers,
+)
 from interlingua.specs.evaluation import Arm
+from interlingua.store.artifact import Artifact
 from interlingua.store.record import Record
 
 OWN = "fve_centred_own"
-GAIN = Arm.SAMPLED + LESS + START
+SEEDS = "seeds"
+COLUMNS = {
+    "gain": (Arm.SAMPLED + LESS + START, OWN),
+    "T=1": (Arm.SAMPLED, OWN),
+    "distinct texts": (Arm.SAMPLED, "unique_share"),
+    "distinct words": (Arm.SAMPLED, "distinct_word_share"),
+    "in known wordings": (Arm.SAMPLED, "worded_share"),
+    "precision": (Arm.SAMPLED, "precision/all"),
+}
+KL = "dev/kl_per_token"
 
 
-def arms_table(
-    evaluated: Mapping[str, tuple[Record, Numbers]], runs: Mapping[str, Record]
-) -> Table:
-    """Every arm's runs, and the mean gain with the seed as the unit; both by the run's tag."""
-    some = next(iter(evaluated.values()))[1][ALL, GAIN, OWN]
-    table = Table(
-        title="Arms of reinforcement learning: gain over the supervised pair, T=1, mean of hosts",
-        caption=(
-            f"{OWN} on {some.num_units} passages. In brackets behind a mean: 95%, over seeds "
-            "(Student); every run's own gain stands beside it. KL: nats a token at the best look. "
-            "Gates: those of the evaluation that failed; stopped: what ended the run before its end"
-        ),
-    )
-    for name in ("arm", "mean gain", "gains", "FVE", "KL", "distinct", "failed gates", "stopped"):
-        table.add_column(name)
-    for arm, tags in _by_arm(list(evaluated)).items():
-        numbers = [evaluated[tag][1] for tag in tags]
-        gains = np.array([one[ALL, GAIN, OWN].value for one in numbers])
-        failed = {name for tag in tags for name in _failed(evaluated[tag][0])}
-        stopped = [str(runs[tag].metrics["stopped_by"]).split(",")[0] or "-" for tag in tags]
-        table.add_row(
-            arm,
-            _mean(gains),
-            _each(gains, "+.3f"),
-            _each([one[ALL, Arm.SAMPLED, OWN].value for one in numbers]),
-            _each([runs[tag].metrics["dev/kl_per_token"] for tag in tags]),
-            _each([one[ALL, Arm.SAMPLED, "unique_share"].value for one in numbers]),
-            ", ".join(sorted(failed)) or "none",
-            "; ".join(stopped),
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ArmRun:
+    """A run, and what was measured of what came out of it."""
+
+    run: Record
+    evaluation: Record
+    numbers: Numbers
+
+    @property
+    def arm(self) -> str:
+        """The run's name without its seed."""
+        arm, _, seed = self.run.label.rpartition("-")
+        return arm if seed.isdigit() else self.run.label
+
+    @property
+    def whole(self) -> str:
+        """What its numbers are about: the mean of all hosts, or the only one."""
+        return ALL if self.numbers.get(ALL, Arm.SAMPLED, OWN) else self.numbers.all[0].host
+
+
+def read_arm(evaluation: Artifact, upstream: Sequence[Artifact]) -> ArmRun:
+    """The run that an evaluation is of, which must be among what it came from."""
+    [run] = [artifact.record for artifact in upstream if artifact.record.kind == "rl"]
+    numbers = read_numbers(evaluation.path / NUMBERS_NAME)
+    return ArmRun(run=run, evaluation=evaluation.record, numbers=numbers)
+
+
+def arms_grid(runs: Sequence[ArmRun]) -> Grid:
+    """Every run on the same rows, and the mean of every arm with the seed as the unit."""
+    rows: list[Row] = []
+    for arm in dict.fromkeys(run.arm for run in runs):
+        own = [run for run in runs if run.arm == arm]
+        rows.extend(
+            Row(labels=(run.run.label,), cells=_cells(run), starts_section=run is own[0])
+            for run in own
         )
-    return table
+        if len(own) > 1:
+            means = tuple(_means(arm, own))
+            rows.append(Row(labels=(f"mean of {arm}",), cells=means, is_mean=True))
+    num_passages = runs[0].numbers[runs[0].whole, Arm.SAMPLED, OWN].num_units
+    return Grid(
+        title="Arms of reinforcement learning, each against the supervised pair on the same rows",
+        caption=f"{OWN} at T=1, {runs[0].whole}, {num_passages} passages. 95% intervals: of a run "
+        "over passages, of an arm over seeds (Student). KL: nats a token from the start, on dev, "
+        "at the weights that were kept. Gates: those that its evaluation failed.",
+        labels=("run",),
+        columns=(*COLUMNS, "KL", "gates", "ended by"),
+        rows=tuple(rows),
+    )
 
 
-def _by_arm(tags: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for tag in tags:
-        arm, _, seed = tag.rpartition("-")
-        found.setdefault(arm if seed.isdigit() else tag, []).append(tag)
-    return found
+def _cells(run: ArmRun) -> tuple[Cell, ...]:
+    kl = run.run.metrics[KL]
+    failed = [gate["name"] for gate in run.evaluation.metrics["gates"] if not gate["is_passed"]]
+    return (
+        *(_named(run, run.numbers.get(run.whole, *column)) for column in COLUMNS.values()),
+        value_cell(BETWEEN.join((run.run.label, "rl", KL, "record")), kl, text=f"{kl:.2f}"),
+        words_cell(", ".join(failed) or "passed"),
+        words_cell(str(run.run.metrics["stopped_by"]).split(",")[0] or "its last step"),
+    )
 
 
-def _failed(record: Record) -> list[str]:
-    return [gate["name"] for gate in record.metrics["gates"] if not gate["is_passed"]]
+def _means(arm: str, runs: Sequence[ArmRun]) -> Iterator[Cell]:
+    for column in COLUMNS.values():
+        found = [run.numbers.get(run.whole, *column) for run in runs]
+        values = np.array([number.value if number else nan for number in found])
+        yield _mean_cell(arm, column[0], column[1], values)
+    kl = np.array([run.run.metrics[KL] for run in runs])
+    yield _mean_cell(arm, "rl", KL, kl)
+    yield from (words_cell(""), words_cell(""))
 
 
-def _mean(gains: np.ndarray) -> str:
-    if len(gains) < 2:
-        return f"{gains[0]:+.3f} (one seed)"
-    mean = mean_of_units(gains)
-    return f"{mean.value:+.3f} [{mean.low:+.3f}, {mean.high:+.3f}]"
+def _mean_cell(arm: str, of: str, metric: str, values: np.ndarray) -> Cell:
+    if not np.isfinite(values).all():
+        return NOTHING
+    mean = mean_of_units(values)
+    number = Number(
+        host=arm,
+        arm=of,
+        metric=metric,
+        value=mean.value,
+        low=mean.low,
+        high=mean.high,
+        num_units=mean.num_units,
+        covers=SEEDS,
+    )
+    return number_cell(number, digits=3)
 
 
-def _each(values: Sequence[float] | np.ndarray, form: str = ".3f") -> str:
-    return " ".join(format(value, form) for value in values)
+def _named(run: ArmRun, number: Number | None) -> Cell:
+    """The cell under the run's own name: `mean all` of one run is not that of another."""
+    if number is None:
+        return NOTHING
+    return number_cell(replace(number, host=run.run.label), digits=3)

@@ -28,6 +28,7 @@ def headline(material: Material) -> list[Sentence]:
         return [(*_scope(material), " No explanation of the AV was scored.")]
     return [
         _scope(material),
+        *_among_arms(material),
         (
             "At T=1 the words of the AV bring back ",
             number_cell(spoken),
@@ -77,6 +78,17 @@ def _scope(material: Material) -> Sentence:
         _count("num_rows", len(material.rows)),
         " scored rows in all.",
     )
+
+
+def _among_arms(material: Material) -> Iterator[Sentence]:
+    if material.arms:
+        [own] = [arm for arm in material.arms if arm.evaluation == material.evaluation.record]
+        num_runs = len(material.arms)
+        yield (
+            f"All of it is of run {own.run.label}; ",
+            _count("num_runs", num_runs),
+            " runs stand beside each other under Arms.",
+        )
 
 
 def _against_blind(material: Material) -> Iterator[Sentence]:
@@ -174,6 +186,7 @@ def _learned(material: Material) -> Iterator[Sentence]:
         return
     more, less = (", ".join(moved.get((SAID, sign), ["nothing"])) for sign in (1, -1))
     read = moved.get(("precision", 1), [])
+    blurred = moved.get(("precision", -1), [])
     words = f"It names more often: {more}; less often: {less}."
     if read:
         words += f" What it says of {', '.join(read)} is also truer than before."
@@ -181,6 +194,11 @@ def _learned(material: Material) -> Iterator[Sentence]:
         words += (
             " What it says of any kind of fact is no truer than before: it learned which facts to "
             "name, not to read more of them."
+        )
+    if blurred:
+        words += (
+            f" What it says of {', '.join(blurred)} is less true than before: such words may carry "
+            "something else than they mean."
         )
     yield (words,)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from interlingua.report.arms import ArmRun
 from interlingua.report.numbers import ALL, NUMBERS_NAME, Number, Numbers, read_numbers
 from interlingua.specs.evaluation import Arm
 from interlingua.store.artifact import Artifact
@@ -54,6 +55,7 @@ class Material:
     numbers: Numbers
     methods: tuple[Method, ...]
     passages: Mapping[str, EvaluatedPassage]
+    arms: tuple[ArmRun, ...] = ()  # all runs of a recipe that has several, this one among them
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -77,7 +79,12 @@ class Material:
         return [artifact for artifact in self.upstream if artifact.record.kind == kind]
 
 
-def read_material(recipe: str, evaluation: Artifact, upstream: Sequence[Artifact]) -> Material:
+def read_material(
+    recipe: str,
+    evaluation: Artifact,
+    upstream: Sequence[Artifact],
+    arms: Sequence[ArmRun] = (),
+) -> Material:
     """What an evaluation's folder holds; raises where its rows may not stand in a report."""
     return Material(
         recipe=recipe,
@@ -87,6 +94,7 @@ def read_material(recipe: str, evaluation: Artifact, upstream: Sequence[Artifact
         numbers=read_numbers(evaluation.path / NUMBERS_NAME),
         methods=read_methods(evaluation.path / METHODS_NAME),
         passages={one.passage_id: one for one in read_evaluated(evaluation.path)},
+        arms=tuple(arms),
     )
 
 

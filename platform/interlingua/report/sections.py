@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from interlingua.report.arms import arms_grid
 from interlingua.report.figures import evaluation_plots, training_plots
 from interlingua.report.grid import (
     BETWEEN,
@@ -49,6 +50,11 @@ def sections_of(material: Material) -> list[Section]:
     numbers = universal_grids(material.numbers, material.roles)
     found = [
         Section(key="gates", title="Gates", grids=[gates_grid(material.metrics)]),
+        Section(
+            key="arms",
+            title="Arms",
+            grids=[arms_grid(material.arms)] if material.arms else [],
+        ),
         Section(
             key="hosts",
             title="Every host",

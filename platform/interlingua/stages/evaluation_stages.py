@@ -183,15 +183,20 @@ def evaluation_stage(
     )
 
 
-def report_stage(recipe: Recipe, evaluation: Stage, rooms: Sequence[Stage]) -> Stage:
-    """The page that shows the last evaluation and all that it came from."""
+def report_stage(recipe: Recipe, evaluations: Sequence[Stage], rooms: Sequence[Stage]) -> Stage:
+    """The page that shows the first evaluation and all that it came from; others are its arms."""
+    first, *others = evaluations
     return Stage(
         kind="report",
         label=recipe.name,
         spec=ReportSpec(recipe=recipe.name, shown_rows=SHOWN_ROWS),
         run=run_report,
-        inputs={"evaluation": evaluation, **{f"{room.label}_room": room for room in rooms}},
-        revision=1,
+        inputs={
+            "evaluation": first,
+            **{f"{arm.label}_evaluation": arm for arm in others},
+            **{f"{room.label}_room": room for room in rooms},
+        },
+        revision=2,
     )
 
 

@@ -48,11 +48,12 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     evaluated = evaluation_stages(recipe, maps, unseen, start=None)
     inputs = learning_inputs(recipe, hosts, passages)
     reinforced = tuple(inputs.values())[1:] if recipe.rl else ()  # the passages stand above
-    last = start = evaluated[-1]
+    start, looks = evaluated[-1], []
     for run in recipe.rl:
         learned, again = rl_stages(recipe, run, maps, hosts, rows, inputs)
         looked_at = evaluation_stages(recipe, again, unseen, start=start)
-        reinforced, last = (*reinforced, *learned, *looked_at), looked_at[-1]
+        reinforced = (*reinforced, *learned, *looked_at)
+        looks.append(looked_at[-1])
     stages = (
         passages,
         *hosts.values(),
@@ -65,7 +66,7 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         *evaluated,
         *reinforced,
         *rooms,
-        report_stage(recipe, last, rooms),
+        report_stage(recipe, looks or [start], rooms),
     )
     # An evaluation of `dev` reads what training looked at, too.
     return tuple({name_of(stage): stage for stage in stages}.values())

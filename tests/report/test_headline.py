@@ -1,0 +1,52 @@
+"""What the page says in words of what was learned: no more than the numbers do."""
+
+from dataclasses import replace
+
+import pytest
+
+from interlingua.report.headline import headline
+from interlingua.report.material import read_material
+from interlingua.report.numbers import ALL, Number, Numbers
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def told_of(evaluated):
+    """The sentence about facts, for changes of `said/kind` or `precision/kind`."""
+    material = read_material("world", evaluated(is_rewarded=True), ())
+    others = [n for n in material.numbers.all if not n.metric.startswith(("said/", "precision/"))]
+
+    def tell(changes):
+        numbers = [
+            Number(
+                host=ALL, arm=arm, metric=metric, value=change, low=change - 0.02,
+                high=change + 0.02, num_units=60, covers="passages",
+            )
+            for metric, change in changes.items() for arm in ("sampled", "sampled - start")
+        ]  # fmt: skip
+        shown = replace(material, numbers=Numbers([*others, *numbers]))
+        sentences = [s[0] for s in headline(shown) if str(s[0]).startswith("It names")]
+        return sentences[0] if sentences else None
+
+    return tell
+
+
+def test_it_says_which_facts_are_named_and_that_nothing_more_is_read(told_of):
+    changes = {"said/topic": 0.3, "said/mood": -0.2, "precision/topic": 0.01, "precision/mood": 0}
+    assert told_of(changes) == (
+        "It names more often: topic; less often: mood. What it says of any kind of fact is no "
+        "truer than before: it learned which facts to name, not to read more of them."
+    )
+
+
+def test_what_is_read_better_or_worse_is_said(told_of):
+    better = told_of({"said/topic": 0.3, "said/mood": 0.0, "precision/topic": 0.1})
+    assert better.endswith("What it says of topic is also truer than before.")
+    worse = told_of({"said/topic": 0.3, "said/mood": 0.0, "precision/mood": -0.1})
+    assert "no truer than before" in worse
+    assert "What it says of mood is less true than before: such words may carry" in worse
+
+
+def test_nothing_is_said_of_changes_that_are_small(told_of):
+    assert told_of({"said/topic": 0.03, "precision/topic": -0.03}) is None
