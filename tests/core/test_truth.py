@@ -5,8 +5,8 @@ import pytest
 
 from interlingua.core.metrics import derangement
 from interlingua.core.resampling import Draws
-from interlingua.core.statistics import clustered_ratio_of_sums
-from interlingua.core.truth import fact_counts, truth_drawn, truth_estimates
+from interlingua.core.statistics import clustered_ratio_of_sums, estimate_of
+from interlingua.core.truth import fact_counts, truth_drawn
 
 COLOURS, MOODS = ("red", "blue", "green"), ("glad", "sad")
 
@@ -24,6 +24,11 @@ def world(num_passages=80, rows_each=3, seed=0):
             true.append(facts)
             passages.append(f"p{passage}")
     return said, true, np.array(passages)
+
+
+def truth_estimates(said, true, passages_N, seed):
+    drawn = truth_drawn(fact_counts(said, true), passages_N, Draws.of(passages_N, seed=seed))
+    return {name: estimate_of(one) for name, one in drawn.items()}
 
 
 def test_facts_are_counted_by_kind():

@@ -130,32 +130,6 @@ def row_shares(
     )
 
 
-def control_scores(
-    predicted_ND: np.ndarray,
-    gold_ND: np.ndarray,
-    passages_N: np.ndarray,
-    *,
-    mean_D: np.ndarray,
-    candidates_MD: np.ndarray,
-    choice_ND: np.ndarray,
-    seed: int,
-) -> dict[str, RowScores]:
-    """The scores of every control that needs no model, each for the same golds.
-
-    `mean_D` is the mean n(h) of the `fit` rows. `candidates_MD` are predictions from explanations;
-    the one that suits the golds `choice_ND` best is held against every gold, so that these must be
-    other rows than the scored ones. Controls that need a model have predictions of their own:
-    `score_rows`.
-    """
-    best_D = best_constant(candidates_MD, choice_ND)
-    other_N = derangement(passages_N, seed=seed)
-    return {
-        "constant_vector": constant_scores(mean_D, gold_ND),
-        "constant_explanation": constant_scores(best_D, gold_ND),
-        "shuffled_explanations": score_rows(predicted_ND[other_N], gold_ND),
-    }
-
-
 def best_constant(candidates_MD: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
     """The candidate with the least mean NMSE against all golds."""
     cos_M = unit(candidates_MD) @ unit(gold_ND).mean(axis=0)
@@ -212,14 +186,6 @@ def retrieval_drawn(ranks_N: np.ndarray, passages_N: np.ndarray, draws: Draws) -
     return draws.ratios(
         {name: Ratio(scores_N, ones_N, passages_N) for name, scores_N in per_row.items()}
     )
-
-
-def retrieval_estimates(
-    ranks_N: np.ndarray, passages_N: np.ndarray, *, seed: int
-) -> dict[str, Estimate]:
-    """Top-1 and mean reciprocal rank, with intervals over passages."""
-    drawn = retrieval_drawn(ranks_N, passages_N, Draws.of(passages_N, seed=seed))
-    return {name: estimate_of(one) for name, one in drawn.items()}
 
 
 def _pairs(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

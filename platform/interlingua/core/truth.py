@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from interlingua.core.resampling import Drawn, Draws, Ratio
-from interlingua.core.statistics import Estimate, estimate_of
 
 ALL_KINDS = "all"
 
@@ -55,15 +54,3 @@ def truth_drawn(
     return draws.ratios(
         {name: ratio for name, ratio in ratios.items() if ratio.denominators_N.any()}
     )
-
-
-def truth_estimates(
-    said: Sequence[Collection[Fact]],
-    true: Sequence[Collection[Fact]],
-    passages_N: np.ndarray,
-    *,
-    seed: int,
-) -> dict[str, Estimate]:
-    """Precision, recall and f1 of every kind of fact, with intervals over passages."""
-    drawn = truth_drawn(fact_counts(said, true), passages_N, Draws.of(passages_N, seed=seed))
-    return {name: estimate_of(one) for name, one in drawn.items()}
