@@ -7,10 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from interlingua.specs.cards import table_lines
 from interlingua.specs.evaluation import Arm
+from interlingua.specs.memory import MEMORY_COLUMNS
 from interlingua.specs.overrides import list_paths
+from interlingua.specs.preflight import run_memory
 from interlingua.specs.published_run import PublishedRun, check_teachers
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.rl import RlTraining
 from interlingua.specs.sizes import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
 from interlingua.specs.world_hosts import world_size
 from interlingua.stages.backend import Context, name_of
@@ -85,6 +89,10 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
     trunk = world_size(next(host for host in recipe.hosts if host.tag == recipe.anchor))
     encoded = [world_size(host) for host in recipe.hosts if host.tag in recipe.trained]
     _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, encoded))
+    runs = [stage.spec for stage in stages if isinstance(stage.spec, RlTraining)]
+    for rows in dict.fromkeys(run_memory(trunk, s, recipe.placement.reinforcing) for s in runs):
+        print("\nreinforcement learning, memory of every role at its peak, in GiB:")
+        print(*table_lines(MEMORY_COLUMNS, [row.cells() for row in rows]), sep="\n")
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:

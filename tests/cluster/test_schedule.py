@@ -50,6 +50,9 @@ class Listener:
     def __init__(self):
         self.done = []
 
+    def on_preflight(self, lines):
+        pass
+
     def on_done(self, stage, artifact):
         self.done.append(name_of(stage))
 

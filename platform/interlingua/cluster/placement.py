@@ -17,6 +17,15 @@ VOICE_SECONDS = 30.0
 ROLE_LABEL = "role"
 COLUMNS = ("role", "workers", "CPUs each", "GPUs each", "nodes", "room on")
 
+# As Ray names what a node has.
+CARDS = {
+    f"accelerator_type:{name}": gib * 2**30
+    for name, gib in {
+        "V100": 15, "T4": 14, "A10G": 22, "L4": 22, "L40S": 44, "A100": 39, "A100-40G": 39,
+        "A100-80G": 79, "H100": 79, "H20": 95, "H200": 139, "B200": 178, "RTX-PRO-6000": 94,
+    }.items()
+}  # fmt: skip
+
 logger = logging.getLogger(__name__)
 
 Role = FrozenPlacement | LearnerPlacement
@@ -34,6 +43,8 @@ class Node:
     label: str | None
     cpus: float
     gpus: float
+    memory: int | None = None  # bytes; of a card the least that one of its type has
+    card: int | None = None
 
 
 def nodes_of(ray: Any) -> tuple[Node, ...]:
@@ -178,4 +189,6 @@ def _node(name: str, labels: Mapping[str, str], resources: Mapping[str, float]) 
         label=labels.get(ROLE_LABEL),
         cpus=resources.get("CPU", 0),
         gpus=resources.get("GPU", 0),
+        memory=int(resources["memory"]) if "memory" in resources else None,
+        card=next((CARDS[name] for name in resources if name in CARDS), None),
     )

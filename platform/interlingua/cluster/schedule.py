@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
-from interlingua.cluster.placement import nodes_of, placed
+from interlingua.cluster.placement import nodes_of
+from interlingua.cluster.preflight import preflight
 from interlingua.cluster.session import ray_session
-from interlingua.specs.placement import Crew, Placement, ThreeGroups
+from interlingua.specs.placement import Placement
 from interlingua.stages.backend import Context, StagesFailed, Watcher, name_of
 from interlingua.store.artifact import Artifact, Stage, build, find
 
@@ -38,7 +39,7 @@ class RayBackend:
         if missing:
             with ray_session() as ray:
                 _check_fits(ray, context.placement)
-                _check_roles_fit(ray, context.placement, missing)
+                watcher.on_preflight(list(preflight(missing, context.placement, nodes_of(ray))))
                 _Schedule(ray, missing, root, context, watcher).run()
 
 
@@ -114,13 +115,6 @@ def _check_fits(ray: Any, placement: Placement) -> None:
                 f"Placement.training.workers is {training.count} of {asked:g} {resource}s each, "
                 f"all at once; the cluster has {total:g}"
             )
-
-
-def _check_roles_fit(ray: Any, placement: Placement, missing: Sequence[Stage]) -> None:
-    """Raise where a stage to come asks for more placement groups than the cluster could hold."""
-    place = placement.reinforcing
-    if isinstance(place, ThreeGroups) and any(s.crew is Crew.REINFORCING for s in missing):
-        placed(place, nodes_of(ray))
 
 
 def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:

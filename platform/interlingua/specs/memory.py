@@ -74,7 +74,7 @@ class RoleMemory:
     gradients: int
     peak: Phase
     process: int
-    device_bytes: int
+    device_bytes: int | None  # None where nobody can tell
 
     @property
     def total(self) -> int:
@@ -84,8 +84,8 @@ class RoleMemory:
 
     @property
     def fits(self) -> bool:
-        """Whether the sum is no more than the device has."""
-        return self.total <= self.device_bytes
+        """Whether the sum is no more than the device has, as far as that is known."""
+        return self.device_bytes is None or self.total <= self.device_bytes
 
     def cells(self) -> tuple[str, ...]:
         """Under MEMORY_COLUMNS."""
@@ -93,7 +93,10 @@ class RoleMemory:
             self.weights, self.masters, self.moments, self.gradients, self.peak.activations,
             self.peak.kv_cache, self.process, self.total,
         )  # fmt: skip
-        verdict = "fits" if self.fits else f"short of {gib(self.total - self.device_bytes)}"
+        there, verdict = "-", "not known"
+        if self.device_bytes is not None:
+            there = gib(self.device_bytes)
+            verdict = "fits" if self.fits else f"short of {gib(self.total - self.device_bytes)}"
         return (
             self.role,
             self.devices,
@@ -102,7 +105,7 @@ class RoleMemory:
             f"{self.num_trained:,}",
             *map(gib, parts),
             self.peak.name,
-            gib(self.device_bytes),
+            there,
             verdict,
         )
 
@@ -114,7 +117,7 @@ def groups_memory(
     *,
     shapes: Shapes,
     place: ThreeGroups,
-    device_bytes: int,
+    device_bytes: int | None,
 ) -> tuple[RoleMemory, ...]:
     """A row for each role, in placement groups of their own."""
     own = {
@@ -154,7 +157,7 @@ def single_memory(
     *,
     shapes: Shapes,
     place: Single,
-    device_bytes: int,
+    device_bytes: int | None,
 ) -> RoleMemory:
     """One process: the roles take turns, and of AV_init lies there only what the AV trains."""
     share = Share(
@@ -279,7 +282,7 @@ def _row(size: RoleSize, share: Share, phases: Sequence[Phase]) -> RoleMemory:
         gradients=gradients,
         peak=max(phases, key=lambda phase: phase.num_bytes),
         process=CONTEXT_BYTES,
-        device_bytes=0,
+        device_bytes=None,
     )
 
 

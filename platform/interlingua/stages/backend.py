@@ -126,6 +126,9 @@ class StagesFailed(RuntimeError):
 class Watcher(Protocol):
     """Is told how a graph gets on."""
 
+    def on_preflight(self, lines: Sequence[str]) -> None:
+        """What the stages to come will take of the cluster."""
+
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
         """A stage is done, now or from before."""
 

@@ -65,6 +65,10 @@ class TrackingWatcher:
                 PATIENCE_SECONDS,
             )
 
+    def on_preflight(self, lines: Sequence[str]) -> None:
+        """Nothing of it is a run's."""
+        self._watcher.on_preflight(lines)
+
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
         """Upload the artifact's run: that of a stage that was kept is there, or missing."""
         self._watcher.on_done(stage, artifact)

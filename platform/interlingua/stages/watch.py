@@ -43,6 +43,11 @@ class ConsoleWatcher:
         if self._console.is_terminal:
             self._bars.stop()
 
+    def on_preflight(self, lines: Sequence[str]) -> None:
+        """Print the table as it is."""
+        for line in lines:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
         """Say so once, with the time it took or that nothing had to be done."""
         self._num_done += 1

@@ -52,6 +52,9 @@ class Silent:
     def __init__(self):
         self.done = []
 
+    def on_preflight(self, lines):
+        pass
+
     def on_done(self, stage, artifact):
         self.done.append(name_of(stage))
 

@@ -1,0 +1,92 @@
+"""Before a process starts: what every role would take beside what its device has, as a table.
+
+Asks the cluster for its nodes and opens no model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from interlingua.cluster.placement import Node, NoRoom, Role, placed
+from interlingua.specs.cards import table_lines
+from interlingua.specs.hosts import PoolHost
+from interlingua.specs.memory import MEMORY_COLUMNS, RoleMemory
+from interlingua.specs.placement import Placement, Single, ThreeGroups
+from interlingua.specs.preflight import run_memory
+from interlingua.specs.rl import RlTraining
+from interlingua.specs.world import WorldHostSpec
+from interlingua.specs.world_hosts import world_size
+from interlingua.store.artifact import Stage
+
+Nodes = Sequence[Node]
+
+
+def preflight(stages: Sequence[Stage], placement: Placement, nodes: Nodes) -> Iterator[str]:
+    """The table of every run of reinforcement learning among the stages, each kind of it once.
+
+    Raises NoRoom where the cluster has too few devices, or too small ones.
+    """
+    seen: set[tuple[RoleMemory, ...]] = set()
+    place = placement.reinforcing
+    for stage in stages:
+        if not isinstance(stage.spec, RlTraining):
+            continue
+        found = placed(place, nodes) if isinstance(place, ThreeGroups) else None
+        trunk = _trunk_of(stage)
+        if trunk is None:
+            continue
+        rows = run_memory(trunk, stage.spec, place)
+        if found is not None:
+            assert isinstance(place, ThreeGroups)
+            rows = tuple(_on_nodes(row, place.roles()[row.role], found) for row in rows)
+        else:
+            assert isinstance(place, Single)
+            rows = tuple(_on_any(row, place, placement, nodes) for row in rows)
+        if rows not in seen:
+            seen.add(rows)
+            yield from _told(rows)
+
+
+def _told(rows: tuple[RoleMemory, ...]) -> list[str]:
+    table = table_lines(MEMORY_COLUMNS, [row.cells() for row in rows])
+    if not all(row.fits for row in rows):
+        raise NoRoom(
+            "Placement.reinforcing asks for more memory than its devices have, in GiB at the "
+            "peak:\n" + "\n".join(table) + "\nfewer rows at once (micro_batch_rows, batch_rows), "
+            "gradient_checkpointing, more workers with ZeRO 2, or LoRA of a lower rank take less"
+        )
+    return ["reinforcement learning, memory of every role at its peak, in GiB:", *table]
+
+
+def _trunk_of(stage: Stage) -> PoolHost | None:
+    """The trunk's dimensions; those of a model from elsewhere are in its folder alone."""
+    spec = stage.inputs["trunk"].spec
+    return world_size(spec) if isinstance(spec, WorldHostSpec) else None
+
+
+def _on_nodes(row: RoleMemory, role: Role, found: Mapping[str, tuple[Node, ...]]) -> RoleMemory:
+    own = found[row.role]
+    if role.device == "cpu":
+        everyone = [node for nodes in found.values() for node in nodes]
+        there = [_part(node.memory, 1 / everyone.count(node)) for node in own]
+    else:
+        there = [_part(node.card, min(1.0, role.workers.gpus)) for node in own]
+    names = ", ".join(dict.fromkeys(node.name for node in own))
+    return replace(row, nodes=names, device_bytes=_least(there))
+
+
+def _on_any(row: RoleMemory, place: Single, placement: Placement, nodes: Nodes) -> RoleMemory:
+    """Where any node with room for a stage may get it."""
+    if place.device == "cpu":
+        there = [node.memory for node in nodes if node.cpus >= placement.cpus_per_stage]
+    else:
+        there = [node.card for node in nodes if node.gpus]
+    return replace(row, device_bytes=_least(there))
+
+
+def _part(num_bytes: int | None, share: float) -> int | None:
+    return None if num_bytes is None else int(num_bytes * share)
+
+
+def _least(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return min(known) if known and len(known) == len(values) else None

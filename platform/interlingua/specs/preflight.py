@@ -1,0 +1,28 @@
+"""What the roles of a run will take where its placement has them, before anything is opened."""
+
+from interlingua.specs.hosts import PoolHost
+from interlingua.specs.memory import RoleMemory, Shapes, groups_memory, single_memory
+from interlingua.specs.placement import Single, ThreeGroups
+from interlingua.specs.rl import RlTraining
+
+
+def run_memory(
+    trunk: PoolHost, spec: RlTraining, place: Single | ThreeGroups
+) -> tuple[RoleMemory, ...]:
+    """A row for each role, or one for all of them; what their devices have is not known here."""
+    shapes = shapes_of(spec)
+    if isinstance(place, Single):
+        row = single_memory(trunk, spec.av, spec.ar, shapes=shapes, place=place, device_bytes=None)
+        return (row,)
+    return groups_memory(trunk, spec.av, spec.ar, shapes=shapes, place=place, device_bytes=None)
+
+
+def shapes_of(spec: RlTraining) -> Shapes:
+    """At most: no token is shorter than a character."""
+    tag = max(map(len, spec.host_tags))
+    return Shapes(
+        prompt_tokens=len(spec.av.template) + tag + spec.av.injection.num_slots,
+        new_tokens=spec.rl.max_new_tokens,
+        heard_tokens=spec.ar.max_tokens,
+        num_samples=spec.rl.num_samples,
+    )
