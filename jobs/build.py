@@ -98,11 +98,14 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
     """The tables of everything that was built, some explanations, and where the report is."""
     from interlingua.report.page import PAGE_NAME
+    from interlingua.report.reinforced import reinforced_table
     from interlingua.report.tables import tables_of
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in tables_of([artifact.record for artifact in artifacts], roles):
         console.print(table)
+    if runs := [artifact for artifact in artifacts if artifact.record.kind == "rl"]:
+        console.print(reinforced_table(runs))
     evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
     if len(evaluations) > 2:  # the supervised pair's, and those of several runs
         _show_arms(console, evaluations[1:])

@@ -7,7 +7,7 @@ from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
 from interlingua.report.material import PLAIN, Material
 from interlingua.report.measures import SAID
 from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, Number
-from interlingua.report.universal import OWN, PUBLISHED_AS
+from interlingua.report.universal import LINEAR, OWN, PUBLISHED_AS
 from interlingua.specs.evaluation import Arm
 
 Sentence = tuple[str | Cell, ...]
@@ -33,11 +33,13 @@ def headline(material: Material) -> list[Sentence]:
             "At T=1 the words of the AV bring back ",
             number_cell(spoken),
             " of a host's variance about its mean vector (fve_centred_own",
-            ", mean of hosts without the anchor)." if material.whole == ALL else ").",
+            ", mean of hosts without the anchor)" if material.whole == ALL else ")",
+            *_linear(material),
         ),
         *_against_blind(material),
         *_against_general(material),
         *_against_gold(material),
+        *_texts(material),
         *_against_start(material),
         *_learned(material),
         *_gap(material),
@@ -163,12 +165,47 @@ def _against_gold(material: Material) -> Iterator[Sentence]:
     )
 
 
+def _texts(material: Material) -> Iterator[Sentence]:
+    lost, unique = (
+        material.numbers.get(material.whole, Arm.SAMPLED, metric)
+        for metric in ("tag_failure_share", "unique_share")
+    )
+    if lost is not None and unique is not None:
+        yield (
+            "The share of texts without an explanation is ",
+            number_cell(lost, digits=3),
+            ", that of distinct ones among the others ",
+            number_cell(unique),
+            ".",
+        )
+
+
 def _against_start(material: Material) -> Iterator[Sentence]:
     gain = _number(material, f"{Arm.SAMPLED}{LESS}{START}")
-    if gain is not None:
-        words = {-1: "lost", 0: "changed nothing that can be told apart from 0", 1: "gained"}
-        how_much = f"Reward training {words[_sign(gain)]}: "
-        yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
+    if gain is None:
+        return
+    words = {-1: "lost", 0: "changed nothing that can be told apart from 0", 1: "gained"}
+    how_much = f"Reward training {words[_sign(gain)]}: "
+    yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
+    for artifact in material.of_kind("rl"):
+        record = artifact.record
+        names = ("dev/kl_per_token", "dev/kl_per_text")
+        token, text = (
+            value_cell(
+                BETWEEN.join((record.label, "rl", name, "record")), value, text=f"{value:.2f}"
+            )
+            for name, value in ((name, record.metrics[name]) for name in names)
+        )
+        yield ("It went ", token, " nats a token, ", text, " a text, from its start (KL on dev).")
+
+
+def _linear(material: Material) -> Iterator[str | Cell]:
+    """The rest of the sentence: the same before predictions are made unit vectors again."""
+    linear = material.numbers.get(material.whole, Arm.SAMPLED, LINEAR)
+    if linear is not None:
+        yield from ("; ", number_cell(linear))
+        yield f" before predictions are scaled to one length ({LINEAR})"
+    yield "."
 
 
 def _learned(material: Material) -> Iterator[Sentence]:

@@ -42,56 +42,6 @@ def costs_grid(artifacts: Sequence[Artifact]) -> Grid:
     )
 
 
-PHASES = {
-    "sample": "the AV draws its samples",
-    "judge": "the AR rebuilds, AV_init rates",
-    "wait": "of that, waiting for roles",
-    "learn_av": "the AV learns",
-    "learn_ar": "the AR learns",
-    "step": "the whole step",
-}
-
-
-def reinforcing_grids(artifacts: Sequence[Artifact]) -> Iterator[Grid]:
-    """How long the phases of a step took, and where its roles were."""
-    runs = [a.record for a in artifacts if a.record.kind == "rl"]
-    if not runs:
-        return
-    yield Grid(
-        title="A step of reinforcement learning",
-        caption="Seconds, the mean of all steps.",
-        labels=("phase",),
-        columns=tuple(record.label for record in runs),
-        rows=tuple(
-            Row(
-                labels=(told,),
-                cells=tuple(_phase_cell(record, f"seconds_{phase}") for record in runs),
-            )
-            for phase, told in PHASES.items()
-        ),
-    )
-    yield Grid(
-        title="Where its roles were",
-        caption="As the placement had it; a placement is no part of what is computed.",
-        labels=("run", "role"),
-        columns=("workers", "each", "device"),
-        rows=tuple(
-            Row(
-                labels=(record.label, role["role"]),
-                cells=tuple(words_cell(role[name]) for name in ("workers", "each", "device")),
-            )
-            for record in runs
-            for role in record.metrics["roles"]
-        ),
-    )
-
-
-def _phase_cell(record: Record, name: str) -> Cell:
-    seconds = record.metrics[name]
-    place = BETWEEN.join((record.label, "rl", name, "record"))
-    return value_cell(place, seconds, text=f"{seconds:.2f}")
-
-
 def lineage_grid(artifacts: Sequence[Artifact]) -> Grid:
     """Every artifact with its fingerprint, and those of what it was made of."""
     rows = [

@@ -16,16 +16,12 @@ from interlingua.report.grid import (
     without_empty_columns,
     words_cell,
 )
-from interlingua.report.lineage import (
-    costs_grid,
-    lineage_grid,
-    provenance_grid,
-    reinforcing_grids,
-)
+from interlingua.report.lineage import costs_grid, lineage_grid, provenance_grid
 from interlingua.report.material import PLAIN, Material, as_number
 from interlingua.report.measures import SAID
 from interlingua.report.numbers import AT_START, LESS, PASSAGES, START
 from interlingua.report.plots import Plot
+from interlingua.report.reinforced import reinforcing_grids
 from interlingua.report.universal import OWN, training_grid, universal_grids
 from interlingua.specs.evaluation import Arm
 

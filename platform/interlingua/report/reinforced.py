@@ -1,0 +1,101 @@
+"""Runs of reinforcement learning as they were recorded: the curve, the phases, the roles."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from rich.table import Table
+
+from interlingua.report.grid import BETWEEN, Cell, Grid, Row, value_cell, words_cell
+from interlingua.store.artifact import Artifact
+from interlingua.store.progress import read_metrics
+from interlingua.store.record import Record
+
+BARS = "▁▂▃▄▅▆▇█"
+CURVE_WIDTH = 20
+
+
+def reinforced_table(artifacts: Sequence[Artifact]) -> Table:
+    """What each run earned, how far it went from its start, and how its reward got on."""
+    table = Table(
+        title="Reinforcement learning: the reward of samples of dev, and how far the AV went",
+        caption="reward: minus the squared error by the host's variance, -1 is about the mean "
+        "vector; curve: of the steps' own samples, from the first step to the last, least to most; "
+        "KL from the start at the weights that were kept; seconds: a step, the mean",
+    )
+    names = ("run", "steps", "kept", "reward", "curve", "KL a token", "a text", "failed", "seconds")
+    for name in (*names, "ended by"):
+        table.add_column(name)
+    for artifact in artifacts:
+        record = artifact.record.metrics
+        table.add_row(
+            artifact.record.label,
+            str(record["num_steps"]),
+            str(record["best_step"]),
+            f"{record['start/reward']:.2f} -> {record['dev/reward']:.2f}",
+            curve([step["reward"] for step in read_metrics(artifact.path)]),
+            f"{record['dev/kl_per_token']:.2f}",
+            f"{record['dev/kl_per_text']:.1f}",
+            f"{record['num_failed'] / max(1, record['num_samples']):.1%}",
+            f"{record['seconds_step']:.2f}",
+            record["stopped_by"] or "its last step",
+        )
+    return table
+
+
+def curve(values: Sequence[float]) -> str:
+    """A line of bars, each the mean of as many values as the others."""
+    parts = np.array_split(np.asarray(values, dtype=float), min(CURVE_WIDTH, len(values)))
+    means = np.array([part.mean() for part in parts])
+    spread = float(np.ptp(means))
+    shares = (means - means.min()) / spread if spread else np.zeros(len(means))
+    return "".join(BARS[round(share * (len(BARS) - 1))] for share in shares)
+
+
+PHASES = {
+    "sample": "the AV draws its samples",
+    "judge": "the AR rebuilds, AV_init rates",
+    "wait": "of that, waiting for roles",
+    "learn_av": "the AV learns",
+    "learn_ar": "the AR learns",
+    "step": "the whole step",
+}
+
+
+def reinforcing_grids(artifacts: Sequence[Artifact]) -> Iterator[Grid]:
+    """How long the phases of a step took, and where its roles were."""
+    runs = [a.record for a in artifacts if a.record.kind == "rl"]
+    if not runs:
+        return
+    yield Grid(
+        title="A step of reinforcement learning",
+        caption="Seconds, the mean of all steps.",
+        labels=("phase",),
+        columns=tuple(record.label for record in runs),
+        rows=tuple(
+            Row(
+                labels=(told,),
+                cells=tuple(_phase_cell(record, f"seconds_{phase}") for record in runs),
+            )
+            for phase, told in PHASES.items()
+        ),
+    )
+    yield Grid(
+        title="Where its roles were",
+        caption="As the placement had it; a placement is no part of what is computed.",
+        labels=("run", "role"),
+        columns=("workers", "each", "device"),
+        rows=tuple(
+            Row(
+                labels=(record.label, role["role"]),
+                cells=tuple(words_cell(role[name]) for name in ("workers", "each", "device")),
+            )
+            for record in runs
+            for role in record.metrics["roles"]
+        ),
+    )
+
+
+def _phase_cell(record: Record, name: str) -> Cell:
+    seconds = record.metrics[name]
+    place = BETWEEN.join((record.label, "rl", name, "record"))
+    return value_cell(place, seconds, text=f"{seconds:.2f}")
