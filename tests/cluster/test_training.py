@@ -16,7 +16,7 @@ from interlingua.cluster.training import RayTrainer
 from interlingua.stages.av_program import AvProgram
 from interlingua.stages.backend import Context
 from interlingua.stages.graph import graph_of
-from interlingua.stages.training import WEIGHTS_NAME
+from interlingua.stages.kept_best import WEIGHTS_NAME
 from interlingua.store.artifact import build, find
 from jobs.recipes import world_mini
 

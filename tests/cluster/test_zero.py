@@ -14,6 +14,7 @@ from tests.cluster.conftest import free_ports
 pytestmark = pytest.mark.slow
 
 PROGRAM = Path(__file__).parent / "programs" / "zero_losses.py"
+CARE = PROGRAM.with_name("zero_care.py")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -69,3 +70,20 @@ def test_in_bf16_the_masters_of_the_affine_are_fp32_also_after_a_load(found, sta
 def first_losses():
     """The losses of the first number of ranks that ran."""
     return {}
+
+
+def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothing(tmp_path):
+    out = tmp_path / "care.json"
+    (port,) = free_ports(1)
+    environment = os.environ | {
+        "PYTHONPATH": f"{REPOSITORY / 'platform'}:{REPOSITORY}",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0",
+    }  # fmt: skip
+    subprocess.run([sys.executable, CARE, out], env=environment, check=True)
+    found = json.loads(out.read_text())
+    assert len(found) == 6
+    for kind, looked_at in found.items():
+        assert looked_at["skipped"] == [False, True, False], kind
+        assert looked_at["moved"] == [False, True] and looked_at["is_finite"], kind
+        assert looked_at["num_left"] == 0, kind

@@ -78,9 +78,16 @@ def test_what_is_not_heard_gets_the_fixed_reward_and_is_counted():
         spec = replace(SPEC, reward=reward, length_penalty=0.5)
         failed = rewarded(a_NE, v_BE, np.array([3, 3, 3, 3]), spec=spec, variance=1.0)
         assert failed.is_failed_N.tolist() == [False, True, True, True]
-        assert (failed.rewards_N[1:] == spec.failure_reward).all()
+        assert (failed.rewards_N[1:] == min(spec.failure_reward, failed.rewards_N[0])).all()
     nothing = rewarded(np.full((4, 5), np.nan), v_BE, np.ones(4), spec=spec, variance=1.0)
     assert nothing.is_failed_N.all()
+
+
+@given(st.lists(st.floats(-50, 5), min_size=1, max_size=6), st.floats(-9, -0.1))
+def test_no_explanation_earns_less_than_none(heard, failure_reward):
+    rewards_N = np.array([*heard, np.nan, np.inf])
+    found = with_failures(rewards_N, failure_reward=failure_reward).rewards_N
+    assert (found[-2:] == min(failure_reward, *heard)).all() and found[:-2].tolist() == heard
 
 
 def test_a_spec_mixes_rewards_and_takes_length_from_them():

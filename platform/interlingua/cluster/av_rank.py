@@ -96,7 +96,7 @@ class Line:
         """Wait for the roles to be ready for this attempt."""
         if begun is not None:
             # Longer than what the supervisor waits for in it: else the wrong error would win.
-            (self._crew,) = self._answers([("supervisor", begun)], patience=5)
+            (self._crew,) = self._answers([("supervisor", begun)], patience=9)
         self._engine.gathered(None)
 
     def asked(self, ask: Ask) -> dict[str, list[Any]]:
@@ -143,12 +143,13 @@ class RemoteReconstructor:
     def __init__(self, line: Line, out: Path) -> None:
         self._line, self._out = line, out
 
-    def step(self, rollouts: Rollouts, *, variance: float, factor: float) -> Stepped:
+    def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
         """One step of all its ranks."""
         import ray
 
         def ask(crew: Crew) -> Asked:
-            sent, given = ray.put(rollouts), {"variance": variance, "factor": factor}
+            sent = ray.put(rollouts)
+            given = {"variance": variance, "factor": factor, "seed": seed}
             return [("ar", w.step.remote(crew.attempt, sent, **given)) for w in crew.ar]
 
         stepped: Stepped = self._line.asked(ask)["ar"][0]

@@ -115,10 +115,10 @@ class ReconstructorWorker(RoleWorker):
         return self._own(attempt).hear(rollouts.heard_NT[self._rank :: self._num_ranks])
 
     def step(
-        self, attempt: int, rollouts: "Rollouts", *, variance: float, factor: float
+        self, attempt: int, rollouts: "Rollouts", *, variance: float, factor: float, seed: int
     ) -> "Stepped":
         """One step, of all ranks together."""
-        return self._own(attempt).step(rollouts, variance=variance, factor=factor)
+        return self._own(attempt).step(rollouts, variance=variance, factor=factor, seed=seed)
 
     def save(self, attempt: int, folder: Path) -> None:
         """Weights and optimizer."""
@@ -146,8 +146,10 @@ class ReconstructorWorker(RoleWorker):
     def _open(self) -> None:
         from interlingua.stages.rl_roles import opened_heard, reconstructor_over
 
-        self._learner = None
-        gc.collect()  # engines refer to themselves: two of them may not fit
+        if self._learner is not None:  # two of them may not fit
+            self._learner.close()
+            self._learner = None
+            gc.collect()
         spec = self._job.spec.rl
         engine = engine_over(opened_heard(self._job), spec.ar or spec.av, self._job, self._place)
         self._learner = reconstructor_over(engine, self._job)

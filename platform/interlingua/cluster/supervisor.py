@@ -61,12 +61,23 @@ class Supervisor:
 
         self.heal()
         attempt = self._next_attempt()
+        try:
+            self._begin(ray, attempt)
+        except (ray.exceptions.RayError, TimeoutError) as error:
+            # A collective that broke stays broken in processes that live on, and answer a ping.
+            logger.warning("all roles are made anew: %s", type(error).__name__)
+            for role in WORKERS:
+                self._dismiss(ray, role)
+            self.heal()
+            self._begin(ray, attempt)
+        return Crew(attempt, self._workers["av_init"], self._workers["ar"])
+
+    def _begin(self, ray: Any, attempt: int) -> None:
         workers = [worker for role in WORKERS for worker in self._workers[role]]
         ray.get(
             [worker.begin.remote(attempt) for worker in workers],
             timeout=self._place.patience_seconds,
         )
-        return Crew(attempt, self._workers["av_init"], self._workers["ar"])
 
     def _is_whole(self, ray: Any, role: str) -> bool:
         workers = self._workers.get(role)

@@ -64,12 +64,14 @@ class ZeroEngine:
                 f"it must be a multiple of the number of workers, {self.world_size}"
             )
         rows = spec.batch_rows // self.world_size
+        is_bare = zero_stage == 0 and spec.dtype == "float32"
+        optimizer = adamw(groups, spec, _FiniteAdamW if is_bare else torch.optim.AdamW)
         self._num_micro = -(-rows // micro_batch_rows)
         self._peaks = [group.learning_rate for group in groups]
         self._zero_stage = zero_stage
         self._engine, *_ = deepspeed.initialize(
             model=module,
-            optimizer=adamw(groups, spec),
+            optimizer=optimizer,
             config=_config(spec, zero_stage, min(micro_batch_rows, rows), self._num_micro),
         )
         self.module = self._engine.module
@@ -91,7 +93,7 @@ class ZeroEngine:
         return Stepped(
             float(total) / self.world_size,
             float("nan") if norm is None else float(norm),
-            is_skipped=not self._engine.was_step_applied(),
+            is_skipped=not self._engine.was_step_applied() or self._was_not_finite(),
         )
 
     @contextmanager
@@ -137,6 +139,16 @@ class ZeroEngine:
         if path is None:
             raise RuntimeError(f"{folder} is no whole checkpoint; delete it and run again")
 
+    def close(self) -> None:
+        """Cycles and hooks of DeepSpeed's would keep weights and optimizer alive."""
+        self._engine.destroy()
+        if self._engine.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _was_not_finite(self) -> bool:
+        optimizer = self._engine.optimizer
+        return isinstance(optimizer, _FiniteAdamW) and optimizer.is_skipped
+
     def _ranks(self) -> Mapping[str, int]:
         return {"workers": self.world_size, "zero_stage": self._zero_stage}
 
@@ -156,6 +168,19 @@ class ZeroEngine:
             for weight, master in zip(weights, masters, strict=True)
         }
         return lambda weight: by_id[id(weight)]
+
+
+class _FiniteAdamW(torch.optim.AdamW):
+    """Skips a step whose gradient is not finite: in fp32 without ZeRO DeepSpeed does not."""
+
+    is_skipped = False
+
+    def step(self, closure: Any = None) -> Any:
+        """Step, or leave everything as it is; all ranks have the same gradient here."""
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        grads = [weight.grad for weight in weights if weight.grad is not None]
+        self.is_skipped = not all(bool(grad.isfinite().all()) for grad in grads)
+        return None if self.is_skipped else super().step(closure)
 
 
 def _join_group(deepspeed: Any, device: str) -> None:

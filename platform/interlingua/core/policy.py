@@ -76,9 +76,14 @@ def contrast_rewards(a_NE: np.ndarray, v_BE: np.ndarray, *, temperature: float) 
 
 
 def with_failures(rewards_N: np.ndarray, *, failure_reward: float) -> Rewarded:
-    """What has no finite reward (not parsed, truncated, not heard) gets the fixed one."""
+    """What has no finite reward (not parsed, truncated, not heard) gets the fixed one.
+
+    Never more than the worst that was heard in the step: not all rewards are bounded, and to end
+    no explanation must not be a way out.
+    """
     is_failed_N = ~np.isfinite(rewards_N)
-    return Rewarded(np.where(is_failed_N, failure_reward, rewards_N), is_failed_N)
+    least = float(np.min(rewards_N[~is_failed_N], initial=failure_reward))
+    return Rewarded(np.where(is_failed_N, least, rewards_N), is_failed_N)
 
 
 def group_advantages(rewards_N: np.ndarray, group_size: int, *, floor: float) -> np.ndarray:

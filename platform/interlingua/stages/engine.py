@@ -70,6 +70,9 @@ class Engine(Protocol):
     def load(self, folder: Path) -> None:
         """Go on from there."""
 
+    def close(self) -> None:
+        """Let go of what it holds beside its module; it is not used again."""
+
 
 class TorchEngine:
     """One process, torch.optim.AdamW."""
@@ -139,6 +142,9 @@ class TorchEngine:
         put_weights(self.module, state["weights"], "checkpoint")
         self._optimizer.load_state_dict(state["optimizer"])
 
+    def close(self) -> None:
+        """Nothing: it goes with the last that refers to it."""
+
     def _autocast(self) -> Any:
         if self._dtype == "float32":
             return nullcontext()
@@ -151,9 +157,13 @@ def require_dtype(spec: OptimSpec, device: str) -> None:
         raise ValueError("OptimSpec.dtype is float16; a CPU has no fp16 training: use bfloat16")
 
 
-def adamw(groups: Sequence[ParamGroup], spec: OptimSpec) -> torch.optim.AdamW:
+def adamw(
+    groups: Sequence[ParamGroup],
+    spec: OptimSpec,
+    kind: type[torch.optim.AdamW] = torch.optim.AdamW,
+) -> torch.optim.AdamW:
     """The optimizer of every engine; bias and norm-like weights decay like all others."""
-    return torch.optim.AdamW(
+    return kind(
         [{"params": list(group.weights), "lr": group.learning_rate} for group in groups],
         betas=spec.betas,
         weight_decay=spec.weight_decay,

@@ -19,7 +19,7 @@ from interlingua.specs.rl import RlTraining
 from interlingua.specs.training import ArTraining, AvTraining
 from interlingua.stages.adopt import opened_from
 from interlingua.stages.corpus import opened_space
-from interlingua.stages.training import WEIGHTS_NAME
+from interlingua.stages.kept_best import WEIGHTS_NAME
 from interlingua.store.artifact import Artifact
 
 AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."

@@ -26,14 +26,15 @@ from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.backend import Context, Ended
 from interlingua.stages.engine import Stepped
+from interlingua.stages.kept_best import BEST, ROWS_NAME, WEIGHTS_NAME, best_folder
 from interlingua.stages.rl_corpus import RlCorpus
 from interlingua.stages.rl_inputs import check_inputs
-from interlingua.stages.rl_kept import START_ROWS_NAME, Kept, looks_of, numbers_of
+from interlingua.stages.rl_kept import START_ROWS_NAME, Kept, best_look, looks_of, numbers_of
 from interlingua.stages.rl_look import kl_sums, look_at
 from interlingua.stages.rl_protocols import Corpus, Judgement, Roles, Rollouts
 from interlingua.stages.rl_roles import RlJob
 from interlingua.stages.sft import TRAIN_VARIANCE
-from interlingua.stages.training import BEST, CHECKPOINTS, ROWS_NAME, WEIGHTS_NAME
+from interlingua.stages.training import CHECKPOINTS
 from interlingua.store.artifact import Artifact
 from interlingua.store.lock import held_token
 from interlingua.store.progress import read_metrics
@@ -75,7 +76,7 @@ def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, kept: Kept) -> str | N
         kept.report(step + 1, metrics)
         _check_skipped(kept.counts, spec)
         limit = watch.max_kl_per_token
-        if limit is not None and metrics["kl_per_token"] > limit:
+        if limit is not None and not metrics["kl_per_token"] <= limit:
             return f"kl_per_token is {metrics['kl_per_token']:.4f}, above its gate at {limit:.4f}"
     raise AssertionError("the last step returns")
 
@@ -107,7 +108,8 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
     if spec.ar is not None:  # after the rewards: those are of the AR that the samples met
         factor = _factor(step, spec, spec.ar)
         with clock.phase("learn_ar"):
-            stepped["ar"] = roles.ar.step(rollouts, variance=variance, factor=factor)
+            seed = hash((spec.seed, step))
+            stepped["ar"] = roles.ar.step(rollouts, variance=variance, factor=factor, seed=seed)
     return {
         "num_steps": spec.num_steps,
         **_about(rollouts, judged, rewards_N, spec),
@@ -204,8 +206,9 @@ def run(
     gate, counts = ended.stopped_by, ended.counts
     if gate is not None:
         logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)
+    best = best_folder(out, int(best_look(looks_of(out))["step"]))
     for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(out / BEST / name, out / name)
+        shutil.copyfile(best / name, out / name)
     for name in (BEST, CHECKPOINTS):
         shutil.rmtree(out / name, ignore_errors=True)
     return {
@@ -226,9 +229,12 @@ def _seconds(out: Path) -> dict[str, float]:
 
 
 def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:
-    """The looks at the start and at the best, and what of the variance was gained in between."""
+    """The looks at the start and at the best, and what of the variance was gained in between.
+
+    The best was chosen by these rows, so that its gain here is a little too good.
+    """
     looks = looks_of(out)
-    best = next(look for look in reversed(looks) if look["is_best"])
+    best = best_look(looks)
     before, after = (
         pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
         for name in (START_ROWS_NAME, ROWS_NAME)

@@ -50,6 +50,7 @@ class EngineReconstructor:
         self._engine, self._width, self._device = engine, width, device
         self._micro_batch_rows, self._batch_rows = micro_batch_rows, batch_rows
         self.weights, self.save, self.load = engine.trained_weights, engine.save, engine.load
+        self.close = engine.close
 
     def hear(self, heard_NT: np.ndarray) -> np.ndarray:
         """[N, E]; NaN where there is nothing to hear."""
@@ -64,8 +65,10 @@ class EngineReconstructor:
                 a_NE[rows] = learner.reconstructor(ids_NT, mask_NT).float().cpu().numpy()
         return a_NE
 
-    def step(self, rollouts: Rollouts, *, variance: float, factor: float) -> Stepped:
+    def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
         """One step on this rank's share; what was not heard is carried along for nothing."""
+        # Dropout must not depend on where the AR is, nor on what ran before a resume.
+        torch.manual_seed(hash((seed, self._engine.rank)) % 2**31)
         is_heard_N = rollouts.is_heard_N
         if not is_heard_N.any():
             return Stepped(0.0, 0.0)

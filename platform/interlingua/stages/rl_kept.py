@@ -7,17 +7,17 @@ would be ahead of the other. Knows neither a reward nor where the roles are.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.torch import save
 
 from interlingua.specs.rl import RlWatch
+from interlingua.stages.kept_best import forget_best, keep_best
 from interlingua.stages.rl_look import Columns, Look, closed_gate
 from interlingua.stages.rl_protocols import Roles
-from interlingua.stages.training import BEST, CHECKPOINTS, LOOKS_NAME, ROWS_NAME, WEIGHTS_NAME
+from interlingua.stages.training import CHECKPOINTS, LOOKS_NAME
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import verify_token
 from interlingua.store.progress import MetricsLog
@@ -47,8 +47,10 @@ class Kept:
             folder = self._folder / str(step)
             self._roles.av.load(folder / AV_FOLDER)
             self._roles.ar.load(folder / AR_FOLDER)
-            self.counts = Counter(json.loads((folder / STATE_NAME).read_bytes())["counts"])
-        self._looks = [look for look in looks_of(self._out) if look["step"] < step]
+            state = json.loads((folder / STATE_NAME).read_bytes())
+            self.counts = Counter(self._roles.av.gathered(state["counts"])[0])
+        looks: list[dict[str, float]] = self._roles.av.gathered(looks_of(self._out))[0]
+        self._looks = [look for look in looks if look["step"] < step]
         if self._roles.av.rank == 0:
             self._log = MetricsLog(self._out, resume_step=step)
         return step
@@ -72,6 +74,10 @@ class Kept:
             for path in self._folder.iterdir():
                 if path != target:
                     shutil.rmtree(path)
+            # To go on from here is to look at this step again, and to know those before it.
+            before = [look for look in self._looks if look["step"] < step]
+            steps = {best_look(looks)["step"] for looks in (before, self._looks) if looks}
+            forget_best(self._out, but=map(int, steps))
         self._roles.av.gathered(None)
 
     def look(self, step: int, look: Look) -> str | None:
@@ -87,11 +93,7 @@ class Kept:
             if step == 0:
                 _write_rows(self._out / START_ROWS_NAME, look.columns)
             if is_best:
-                best = self._out / BEST
-                best.mkdir(exist_ok=True)
-                with write_atomically(best / WEIGHTS_NAME) as file:
-                    file.write(save(weights))
-                _write_rows(best / ROWS_NAME, look.columns)
+                keep_best(self._out, step, weights, pa.table(look.columns))
             with write_atomically(self._out / LOOKS_NAME) as file:
                 file.write("".join(json.dumps(line) + "\n" for line in self._looks).encode())
         return gate
@@ -107,6 +109,11 @@ def looks_of(out: Path) -> list[dict[str, float]]:
     """All looks of a run, in order."""
     path = out / LOOKS_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def best_look(looks: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The look whose weights are kept."""
+    return next(look for look in reversed(looks) if look["is_best"])
 
 
 def numbers_of(look: Mapping[str, float]) -> dict[str, float]:

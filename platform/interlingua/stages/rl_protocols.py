@@ -126,7 +126,7 @@ class Judge(Protocol):
 class Reconstructor(Learner, Protocol):
     """The AR beside the loop."""
 
-    def step(self, rollouts: Rollouts, *, variance: float, factor: float) -> Stepped:
+    def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
         """One step of its supervised loss on what it could hear."""
 
 

@@ -67,6 +67,6 @@ def rl_stage(
         ),
         run=run_rl,
         inputs={**maps.pair.models(), **inputs, **of_hosts},
-        revision=3,
+        revision=4,
         crew=Crew.REINFORCING,
     )

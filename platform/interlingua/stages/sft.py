@@ -24,16 +24,8 @@ from interlingua.stages.av_program import VECTORS, AvProgram
 from interlingua.stages.backend import Context
 from interlingua.stages.bag_of_words import bag_of_words_errors
 from interlingua.stages.corpus import opened_space
-from interlingua.stages.training import (
-    BEST,
-    CHECKPOINTS,
-    COUNTS_NAME,
-    ROWS_NAME,
-    WEIGHTS_NAME,
-    MakeProgram,
-    TrainingJob,
-    best_of,
-)
+from interlingua.stages.kept_best import BEST, ROWS_NAME, WEIGHTS_NAME, best_folder
+from interlingua.stages.training import CHECKPOINTS, COUNTS_NAME, MakeProgram, TrainingJob, best_of
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.explanations import check_one_teacher, read_explanations
@@ -105,7 +97,7 @@ def _trained(
     context.trainer.fit(make, job, place)
     weights, columns, look = best_of(out)
     for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(out / BEST / name, out / name)
+        shutil.copyfile(best_folder(out, int(look["step"])) / name, out / name)
     for name in (BEST, CHECKPOINTS):
         shutil.rmtree(out / name, ignore_errors=True)
     return weights, columns, look

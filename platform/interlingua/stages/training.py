@@ -17,21 +17,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from interlingua.core.schedule import rate_factor
 from interlingua.specs.training import OptimSpec, WatchSpec
 from interlingua.stages.engine import Engine, ParamGroup
+from interlingua.stages.kept_best import (
+    ROWS_NAME,
+    WEIGHTS_NAME,
+    best_folder,
+    forget_best,
+    keep_best,
+)
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import verify_token
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import LOOKS_NAME, MetricsLog, read_looks
 
-CHECKPOINTS, BEST = "checkpoints", "best"
+CHECKPOINTS = "checkpoints"
 COUNTS_NAME = "corpus.json"
-WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
 REPORT_EVERY = 10
 
 Rows = list[dict[str, Any]]
@@ -160,7 +166,8 @@ class _Kept:
         step: int = min(self._engine.gathered(max(done, default=0)))
         if step:
             self._engine.load(self._folder / str(step))
-        self._looks = [look for look in read_looks(self._job.out) if look["step"] < step]
+        looks: list[dict[str, float]] = self._engine.gathered(read_looks(self._job.out))[0]
+        self._looks = [look for look in looks if look["step"] < step]
         return step
 
     def checkpoint(self, step: int) -> None:
@@ -179,6 +186,9 @@ class _Kept:
             for path in self._folder.iterdir():
                 if path != target:
                     shutil.rmtree(path)
+            # To go on from here is to look at this step again, and to know those before it.
+            before = [look for look in self._looks if look["step"] < step]
+            forget_best(self._job.out, but=_best_steps(before, self._looks))
         self._engine.gathered(None)
 
     def look(self, step: int, program: Program) -> None:
@@ -191,17 +201,9 @@ class _Kept:
         if self._engine.rank == 0:
             verify_token(self._job.out, self._job.token)
             if is_best:
-                self._keep(weights, rows)
+                keep_best(self._job.out, step, weights, pa.Table.from_pylist(rows))
             with write_atomically(self._job.out / LOOKS_NAME) as file:
                 file.write("".join(json.dumps(line) + "\n" for line in self._looks).encode())
-
-    def _keep(self, weights: Mapping[str, Tensor], rows: Rows) -> None:
-        best = self._job.out / BEST
-        best.mkdir(exist_ok=True)
-        with write_atomically(best / WEIGHTS_NAME) as file:
-            file.write(save(dict(weights)))
-        with write_atomically(best / ROWS_NAME) as file:
-            pq.write_table(pa.Table.from_pylist(rows), file)
 
     @property
     def _folder(self) -> Path:
@@ -210,10 +212,20 @@ class _Kept:
 
 def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[str, float]]:
     """The best weights of a finished run, their dev rows by column, and the look at them."""
-    weights = load((out / BEST / WEIGHTS_NAME).read_bytes())
-    table = pq.read_table(out / BEST / ROWS_NAME)
+    look = _best(read_looks(out))
+    folder = best_folder(out, int(look["step"]))
+    weights = load((folder / WEIGHTS_NAME).read_bytes())
+    table = pq.read_table(folder / ROWS_NAME)
     columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
-    return weights, columns, min(read_looks(out), key=lambda look: look["score"])
+    return weights, columns, look
+
+
+def _best(looks: Sequence[dict[str, float]]) -> dict[str, float]:
+    return min(looks, key=lambda look: look["score"])
+
+
+def _best_steps(*several: Sequence[dict[str, float]]) -> set[int]:
+    return {int(_best(looks)["step"]) for looks in several if looks}
 
 
 def _dev_rows(program: Program, engine: Engine) -> Rows:

@@ -125,9 +125,10 @@ class Spoiled:
 
     def __init__(self, engine, steps):
         self._module, self._steps, self._turn = engine.module, steps, -1
+        self.num_unchanged = 0
         weight = next(w for w in self._module.parameters() if w.requires_grad)
         weight.register_hook(self._spoil)
-        engine_step, self.num_unchanged = engine.step, 0
+        engine_step = engine.step
 
         def step(batches, factor):
             self._turn += 1
@@ -153,10 +154,29 @@ def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(make_job):
     assert all(np.isfinite(s["reward"]) for s in steps)
 
 
-def test_too_many_of_them_end_the_run(make_job):
-    spec = replace(TOY, num_steps=10, max_skipped_share=0.2)
-    with pytest.raises(TooManySkipped, match="3 of 4 steps of the AV .* allows 2 of 10"):
-        reinforced(make_job(spec), spoil=lambda roles: Spoiled(roles.av._engine, {1, 2, 3, 4}))
+@pytest.mark.parametrize("name", ["av", "ar"])
+def test_too_many_of_them_end_the_run(name, make_job):
+    spec = replace(SPEC, num_steps=10, max_skipped_share=0.2, max_new_tokens=30)
+
+    def spoil(roles):
+        Spoiled(getattr(roles, name)._engine, {1, 2, 3, 4})
+
+    with pytest.raises(
+        TooManySkipped, match=f"3 of 4 steps of the {name.upper()} .* allows 2 of 10"
+    ):
+        reinforced(make_job(spec), spoil=spoil)
+
+
+def test_rewards_are_of_the_ar_that_the_samples_met(make_job):
+    """What the AR learns of a step changes the rewards of the next ones alone."""
+    rewards = {}
+    for ar in (LEARNER, None):
+        job = make_job(replace(SPEC, num_steps=2, ar=ar, max_new_tokens=30))
+        steps, _, _ = reinforced(job, judge=lambda judge: judge)
+        rewards[ar] = [step["reward"] for step in steps]
+        (job.out / LOOKS_NAME).unlink()
+    assert rewards[LEARNER][0] == rewards[None][0]
+    assert rewards[LEARNER][1] != rewards[None][1]
 
 
 def test_a_policy_too_far_from_its_start_is_stopped(make_job):

@@ -11,6 +11,7 @@ from tests.specs.small_rl import SPEC
 
 from interlingua.specs.splits import Split
 from interlingua.stages import rl
+from interlingua.stages.kept_best import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.pair import (
     AR_PREFIX,
     AV_PREFIX,
@@ -18,11 +19,12 @@ from interlingua.stages.pair import (
     opened_speaker,
     weights_of,
 )
+from interlingua.stages.rl_corpus import RlCorpus
 from interlingua.stages.rl_inputs import check_inputs
 from interlingua.stages.rl_kept import START_ROWS_NAME, looks_of
-from interlingua.stages.training import BEST, CHECKPOINTS, ROWS_NAME, WEIGHTS_NAME
+from interlingua.stages.training import CHECKPOINTS
 from interlingua.store.artifact import build, find
-from interlingua.store.splits import LEDGER_NAME, read_consumed
+from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 pytestmark = pytest.mark.slow
 
@@ -94,19 +96,30 @@ def test_checkpoints_hold_both_models_and_are_whole(make_stage, own_root, contex
     assert state["step"] == 4 and state["counts"]["num_samples"] == 4 * LONG.num_samples
 
 
-def test_it_reads_rl_fit_and_dev_alone(built):
+def test_it_reads_rl_fit_and_dev_alone(built, before, make_stage):
     consumed = read_consumed(built.path / LEDGER_NAME)
     assert consumed.keys() == {Split.RL, Split.FIT, Split.DEV}
-    assert len(consumed[Split.RL]) > LONG.activations_per_step
+    corpus = RlCorpus(make_stage(LONG).spec, before, SplitAccess({Split.RL, Split.FIT, Split.DEV}))
+    asked = {key[0] for step in range(LONG.num_steps) for key in corpus.asked(step).keys}
+    assert set(consumed[Split.RL]) == asked
 
 
-def test_failures_are_counted_and_earn_the_fixed_reward(built):
+def test_failures_are_counted_and_earn_no_more_than_what_was_heard(built, before, make_stage):
     metrics = built.record.metrics
     assert 0 < metrics["num_failed"] < metrics["num_samples"] == 6 * LONG.num_samples
     assert metrics["num_steps"] == 6 and metrics["num_skipped_av"] == 0
     rows = pq.read_table(built.path / START_ROWS_NAME).to_pylist()
     lost = [row for row in rows if row["explanation"] is None]
-    assert lost and all(row["reward"] == LONG.failure_reward for row in lost)
+    spec = make_stage(LONG).spec
+    variances = RlCorpus(spec, before, SplitAccess({Split.RL, Split.FIT, Split.DEV})).variances
+    for tag, variance in variances.items():
+        own = [row for row in rows if row["host"] == tag]
+        heard = [row for row in own if row["explanation"] is not None]
+        for row in heard:
+            assert row["reward"] == pytest.approx(-row["nmse"] / variance, rel=1e-5)
+        least = min([LONG.failure_reward, *(row["reward"] for row in heard)])
+        assert all(row["reward"] == least for row in own if row in lost)
+    assert lost and len(set(variances.values())) > 1
     assert all(row["nmse"] == row["own_variance"] for row in lost)
     assert metrics["start/tag_failure_share"] == pytest.approx(len(lost) / len(rows))
 
@@ -139,6 +152,52 @@ def test_the_result_is_opened_as_a_pair(built, before):
         assert weights_of(built, prefix).keys() == weights_of(before[name], prefix).keys()
 
 
+def scoring(monkeypatch, scores):
+    """Give the looks of a run these scores, in turn; less is better."""
+    real, turns = rl.look_at, iter(scores)
+
+    def look_at(*args):
+        look = real(*args)
+        return look._replace(numbers={**look.numbers, "score": next(turns)})
+
+    monkeypatch.setattr(rl, "look_at", look_at)
+
+
+def test_what_is_kept_are_the_weights_and_rows_of_the_best_look(
+    make_stage, own_root, context, monkeypatch
+):
+    (own_root / "rl").unlink(missing_ok=True)
+    with monkeypatch.context() as patched:
+        scoring(patched, [0.0, -1.0, 1.0])  # at 0, 3 and 6
+        best_in_between = build(make_stage(LONG), own_root, context)
+    with monkeypatch.context() as patched:
+        scoring(patched, [0.0, -1.0])
+        ended_there = build(make_stage(replace(LONG, num_steps=3)), own_root, context)
+    assert best_in_between.record.metrics["best_step"] == 3
+    for name in (WEIGHTS_NAME, ROWS_NAME):
+        ours, theirs = (a.path / name for a in (best_in_between, ended_there))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_best_look_behind_the_checkpoint_goes_with_its_look(
+    make_stage, own_root, context, before, monkeypatch
+):
+    """Where a run that goes on takes another course, as devices may."""
+    (own_root / "rl").unlink(missing_ok=True)
+    stage = make_stage(LONG)
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        scoring(patched, [0.0, -1.0])  # the best at 3, behind the checkpoint at 2
+        breaking_at(3, patched)
+        build(stage, own_root, context)
+    scoring(monkeypatch, [1.0, 1.0])
+    artifact = build(stage, own_root, context)
+    assert artifact.record.metrics["best_step"] == 0
+    assert changed(artifact, before) == set()
+    assert (artifact.path / ROWS_NAME).read_bytes() == (
+        artifact.path / START_ROWS_NAME
+    ).read_bytes()
+
+
 def changed(artifact, before):
     """Which of the two models have other weights than before."""
     return {
@@ -160,16 +219,7 @@ def test_an_arm_leaves_the_other_model_as_it_was(
     arm, moved, make_stage, own_root, context, before, monkeypatch
 ):
     (own_root / "rl").unlink(missing_ok=True)
-    # Better or worse: what is kept shall be the end.
-    real = rl.look_at
-
-    def look_at(*args):
-        look = real(*args)
-        turns.append(look)
-        return look._replace(numbers={**look.numbers, "score": -float(len(turns))})
-
-    turns = []
-    monkeypatch.setattr(rl, "look_at", look_at)
+    scoring(monkeypatch, [0.0, -1.0])  # better or worse: what is kept shall be the end
     spec = replace(LONG, num_steps=3, watch=LATE, **{arm: None})
     artifact = build(make_stage(spec), own_root, context)
     assert changed(artifact, before) == moved

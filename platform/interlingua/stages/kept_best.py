@@ -1,0 +1,46 @@
+"""The best weights of a training and their rows of `dev`, in a folder named after their look.
+
+A run goes on from its last checkpoint and forgets the looks behind it; the best look before that
+must then still be here, and weights never without the rows that belong to them.
+"""
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.torch import save
+from torch import Tensor
+
+from interlingua.store.atomic import write_atomically
+
+BEST = "best"
+WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
+
+
+def best_folder(out: Path, step: int) -> Path:
+    """Where the weights and rows of the look at this step are kept."""
+    return out / BEST / str(step)
+
+
+def keep_best(out: Path, step: int, weights: Mapping[str, Tensor], rows: pa.Table) -> None:
+    """Keep both, whole or not at all; what an attempt before left of the same look goes."""
+    target = best_folder(out, step)
+    partial = target.with_name(f"{step}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with write_atomically(partial / WEIGHTS_NAME) as file:
+        file.write(save(dict(weights)))
+    with write_atomically(partial / ROWS_NAME) as file:
+        pq.write_table(rows, file)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+
+
+def forget_best(out: Path, but: Iterable[int]) -> None:
+    """Keep those of these looks alone."""
+    kept = {best_folder(out, step) for step in but}
+    for path in (out / BEST).iterdir():
+        if path not in kept:
+            shutil.rmtree(path)
