@@ -16,7 +16,7 @@ from ray import cloudpickle
 from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import Workers
-from interlingua.stages.backend import Context
+from interlingua.stages.backend import Context, name_of
 from interlingua.stages.extract import BlockReader, layer_folder
 from interlingua.stages.graph import graph_of
 from interlingua.store.artifact import build, find
@@ -100,7 +100,7 @@ def rows(artifact):
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_node_lost_in_mid_extraction_costs_no_row(cluster, mini_root, tmp_path, is_replaced):
     recipe = world_mini()
-    [stage] = [s for s in graph_of(recipe) if s.label == "gpt2-medium-fit"]
+    [stage] = [s for s in graph_of(recipe) if name_of(s) == "activations/gpt2-medium-fit"]
     for kind in ("passages", "host"):
         (tmp_path / kind).symlink_to(mini_root / kind)
     place = replace(

@@ -26,7 +26,7 @@ def told_of(evaluated):
             for metric, change in changes.items() for arm in ("sampled", "sampled - start")
         ]  # fmt: skip
         shown = replace(material, numbers=Numbers([*others, *numbers]))
-        sentences = [s[0] for s in headline(shown) if str(s[0]).startswith("It names")]
+        sentences = [s[0] for s in headline(shown) if str(s[0]).startswith("It learned which")]
         return sentences[0] if sentences else None
 
     return tell
@@ -35,14 +35,14 @@ def told_of(evaluated):
 def test_it_says_which_facts_are_named_and_that_nothing_more_is_read(told_of):
     changes = {"said/topic": 0.3, "said/mood": -0.2, "precision/topic": 0.01, "precision/mood": 0}
     assert told_of(changes) == (
-        "It names more often: topic; less often: mood. What it says of any kind of fact is no "
-        "truer than before: it learned which facts to name, not to read more of them."
+        "It learned which facts to name: more often topic; less often mood. It did not learn to "
+        "read more of them: what it says of any kind is no truer than before."
     )
 
 
 def test_what_is_read_better_or_worse_is_said(told_of):
     better = told_of({"said/topic": 0.3, "said/mood": 0.0, "precision/topic": 0.1})
-    assert better.endswith("What it says of topic is also truer than before.")
+    assert better.endswith("reads better: what it says of topic is truer than before.")
     worse = told_of({"said/topic": 0.3, "said/mood": 0.0, "precision/mood": -0.1})
     assert "no truer than before" in worse
     assert "What it says of mood is less true than before: such words may carry" in worse

@@ -247,6 +247,23 @@ def test_what_knows_nothing_of_the_row_scores_nothing(arm, rows):
     assert fve(rows, arm) < 0
 
 
+def test_the_constant_explanation_is_chosen_on_fit(rows, root, pretence):
+    decoder = read_decoder(find(DECODER, root).path)
+    fit_ND = pretence.fit.vectors(pretence.fit.finite_keys()).astype(np.float64)
+    candidates_ND = (
+        decoder.mean_D + (32**0.5 * unit(fit_ND) - decoder.centre_E) @ decoder.weight_DE.T
+    )
+    own = rows.of(TAG, Arm.CONSTANT_EXPLANATION)
+    gold_ND = golds_of(own, pretence)
+
+    def nmse_of_each(by_ND):
+        return 2 * (1 - unit(candidates_ND) @ unit(by_ND).T)
+
+    chosen, looked_up = (int(nmse_of_each(by).mean(1).argmin()) for by in (fit_ND, gold_ND))
+    assert chosen != looked_up  # what would suit the scored rows is another
+    np.testing.assert_allclose(own["nmse"], nmse_of_each(gold_ND)[chosen], atol=1e-5)
+
+
 def test_the_constant_is_the_mean_of_fit(rows, root, pretence):
     mean_D = read_encoder(find(STAGES["encoder", TAG], root).path).mean_D
     own = rows.of(TAG, Arm.CONSTANT_VECTOR)

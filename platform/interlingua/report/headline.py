@@ -224,13 +224,13 @@ def _learned(material: Material) -> Iterator[Sentence]:
     more, less = (", ".join(moved.get((SAID, sign), ["nothing"])) for sign in (1, -1))
     read = moved.get(("precision", 1), [])
     blurred = moved.get(("precision", -1), [])
-    words = f"It names more often: {more}; less often: {less}."
+    words = f"It learned which facts to name: more often {more}; less often {less}."
     if read:
-        words += f" What it says of {', '.join(read)} is also truer than before."
+        words += f" It also reads better: what it says of {', '.join(read)} is truer than before."
     else:
         words += (
-            " What it says of any kind of fact is no truer than before: it learned which facts to "
-            "name, not to read more of them."
+            " It did not learn to read more of them: what it says of any kind is no truer than "
+            "before."
         )
     if blurred:
         words += (
