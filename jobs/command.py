@@ -24,7 +24,8 @@ overrides (--dry-run lists every path and its value):
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """The arguments that every job takes; the module is the one that people run."""
-    summaries = "\n".join(f"  {name:12} {_summary(make)}" for name, make in RECIPES.items())
+    width = max(map(len, RECIPES))
+    summaries = "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in RECIPES.items())
     published = fill("published runs, to look at with --dry-run: " + ", ".join(PUBLISHED), 100)
     made = argparse.ArgumentParser(
         prog=f"python -m {module}",
