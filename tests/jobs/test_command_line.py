@@ -52,14 +52,20 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     wanted = {f"{kind}/{tag}" for kind in ("host", "room", "encoder") for tag in WORLD_HOSTS}
     splits = ("fit", "dev", "test")
     wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in splits}
-    wanted |= {f"verbalized/{tag}-{split}" for tag in WORLD_HOSTS for split in ("fit", "test")}
-    wanted |= {f"{kind}/{tag}" for kind in ("decoder", "scored") for tag in WORLD_HOSTS}
     learning = world_18().learning_tags()
-    wanted |= {f"activations/{tag}-av_sft-ar_sft" for tag in learning}
+    wanted |= {
+        f"activations/{tag}-{split}" for tag in learning for split in ("av_sft-ar_sft", "rl")
+    }
+    for pair in ("", "-rl"):  # the supervised and the reinforced one
+        spoken = ("fit", "test")
+        wanted |= {f"verbalized/{tag}{pair}-{split}" for tag in WORLD_HOSTS for split in spoken}
+        wanted |= {f"{kind}/{tag}{pair}" for kind in ("decoder", "scored") for tag in WORLD_HOSTS}
+        wanted |= {f"{kind}/world_18{pair}" for kind in ("bundle", "methods", "evaluation")}
     wanted |= {f"explanations/teacher-{split}" for split in ("av_sft", "ar_sft", "dev", "test")}
-    wanted |= {"passages/world", "av/sft", "ar/sft", "heard/test"}
-    wanted |= {f"{kind}/world_18" for kind in ("bundle", "methods", "evaluation", "report")}
+    wanted |= {"passages/world", "av/sft", "ar/sft", "rl/rl", "heard/test", "heard/test-rl"}
+    wanted |= {"report/world_18"}
     assert {name for name in states if "/" in name} == wanted
+    assert "reinforcement learning, memory of every role at its peak, in GiB:" in out
     assert "hosts.gpt2-medium.pretrain.num_steps =" in out
 
 
