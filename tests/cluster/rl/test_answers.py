@@ -45,7 +45,14 @@ def ray():
 
 @pytest.fixture
 def make_toy(ray):
-    return ray.remote(Toy).options(num_cpus=0).remote
+    """Makes toys that are up: how long a process takes to start is not what is asked."""
+
+    def make():
+        toy = ray.remote(Toy).options(num_cpus=0).remote()
+        ray.get(toy.answer.remote(0))
+        return toy
+
+    return make
 
 
 def test_answers_come_in_the_order_of_the_questions(ray, make_toy):
