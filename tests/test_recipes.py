@@ -32,7 +32,13 @@ def fingerprints(name: str) -> dict[str, str]:
     return {name_of(stage): fingerprint(stage) for stage in graph_of(recipe_named(name))}
 
 
-@pytest.fixture(params=RECIPES)
+MANY_STAGES = ("world_rl_arms",)
+PARAMS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in MANY_STAGES else name for name in RECIPES
+]
+
+
+@pytest.fixture(params=PARAMS)
 def recipe(request) -> Recipe:
     return recipe_named(request.param)
 
