@@ -73,7 +73,7 @@ def test_a_page_of_several_runs_says_which_one_it_shows(evaluation, runs):
     material = read_material("world", evaluation, (), runs)
     told = ["".join(part if isinstance(part, str) else part.text for part in s)
             for s in headline(material)]  # fmt: skip
-    assert told[1] == "All of it is of run both-0; 3 runs stand beside each other under Arms."
+    assert told[2] == "All of it is of run both-0; 3 runs stand beside each other under Arms."
     assert [section.title for section in sections_of(material)][1] == "Arms"
     alone = read_material("world", evaluation, ())
     assert "Arms" not in [section.title for section in sections_of(alone)]

@@ -28,7 +28,6 @@ def headline(material: Material) -> list[Sentence]:
         return [(*_scope(material), " No explanation of the AV was scored.")]
     return [
         _scope(material),
-        *_among_arms(material),
         (
             "At T=1 the words of the AV bring back ",
             number_cell(spoken),
@@ -36,6 +35,7 @@ def headline(material: Material) -> list[Sentence]:
             ", mean of hosts without the anchor)" if material.whole == ALL else ")",
             *_linear(material),
         ),
+        *_among_arms(material),
         *_against_blind(material),
         *_against_general(material),
         *_against_gold(material),

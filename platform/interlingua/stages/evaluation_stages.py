@@ -196,7 +196,7 @@ def report_stage(recipe: Recipe, evaluations: Sequence[Stage], rooms: Sequence[S
             **{f"{arm.label}_evaluation": arm for arm in others},
             **{f"{room.label}_room": room for room in rooms},
         },
-        revision=3,
+        revision=4,
     )
 
 
