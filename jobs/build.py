@@ -7,11 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from interlingua.specs.cards import table_lines
 from interlingua.specs.evaluation import Arm
-from interlingua.specs.memory import MEMORY_COLUMNS
 from interlingua.specs.overrides import list_paths
-from interlingua.specs.preflight import run_memory
+from interlingua.specs.preflight import memory_lines, run_memory
 from interlingua.specs.published_run import PublishedRun, check_teachers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
@@ -91,8 +89,7 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
     _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, encoded))
     runs = [stage.spec for stage in stages if isinstance(stage.spec, RlTraining)]
     for rows in dict.fromkeys(run_memory(trunk, s, recipe.placement.reinforcing) for s in runs):
-        print("\nreinforcement learning, memory of every role at its peak, in GiB:")
-        print(*table_lines(MEMORY_COLUMNS, [row.cells() for row in rows]), sep="\n")
+        print("", *memory_lines(rows), sep="\n")
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:

@@ -18,21 +18,26 @@ CARE = PROGRAM.with_name("zero_care.py")
 REPOSITORY = Path(__file__).parents[2]
 
 
+def of_rank(rank, num_ranks, port):
+    """The environment of a program that is one rank of a group."""
+    return os.environ | {
+        "PYTHONPATH": f"{REPOSITORY / 'platform'}:{REPOSITORY}",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(num_ranks),
+        "RANK": str(rank),
+        "LOCAL_RANK": "0",
+    }
+
+
 @pytest.fixture(scope="module", params=[1, 2])
 def found(request, mini_root, tmp_path_factory):
     """What rank 0 wrote, for a number of ranks."""
     out = tmp_path_factory.mktemp("zero") / "losses.json"
     (port,) = free_ports(1)
-    environment = os.environ | {
-        "PYTHONPATH": f"{REPOSITORY / 'platform'}:{REPOSITORY}",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(request.param),
-        "LOCAL_RANK": "0",
-    }
     ranks = [
         subprocess.Popen(
-            [sys.executable, PROGRAM, mini_root, out], env=environment | {"RANK": str(rank)}
+            [sys.executable, PROGRAM, mini_root, out], env=of_rank(rank, request.param, port)
         )
         for rank in range(request.param)
     ]
@@ -75,12 +80,7 @@ def first_losses():
 def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothing(tmp_path):
     out = tmp_path / "care.json"
     (port,) = free_ports(1)
-    environment = os.environ | {
-        "PYTHONPATH": f"{REPOSITORY / 'platform'}:{REPOSITORY}",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-        "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0",
-    }  # fmt: skip
-    subprocess.run([sys.executable, CARE, out], env=environment, check=True)
+    subprocess.run([sys.executable, CARE, out], env=of_rank(0, 1, port), check=True)
     found = json.loads(out.read_text())
     assert len(found) == 6
     for kind, looked_at in found.items():

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from interlingua.cluster.placement import Node, NoRoom, Role, placed
-from interlingua.specs.cards import table_lines
 from interlingua.specs.hosts import PoolHost
-from interlingua.specs.memory import MEMORY_COLUMNS, RoleMemory
+from interlingua.specs.memory import RoleMemory
 from interlingua.specs.placement import Placement, Single, ThreeGroups
-from interlingua.specs.preflight import run_memory
+from interlingua.specs.preflight import memory_lines, run_memory
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.world import WorldHostSpec
 from interlingua.specs.world_hosts import world_size
@@ -47,14 +46,14 @@ def preflight(stages: Sequence[Stage], placement: Placement, nodes: Nodes) -> It
 
 
 def _told(rows: tuple[RoleMemory, ...]) -> list[str]:
-    table = table_lines(MEMORY_COLUMNS, [row.cells() for row in rows])
+    title, *table = memory_lines(rows)
     if not all(row.fits for row in rows):
         raise NoRoom(
             "Placement.reinforcing asks for more memory than its devices have, in GiB at the "
             "peak:\n" + "\n".join(table) + "\nfewer rows at once (micro_batch_rows, batch_rows), "
             "gradient_checkpointing, more workers with ZeRO 2, or LoRA of a lower rank take less"
         )
-    return ["reinforcement learning, memory of every role at its peak, in GiB:", *table]
+    return [title, *table]
 
 
 def _trunk_of(stage: Stage) -> PoolHost | None:

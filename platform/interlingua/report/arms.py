@@ -29,11 +29,11 @@ from interlingua.report.numbers import (
     Numbers,
     read_numbers,
 )
+from interlingua.report.universal import OWN
 from interlingua.specs.evaluation import Arm
 from interlingua.store.artifact import Artifact
 from interlingua.store.record import Record
 
-OWN = "fve_centred_own"
 SEEDS = "seeds"
 COLUMNS = {
     "gain": (Arm.SAMPLED + LESS + START, OWN),

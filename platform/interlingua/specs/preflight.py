@@ -1,7 +1,16 @@
 """What the roles of a run will take where its placement has them, before anything is opened."""
 
+from collections.abc import Sequence
+
+from interlingua.specs.cards import table_lines
 from interlingua.specs.hosts import PoolHost
-from interlingua.specs.memory import RoleMemory, Shapes, groups_memory, single_memory
+from interlingua.specs.memory import (
+    MEMORY_COLUMNS,
+    RoleMemory,
+    Shapes,
+    groups_memory,
+    single_memory,
+)
 from interlingua.specs.placement import Single, ThreeGroups
 from interlingua.specs.rl import RlTraining
 
@@ -15,6 +24,12 @@ def run_memory(
         row = single_memory(trunk, spec.av, spec.ar, shapes=shapes, place=place, device_bytes=None)
         return (row,)
     return groups_memory(trunk, spec.av, spec.ar, shapes=shapes, place=place, device_bytes=None)
+
+
+def memory_lines(rows: Sequence[RoleMemory]) -> list[str]:
+    """The table under its title."""
+    table = table_lines(MEMORY_COLUMNS, [row.cells() for row in rows])
+    return ["reinforcement learning, memory of every role at its peak, in GiB:", *table]
 
 
 def shapes_of(spec: RlTraining) -> Shapes:
