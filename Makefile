@@ -5,13 +5,14 @@ READY := .venv/.ready
 BENCH_VENV := .venv-bench/bin/python
 BENCH_READY := .venv-bench/.ready
 
-.PHONY: help demo ui test chaos lint bench clean
+.PHONY: help demo ui test chaos full lint bench clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"
+	@echo "make full   the long walks (kills, corruption, all families ...), in parts that resume"
 	@echo "make lint   check format, lint and types"
 	@echo "make bench  time hot paths beside their peers (bench/README.md)"
 	@echo "make clean  remove .venv, .venv-bench and caches; results in runs/ stay"
@@ -27,6 +28,9 @@ test: $(READY)
 
 chaos: $(READY)
 	$(VENV) -m pytest tests/chaos
+
+full: $(READY)
+	$(VENV) -m tests.full $(PARTS)
 
 lint: $(READY)
 	$(VENV) -m ruff format --check .

@@ -27,7 +27,6 @@ from interlingua.specs.splits import Split
 from interlingua.stages.extract import Block, BlockReader, Job, layer_folder
 from interlingua.stages.host_stages import Encoded, HostRows, anchor_encoder_stage, encoder_stage
 from interlingua.store.artifact import Artifact, Stage, build
-from interlingua.store.lock import exclusive
 from interlingua.store.passages import Passage
 from interlingua.store.shards import ShardHeader, shard_path, shard_rows, write_shard
 from interlingua.store.splits import recorded_access
@@ -113,13 +112,12 @@ def _read_blocks(folder: Path, num_passages: int) -> None:
     out = folder / "rows.partial"
     layer_folder(out, BLOCK_INDEX).mkdir(parents=True)
     (out / "done").mkdir()
-    with exclusive(folder / "rows") as lock:
-        read = BlockReader(_job(folder / "host", out, lock.token))
-        for block in _blocks(num_passages):
-            read(block)
+    read = BlockReader(_job(folder / "host", out))
+    for block in _blocks(num_passages):
+        read(block)
 
 
-def _job(host: Path, out: Path, token: str) -> Job:
+def _job(host: Path, out: Path) -> Job:
     return Job(
         spec=ExtractSpec(
             host_tag="bench",
@@ -132,7 +130,6 @@ def _job(host: Path, out: Path, token: str) -> Job:
         source=str(host),
         revision=None,
         out=out,
-        token=token,
         device="cpu",
         batch_tokens=2048,
         threads=1,

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
 def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Run a job; an error becomes one line with its cause, and exit code 1."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _interrupt)  # of Slurm, Kubernetes, `ray job stop`
     try:
         main(arguments)
     except KeyboardInterrupt:
@@ -87,6 +89,12 @@ def prepared_root(root: Path) -> Path:
         raise ValueError(f"--root is {root}; it must be a folder, and this is a file")
     root.mkdir(exist_ok=True)
     return root.absolute()
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """End as Ctrl-C does; another one while that goes on must not break it off."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _told(error: Exception) -> str:

@@ -13,7 +13,7 @@ from interlingua.specs.injection import (
 )
 from interlingua.specs.pool import pool_host
 from interlingua.specs.published import PUBLISHED
-from interlingua.specs.published_run import PublishedRun
+from interlingua.specs.published_run import MIN_DELTA, PublishedRun
 from interlingua.specs.recipe import Lessons, Recipe, Reinforcement, Speaking
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.specs.training import (
@@ -24,7 +24,7 @@ from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, Wo
 from interlingua.specs.world_hosts import ANCHOR, TEACHER, WORLD_HOSTS, world_host
 from jobs.world import GROUPS_OF_ONE_CORE, ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_RL
 
-MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8)
+MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)
 
 
 def world() -> Recipe:

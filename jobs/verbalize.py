@@ -53,7 +53,7 @@ def verbalize_parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m jobs.verbalize", description=__doc__)
     made.add_argument("bundle", type=Path, help="the folder of a bundle")
     made.add_argument("--host", required=True, help="whose activations; the bundle names its hosts")
-    made.add_argument("--num-passages", type=int, default=25)
+    made.add_argument("--num-passages", type=_at_least_one, default=25)
     made.add_argument("--texts", type=Path, help="a file of texts, one a line, instead of `dev`")
     made.add_argument("--position", type=int, help="read at this token (default: pooled)")
     made.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
@@ -65,24 +65,38 @@ def verbalize_parser() -> argparse.ArgumentParser:
     return made
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it is {text!r}; it must be at least 1")
+    return int(text)
+
+
 def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]]:
     """Texts with what is known to be true of them."""
     if arguments.texts is not None:
-        for line in arguments.texts.read_text().splitlines():
-            if line.strip():
-                yield line, {}
+        lines = [line for line in arguments.texts.read_text().splitlines() if line.strip()]
+        if not lines:
+            raise ValueError(f"{arguments.texts} holds no text; write one a line")
+        yield from ((line, {}) for line in lines)
         return
     from interlingua.specs.splits import Split
     from interlingua.store.artifact import Artifact, lineage
     from interlingua.store.passages import PASSAGES_NAME, read_passages
-    from interlingua.store.record import read_record
+    from interlingua.store.record import CorruptRecord, read_record
     from interlingua.store.splits import SplitAccess
 
     folder = arguments.bundle.resolve()
     record = read_record(folder)
     if record is None:
         raise ValueError(f"{folder} was not built in a run here; give --texts")
-    upstream = lineage(Artifact(folder, record), folder.parent.parent)
+    root = folder.parent.parent
+    try:
+        upstream = lineage(Artifact(folder, record), root)
+    except CorruptRecord as error:
+        raise ValueError(
+            f"the passages behind {folder} are not to be had from {root}, as where a bundle was "
+            "copied; give --texts"
+        ) from error
     (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
     path = passages.path / PASSAGES_NAME
     for passage in read_passages(path, {Split.DEV}, SplitAccess({Split.DEV})):

@@ -20,7 +20,7 @@ from interlingua.specs.placement import (
     VerbalizingPlacement,
     Workers,
 )
-from interlingua.specs.published_run import ALL_LINEAR
+from interlingua.specs.published_run import ALL_LINEAR, MIN_DELTA
 from interlingua.specs.rl import CollapseGates, LearnerSpec, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import (
     ArSpec,
@@ -104,7 +104,7 @@ WORLD_AV = AvSpec(
     affine_learning_rate=None,
     max_response_tokens=64,
     gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=400, checkpoint_every=100, dev_rows=128),
+    watch=WatchSpec(validate_every=400, checkpoint_every=100, dev_rows=128, min_delta=MIN_DELTA),
 )
 
 WORLD_AR = ArSpec(
@@ -120,7 +120,7 @@ WORLD_AR = ArSpec(
     ),
     max_tokens=96,
     gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=150, checkpoint_every=100, dev_rows=512),
+    watch=WatchSpec(validate_every=150, checkpoint_every=100, dev_rows=512, min_delta=MIN_DELTA),
 )
 
 
@@ -162,5 +162,7 @@ WORLD_RL = RlSpec(
             least_gap_share=0.5,
         ),
         max_kl_per_token=0.6,
+        max_log_ratio=0.18,  # log(1 + clip_ratio)
+        min_delta=MIN_DELTA,
     ),
 )

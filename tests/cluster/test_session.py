@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+import signal
 import socket
 import tempfile
 from contextlib import closing
@@ -10,7 +12,14 @@ from pathlib import Path
 import pytest
 import ray
 
-from interlingua.cluster.session import DRIVER_MARK, _own_folder, ray_session
+from interlingua.cluster.session import (
+    DRIVER_MARK,
+    RayLost,
+    _own_folder,
+    check_processes,
+    ray_session,
+)
+from interlingua.store.atomic import StorageFull
 
 MARK = "INTERLINGUA_TEST_SESSION"
 
@@ -99,3 +108,40 @@ def test_an_address_where_nobody_answers_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(ConnectionError, match=f"127.0.0.1:{port}"), ray_session():
         pass
+
+
+def test_a_folder_too_long_for_rays_sockets_is_said_before_ray_is_started(monkeypatch, tmp_path):
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    said = f"TMPDIR is {long};.*set TMPDIR to a shorter folder"
+    with pytest.raises(ValueError, match=said), ray_session():
+        pass
+    assert list(long.iterdir()) == []
+
+
+def test_a_full_folder_is_said_before_ray_is_started(monkeypatch):
+    full = shutil.disk_usage("/")._replace(free=3 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(StorageFull, match="3 MiB free.*make room, or set TMPDIR"), ray_session():
+        pass
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_raylet_that_dies_is_said_in_words_and_ends_the_wait(
+    monkeypatch, tmp_path, wait_until_gone
+):
+    """Ray itself waits for it, and names a log in a folder that goes away."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv(MARK, str(tmp_path))
+    said = r"died \(raylet\).*Run the same command again"
+    with pytest.raises(RayLost, match=said), ray_session() as connected:
+        check_processes()
+        [raylet] = connected._private.worker._global_node.all_processes["raylet"]
+        os.kill(raylet.process.pid, signal.SIGKILL)
+        raylet.process.wait()
+        check_processes()
+    wait_until_gone(MARK, str(tmp_path))

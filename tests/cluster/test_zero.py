@@ -11,10 +11,14 @@ import pytest
 import torch
 from tests.cluster.conftest import free_ports
 
+from interlingua.store.progress import read_looks
+
 pytestmark = pytest.mark.slow
 
 PROGRAM = Path(__file__).parent / "programs" / "zero_losses.py"
 CARE = PROGRAM.with_name("zero_care.py")
+WIDE = PROGRAM.with_name("zero_wide.py")
+SUMS = PROGRAM.with_name("zero_sums.py")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -30,22 +34,25 @@ def of_rank(rank, num_ranks, port):
     }
 
 
+def run_ranks(num_ranks, *command):
+    """Run a program as all ranks of a group; each must end well."""
+    (port,) = free_ports(1)
+    ranks = [
+        subprocess.Popen([sys.executable, *command], env=of_rank(rank, num_ranks, port))
+        for rank in range(num_ranks)
+    ]
+    try:
+        assert [rank.wait() for rank in ranks] == [0] * num_ranks
+    finally:
+        for rank in ranks:  # one that waits for another that failed
+            rank.kill()
+
+
 @pytest.fixture(scope="module", params=[1, 2])
 def found(request, mini_root, tmp_path_factory):
     """What rank 0 wrote, for a number of ranks."""
     out = tmp_path_factory.mktemp("zero") / "losses.json"
-    (port,) = free_ports(1)
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, PROGRAM, mini_root, out], env=of_rank(rank, request.param, port)
-        )
-        for rank in range(request.param)
-    ]
-    try:
-        assert [rank.wait() for rank in ranks] == [0] * request.param
-    finally:
-        for rank in ranks:  # one that waits for another that failed
-            rank.kill()
+    run_ranks(request.param, PROGRAM, mini_root, out)
     return json.loads(out.read_text())
 
 
@@ -56,9 +63,20 @@ def test_every_stage_gives_the_losses_of_stage_0(found):
         np.testing.assert_allclose(found[f"zero_{stage}"], found["zero_0"], atol=1e-3)
 
 
+def test_every_stage_looks_at_dev_as_stage_0_does_also_with_logits_in_parts(found):
+    assert len(found["look_0"]) == 16
+    for stage in (1, 2, 3):
+        np.testing.assert_allclose(found[f"look_{stage}"], found["look_0"], rtol=1e-3)
+
+
 def test_the_number_of_ranks_does_not_change_the_losses(found, first_losses):
     np.testing.assert_allclose(found["zero_0"], first_losses.setdefault("zero_0", found["zero_0"]),
                                atol=1e-3)  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_in_bf16_weights_are_rounded_and_buffers_are_not(stage, found):
+    assert found[f"dtypes_{stage}"] == {"weights": ["torch.bfloat16"], "buffers": ["torch.float32"]}
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])
@@ -79,11 +97,30 @@ def first_losses():
 
 def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothing(tmp_path):
     out = tmp_path / "care.json"
-    (port,) = free_ports(1)
-    subprocess.run([sys.executable, CARE, out], env=of_rank(0, 1, port), check=True)
+    run_ranks(1, CARE, out)
     found = json.loads(out.read_text())
     assert len(found) == 6
     for kind, looked_at in found.items():
         assert looked_at["skipped"] == [False, True, False], kind
         assert looked_at["moved"] == [False, True] and looked_at["is_finite"], kind
         assert looked_at["num_left"] == 0, kind
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_an_ar_whose_value_head_is_shared_out_is_trained_and_looked_at(num_ranks, tmp_path):
+    run_ranks(num_ranks, WIDE, tmp_path)
+    looks = read_looks(tmp_path)
+    assert [look["step"] for look in looks] == [0, 3, 6]
+    assert looks[-1]["score"] < looks[0]["score"] - 0.1
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_in_bf16_every_stage_sums_small_gradients_as_fp32_does(num_ranks, tmp_path):
+    out = tmp_path / "sums.json"
+    run_ranks(num_ranks, SUMS, out)
+    found = json.loads(out.read_text())
+    expected = found.pop("plain")
+    assert len(found) == 4
+    for kind, sums in found.items():
+        np.testing.assert_allclose(sums["norms"], expected["norms"], rtol=1e-4, err_msg=kind)
+        np.testing.assert_allclose(sums["weights"], expected["weights"], atol=1e-5, err_msg=kind)

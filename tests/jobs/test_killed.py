@@ -1,5 +1,6 @@
 """jobs.run killed, run again, and run twice at once: same bytes, finished artifacts untouched."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 STAGES = needed_for("encoder", graph_of(world_mini()))
 PATIENCE_SECONDS = 200
+INTERRUPTED = "interrupted; run the same command again to go on from here"
 
 
 def seen(process, root, pattern):
@@ -53,14 +55,21 @@ def assert_each_trained_once(root):
 
 
 def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root):
-    """Killed while it writes passages, then while hosts train; then left alone."""
+    """Told to stop while it writes passages, killed while hosts train; then left alone."""
     root = tmp_path / "root"
     kept: dict[Path, tuple[int, int]] = {}
-    for moment in ("passages/*.partial", "host/*.partial/checkpoint.pt"):
+    for moment, number in (
+        ("passages/*.partial", signal.SIGTERM),
+        ("host/*.partial/checkpoint.pt", signal.SIGKILL),
+    ):
         process = start_job("world_mini", "--root", root, before=("-m", "jobs.fit"))
         seen(process, root, moment)
-        process.kill()
-        process.communicate()
+        process.send_signal(number)
+        _, err = process.communicate()
+        if number == signal.SIGTERM:  # of Slurm, Kubernetes, `ray job stop`: as Ctrl-C ends it
+            assert process.returncode == 1
+            assert err.splitlines()[-1] == INTERRUPTED
+            assert not [word for word in ("Traceback", "SIGTERM", "PC: @") if word in err]
         assert kept.items() <= finished_files(root).items()
         kept = finished_files(root)
     assert not all(find(stage, root) for stage in STAGES)

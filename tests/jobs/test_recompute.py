@@ -3,11 +3,14 @@
 import os
 import shutil
 from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from interlingua.stages.graph import graph_of
 from interlingua.store.artifact import find
+from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record
 from interlingua.store.scored import host_path, read_scored, write_scored
 from jobs.recipes import world_mini
 from jobs.recompute import main
@@ -75,7 +78,9 @@ def add_a_number(folder):
 @pytest.mark.parametrize("spoil", [spoil_rows, lose_a_row, spoil_a_number, add_a_number])
 def test_one_value_that_was_changed_is_found(spoil, folder):
     spoil(folder)
-    with pytest.raises(ValueError, match=f"differ from those recorded: .*{HOST}"):
+    # Also which file it was.
+    said = f"differ from those recorded: .*{HOST}.*is not as it was published"
+    with pytest.raises(ValueError, match=said):
         main(Namespace(folder=folder))
 
 
@@ -100,6 +105,54 @@ def test_the_exit_code_tells(start_job, folder):
     code, _, err = ended(start_job(folder, before=JOB))
     [line] = err.splitlines()
     assert code == 1 and line.startswith("error: ") and "differ from those recorded" in line
+
+
+@pytest.mark.parametrize("name", [f"rows/{HOST}.parquet", "numbers.csv"])
+def test_a_file_that_is_gone_is_named(name, folder):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"{folder / name} is missing; copy"):
+        main(Namespace(folder=folder))
+
+
+def test_a_damaged_table_is_named(folder):
+    path = folder / "numbers.csv"
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(ValueError, match=f"{path}, line .* run again"):
+        main(Namespace(folder=folder))
+
+
+def compared_with(folder, start):
+    """Write into the record that the evaluation is compared with another."""
+    record = read_record(folder)
+    inputs = {**record.inputs, "start": InputRecord(kind="evaluation", **start)}
+    changed = replace(
+        record,
+        inputs=inputs,
+        fingerprint=fingerprint_of(
+            kind=record.kind,
+            revision=record.revision,
+            spec=record.spec,
+            inputs={name: entry.fingerprint for name, entry in inputs.items()},
+        ),
+    )
+    write_record(folder, changed)
+
+
+def test_where_it_started_from_must_be_copied_along(folder):
+    compared_with(folder, {"label": "before", "fingerprint": "0" * 12})
+    start = folder.parent / f"before-{'0' * 12}"
+    with pytest.raises(ValueError, match=f"compared with {start}, which is not there; copy"):
+        main(Namespace(folder=folder))
+
+
+def test_it_is_found_beside_a_relative_folder(folder, monkeypatch):
+    label, _, fingerprint = folder.name.rpartition("-")
+    shutil.copytree(folder, folder.with_name(f"before-{fingerprint}"))
+    compared_with(folder, {"label": "before", "fingerprint": fingerprint})
+    monkeypatch.chdir(folder)
+    # The numbers of differences were never recorded: it came as far as to find them.
+    with pytest.raises(ValueError, match="differ from those recorded: .* - start"):
+        main(Namespace(folder=Path(".")))
 
 
 def test_what_is_no_evaluation_says_so(folder):

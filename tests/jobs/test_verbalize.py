@@ -1,6 +1,7 @@
 """`python -m jobs.verbalize` as people run it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -61,3 +62,27 @@ def test_mistakes_are_told_in_one_line(verbalize, bundle, host, folder, said):
     code, _, err = verbalize(bundle / folder, "--host", host)
     last = err.strip().splitlines()[-1]
     assert code == 1 and last.startswith("error: ") and said in last
+
+
+@pytest.mark.parametrize("num_passages", ["-3", "0", "many"])
+def test_no_passages_are_no_number_of_passages(verbalize, bundle, num_passages):
+    code, out, err = verbalize(bundle, "--host", "lfm-7b", "--num-passages", num_passages)
+    assert (code, out) == (2, "")
+    assert f"argument --num-passages: it is {num_passages!r}; it must be at least 1" in err
+
+
+def test_a_file_without_a_text_says_so(verbalize, bundle, tmp_path):
+    (tmp_path / "texts.txt").write_text("\n\n")
+    code, out, err = verbalize(bundle, "--host", "lfm-7b", "--texts", tmp_path / "texts.txt")
+    assert (code, out) == (1, "") and f"error: {tmp_path / 'texts.txt'} holds no text" in err
+
+
+def test_a_copied_bundle_asks_for_texts(verbalize, bundle, tmp_path):
+    copied = shutil.copytree(bundle, tmp_path / "bundle" / "copied")
+    code, _, err = verbalize(copied, "--host", "lfm-7b")
+    assert code == 1 and "error: the trunk of" in err and "is not at" in err
+    shutil.copytree(bundle.parent.parent / "host", tmp_path / "host")
+    code, out, err = verbalize(copied, "--host", "lfm-7b")
+    last = err.strip().splitlines()[-1]
+    assert (code, out) == (1, "") and last.startswith(f"error: the passages behind {copied} are")
+    assert last.endswith("give --texts")

@@ -11,7 +11,6 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import (
-    AutoConfig,
     AutoTokenizer,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
@@ -21,17 +20,15 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+from interlingua.models.checkpoint import MissingWeights
 from interlingua.models.hosts import (
-    NOT_TRUNCATED,
     Host,
-    MissingWeights,
     TokenizerDrift,
     check_tokenizer,
     load_host,
     load_tokenizer,
     read_block,
     read_blocks,
-    truncated_config,
 )
 from interlingua.models.parts import find_parts
 from interlingua.specs.pool import UNIVERSAL_POOL, pool_host
@@ -73,6 +70,7 @@ def tiny_host(tag: str) -> Host:
         parts=find_parts(model),
         num_blocks=NUM_BLOCKS,
         width=32,
+        lengths=None,
     )
 
 
@@ -116,25 +114,11 @@ def test_a_host_loaded_up_to_block_k_reads_the_same(tag: str, tmp_path: Path) ->
     tiny_model(tag).save_pretrained(tmp_path)
     whole = load_host(str(tmp_path), dtype="float32")
     part = load_host(str(tmp_path), dtype="float32", up_to_block=1)
-    is_cut = pool_host(tag).model_type not in NOT_TRUNCATED
     assert (whole.num_blocks, whole.num_loaded_blocks, whole.width) == (4, 4, 32)
-    assert (part.num_blocks, part.num_loaded_blocks) == (4, 2 if is_cut else 4)
+    assert (part.num_blocks, part.num_loaded_blocks) == (4, 2)
     for k in (0, 1):
         assert torch.equal(read_block(whole, *batch(), k), read_block(part, *batch(), k))
     assert torch.equal(read_block(whole, *batch(), 1), read_block(tiny_host(tag), *batch(), 1))
-
-
-@pytest.mark.parametrize("tag", [tag for tag in TAGS if tag != "gemma4-e4b"])
-def test_a_truncated_configuration_is_one_that_can_be_saved(tag: str, tmp_path: Path) -> None:
-    whole = tiny_model(tag).config
-    config = truncated_config(whole, 3)
-    config.save_pretrained(tmp_path)
-    again = AutoConfig.from_pretrained(tmp_path)
-    assert again.num_hidden_layers == config.num_hidden_layers == 3
-    assert whole.num_hidden_layers == NUM_BLOCKS
-    for name, value in vars(whole).items():
-        if isinstance(value, list) and len(value) == NUM_BLOCKS:
-            assert vars(again)[name] == vars(config)[name] == value[:3]
 
 
 def test_a_multimodal_checkpoint_is_opened_and_cut(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """A bundle opened without Ray: it does what its stages did, and nothing else is let in."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +14,10 @@ from interlingua.models.nla import NLA
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
-from interlingua.specs.training import SamplingSpec
 from interlingua.stages.backend import Context, LocalPool, LocalTrainer
 from interlingua.stages.graph import graph_of, needed_for
 from interlingua.store.artifact import build, find
-from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged
+from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged, manifest_sha256
 from interlingua.store.contract import ContractMismatch
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import SplitAccess
@@ -27,32 +25,6 @@ from interlingua.store.verbalized import read_verbalized
 from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
-
-SHORT = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=12)
-
-
-@pytest.fixture(scope="module")
-def stages():
-    return {f"{s.kind}/{s.label}": s for s in graph_of(world_mini())}
-
-
-@pytest.fixture(scope="module")
-def bundle(stages, mini_nla_root):
-    return find(stages["bundle/world_mini"], mini_nla_root).path
-
-
-@pytest.fixture(scope="module")
-def nla(bundle):
-    return NLA.load(bundle)
-
-
-@pytest.fixture
-def copied(bundle, tmp_path):
-    """A copy of the bundle that may be spoilt, beside the hosts that it points at."""
-    for folder in bundle.parent.parent.iterdir():
-        if folder.name != "bundle":
-            (tmp_path / folder.name).symlink_to(folder)
-    return shutil.copytree(bundle, tmp_path / "bundle" / "copy")
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +35,19 @@ def passages(stages, mini_nla_root):
 
 
 @pytest.mark.parametrize("tag", ["qwen3-1p7b", "gpt2-medium", "lfm-7b"])
-def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root):
+def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root, short):
     folder = find(stages[f"verbalized/{tag}-test"], mini_nla_root).path
     rebuilt = read_verbalized(folder, Split.TEST, Arm.GREEDY, SplitAccess({Split.TEST}))
     assert len(rebuilt.rows) == 16
     for row in rebuilt.rows[:4]:
-        said = nla.describe(passages[row.passage_id], tag, sampling=SHORT)
+        said = nla.describe(passages[row.passage_id], tag, sampling=short)
         assert said.text == row.text
         assert said.log_prob == pytest.approx(row.log_prob, abs=1e-3)
 
 
-def test_there_and_back(nla, passages):
+def test_there_and_back(nla, passages, short):
     text = next(iter(passages.values()))
-    trip = nla.round_trip(text, "lfm-7b", sampling=SHORT)
+    trip = nla.round_trip(text, "lfm-7b", sampling=short)
     assert trip.activation_D.shape == trip.rebuilt_D.shape == (32,)
     assert np.linalg.norm(trip.activation_D) == pytest.approx(32**0.5)
     assert trip.cosine == pytest.approx(
@@ -135,6 +107,7 @@ def rehashed(folder, name, change):
     path.write_bytes(change(path.read_bytes()))
     manifest = json.loads((folder / MANIFEST_NAME).read_text())
     manifest["files"][name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest["sha256"] = manifest_sha256(manifest)
     (folder / MANIFEST_NAME).write_text(json.dumps(manifest))
 
 
@@ -158,6 +131,16 @@ def test_another_rule_in_the_sidecar_is_refused(copied, key, value):
 
     rehashed(copied, "av/nla_meta.yaml", change)
     with pytest.raises(ContractMismatch, match="contradicts how the pair was trained: extension"):
+        NLA.load(copied)
+
+
+@pytest.mark.parametrize(("key", "value"), [("stage", "rl"), ("role", "ar")])
+def test_a_sidecar_of_another_model_is_refused(copied, key, value):
+    def change(content):
+        return yaml.safe_dump({**yaml.safe_load(content), key: value}).encode()
+
+    rehashed(copied, "av/nla_meta.yaml", change)
+    with pytest.raises(ContractMismatch, match="not of the role av and the stage 'sft', as which"):
         NLA.load(copied)
 
 

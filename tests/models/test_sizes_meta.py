@@ -9,8 +9,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from interlingua.core.affine import fresh_affine
-from interlingua.models.hosts import truncated_config
-from interlingua.models.parts import find_parts
+from interlingua.models.cut import cut
+from interlingua.models.parts import find_blocks, find_parts
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import add_lora
 from interlingua.specs.hosts import AtBlock, PoolHost
@@ -31,15 +31,14 @@ V6_LORA = AV.lora
 assert V6_LORA is not None
 
 
-def meta_model(host: PoolHost, num_blocks: int) -> PreTrainedModel:
+def meta_model(host: PoolHost) -> PreTrainedModel:
     with torch.device("meta"):
-        config = truncated_config(published_config(host), num_blocks)
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(published_config(host))
 
 
 def meta_av(host: PoolHost, spec: AvSpec, widths: tuple[int, ...] = ()) -> nn.ModuleList:
     """The AV with its affine and the encoders of hosts of these widths."""
-    model = meta_model(host, host.num_blocks)
+    model = meta_model(host)
     with torch.device("meta"):
         if spec.lora is not None:
             add_lora(model, spec.lora, seed=0)
@@ -54,9 +53,11 @@ def meta_av(host: PoolHost, spec: AvSpec, widths: tuple[int, ...] = ()) -> nn.Mo
 
 
 def meta_ar(host: PoolHost, spec: ArSpec) -> Reconstructor:
-    model = meta_model(host, spec.block_index + 1)
+    model = meta_model(host)
+    blocks_path = find_blocks(model)
+    cut(model, blocks_path, spec.block_index + 1)
     with torch.device("meta"):
-        parts = find_parts(model, check=False)
+        parts = find_parts(model, blocks_path=blocks_path, check=False)
         ar = Reconstructor(model, parts, block_index=spec.block_index, readout=spec.readout)
         if spec.lora is not None:
             add_lora(ar, spec.lora, seed=0)
@@ -82,7 +83,7 @@ def every_host(test: Callable) -> Callable:
 
 @every_host
 def test_a_whole_model(host: PoolHost) -> None:
-    assert num_parameters(host) == counted(meta_model(host, host.num_blocks))[0]
+    assert num_parameters(host) == counted(meta_model(host))[0]
     assert host.num_parameters in (None, num_parameters(host))
 
 

@@ -6,9 +6,10 @@ from math import sqrt
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import CONFIG_MAPPING, PreTrainedModel
 
 from interlingua.core.affine import SlotAffine, fresh_affine
+from interlingua.models import verbalizer
 from interlingua.models.parts import block_output, find_parts
 from interlingua.models.prompts import IGNORED, AvPrompt
 from interlingua.models.trunk import Trunk, add_lora
@@ -35,6 +36,15 @@ TAGS = {
     "gpt_neox": "pythia-410m",
     "bloom": "bloom-560m",
 }
+OTHERS = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": NUM_BLOCKS,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "vocab_size": VOCAB,
+    "word_embed_proj_dim": WIDTH,
+    "pad_token_id": 0,
+}
 GPT_LAYERS = ("c_attn", "c_fc", "query_key_value", "dense")
 MARKER, NUM_SLOTS = 50, 2
 PROMPT = AvPrompt(torch.tensor([5, 6, 8, MARKER, MARKER, 9, 7]), torch.tensor([3, 4]))
@@ -50,15 +60,18 @@ FAMILIES = pytest.mark.parametrize("family", TAGS)
 
 def model_of(family: str, **fields: object) -> PreTrainedModel:
     """A random model of the family whose blocks matter: fresh weights hardly move a token."""
-    config = tiny_config(
-        pool_host(TAGS[family]),
-        width=WIDTH,
-        num_blocks=NUM_BLOCKS,
-        num_heads=4,
-        vocab_size=VOCAB,
-        max_positions=64,
-        special_ids=SpecialIds(bos=1, eos=2, pad=0),
-    )
+    if family in TAGS:
+        config = tiny_config(
+            pool_host(TAGS[family]),
+            width=WIDTH,
+            num_blocks=NUM_BLOCKS,
+            num_heads=4,
+            vocab_size=VOCAB,
+            max_positions=64,
+            special_ids=SpecialIds(bos=1, eos=2, pad=0),
+        )
+    else:
+        config = CONFIG_MAPPING[family](**OTHERS)
     config.update(fields)
     model, generator = fresh_model(config, seed=0).eval(), torch.Generator().manual_seed(1)
     for parameter in model.parameters():
@@ -228,6 +241,55 @@ def test_fresh_maps_change_no_bit(spec, rule):
     torch.testing.assert_close(injected_BSD.norm(dim=2), torch.full((3, 2), sqrt(WIDTH)))
     assert torch.equal(mapped.injected(v_BD), injected_BSD)
     assert torch.equal(mapped.nll(PROMPT, v_BD, response_BT), plain.nll(PROMPT, v_BD, response_BT))
+
+
+# What they do behind the output embedding: a bound by tanh, and a factor.
+SCALED = {
+    "gemma3, bounded": ("gemma3", {"final_logit_softcapping": 3.0}),
+    "granite": ("granite", {"logits_scaling": 4.0}),
+    "cohere": ("cohere", {"logit_scale": 0.25}),
+    "opt": ("opt", {}),  # whose decoder is called past the model that holds it
+}
+PARTS = pytest.mark.parametrize("num_parts", [2, 5, 40])
+
+
+@RULES
+@PARTS
+@pytest.mark.parametrize("family", [*TAGS, *SCALED])
+def test_logits_in_parts_give_the_loss_of_logits_at_once(family, rule, num_parts, monkeypatch):
+    name, fields = SCALED.get(family, (family, {}))
+    av = av_of(model_of(name, **fields), rule, moved_affine())
+    v_BD, response_BT = vectors(), padded(RESPONSES, extra=2)
+    with torch.no_grad():
+        whole_BT = av.nll(PROMPT, v_BD, response_BT)
+        parts_BT = av.nll(PROMPT, v_BD, response_BT, num_parts=num_parts)
+        torch.testing.assert_close(parts_BT, whole_BT, rtol=1e-5, atol=1e-5)
+        # The model is whole again, and chooses by itself what does not fit.
+        assert torch.equal(av.nll(PROMPT, v_BD, response_BT), whole_BT)
+        bytes_of_row = response_BT.shape[1] * VOCAB * verbalizer.BYTES_OF_LOGIT
+        monkeypatch.setattr(verbalizer, "BYTES_AT_ONCE", bytes_of_row)
+        assert av.num_parts(response_BT.numel()) == len(RESPONSES)
+        torch.testing.assert_close(
+            av.nll(PROMPT, v_BD, response_BT), whole_BT, rtol=1e-5, atol=1e-5
+        )
+
+
+@RULES
+def test_for_logits_in_parts_blocks_run_once_and_with_gradients_there_are_none(rule):
+    av, shapes = av_of(model_of("qwen3"), rule), []
+    model = av.trunk.model
+    model.model.layers[0].register_forward_pre_hook(
+        lambda _m, args: shapes.append(tuple(args[0].shape[:2]))
+    )
+    logits = []
+    model.lm_head.register_forward_hook(lambda _m, _a, out: logits.append(tuple(out.shape[:2])))
+    with torch.no_grad():
+        av.nll(PROMPT, vectors(), padded(RESPONSES), num_parts=4)
+    assert shapes == [(1, 3), (3, 4 + 5)]
+    assert logits == [(1, 1), (3, 1), (1, 3), (1, 3), (1, 3), (1, 3)]  # of 12 real tokens
+    logits.clear()
+    av.nll(PROMPT, vectors(), padded(RESPONSES), num_parts=4)
+    assert logits == [(1, 1), (3, 6)]
 
 
 def test_a_trunk_in_bf16_gives_nearly_the_same_loss():

@@ -58,6 +58,9 @@ def record(kind, label, metrics):
         started="",
         finished="",
         seconds=0.0,
+        num_attempts=1,
+        placement=None,
+        files={},
         provenance=provenance,
         metrics=metrics,
     )

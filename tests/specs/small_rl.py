@@ -34,5 +34,7 @@ SPEC = RlSpec(
         dev_samples=2,
         gates=None,
         max_kl_per_token=None,
+        max_log_ratio=None,
+        min_delta=0.0,
     ),
 )

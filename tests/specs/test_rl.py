@@ -36,6 +36,8 @@ def test_a_wrong_value_is_named_with_what_is_allowed(change, said):
     [
         (lambda: replace(SPEC.watch, dev_samples=1), "RlWatch.dev_samples is 1"),
         (lambda: replace(SPEC.watch, max_kl_per_token=0.0), "RlWatch.max_kl_per_token is 0.0"),
+        (lambda: replace(SPEC.watch, max_log_ratio=0.0), "RlWatch.max_log_ratio is 0.0"),
+        (lambda: replace(SPEC.watch, min_delta=-0.1), "RlWatch.min_delta is -0.1"),
         (lambda: Contrast(share=1.5, temperature=0.1), "Contrast.share is 1.5"),
         (lambda: Contrast(share=0.5, temperature=0.0), "Contrast.temperature is 0.0"),
         (lambda: replace(LEARNER, dtype="float8"), "LearnerSpec.dtype is 'float8'; allowed"),

@@ -62,15 +62,15 @@ def test_encoders_count_to_the_av_only_where_they_are_trained() -> None:
     assert av_init_size(TRUNK, trained).num_parameters == without.num_parameters
 
 
-def test_what_is_trained_takes_16_bytes_a_parameter_and_what_is_frozen_its_own() -> None:
-    for dtype, own in (("float32", 4), ("bfloat16", 2), ("float16", 2)):
+def test_what_is_trained_has_fp32_gradients_and_moments_and_what_is_frozen_has_none() -> None:
+    for dtype, own, all_of_it in (("float32", 4, 16), ("bfloat16", 2, 18), ("float16", 2, 18)):
         trained = RoleSize(role="av", num_parameters=100, num_trained=100, dtype=dtype)
         frozen = RoleSize(role="av", num_parameters=100, num_trained=0, dtype=dtype)
-        assert trained.num_bytes == 1600
+        assert trained.num_bytes == 100 * all_of_it
         assert frozen.num_bytes == 100 * own
         assert trained.bytes_by_part()["moments"] == 800
     half = RoleSize(role="av", num_parameters=100, num_trained=10, dtype="bfloat16")
-    assert half.bytes_by_part() == {"weights": 200, "master": 40, "gradients": 20, "moments": 80}
+    assert half.bytes_by_part() == {"weights": 200, "master": 40, "gradients": 40, "moments": 80}
 
 
 def test_adapters_are_as_many_as_published() -> None:
@@ -128,9 +128,9 @@ def test_rows_have_a_cell_for_every_column() -> None:
         "trainable": "1,048,576",
         "weights": "6.00 GiB",
         "master": "4.00 MiB",
-        "gradients": "2.00 MiB",
+        "gradients": "4.00 MiB",
         "moments": "8.00 MiB",
-        "total": "6.01 GiB",
+        "total": "6.02 GiB",
     }
     assert rows[1]["master"] == rows[1]["gradients"] == rows[1]["moments"] == "-"
     assert rows[1]["weights"] == rows[1]["total"] == "3.9 KiB"

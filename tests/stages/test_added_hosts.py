@@ -1,17 +1,19 @@
 """Hosts of families that the pool does not have go from a folder to an encoder as they are."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from transformers import CONFIG_MAPPING
 
 from interlingua.models.hosts import depth_of
+from interlingua.specs.extraction import Pooled
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.adopt import adopted_spec
 from interlingua.stages.backend import Context, LocalPool
-from interlingua.stages.graph import added_host_stages
-from interlingua.store.artifact import build
+from interlingua.stages.graph import added_host_stages, graph_of
+from interlingua.store.artifact import build, fingerprint
 from interlingua.world.hosts import fresh_model
 from interlingua.world.text import tellings
 from interlingua.world.tokenizers import trained_tokenizer
@@ -84,3 +86,30 @@ def test_a_tag_of_the_recipes_own_hosts_is_refused(tag) -> None:
     host = adopted_spec(tag, "someone/some-model", "0" * 40)
     with pytest.raises(ValueError, match=f"{tag}; world_mini has a host of that tag"):
         added_host_stages(world_mini(), host, block_index=1, max_tokens=256, dtype="float32")
+
+
+@pytest.mark.parametrize("includes_first", [False, True])
+def test_it_is_read_as_the_recipes_own_hosts_are(includes_first) -> None:
+    recipe = replace(world_mini(), read=Pooled(include_first=includes_first))
+    host = adopted_spec("mine", "someone/some-model", "0" * 40)
+    stages = added_host_stages(recipe, host, block_index=1, max_tokens=256, dtype="float32")
+    reads = {stage.spec.read for stage in stages if stage.kind == "activations"}
+    assert reads == {recipe.read}
+
+
+def test_it_is_fitted_to_the_encoders_that_the_avs_training_left() -> None:
+    mini = world_mini()
+    recipe = replace(mini, av=replace(mini.av, encoder_learning_rate=1e-3))
+    host = adopted_spec("mine", "someone/some-model", "0" * 40)
+    own = {"block_index": 1, "max_tokens": 256, "dtype": "float32"}
+    stages = {(s.kind, s.label): s for s in added_host_stages(recipe, host, **own)}
+    (tag,) = recipe.trained
+    assert stages["encoder", "mine"].inputs[f"{tag}_encoder"] is stages["tuned_encoder", tag]
+    # As the recipe's own held-out host is.
+    graph = {(s.kind, s.label): s for s in graph_of(recipe)}
+    (held_out,) = recipe.held_out
+    theirs = graph["encoder", held_out].inputs[f"{tag}_encoder"]
+    assert fingerprint(theirs) == fingerprint(stages["tuned_encoder", tag])
+    plain = {(s.kind, s.label): s for s in added_host_stages(mini, host, **own)}
+    assert ("av", "sft") not in plain
+    assert plain["encoder", "mine"].inputs[f"{tag}_encoder"].kind == "encoder"

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.forging import publish_again
 
 from interlingua.report.gates import gates_of
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers
@@ -202,6 +203,7 @@ def test_rows_of_a_training_split_never_become_numbers(root):
     rows["split"][5] = "fit"
     path.unlink()
     write_scored(path, rows)
+    publish_again(path.parents[1])
     with pytest.raises(SplitViolation, match="holds rows of fit, test; numbers may be made of"):
         build(STAGE, root, CONTEXT)
     assert find(STAGE, root) is None

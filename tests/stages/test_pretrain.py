@@ -14,6 +14,7 @@ from interlingua.stages import pretrain
 from interlingua.stages.host_stages import host_stages, passages_stage
 from interlingua.stages.pretrain import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder
+from interlingua.store.partial import latest_folder
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.progress import PROGRESS_NAME, read_metrics
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
@@ -160,8 +161,7 @@ def test_the_partial_folder_holds_a_checkpoint_while_it_runs(
     steps_until(monkeypatch, 7)
     with pytest.raises(Broken):
         build(stage, own_root, context)
-    partial = folder(stage, own_root)
-    partial = partial.with_name(partial.name + ".partial")
+    partial = latest_folder(folder(stage, own_root))
     state = torch.load(partial / CHECKPOINT_NAME, weights_only=True)
     assert state["step"] == 5
     assert read_consumed(partial / LEDGER_NAME).keys() == {Split.PRETRAIN, Split.DEV}

@@ -22,7 +22,7 @@ from interlingua.store.splits import SplitAccess, SplitViolation, passage_id, re
 
 BLOCK, D = 2, 5
 # Of every split four passages, each with rows at these positions; the file's order is another.
-POSITIONS = {"pooled": (-1,), "token": (3, 7, 8)}
+POSITIONS = {"pooled": (-1,), "pooled_with_first": (-1,), "token": (3, 7, 8)}
 READ = (Split.FIT, Split.DEV)
 
 
@@ -32,6 +32,7 @@ class RowsSpec:
 
     read_mode: str
     host_tag: str = "made-up"
+    tokenizer_hash: str = "hash"
 
 
 def ids_of(split):
@@ -56,7 +57,7 @@ def write_rows(spec, inputs, out, context):
     header = ShardHeader(
         host_tag=spec.host_tag,
         host_revision="",
-        tokenizer_hash="hash",
+        tokenizer_hash=spec.tokenizer_hash,
         block_index=BLOCK,
         read_mode=spec.read_mode,
         dtype="float32",
@@ -170,3 +171,30 @@ def test_hosts_share_the_keys_that_all_have_a_finite_row_of(tmp_path):
         for artifact, splits in zip(artifacts, (READ, (Split.FIT,)), strict=True)
     )
     assert shared_keys([both, fit]) == shared_keys([fit, both]) == fit.finite_keys()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (("pooled", {}), ("pooled_with_first", {}), "made-up are pooled, of other pooled_with"),
+        (("token", {}), ("pooled", {}), "made-up are token, of other pooled"),
+        (("token", {}), ("token", {"tokenizer_hash": "x"}), "made-up and other have other token"),
+    ],
+    ids=["first token", "token", "tokenizer"],
+)
+def test_rows_that_were_read_in_other_ways_refuse_to_be_joined(ours, theirs, said, tmp_path):
+    """Their keys are equal: without a word a map would be fitted between two conventions."""
+    rows = [
+        opened(built(tmp_path, mode, host_tag=tag, **changes))[0]
+        for tag, (mode, changes) in (("made-up", ours), ("other", theirs))
+    ]
+    with pytest.raises(ValueError, match=f"{said}.*not joined"):
+        shared_keys(rows)
+
+
+def test_pooled_rows_of_other_tokenizers_are_joined(tmp_path):
+    rows = [
+        opened(built(tmp_path, "pooled", host_tag=tag, tokenizer_hash=tag))[0]
+        for tag in ("one", "other")
+    ]
+    assert len(shared_keys(rows)) == 3

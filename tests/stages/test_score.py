@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.forging import publish_again
 
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import derangement
@@ -98,6 +99,7 @@ def pretend(stage, split, blocks, root, real_root):
             for (passage_id, position), text in zip(keys, texts, strict=True)
         ]  # fmt: skip
         write_block(block_path(fake, index), rows, a_NE)
+    publish_again(fake)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The two models' training in one process: what it reads, how it goes on, what it leaves."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,11 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
+from interlingua.models import verbalizer
 from interlingua.specs.injection import Full
 from interlingua.specs.splits import Split
+from interlingua.stages.ar_program import ArProgram
 from interlingua.stages.av_program import AvProgram
 from interlingua.stages.backend import Context, LocalPool, LocalTrainer
 from interlingua.stages.corpus import Draws, Texts
+from interlingua.stages.engine import TorchEngine
 from interlingua.stages.graph import graph_of
 from interlingua.stages.training import (
     ROWS_NAME,
@@ -20,6 +22,7 @@ from interlingua.stages.training import (
     Share,
     TrainingDiverged,
     TrainingJob,
+    _dev_rows,
 )
 from interlingua.store.artifact import build, find, lineage
 from interlingua.store.explanations import (
@@ -28,6 +31,7 @@ from interlingua.store.explanations import (
     MixedTeachers,
     write_explanations,
 )
+from interlingua.store.progress import read_metrics
 from interlingua.store.splits import LEDGER_NAME, read_consumed
 from jobs.recipes import world_mini
 
@@ -89,8 +93,13 @@ def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
     for name in (WEIGHTS_NAME, ROWS_NAME):
         assert (artifact.path / name).read_bytes() == (unbroken.path / name).read_bytes()
     assert artifact.record.metrics == unbroken.record.metrics
-    steps = [json.loads(line)["step"] for line in (artifact.path / "metrics.jsonl").open()]
-    assert steps == sorted(set(steps)) and steps[-1] == 12
+    # Every line, the last look at `dev` in it, too; but for how fast it went.
+    ours, theirs = (
+        [{n: v for n, v in line.items() if n != "rows_per_second"} for line in read_metrics(a.path)]
+        for a in (artifact, unbroken)
+    )
+    assert ours == theirs
+    assert [line["step"] for line in ours] == [10, 12] and "dev_" in str(ours[0])
 
 
 @pytest.mark.parametrize(("kind", "own"), [("av", Split.AV_SFT), ("ar", Split.AR_SFT)])
@@ -122,7 +131,6 @@ def job_of(stage, root, **changes):
         spec=stage.spec,
         inputs={name: find(upstream, root) for name, upstream in stage.inputs.items()},
         out=root,
-        token="",
         micro_batch_rows=3,
         threads=1,
         device="cpu",
@@ -150,6 +158,53 @@ def test_hosts_take_turns_and_a_step_is_the_same_whenever_it_is_asked(stages, mi
     first, again = (program.micro_batches(3, Share(0, 1, 8))[0] for _ in range(2))
     assert first.keys == again.keys and first.response_BT.equal(again.response_BT)
     assert first.h_BD.equal(again.h_BD)
+
+
+PROGRAMS = {"av": AvProgram, "ar": ArProgram}
+
+
+def looked_at(kind, stage, root, micro_batch_rows):
+    """The batches of a look and its rows."""
+    program = PROGRAMS[kind](replace(job_of(stage, root), micro_batch_rows=micro_batch_rows))
+    engine = TorchEngine(program.module, program.groups(), program.optim, "cpu")
+    return program.dev_batches(), _dev_rows(program, engine)
+
+
+@pytest.mark.parametrize("kind", ["av", "ar"])
+def test_a_look_has_the_batches_of_a_step_and_its_own_order_whatever_they_are(
+    kind, stages, mini_root
+):
+    (whole,), rows = looked_at("ar", stages["ar"], mini_root, 100)
+    expected = [(tag, key) for tag in stages["ar"].spec.host_tags for key in sorted_keys(whole)]
+    for micro_batch_rows in (3, 5):
+        batches, found = looked_at(kind, stages[kind], mini_root, micro_batch_rows)
+        inputs = [batch.inputs if kind == "ar" else batch for batch in batches]
+        assert max(len(batch.keys) for batch in inputs) == micro_batch_rows
+        assert [(row["host"], (row["passage_id"], row["position"])) for row in found] == expected
+        if kind == "ar":
+            widths = [batch.ids_BT.shape[1] for batch in inputs]
+            assert widths == sorted(widths) and widths[0] < widths[-1]
+            for own, other in zip(found, rows, strict=True):
+                assert own["nmse"] == pytest.approx(other["nmse"], rel=1e-5)
+
+
+def test_a_look_whose_logits_would_be_large_has_the_same_numbers(stages, mini_root, monkeypatch):
+    _, whole = looked_at("av", stages["av"], mini_root, 3)
+    monkeypatch.setattr(verbalizer, "BYTES_AT_ONCE", 2**18)
+    program = AvProgram(job_of(stages["av"], mini_root))
+    own = {program.module.verbalizer.num_parts(b.response_BT.numel()) for b in program._dev}
+    assert len(own) > 1 and program._num_parts == max(own)
+    _, in_parts = looked_at("av", stages["av"], mini_root, 3)
+    for one, other in zip(whole, in_parts, strict=True):
+        assert one["passage_id"] == other["passage_id"]
+        assert one["nll_real"] == pytest.approx(other["nll_real"], rel=1e-5)
+
+
+def sorted_keys(batch):
+    """In the order of the rows, which is not that of their lengths."""
+    keys = [key for _, key in sorted(zip(batch.places, batch.inputs.keys, strict=True))]
+    assert keys != list(batch.inputs.keys)
+    return keys
 
 
 def test_draws_come_in_whole_permutations():

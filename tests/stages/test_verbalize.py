@@ -69,6 +69,44 @@ def test_a_finished_block_is_not_made_again(stages, mini_nla_root, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("first", "second"), [(5, 7), (7, 5), (16, 3), (3, 16)])
+def test_a_run_that_goes_on_with_blocks_of_another_size_says_what_an_unbroken_one_says(
+    first, second, stages, mini_nla_root, tmp_path
+):
+    linked(mini_nla_root, tmp_path, without={"verbalized"})
+    stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement
+    in_first, in_second = (
+        replace(placement, verbalizing=replace(placement.verbalizing, block_rows=rows))
+        for rows in (first, second)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        build(stage, tmp_path, Context(in_first, Breaking()))
+    artifact, whole = (
+        build(stage, tmp_path, Context(in_second, LocalPool())),
+        find(stage, mini_nla_root),
+    )
+    for arm in SPOKEN:
+        ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
+        assert [(key, row.text) for key, row in zip(ours.keys, ours.rows, strict=True)] == [
+            (key, row.text) for key, row in zip(theirs.keys, theirs.rows, strict=True)
+        ]
+
+
+@pytest.mark.slow
+def test_the_record_of_a_resumed_run_counts_every_attempt(stages, mini_nla_root, tmp_path):
+    linked(mini_nla_root, tmp_path, without={"verbalized"})
+    stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement
+    small = replace(placement, verbalizing=replace(placement.verbalizing, block_rows=5))
+    with pytest.raises(KeyboardInterrupt):
+        build(stage, tmp_path, Context(small, Breaking()))
+    record = build(stage, tmp_path, Context(small, LocalPool())).record
+    whole = find(stage, mini_nla_root).record.metrics
+    for name in ("num_rows", "num_tokens", "num_unparsable"):
+        assert record.metrics[name] == whole[name], name
+    assert record.num_attempts == 2
+
+
+@pytest.mark.slow
 def test_blocks_of_another_size_say_the_same(stages, mini_nla_root, tmp_path):
     linked(mini_nla_root, tmp_path, without={"verbalized"})
     stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement

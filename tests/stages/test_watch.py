@@ -8,7 +8,7 @@ from interlingua.specs.evaluation import ReportSpec
 from interlingua.stages import watch
 from interlingua.stages.watch import ConsoleWatcher
 from interlingua.store.artifact import Stage, build, folder
-from interlingua.store.lock import PARTIAL_SUFFIX
+from interlingua.store.partial import latest_folder
 from interlingua.store.progress import MetricsLog
 
 STEP = {"num_steps": 80, "reward": -0.5, "kl": 0.01, "loss": 2.0, "rate": 1e-3, "e": 5}
@@ -20,7 +20,7 @@ def test_a_running_stage_is_one_line_of_its_step_and_its_last_look(tmp_path, mon
     spec = ReportSpec(recipe="any", shown_rows=1)
     stage = Stage(kind="rl", label="here", spec=spec, run=build, inputs={}, revision=1)
     target = folder(stage, tmp_path)
-    partial = target.with_name(target.name + PARTIAL_SUFFIX)
+    partial = latest_folder(target)
     partial.mkdir(parents=True)
     told = io.StringIO()
     with ConsoleWatcher(tmp_path, 1, Console(file=told, width=200)) as watcher:

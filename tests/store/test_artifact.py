@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -11,8 +12,10 @@ import pytest
 
 from interlingua.store.artifact import Stage, build, find, fingerprint, folder, lineage
 from interlingua.store.atomic import StorageFull
-from interlingua.store.lock import LockLost, held_token
+from interlingua.store.lock import LockLost
+from interlingua.store.partial import target_of
 from interlingua.store.record import CorruptRecord, read_record
+from jobs.world import ONE_CORE_A_STAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,13 @@ def fail(spec, inputs, out, runs):
 
 
 def lose_lock(spec, inputs, out, runs):
-    out.with_name(out.name.removesuffix(".partial") + ".lock").unlink()
+    target_of(out).with_name(target_of(out).name + ".lock").unlink()
     return {}
+
+
+def lose_root(spec, inputs, out, runs):
+    shutil.rmtree(out.parent.parent)
+    return {"least": min([])}
 
 
 def return_nonsense(spec, inputs, out, runs):
@@ -89,6 +97,14 @@ def test_the_record_says_what_was_built_from_what(tmp_path):
     assert record.seed is None
     assert find(upstream, tmp_path).record.seed == 1
     assert record.started <= record.finished and record.seconds >= 0
+
+
+def test_the_record_says_where_it_ran(tmp_path):
+    place = replace(ONE_CORE_A_STAGE, threads_per_worker=3)
+    artifact = build(words(), tmp_path, [], place)
+    assert find(words(), tmp_path).record == artifact.record
+    assert artifact.record.placement["threads_per_worker"] == 3
+    assert artifact.record.placement["training"]["micro_batch_rows"] == 32
 
 
 def test_the_fingerprint_is_what_it_always_was():
@@ -171,12 +187,11 @@ def test_who_lost_the_lock_publishes_nothing(tmp_path):
     assert not Path(f"{target}.partial", "artifact.json").exists()
 
 
-def test_a_run_can_hand_its_token_to_workers(tmp_path):
-    build(words(run=check_token), tmp_path, None)
-
-
-def check_token(spec, inputs, out, runs):
-    return {"token": held_token(out)}
+def test_a_root_that_is_deleted_in_the_middle_is_said(tmp_path):
+    """Whatever the stage makes of files that are gone: the reason is another."""
+    root = tmp_path / "root"
+    with pytest.raises(LockLost, match="removed the lock file or the whole run root"):
+        build(words(run=lose_root), root, None)
 
 
 def test_inputs_must_be_built_first(tmp_path):

@@ -129,7 +129,7 @@ def test_without_room_nothing_is_published(tmp_path, start_program, undisturbed,
     root = tmp_path / "full"
     assert last_word(start_program(PROGRAM, root, f"limit_files={limit}")) == "StorageFull"
     assert set(entries(root)) == {".partial"}
-    left = [path.name for path in entries(root)[".partial"].iterdir()]
+    left = [path.name for path in entries(root)[".partial"].glob("[!.]*")]
     assert len(left) == num_whole and "artifact.json" not in left
 
     assert last_word(start_program(PROGRAM, root, "nothing")) == "built"

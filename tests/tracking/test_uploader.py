@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from interlingua.tracking.database import DATABASE_NAME
 from interlingua.tracking.mlflow_tracker import MlflowTracker
 from interlingua.tracking.runs import MemoryTracker, Uploader
 
@@ -40,6 +41,19 @@ def test_what_could_not_be_uploaded_is_uploaded_by_the_next_run(
     second = Uploader(MlflowTracker(root), "world")
     second.add(stage_run())
     assert set(stored.held()) == {stage_run().name}
+
+
+def test_a_damaged_database_says_what_helps(stage_run, root, caplog):
+    """To run again does not: the file must go."""
+    path = root / DATABASE_NAME
+    content = path.read_bytes()
+    path.write_bytes(content[:2000] + bytes(len(content) // 2))
+    uploader = Uploader(MlflowTracker(root), "world")
+    uploader.add(stage_run())
+    uploader.finish()
+    (line,) = [record.getMessage() for record in caplog.records if record.name != "alembic"]
+    assert f"{path} is damaged" in line and "delete it and run the same command again" in line
+    assert "MLFLOW_TRACKING_URI" not in line
 
 
 def test_a_root_that_cannot_be_written_stops_nobody(stage_run, tmp_path, caplog):

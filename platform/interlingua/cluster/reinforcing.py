@@ -6,15 +6,15 @@ loop again, and it goes on from its last checkpoint, which holds both models. Kn
 
 import json
 import pickle
-import shutil
 from typing import Any
 
 from interlingua.cluster.failures import ERRORS_NAME, noted_errors
 from interlingua.cluster.placement import nodes_of, placed, reserved
 from interlingua.cluster.supervisor import Supervisor
-from interlingua.cluster.training import TRAIN_NAME, TrainerLost, fit_group
+from interlingua.cluster.training import TrainerLost, fit_group
 from interlingua.specs.placement import Single, ThreeGroups
 from interlingua.stages.backend import Ended, LocalReinforcer, Play
+from interlingua.store.partial import target_of
 
 ENDED_NAME = "ended.json"
 
@@ -35,7 +35,7 @@ class RayReinforcer:
         placed(place, nodes_of(ray))  # raises where the cluster is too small
         for name in (ENDED_NAME, ERRORS_NAME):
             (job.out / name).unlink(missing_ok=True)
-        with reserved(ray, place, owner=str(job.out)) as groups:
+        with reserved(ray, place, owner=str(target_of(job.out))) as groups:
             supervisor = (
                 ray.remote(Supervisor)
                 .options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -48,7 +48,6 @@ class RayReinforcer:
                 ray.kill(supervisor)  # and what it owns
         ended = Ended(**json.loads((job.out / ENDED_NAME).read_bytes()))
         (job.out / ENDED_NAME).unlink()
-        shutil.rmtree(job.out / TRAIN_NAME, ignore_errors=True)
         return ended
 
 

@@ -193,7 +193,9 @@ def opened_reference(job: "RlJob") -> "Reference":
 
     spec = job.spec.rl
     learner: Any = spec.av or spec.ar
-    policy = opened_policy(job).to(getattr(torch, learner.dtype))
+    policy = opened_policy(job)
+    for weight in policy.parameters():  # no buffer: the frequencies of RoPE are exact in fp32 alone
+        weight.data = weight.data.to(getattr(torch, learner.dtype))
     groups = groups_of(policy, learner.learning_rate)
     # It runs forwards and is never stepped. No autocast: its weights have that dtype already.
     optim = replace(spec.optim_of(learner), dtype="float32")

@@ -10,10 +10,10 @@ from typing import Any
 from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.placement import nodes_of
 from interlingua.cluster.preflight import preflight
-from interlingua.cluster.session import ray_session
+from interlingua.cluster.session import check_processes, ray_session
 from interlingua.specs.placement import Placement
 from interlingua.stages.backend import Context, StagesFailed, Watcher, name_of
-from interlingua.store.artifact import Artifact, Stage, build, find
+from interlingua.store.artifact import Artifact, Stage, build, find, verify
 
 POLL_SECONDS = 0.5
 WORKER_DEATHS_SURVIVED = 3
@@ -35,6 +35,7 @@ class RayBackend:
             if (artifact := find(stage, root)) is None:
                 missing.append(stage)
             else:
+                verify(artifact)
                 watcher.on_done(stage, artifact)
         if missing:
             with ray_session() as ray:
@@ -58,6 +59,7 @@ class _Schedule:
     def run(self) -> None:
         """Submit what is ready and collect what is finished, until nothing is left."""
         while self._submit_ready() or self._running:
+            check_processes()
             self._watcher.on_tick(list(self._running.values()))
             finished, _ = self._ray.wait(list(self._running), timeout=POLL_SECONDS)
             for ref in finished:
@@ -74,7 +76,7 @@ class _Schedule:
             name = name_of(stage)
             del self._waiting[name]
             build = self._build.options(name=name, num_cpus=self._num_cpus(stage))
-            ref = build.remote(stage, self._root, self._context)
+            ref = build.remote(stage, self._root, self._context, self._context.placement)
             self._running[ref] = stage
         return bool(ready)
 

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from interlingua.store.atomic import StorageFull
 from interlingua.store.provenance import driver_environment
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
-FOLDER_PREFIX = "ray-"  # short: the paths of sockets in it end at 107 characters
+FOLDER_PREFIX = "ray-"  # short: see SOCKET
+# The longest path that Ray makes in its folder, and the most that a socket's may have.
+SOCKET = "/session_2000-01-01_00-00-00_000000_0000000/sockets/plasma_store"
+MAX_SOCKET_BYTES = 107
+LEAST_FREE_BYTES = 200 * 2**20  # for logs; Ray's own words for a full disk name neither
 DRIVER_MARK = "driver"
 # Twice the cores: a stage asks for two, and what only waits may ask for one.
 LOGICAL_CPUS_PER_CORE = 2
@@ -43,12 +49,33 @@ WORKER_ENVIRONMENT = {
 }
 
 
+class RayNotStarted(RuntimeError):
+    """A private cluster did not come up."""
+
+
+class RayLost(RuntimeError):
+    """A process of the private cluster is gone, and with it all that ran there."""
+
+
 @contextmanager
 def ray_session() -> Iterator[Any]:
     """The `ray` module, connected: to RAY_ADDRESS where it is set, else to a private cluster."""
     address = os.environ.get(ADDRESS_VARIABLE)
     with _environment(_DRIVER_ENVIRONMENT), _attached(address) if address else _private() as ray:
         yield ray
+
+
+def check_processes() -> None:
+    """Raise RayLost where a process of our own cluster has died: Ray would wait, or end us."""
+    import ray
+
+    node = ray._private.worker._global_node
+    if dead := node.dead_processes() if node is not None else []:
+        names = ", ".join(sorted({kind for kind, _ in dead}))
+        raise RayLost(
+            f"Ray's own processes died ({names}); the usual cause is memory. Run the same command "
+            "again to go on: what is finished is kept, and what was running has its checkpoints"
+        )
 
 
 def read_authentication_again() -> None:
@@ -78,7 +105,8 @@ def _attached(address: str) -> Iterator[Any]:
 
     read_authentication_again()
     # In a submitted job Ray merges the job's runtime environment into ours.
-    ray.init(address=address, **_flags())
+    with _own_sigterm():
+        ray.init(address=address, **_flags())
     try:
         yield ray
     finally:
@@ -92,18 +120,48 @@ def _private() -> Iterator[Any]:
         import ray
 
         read_authentication_again()
-        ray.init(
-            address="local",
-            num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _temp_dir=folder,
-            **_flags(),
-        )
+        _check_folder(folder)
+        try:
+            with _own_sigterm():
+                ray.init(
+                    address="local",
+                    num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _temp_dir=folder,
+                    **_flags(),
+                )
+        except Exception as error:  # Ray raises bare ones
+            raise RayNotStarted(
+                f"Ray did not start in {folder} ({' '.join(str(error).split())}); where the "
+                "machine is busy or short of memory, run the same command again"
+            ) from error
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep the driver's way to end: Ray's handlers print a stack and end the process at once."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    with suppress(ValueError):  # not the main thread: then nothing was installed either
+        signal.signal(signal.SIGTERM, before)
+
+
+def _check_folder(folder: str) -> None:
+    if len(os.fsencode(folder + SOCKET)) > MAX_SOCKET_BYTES:
+        raise ValueError(
+            f"TMPDIR is {tempfile.gettempdir()}; Ray's sockets in it would have paths of more "
+            f"than {MAX_SOCKET_BYTES} bytes: set TMPDIR to a shorter folder, /tmp say"
+        )
+    if (free := shutil.disk_usage(folder).free) < LEAST_FREE_BYTES:
+        raise StorageFull(
+            f"TMPDIR is {tempfile.gettempdir()}, with {free / 2**20:.0f} MiB free; Ray needs "
+            f"{LEAST_FREE_BYTES / 2**20:.0f} MiB for its logs: make room, or set TMPDIR elsewhere"
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ its last checkpoint in the stage's folder. What the program itself raises ends t
 
 import os
 import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def fit_group(
         train_loop_config=config,
         scaling_config=_scaling(workers, node_label),
         run_config=train.RunConfig(
-            name=out.name,
+            name=out.stem,
             storage_path=str(out / TRAIN_NAME),
             failure_config=train.FailureConfig(max_failures=failures_survived),
             logging_config=LoggingConfig(log_level="ERROR"),
@@ -82,6 +83,8 @@ def fit_group(
             f"its workers died {failures_survived + 1} times (killed, out of memory, or "
             "crashed in native code); run again to go on from the last checkpoint"
         ) from error
+    finally:
+        shutil.rmtree(out / TRAIN_NAME, ignore_errors=True)  # all that counts is in our own files
     _raise_cause(out)
 
 
@@ -107,8 +110,8 @@ def run_rank(config: dict[str, Any]) -> None:
 
 
 def is_given_up(out: Path) -> bool:
-    """Whether another rank has said why; Train's new attempt would only repeat it."""
-    return (out / FAILURE_NAME).exists()
+    """Whether another rank has said why, or the lock is lost: a new attempt would repeat it."""
+    return (out / FAILURE_NAME).exists() or not out.is_dir()
 
 
 @contextmanager
@@ -119,8 +122,9 @@ def cause_left(out: Path, num_workers: int) -> Iterator[None]:
     except Exception as error:
         # Deaths, and complaints of collectives that follow them, are Train's matter.
         if not isinstance(error, AttemptLost) and not is_complaint(error):
-            with write_atomically(out / FAILURE_NAME) as file:
-                file.write(_pickled(error))
+            if out.is_dir():  # who lost the lock has no folder, and nobody who asks
+                with write_atomically(out / FAILURE_NAME) as file:
+                    file.write(_pickled(error))
             if num_workers == 1:
                 return
         raise

@@ -6,7 +6,8 @@ Knows no program and no Ray: a process group must be there, or rank 0 of one is 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +65,17 @@ class ZeroEngine:
                 f"it must be a multiple of the number of workers, {self.world_size}"
             )
         rows = spec.batch_rows // self.world_size
-        is_bare = zero_stage == 0 and spec.dtype == "float32"
-        optimizer = adamw(groups, spec, _FiniteAdamW if is_bare else torch.optim.AdamW)
+        if spec.dtype != "float32":  # stage 0 sums in half precision alone
+            zero_stage = max(zero_stage, 1)
+        optimizer = adamw(groups, spec, torch.optim.AdamW if zero_stage else _FiniteAdamW)
         self._num_micro = -(-rows // micro_batch_rows)
         self._peaks = [group.learning_rate for group in groups]
         self._zero_stage = zero_stage
-        self._engine, *_ = deepspeed.initialize(
-            model=module,
-            optimizer=optimizer,
-            config=_config(spec, zero_stage, min(micro_batch_rows, rows), self._num_micro),
-        )
+        config = _config(spec, zero_stage, min(micro_batch_rows, rows), self._num_micro)
+        with redirect_stdout(StringIO()):  # in bf16 stage 1 prints what memory there is
+            self._engine, *_ = deepspeed.initialize(
+                model=module, optimizer=optimizer, config=config
+            )
         self.module = self._engine.module
 
     def step(self, micro_batches: Sequence[Any], factor: float) -> Stepped:
@@ -135,13 +137,16 @@ class ZeroEngine:
                 f"{folder} was written with {stored}, this run has {self._ranks()}: go on with "
                 "the same placement.training, or delete the folder to begin again"
             )
-        path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
+        with redirect_stdout(StringIO()):
+            path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
         if path is None:
             raise RuntimeError(f"{folder} is no whole checkpoint; delete it and run again")
 
     def close(self) -> None:
         """Cycles and hooks of DeepSpeed's would keep weights and optimizer alive."""
         self._engine.destroy()
+        for weight in self.module.parameters():  # methods of it that were hung on itself
+            vars(weight).clear()
         if self._engine.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -156,18 +161,8 @@ class ZeroEngine:
         """weight -> its fp32 master, whole."""
         from deepspeed.utils import safe_get_full_fp32_param
 
-        optimizer = self._engine.optimizer
-        if self._zero_stage:
-            return safe_get_full_fp32_param
-        if not hasattr(optimizer, "fp32_groups"):  # fp32: the weights themselves
-            return lambda weight: weight
-        pairs = zip(optimizer.fp16_groups, optimizer.fp32_groups, strict=True)
-        by_id = {
-            id(weight): master
-            for weights, masters in pairs
-            for weight, master in zip(weights, masters, strict=True)
-        }
-        return lambda weight: by_id[id(weight)]
+        # Stage 0 is fp32: its weights are the masters.
+        return safe_get_full_fp32_param if self._zero_stage else lambda weight: weight
 
 
 class _FiniteAdamW(torch.optim.AdamW):
@@ -196,6 +191,9 @@ def _config(
         "gradient_accumulation_steps": num_micro,
         "gradient_clipping": spec.clip_norm,
         "zero_optimization": {"stage": zero_stage},
+        # In bf16 what is small beside the sum so far would be lost, within a rank and between them.
+        "data_types": {"grad_accum_dtype": "fp32"},
+        "communication_data_type": "fp32",
         # torch's AdamW: DeepSpeed's own would be compiled at the start.
         "zero_allow_untested_optimizer": True,
         "bf16": {"enabled": spec.dtype == "bfloat16"},

@@ -62,6 +62,10 @@ class Reader:
         vocabulary = sorted(self._tokenizer.get_vocab().items())
         return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
+    def num_tokens(self, text: str) -> int:
+        """How many tokens a text has, those that are cut off among them."""
+        return len(self._tokenizer(text, verbose=False)["input_ids"])
+
     def at(self, text: str, position: int) -> np.ndarray:
         """[D]: the output of the highest block at one token of a text; negative from the end."""
         (ids,) = self._tokenized([("", text)])

@@ -1,4 +1,4 @@
-"""What a bundle's files say, checked before a model is opened from them. Knows no model."""
+"""What a bundle's files say, checked; and what is opened from them. Knows no host and no text."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -11,15 +11,28 @@ from interlingua.core.affine import FullAffine
 from interlingua.core.shared_space import HostMap, SharedSpace
 from interlingua.models.fresh import chat_template_sha256, contract_of, tokenizer_sha256
 from interlingua.models.hosts import load_tokenizer
+from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.trained import trained_reconstructor, trained_verbalizer
+from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import AvSpec
 from interlingua.store.bundle import (
+    AFFINE_NAME,
     AR_FOLDER,
     AV_FOLDER,
     MAPS_FOLDER,
     TOKENIZER_FOLDER,
+    VALUE_HEAD_NAME,
+    WEIGHTS_NAME,
     Manifest,
+    source_of,
 )
-from interlingua.store.contract import Contract, ContractMismatch, resolve_contract
+from interlingua.store.contract import (
+    Contract,
+    ContractMismatch,
+    ModelSidecar,
+    Role,
+    resolve_contract,
+)
 from interlingua.store.contract_check import verify_affine, verify_ar, verify_av, verify_hashes
 from interlingua.store.contract_file import read_sidecar
 from interlingua.store.maps import Decoder, read_decoder, read_encoder
@@ -28,7 +41,8 @@ from interlingua.store.maps import Decoder, read_decoder, read_encoder
 def checked_contract(folder: Path, manifest: Manifest) -> Contract:
     """The contract of both sidecars, checked against manifest, tokenizer and files."""
     contract, other = (
-        resolve_contract(checkpoint=read_sidecar(folder / name)) for name in (AV_FOLDER, AR_FOLDER)
+        resolve_contract(checkpoint=_sidecar(folder / name, role, manifest.stage))
+        for name, role in ((AV_FOLDER, Role.AV), (AR_FOLDER, Role.AR))
     )
     tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
     expected = contract_of(
@@ -52,39 +66,27 @@ def checked_contract(folder: Path, manifest: Manifest) -> Contract:
     return contract
 
 
-def _check_agrees(sidecar: Contract, expected: Contract, folder: Path) -> None:
-    # A sidecar states its scales as the norms that they come to.
-    stated, trained = (
-        replace(each, injection_scale=each.injection_norm(), mse_scale=each.mse_norm() or "raw")
-        for each in (sidecar, expected)
+def opened_pair(
+    folder: Path, manifest: Manifest, contract: Contract, device: str
+) -> tuple[Verbalizer, Reconstructor]:
+    """AV and AR as they were bundled."""
+    trunk, revision = source_of(manifest.trunk, folder), manifest.trunk.revision
+    verbalizer = trained_verbalizer(
+        trunk,
+        _without_affine(manifest),
+        load((folder / AV_FOLDER / WEIGHTS_NAME).read_bytes()),
+        revision=revision,
+        device=device,
     )
-    differing = [
-        f"{field.name} {getattr(stated, field.name)!r}, trained as {getattr(trained, field.name)!r}"
-        for field in fields(Contract)
-        if getattr(stated, field.name) != getattr(trained, field.name)
-    ]
-    if differing:
-        raise ContractMismatch(
-            f"{folder}: a sidecar contradicts how the pair was trained: {'; '.join(differing)} "
-            "(symptom of going on: fluent texts about other vectors)"
-        )
-
-
-def without_affine(manifest: Manifest) -> AvSpec:
-    """The AV as it is opened: its maps come from their own file."""
-    injection = replace(manifest.av.injection, affine=None)
-    return replace(manifest.av, injection=injection, affine_learning_rate=None)
-
-
-def opened_affine(path: Path) -> FullAffine:
-    """The maps as the file has them, whatever variant they were trained as."""
-    maps = load(path.read_bytes())
-    num_slots, width, _ = maps["weight"].shape
-    affine = FullAffine(num_slots, width, num_maps=num_slots)
-    with torch.no_grad():
-        affine.delta_MDD.copy_(maps["weight"] - torch.eye(width))
-        affine.offset_MD.copy_(maps["bias"])
-    return affine.requires_grad_(False)
+    if contract.extension.affine is not None:
+        verbalizer.affine = _opened_affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
+    weights = load((folder / AR_FOLDER / WEIGHTS_NAME).read_bytes())
+    head_DD = load((folder / AR_FOLDER / VALUE_HEAD_NAME).read_bytes())["weight"]
+    trained = {"value_head.weight": head_DD} if manifest.ar.trains_value_head else {}
+    reconstructor = trained_reconstructor(
+        trunk, manifest.ar, {**weights, **trained}, revision=revision, device=device
+    )
+    return verbalizer, reconstructor
 
 
 def opened_maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:
@@ -103,3 +105,48 @@ def opened_maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[
         is_trained=False,
     )
     return space, decoders
+
+
+def _sidecar(folder: Path, role: Role, stage: str) -> ModelSidecar:
+    sidecar = read_sidecar(folder)
+    if not isinstance(sidecar, ModelSidecar) or (sidecar.role, sidecar.stage) != (role, stage):
+        raise ContractMismatch(
+            f"{folder}: the sidecar is not of the role {role} and the stage {stage!r}, as which "
+            "the model was bundled; build the bundle again"
+        )
+    return sidecar
+
+
+def _check_agrees(sidecar: Contract, expected: Contract, folder: Path) -> None:
+    # A sidecar states its scales as the norms that they come to.
+    stated, trained = (
+        replace(each, injection_scale=each.injection_norm(), mse_scale=each.mse_norm() or "raw")
+        for each in (sidecar, expected)
+    )
+    differing = [
+        f"{field.name} {getattr(stated, field.name)!r}, trained as {getattr(trained, field.name)!r}"
+        for field in fields(Contract)
+        if getattr(stated, field.name) != getattr(trained, field.name)
+    ]
+    if differing:
+        raise ContractMismatch(
+            f"{folder}: a sidecar contradicts how the pair was trained: {'; '.join(differing)} "
+            "(symptom of going on: fluent texts about other vectors)"
+        )
+
+
+def _without_affine(manifest: Manifest) -> AvSpec:
+    """The AV as it is opened: its maps come from their own file."""
+    injection = replace(manifest.av.injection, affine=None)
+    return replace(manifest.av, injection=injection, affine_learning_rate=None)
+
+
+def _opened_affine(path: Path) -> FullAffine:
+    """The maps as the file has them, whatever variant they were trained as."""
+    maps = load(path.read_bytes())
+    num_slots, width, _ = maps["weight"].shape
+    affine = FullAffine(num_slots, width, num_maps=num_slots)
+    with torch.no_grad():
+        affine.delta_MDD.copy_(maps["weight"] - torch.eye(width))
+        affine.offset_MD.copy_(maps["bias"])
+    return affine.requires_grad_(False)

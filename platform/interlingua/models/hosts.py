@@ -6,7 +6,6 @@ neither passages nor shards, and nothing of training.
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,25 +13,18 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
     AutoTokenizer,
-    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
-from transformers.utils import cached_file, logging
+from transformers.utils import cached_file
 
-from interlingua.models.parts import HostParts, block_output, find_parts, text_config
+from interlingua.models.checkpoint import decoder_config, with_weights, without_weights
+from interlingua.models.cut import cut_class
+from interlingua.models.lengths import LengthRule, length_rule
+from interlingua.models.parts import HostParts, block_output, find_blocks, find_parts, text_config
 from interlingua.specs.hosts import DTYPES
-
-# loading blocks 0..K of these alone is not exact; the forward still stops at K
-NOT_TRUNCATED = {
-    "gemma4_text": "its per-layer embeddings are one table, and one projection, for all blocks",
-}
 
 # what tokenizer classes that rebuild themselves from a vocabulary were seen to change
 TOKENIZER_PROBES = (
@@ -45,17 +37,16 @@ TOKENIZER_PROBES = (
 )
 
 
-class MissingWeights(ValueError):
-    """A checkpoint lacks weights of the model: they would silently stay random."""
-
-
 class TokenizerDrift(ValueError):
     """A tokenizer gives other ids than the tokenizer.json it was opened from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """An opened host. `num_blocks` is the published depth, of which some may not be loaded."""
+    """An opened host. `num_blocks` is the published depth, of which some may not be loaded.
+
+    `lengths` says which texts may share a forward; None: all.
+    """
 
     source: str
     revision: str | None
@@ -63,6 +54,7 @@ class Host:
     parts: HostParts
     num_blocks: int
     width: int
+    lengths: LengthRule | None
 
     @property
     def num_loaded_blocks(self) -> int:
@@ -79,47 +71,36 @@ def load_host(
     revision: str | None = None,
     check: bool = True,
 ) -> Host:
-    """A host ready to be read; with `up_to_block` = K only blocks 0..K, where that is exact.
+    """A host ready to be read; with `up_to_block` = K only blocks 0..K are in memory.
 
     The device `auto` spreads the model over all devices that there are.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
-    config = AutoConfig.from_pretrained(source, revision=revision)
+    config = decoder_config(source, revision)
+    whole = without_weights(source, config)
+    blocks_path, model_class = find_blocks(whole), type(whole)
     num_blocks = text_config(config).num_hidden_layers
     if up_to_block is not None:
         _check_block(up_to_block, num_blocks)
-        config = truncated_config(config, up_to_block + 1)
-    model = _load_model(source, config, revision=revision, dtype=dtype, device=device)
+        model_class = cut_class(model_class, blocks_path, up_to_block + 1)
+    model = with_weights(
+        model_class, source, whole.config, revision=revision, dtype=dtype, device=device
+    )
     return Host(
         source=source,
         revision=revision,
         model=model,
-        parts=find_parts(model, check=check),
+        parts=find_parts(model, blocks_path=blocks_path, check=check),
         num_blocks=num_blocks,
         width=text_config(config).hidden_size,
+        lengths=length_rule(config),
     )
 
 
 def depth_of(source: str, *, revision: str | None = None) -> int:
     """How many blocks a host has, by its configuration alone."""
-    config = AutoConfig.from_pretrained(source, revision=revision)
-    return int(text_config(config).num_hidden_layers)
-
-
-def truncated_config(config: PreTrainedConfig, num_blocks: int) -> PreTrainedConfig:
-    """The configuration of the first blocks; as it was for the families of NOT_TRUNCATED."""
-    config = deepcopy(config)
-    text = text_config(config)
-    if text.model_type in NOT_TRUNCATED:
-        return config
-    total = text.num_hidden_layers
-    text.num_hidden_layers = num_blocks
-    for name, value in vars(text).items():
-        # layer_types, no_rope_layers, attention_layers ...: one entry a block
-        if isinstance(value, list) and len(value) == total:
-            setattr(text, name, value[:num_blocks])
-    return config
+    return int(text_config(decoder_config(source, revision)).num_hidden_layers)
 
 
 def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
@@ -162,13 +143,38 @@ def read_block(host: Host, ids_BT: Tensor, mask_BT: Tensor, block_index: int) ->
 def read_blocks(
     host: Host, ids_BT: Tensor, mask_BT: Tensor, block_indices: Sequence[int]
 ) -> dict[int, Tensor]:
-    """Outputs of several blocks from one forward, which ends at the highest of them."""
+    """Outputs of several blocks from one forward, which ends at the highest of them.
+
+    Where the lengths of the texts forbid that they share it, from one for each group of texts that
+    may; what stands at padding is then zero.
+    """
     for block_index in block_indices:
         _check_block(block_index, host.num_loaded_blocks)
     if ids_BT.shape != mask_BT.shape:
         raise ValueError(f"ids are {tuple(ids_BT.shape)} but the mask {tuple(mask_BT.shape)}")
     if bool((mask_BT[:, 1:] > mask_BT[:, :-1]).any()):
         raise ValueError("mask_BT pads on the left; activations are read from right-padded batches")
+    if host.lengths is None:
+        return _forward_to(host, ids_BT, mask_BT, block_indices)
+    read: dict[int, Tensor] = {}
+    lengths = mask_BT.sum(1).tolist()
+    for rows in host.lengths.groups(lengths):
+        num_tokens = max(1, *(lengths[row] for row in rows))
+        place = rows, slice(num_tokens)
+        part = _forward_to(host, ids_BT[place], mask_BT[place], block_indices)
+        for index, h_BTD in part.items():
+            padded_BTD = read.setdefault(index, h_BTD.new_zeros(*ids_BT.shape, host.width))
+            padded_BTD[place] = h_BTD
+    return read
+
+
+def _forward_to(
+    host: Host, ids_BT: Tensor, mask_BT: Tensor, block_indices: Sequence[int]
+) -> dict[int, Tensor]:
+    if host.lengths is not None and host.lengths.is_stretched_after:
+        # a text of one token brings the encoding back to where it began
+        with _tapped(host.parts.blocks, block_indices):
+            host.model(ids_BT[:1, :1], use_cache=False)
     with _tapped(host.parts.blocks, block_indices) as read:
         host.model(ids_BT, attention_mask=mask_BT, use_cache=False)
     return read
@@ -203,37 +209,3 @@ def _tapped(blocks: nn.ModuleList, block_indices: Sequence[int]) -> Iterator[dic
 def _check_block(block_index: int, num_blocks: int) -> None:
     if not 0 <= block_index < num_blocks:
         raise ValueError(f"block_index is {block_index}; the host's blocks are 0..{num_blocks - 1}")
-
-
-def _load_model(
-    source: str, config: PreTrainedConfig, *, revision: str | None, dtype: str, device: str
-) -> PreTrainedModel:
-    is_causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
-    auto_class = AutoModelForCausalLM if is_causal else AutoModelForImageTextToText
-    with _quiet_transformers():
-        model, info = auto_class.from_pretrained(
-            source,
-            config=config,
-            revision=revision,
-            dtype=dtype,
-            device_map=None if device == "cpu" else device,
-            output_loading_info=True,
-        )
-    missing = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
-    if missing:
-        raise MissingWeights(f"{source} has no weights for {len(missing)} tensors: {missing[:5]}")
-    return model
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    # a truncated load reports every weight of the blocks above; what is missing is checked here
-    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if has_bars:
-            logging.enable_progress_bar()

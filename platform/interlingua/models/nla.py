@@ -4,48 +4,42 @@ nla = NLA.load("runs/bundle/world-...")
 nla.describe("dear friend, the farmer ...", host="pythia-410m").explanation
 """
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
-from safetensors.torch import load
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from interlingua.core.geometry import cosine, nmse, rescale
 from interlingua.models.activations import Reader
-from interlingua.models.bundled import (
-    checked_contract,
-    opened_affine,
-    opened_maps,
-    without_affine,
-)
+from interlingua.models.bundled import checked_contract, opened_maps, opened_pair
+from interlingua.models.decoding import Decoded
 from interlingua.models.hosts import load_tokenizer
+from interlingua.models.inputs import position_of, text_of, vector_of
 from interlingua.models.prompts import explanation_in
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.speaker import Listener, Speaker
-from interlingua.models.trained import trained_reconstructor, trained_verbalizer
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.splits import Split
 from interlingua.specs.training import SamplingSpec
 from interlingua.store.bundle import (
-    AFFINE_NAME,
-    AR_FOLDER,
-    AV_FOLDER,
     TOKENIZER_FOLDER,
-    VALUE_HEAD_NAME,
-    WEIGHTS_NAME,
     BundledHost,
     Manifest,
+    check_models,
+    checked_source,
     read_manifest,
-    source_from,
 )
 from interlingua.store.contract import Contract
-from interlingua.store.contract_check import (
-    verify_width,
-)
+from interlingua.store.contract_check import verify_width
 from interlingua.store.maps import Decoder
+
+logger = logging.getLogger(__name__)
 
 GREEDY = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=128)
 BATCH_ROWS = 256
@@ -97,73 +91,138 @@ class NLA:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Self:
-        """Open a bundle; files, tokenizer, markers, widths and weights are checked."""
+        """Open the bundle in a folder, once all of it is proved; models go to torch's `device`.
+
+        Every file of the bundle, of the trunk and of the hosts that are there must have its
+        recorded hash, and tokenizer, markers, widths and weights must fit; the first thing that
+        does not is an error that names it. A host whose folder is not there cannot be read, but
+        vectors of it that were read elsewhere are explained all the same.
+        """
         folder = Path(path)
         manifest = read_manifest(folder)
+        check_models(folder, manifest)
         contract = checked_contract(folder, manifest)
-        trunk = source_from(manifest.trunk.source, folder)
-        revision = manifest.trunk.revision
-        verbalizer = trained_verbalizer(
-            trunk,
-            without_affine(manifest),
-            load((folder / AV_FOLDER / WEIGHTS_NAME).read_bytes()),
-            revision=revision,
-            device=device,
-        )
-        if contract.extension.affine is not None:
-            verbalizer.affine = opened_affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
-        weights = load((folder / AR_FOLDER / WEIGHTS_NAME).read_bytes())
-        head_DD = load((folder / AR_FOLDER / VALUE_HEAD_NAME).read_bytes())["weight"]
-        trained = {"value_head.weight": head_DD} if manifest.ar.trains_value_head else {}
-        reconstructor = trained_reconstructor(
-            trunk, manifest.ar, {**weights, **trained}, revision=revision, device=device
-        )
-        verify_width(contract, reconstructor.width)
-        return cls(folder, manifest, contract, (verbalizer, reconstructor), device)
+        pair = opened_pair(folder, manifest, contract, device)
+        verify_width(contract, pair[1].width)
+        return cls(folder, manifest, contract, pair, device)
 
     def read(self, text: str, host: str, position: int | None = None) -> np.ndarray:
-        """The raw activation of a host: pooled over the text, or at a token."""
+        """The raw activation [D] of a host: the mean over a text's tokens, or at one `position`.
+
+        A position counts the host's tokens from 0, or from the end where it is negative. The host
+        reads as many tokens as `manifest.hosts[host].max_tokens`, as it did in training: of a
+        longer text the mean is over its beginning, which a warning says, and a position behind that
+        is refused.
+
+        >>> h_D = nla.read("dear friend, there was rain.", "gpt2-medium")
+        >>> last_D = nla.read("dear friend, there was rain.", "gpt2-medium", position=-1)
+        >>> h_D.shape == last_D.shape
+        True
+        """
+        bundled, text = self._host(host), text_of(text)
+        reader = self._reader(host)
+        num_tokens = reader.num_tokens(text)
+        is_cut = num_tokens > bundled.max_tokens
+        read = f"{host} reads the first {bundled.max_tokens} of this text's {num_tokens} tokens"
         if position is not None:
-            return self._reader(host).at(text, position)
-        rows = self._reader(host).rows([("0" * 16, text)])
+            position = position_of(position)
+            if is_cut and not 0 <= position < bundled.max_tokens:
+                raise ValueError(f"position is {position}; {read}")
+            return reader.at(text, position)
+        if is_cut:
+            logger.warning("%s: what is behind them is not explained", read)
+        rows = reader.rows([("0" * 16, text)])
         if not rows.positions:
             raise ValueError(f"{host} has no token to average in {text!r}")
-        pooled_D: np.ndarray = rows.vectors_by_block[self._host(host).block_index][0]
+        pooled_D: np.ndarray = rows.vectors_by_block[bundled.block_index][0]
         return pooled_D
 
     def describe(
         self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
     ) -> Description:
-        """What the AV says of a host's activation on a text."""
+        """What the AV says of a host's activation on a text; `text` and `position` as in `read`.
+
+        Greedy where no `sampling` is given, which may ask for one sample only.
+
+        >>> said = nla.describe("dear friend, there was rain.", "gpt2-medium")
+        >>> said.explanation is None or said.explanation in said.text
+        True
+        """
         return self.describe_activation(self.read(text, host, position), host, sampling)
 
     def describe_activation(
-        self, h_D: np.ndarray, host: str, sampling: SamplingSpec = GREEDY
+        self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec = GREEDY
     ) -> Description:
-        """What the AV says of any raw vector of a host's width."""
-        h_1D = torch.from_numpy(np.asarray(h_D, np.float32))[None]
+        """What the AV says of any raw vector of a host's width.
+
+        `h_D` is a tensor of any float dtype, an array or a list: one vector [D], because one
+        description is handed out. Only its direction counts; a zero vector, which has none, and
+        values that are not finite are refused.
+
+        >>> h_D = nla.read("dear friend, there was rain.", "gpt2-medium")
+        >>> nla.describe_activation(4 * h_D, "gpt2-medium") == nla.describe_activation(
+        ...     h_D, "gpt2-medium"
+        ... )
+        True
+        """
+        if sampling.samples != 1:
+            raise ValueError(
+                f"sampling.samples is {sampling.samples}; one description is handed out here, "
+                "`sample` hands out all of them"
+            )
+        (description,) = self.sample(h_D, host, sampling)
+        return description
+
+    def sample(
+        self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec
+    ) -> list[Description]:
+        """The `sampling.samples` things that the AV says of a raw vector, as `describe_activation`.
+
+        Seed and number of a sample fix it: the first is what one sample alone would be.
+
+        >>> h_D = nla.read("dear friend, there was rain.", "gpt2-medium")
+        >>> sampling = SamplingSpec(seed=0, temperature=1.0, samples=4, max_new_tokens=20)
+        >>> len(nla.sample(h_D, "gpt2-medium", sampling))
+        4
+        """
+        width = len(self._decoder(host).mean_D)
+        h_1D = torch.from_numpy(vector_of(h_D, width, host))[None]
         with torch.no_grad():
             v_1E = self.space(host, h_1D)
-        ((decoded,),) = self.speaker.say(host, v_1E, ["0"], replace(sampling, samples=1))
-        explanation = explanation_in(decoded.text) if decoded.is_closed else None
-        return Description(explanation, decoded.text, sum(decoded.log_probs))
+        (drawn,) = self.speaker.say(host, v_1E, ["0"], sampling)
+        return [_description(one) for one in drawn]
 
     def reconstruct(self, text: str, host: str | None = None) -> np.ndarray:
-        """The vector that an explanation stands for: shared, or in the units of n(h) of a host."""
-        a_1E = rescale(self.listener.hear([text]))
-        return a_1E[0] if host is None else self._decoder(host)(a_1E)[0]
+        """The vector that an explanation stands for: shared [E], or of a host [D].
+
+        Shared vectors have the norm sqrt(E); those of a host are in the units of n(h), the host's
+        activations at the norm sqrt(D).
+
+        >>> round(float(np.linalg.norm(nla.reconstruct("about a farm.")) ** 2)) == nla.space.width
+        True
+        >>> rebuilt_D = nla.reconstruct("about a farm.", "gpt2-medium")
+        """
+        decoder = None if host is None else self._decoder(host)
+        a_1E = rescale(self.listener.hear([text_of(text)]))
+        return a_1E[0] if decoder is None else decoder(a_1E)[0]
 
     def round_trip(
         self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
     ) -> RoundTrip:
-        """From a host's activation to words and back."""
-        h_1D = rescale(self.read(text, host, position)[None])
-        description = self.describe_activation(h_1D[0], host, sampling)
-        decoder = self._decoder(host)
-        # Where nothing was said there is nothing to rebuild: the mean.
-        rebuilt_D = decoder.mean_D
+        """From a host's activation to words and back; arguments as in `describe`.
+
+        Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
+
+        >>> trip = nla.round_trip("dear friend, there was rain.", "gpt2-medium")
+        >>> bool(np.isclose(trip.nmse, 2 * (1 - trip.cosine)))
+        True
+        """
+        h_D = self.read(text, host, position)
+        description = self.describe_activation(h_D, host, sampling)
+        rebuilt_D = self._decoder(host).mean_D
         if description.explanation is not None:
             rebuilt_D = self.reconstruct(description.explanation, host)
+        h_1D = rescale(h_D[None])
         return RoundTrip(
             description=description,
             activation_D=h_1D[0],
@@ -173,7 +232,7 @@ class NLA:
         )
 
     def _host(self, host: str) -> BundledHost:
-        if host not in self.manifest.hosts:
+        if not isinstance(host, str) or host not in self.manifest.hosts:
             raise ValueError(f"host is {host!r}; this NLA knows: {', '.join(self.manifest.hosts)}")
         return self.manifest.hosts[host]
 
@@ -185,7 +244,8 @@ class NLA:
         bundled = self._host(host)
         if host not in self._readers:
             self._readers[host] = Reader(
-                source_from(bundled.model.source, self._folder),
+                # Once more: it may have come, or changed, since the bundle was opened.
+                checked_source(f"the host {host}", bundled.model, self._folder),
                 ExtractSpec(
                     host_tag=host,
                     block_indices=(bundled.block_index,),
@@ -199,3 +259,8 @@ class NLA:
                 batch_tokens=8192,
             )
         return self._readers[host]
+
+
+def _description(decoded: Decoded) -> Description:
+    explanation = explanation_in(decoded.text) if decoded.is_closed else None
+    return Description(explanation, decoded.text, sum(decoded.log_probs))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
 
 PROOF_IDS = ((5, 6, 7, 8), (9, 10, 11, 12))
 
@@ -22,6 +23,17 @@ class UnknownArchitecture(ValueError):
         super().__init__(
             f"{type(model).__name__}: {found}; if the model is right, interlingua/models/parts.py "
             "needs a rule that also fits it"
+        )
+
+
+class NotCausal(ValueError):
+    """What a model carries at a token depends on later ones."""
+
+    def __init__(self, model: nn.Module, block_index: int) -> None:
+        super().__init__(
+            f"{type(model).__name__}: changing a later token changes what block {block_index} "
+            "carries at earlier ones (symptom: activations that know the future); name a causal "
+            "model, or say in its configuration that it is one, as with BERT's is_decoder"
         )
 
 
@@ -43,9 +55,16 @@ class HostParts:
     inputs_scale: float | None = None
 
 
-def find_parts(model: PreTrainedModel, *, check: bool = True) -> HostParts:
-    """The parts of a model; with `check` two short texts run through it and must agree."""
-    path, blocks = _find_blocks(model)
+def find_parts(
+    model: PreTrainedModel, *, blocks_path: str | None = None, check: bool = True
+) -> HostParts:
+    """The parts of a model; with `check` two short texts run through it and must agree.
+
+    A cut model has fewer blocks than its configuration says: `blocks_path` is where they were.
+    """
+    path = find_blocks(model) if blocks_path is None else blocks_path
+    blocks = model.get_submodule(path)
+    assert isinstance(blocks, nn.ModuleList)
     embedding_norm, final_norm = _find_norms(model, path)
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, nn.Embedding):
@@ -59,8 +78,16 @@ def find_parts(model: PreTrainedModel, *, check: bool = True) -> HostParts:
 @torch.no_grad()
 def prove(model: PreTrainedModel, parts: HostParts) -> HostParts:
     """The parts with their scales measured; raises where a forward contradicts them."""
-    seen = _observe(model, parts)
+    embedding_width, width = parts.embedding.embedding_dim, text_config(model.config).hidden_size
+    if embedding_width != width:
+        raise UnknownArchitecture(
+            model, f"its embedding is {embedding_width} wide and its residual stream {width}"
+        )
+    ids_BT = torch.tensor(PROOF_IDS, device=parts.embedding.weight.device)
+    ids_BT %= parts.embedding.num_embeddings
+    seen = _observe(model, parts, ids_BT)
     _prove_chain(model, parts, seen)
+    _prove_causal(model, parts, seen)
     _prove_hidden_states(model, parts, seen)
     embedded_BTD = seen.embedded[0]
     inner = _factor(model, "the embedding module", embedded_BTD, parts.embedding.weight[seen.ids])
@@ -86,21 +113,22 @@ def block_output(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output[0] if isinstance(output, tuple | list) else output
 
 
-def _find_blocks(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+def find_blocks(model: PreTrainedModel) -> str:
+    """The path of the list of blocks: the shallowest of as many as the configuration says."""
     num_blocks = text_config(model.config).num_hidden_layers
     lists = [
-        (path.count("."), -sum(p.numel() for p in module.parameters()), path, module)
+        (path.count("."), -sum(p.numel() for p in module.parameters()), path)
         for path, module in model.named_modules()
         if isinstance(module, nn.ModuleList) and len(module) == num_blocks
     ]
     if not lists:
         raise UnknownArchitecture(model, f"no ModuleList holds {num_blocks} blocks")
-    lists.sort(key=lambda entry: entry[:3])
+    lists.sort()
     if len(lists) > 1 and lists[0][:2] == lists[1][:2]:
         raise UnknownArchitecture(
             model, f"{lists[0][2]} and {lists[1][2]} may both be its {num_blocks} blocks"
         )
-    return lists[0][2], lists[0][3]
+    return lists[0][2]
 
 
 def _find_norms(model: PreTrainedModel, path: str) -> tuple[nn.Module | None, nn.Module | None]:
@@ -137,11 +165,12 @@ class _Seen:
     hidden_states: tuple[Tensor, ...] = ()
 
 
-def _observe(model: PreTrainedModel, parts: HostParts) -> _Seen:
-    weight = parts.embedding.weight
-    seen = _Seen(ids=torch.tensor(PROOF_IDS, device=weight.device) % weight.shape[0])
+def _observe(model: PreTrainedModel, parts: HostParts, ids_BT: Tensor) -> _Seen:
+    seen = _Seen(ids=ids_BT)
 
     def enter(index: int, args: tuple[Tensor, ...], kwargs: dict[str, Tensor]) -> None:
+        if not args and "hidden_states" not in kwargs:
+            raise UnknownArchitecture(model, f"its block {index} is given no hidden_states")
         # cloned, unlike the output: so an in-place change of an output by a later block shows
         seen.order.append(index)
         seen.inputs.append((args[0] if args else kwargs["hidden_states"]).clone())
@@ -159,10 +188,18 @@ def _observe(model: PreTrainedModel, parts: HostParts) -> _Seen:
             )
             hooks.callback(before.remove)
             hooks.callback(after.remove)
-        mask = torch.ones_like(seen.ids)
-        out = model(seen.ids, attention_mask=mask, use_cache=False, output_hidden_states=True)
-    seen.hidden_states = out.hidden_states
+        out = _forward(model, ids_BT)
+    seen.hidden_states = out.hidden_states or ()
     return seen
+
+
+def _forward(model: PreTrainedModel, ids_BT: Tensor) -> ModelOutput:
+    mask_BT = torch.ones_like(ids_BT)
+    try:
+        return model(ids_BT, attention_mask=mask_BT, use_cache=False, output_hidden_states=True)
+    except IndexError as error:
+        # a block that goes by a list beside that of the blocks, and runs past the end of either
+        raise UnknownArchitecture(model, f"its forward fails ({error})") from error
 
 
 @contextmanager
@@ -175,16 +212,39 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def _prove_chain(model: nn.Module, parts: HostParts, seen: _Seen) -> None:
+def _prove_chain(model: PreTrainedModel, parts: HostParts, seen: _Seen) -> None:
     if not seen.embedded:
         raise UnknownArchitecture(model, "its forward never called the input embedding")
     if seen.order != list(range(len(parts.blocks))):
         raise UnknownArchitecture(model, f"its blocks ran in the order {seen.order}")
+    expected = (*seen.ids.shape, text_config(model.config).hidden_size)
+    for name, tensors in (("block {} is given", seen.inputs), ("block {} gives", seen.outputs)):
+        for index, h_BTD in enumerate(tensors):
+            if h_BTD.shape != expected:
+                raise UnknownArchitecture(
+                    model,
+                    f"{name.format(index)} {tuple(h_BTD.shape)}, but one residual stream of two "
+                    f"short texts is {expected}",
+                )
     for index, (output, entered) in enumerate(zip(seen.outputs[:-1], seen.inputs[1:], strict=True)):
         if not _equal(output, entered):
             raise UnknownArchitecture(
                 model, f"what enters block {index + 1} is not the output of block {index}"
             )
+
+
+def _prove_causal(model: PreTrainedModel, parts: HostParts, seen: _Seen) -> None:
+    # each text with the last token of the other; of the same shape, so that kernels are the same
+    ids_BT = torch.cat([seen.ids[:, :-1], seen.ids.flip(0)[:, -1:]], dim=1)
+    for index, (before_BTD, after_BTD) in enumerate(
+        zip(seen.outputs, _observe(model, parts, ids_BT).outputs, strict=True)
+    ):
+        earlier_BTD = before_BTD[:, :-1].float()
+        apart_BT = (after_BTD[:, :-1].float() - earlier_BTD).norm(dim=-1)
+        # experts are given other numbers of tokens, which rounds otherwise in half precision
+        tolerance = max(1e-4, 16 * torch.finfo(before_BTD.dtype).eps)
+        if bool((apart_BT > tolerance * earlier_BTD.norm(dim=-1)).any()):
+            raise NotCausal(model, index)
 
 
 def _prove_hidden_states(model: nn.Module, parts: HostParts, seen: _Seen) -> None:
@@ -193,6 +253,8 @@ def _prove_hidden_states(model: nn.Module, parts: HostParts, seen: _Seen) -> Non
         raise UnknownArchitecture(
             model, f"{num_blocks} blocks gave {len(seen.hidden_states)} hidden states"
         )
+    if not _equal(seen.inputs[0], seen.hidden_states[0]):
+        raise UnknownArchitecture(model, "what enters block 0 is not hidden_states[0]")
     for index, output in enumerate(seen.outputs[:-1]):
         if not _equal(output, seen.hidden_states[index + 1]):
             raise UnknownArchitecture(
@@ -207,6 +269,10 @@ def _prove_hidden_states(model: nn.Module, parts: HostParts, seen: _Seen) -> Non
 
 
 def _factor(model: nn.Module, name: str, target: Tensor, source: Tensor) -> float:
+    if target.shape != source.shape:
+        raise UnknownArchitecture(
+            model, f"{name} is {tuple(target.shape)} and its embedding {tuple(source.shape)}"
+        )
     tolerance = max(1e-3, 8 * torch.finfo(target.dtype).eps)
     target, source = target.float(), source.float().to(target.device)
     factor = float((target * source).sum() / source.square().sum())
@@ -218,4 +284,6 @@ def _factor(model: nn.Module, name: str, target: Tensor, source: Tensor) -> floa
 def _equal(first: Tensor, second: Tensor) -> bool:
     # equal_nan: a forward that overflows in fp16 is the reader's concern, not an unknown family
     second = second.float().to(first.device)
-    return torch.allclose(first.float(), second, rtol=1e-5, atol=1e-6, equal_nan=True)
+    return first.shape == second.shape and torch.allclose(
+        first.float(), second, rtol=1e-5, atol=1e-6, equal_nan=True
+    )

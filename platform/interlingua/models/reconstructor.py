@@ -28,7 +28,7 @@ class Reconstructor(nn.Module):
         self.model = _without(model.base_model, parts.final_norm)
         self.width = parts.embedding.embedding_dim
         self._readout = readout
-        self.value_head = nn.Linear(self.width, self.width, bias=False)
+        self.value_head = ValueHead(self.width, self.width, bias=False)
         # A random head would shrink the vector and turn it: the trunk's own is a better start.
         nn.init.eye_(self.value_head.weight)
 
@@ -46,8 +46,17 @@ class Reconstructor(nn.Module):
         h_BD = output.last_hidden_state[rows_B, mask_BT.sum(1) - 1]
         if self._readout is Readout.NORMALIZED:
             h_BD = scaled(h_BD, self.width**0.5)
-        weight_DD = self.value_head.weight
-        return (h_BD.to(weight_DD.dtype) @ weight_DD.T).float()
+        # Called, its weight not read: outside a step ZeRO 3 gathers what a module runs with alone.
+        vector_BD: Tensor = self.value_head(h_BD)
+        return vector_BD.float()
+
+
+class ValueHead(nn.Linear):
+    """A linear map that works in the dtype of its weight, whatever the trunk's is."""
+
+    def forward(self, h_BD: Tensor) -> Tensor:
+        """What the matrix makes of every row."""
+        return super().forward(h_BD.to(self.weight.dtype))
 
 
 def _without(model: PreTrainedModel, final_norm: nn.Module | None) -> PreTrainedModel:

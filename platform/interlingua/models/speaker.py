@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from interlingua.models.activations import LENGTH_LIMITS
 from interlingua.models.decoding import Decoded, Decoder
+from interlingua.models.parts import text_config
 from interlingua.models.prompts import ar_ids, av_prompt, right_padded
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.verbalizer import Verbalizer
@@ -62,7 +64,7 @@ class Listener:
 
     @torch.no_grad()
     def hear(self, texts: Sequence[str | None]) -> np.ndarray:
-        """[N, E]; NaN for a text that is not there."""
+        """[N, E]; NaN for a text that is not there, an error for one that the AR cannot read."""
         a_NE = np.full((len(texts), self._reconstructor.width), np.nan, np.float32)
         # Each distinct text once: greedy explanations repeat.
         rows: dict[str, list[int]] = {}
@@ -71,6 +73,7 @@ class Listener:
                 rows.setdefault(text, []).append(row)
         unique = list(rows)
         ids = ar_ids(self._contract, self._tokenizer, unique)
+        self._check_length(max(map(len, ids), default=0))
         order = sorted(range(len(unique)), key=lambda place: len(ids[place]))
         for start in range(0, len(order), self._batch_rows):
             places = order[start : start + self._batch_rows]
@@ -78,6 +81,15 @@ class Listener:
             for place, a_E in zip(places, a_BE, strict=True):
                 a_NE[rows[unique[place]]] = a_E
         return a_NE
+
+    def _check_length(self, num_tokens: int) -> None:
+        config = text_config(self._reconstructor.model.config).to_dict()
+        for name in LENGTH_LIMITS:
+            if num_tokens > (limit := config.get(name) or num_tokens):
+                raise ValueError(
+                    f"an explanation is {num_tokens} tokens long in its prompt; the AR's trunk "
+                    f"reads at most {limit} ({name})"
+                )
 
     def _heard(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
         ids_BT = right_padded(ids, self._tokenizer.pad_token_id or 0)

@@ -14,6 +14,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
+from transformers.utils import ModelOutput
 
 from interlingua.core.injection import write_at
 from interlingua.models.parts import HostParts, block_output
@@ -50,7 +51,19 @@ class Trunk(nn.Module):
         self.model = model
         self._rule = rule
         self._sites: Sites | None = None
-        model.get_output_embeddings().register_forward_pre_hook(_packed)
+        # The module that holds the blocks, by its path: a second name would double its weights.
+        self._decoder = next(
+            path
+            for path, part in model.named_modules()
+            if any(child is parts.blocks for child in part.children())
+        )
+        head = model.get_output_embeddings()
+        if head is None:
+            raise ValueError(
+                f"{type(model).__name__} has no output embeddings, by which an AV speaks; name a "
+                "checkpoint of the whole language model as its trunk"
+            )
+        head.register_forward_pre_hook(_packed)
         if after_block is None:
             if parts.inputs_scale is None:
                 raise ValueError(
@@ -91,10 +104,49 @@ class Trunk(nn.Module):
         logits_BTV: Tensor = output.logits
         return logits_BTV
 
+    def logits_in_parts(
+        self,
+        ids_BT: Tensor,
+        is_wanted_BT: Tensor,
+        *,
+        sites: Sites,
+        cache: Cache | None,
+        num_parts: int,
+    ) -> Iterator[Tensor]:
+        """Logits [M, V] of what is wanted of the last positions, in parts: never all at once.
+
+        The blocks run once. For each part the model runs again around states that are known, so
+        that what its family does behind the output embedding is done.
+        """
+        seen: list[ModelOutput] = []
+        decoder = self.model.get_submodule(self._decoder)
+        with decoder.register_forward_hook(lambda _module, _args, output: seen.append(output)):
+            self(ids_BT, sites=sites, cache=cache, num_logits=1)
+        (output,) = seen
+        h_MD = output.last_hidden_state[:, -is_wanted_BT.shape[1] :][is_wanted_BT]
+        for part_MD in h_MD.tensor_split(num_parts):
+            output["last_hidden_state"] = part_MD[None]
+            with self._knowing(output):
+                found = self.model(inputs_embeds=part_MD[None], use_cache=False)
+            yield found.logits[0]
+            del found  # while the next part is made
+
     def checkpoint_gradients(self) -> None:
         """Keep only block inputs for the backward, which runs the blocks again."""
         # Only what is inside a block runs again: what is written around it stays as it was.
         self.model.activation_checkpointing_enable({"use_reentrant": False})
+
+    @contextmanager
+    def _knowing(self, output: ModelOutput) -> Iterator[None]:
+        """The model without its blocks, whose output is known."""
+        path, _, name = self._decoder.rpartition(".")
+        holder = self.model.get_submodule(path)
+        own = getattr(holder, name)
+        setattr(holder, name, _Known(output))
+        try:
+            yield
+        finally:
+            setattr(holder, name, own)
 
     @contextmanager
     def _with(self, sites: Sites | None) -> Iterator[None]:
@@ -117,6 +169,18 @@ class Trunk(nn.Module):
             block_output(output), self._sites.x_BSD, self._sites.positions_BS, rule=self._rule
         )
         return (h_BTD, *output[1:]) if isinstance(output, tuple) else h_BTD
+
+
+class _Known(nn.Module):
+    """Stands where a decoder stood, and gives what that gave."""
+
+    def __init__(self, output: ModelOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def forward(self, *_args: Any, **_kwargs: Any) -> ModelOutput:
+        """What is known, whatever is asked."""
+        return self._output
 
 
 def _packed(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

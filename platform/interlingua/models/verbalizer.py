@@ -4,6 +4,8 @@ All rows of a batch have one prompt, that of their host: nothing is padded on th
 stands before the first marker is computed once for the whole batch.
 """
 
+from math import ceil
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,8 +13,13 @@ from transformers import Cache, DynamicCache
 
 from interlingua.core.affine import SlotAffine
 from interlingua.core.injection import scaled
+from interlingua.models.parts import text_config
 from interlingua.models.prompts import IGNORED, AvPrompt
 from interlingua.models.trunk import Sites, Trunk
+
+# Of logits at once where no gradient is wanted; a logit is held as it comes, in fp32, and once
+# more by the softmax. What takes less is made at once.
+BYTES_AT_ONCE, BYTES_OF_LOGIT = 2 * 2**30, 12
 
 
 class Verbalizer(nn.Module):
@@ -51,27 +58,47 @@ class Verbalizer(nn.Module):
         positions_BS = (prompt.positions_S - num_before).expand(len(v_BD), -1)
         return Sites(self.injected(v_BD), positions_BS)
 
-    def nll(self, prompt: AvPrompt, v_BD: Tensor, response_BT: Tensor) -> Tensor:
+    def num_parts(self, num_positions: int) -> int:
+        """In how many parts so many positions are scored, where no gradient is wanted."""
+        num_logits = num_positions * text_config(self.trunk.model.config).vocab_size
+        return max(1, ceil(num_logits * BYTES_OF_LOGIT / BYTES_AT_ONCE))
+
+    def nll(
+        self,
+        prompt: AvPrompt,
+        v_BD: Tensor,
+        response_BT: Tensor,
+        *,
+        num_parts: int | None = None,
+    ) -> Tensor:
         """[B, T]: -log p of every token of the responses, which end where IGNORED begins; 0 there.
 
         Responses are padded on the right, where causal attention never looks from a real token.
+        Without gradients logits are made in `num_parts`; None: in as many as keep them small.
         """
         cache = DynamicCache() if self.shares_prefix else None
         num_before = 0 if cache is None else self.prefilled(prompt, len(v_BD), cache)
-        num_prompt = len(prompt.ids_T) - num_before
         prompt_BT = prompt.ids_T[num_before:].expand(len(v_BD), -1)
         inputs_BT = torch.cat([prompt_BT, response_BT.clamp(min=0)], dim=1)[:, :-1]
-        logits_BTV = self.trunk(
-            inputs_BT,
-            sites=self.sites(prompt, v_BD, num_before),
-            cache=cache,
-            num_logits=inputs_BT.shape[1] - num_prompt + 1,
+        sites = self.sites(prompt, v_BD, num_before)
+        num_parts = num_parts or self.num_parts(response_BT.numel())
+        if torch.is_grad_enabled() or num_parts == 1:
+            num_logits = response_BT.shape[1]
+            logits_BTV = self.trunk(inputs_BT, sites=sites, cache=cache, num_logits=num_logits)
+            # Flat: a softmax over the middle dimension would copy all logits first.
+            nll_N = _nll(logits_BTV.flatten(0, 1), response_BT.flatten())
+            return nll_N.view(response_BT.shape)
+        is_said_BT = response_BT != IGNORED
+        parts = self.trunk.logits_in_parts(
+            inputs_BT, is_said_BT, sites=sites, cache=cache, num_parts=num_parts
         )
-        # Flat: a softmax over the middle dimension would copy all logits first.
-        nll_N = functional.cross_entropy(
-            logits_BTV.flatten(0, 1).float(),
-            response_BT.flatten(),
-            ignore_index=IGNORED,
-            reduction="none",
-        )
-        return nll_N.view(response_BT.shape)
+        said = response_BT[is_said_BT].tensor_split(num_parts)
+        nll_BT = torch.zeros(response_BT.shape, device=response_BT.device)
+        nll_BT[is_said_BT] = torch.cat([*map(_nll, parts, said)])
+        return nll_BT
+
+
+def _nll(logits_NV: Tensor, ids_N: Tensor) -> Tensor:
+    return functional.cross_entropy(
+        logits_NV.float(), ids_N, ignore_index=IGNORED, reduction="none"
+    )

@@ -8,6 +8,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -181,23 +182,34 @@ def write_numbers(path: Path, numbers: Numbers) -> None:
 
 
 def read_numbers(path: Path) -> Numbers:
-    """The numbers of a tidy table."""
-    with path.open(newline="") as file:
-        return Numbers(
-            [
-                Number(
-                    host=row["host"],
-                    arm=row["arm"],
-                    metric=row["metric"],
-                    value=float(row["value"]),
-                    low=float(row["low"]),
-                    high=float(row["high"]),
-                    num_units=int(row["num_units"]),
-                    covers=row["covers"],
-                )
-                for row in csv.DictReader(file)
-            ]
-        )
+    """The numbers of a tidy table; an error that names the line where it is none."""
+    numbers = []
+    try:
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                numbers.append(_parsed(row))
+    except (ValueError, KeyError, csv.Error) as error:
+        raise ValueError(
+            f"{path}, line {len(numbers) + 2}, is not as it was written ({error}); copy the file "
+            f"again, or delete the folder {path.parent} and run again"
+        ) from error
+    return Numbers(numbers)
+
+
+def _parsed(row: Mapping[Any, Any]) -> Number:
+    # What csv makes of a line with more or fewer fields than the first.
+    if None in row or None in row.values():
+        raise ValueError("another number of fields than the header has")
+    return Number(
+        host=row["host"],
+        arm=row["arm"],
+        metric=row["metric"],
+        value=float(row["value"]),
+        low=float(row["low"]),
+        high=float(row["high"]),
+        num_units=int(row["num_units"]),
+        covers=row["covers"],
+    )
 
 
 def _line(number: Number, names: Sequence[str]) -> str:

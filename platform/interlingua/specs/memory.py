@@ -263,12 +263,8 @@ def _row(size: RoleSize, share: Share, phases: Sequence[Phase]) -> RoleMemory:
     parts, stage = size.bytes_by_part(), share.zero_stage or 0
     state_ranks = share.num_ranks if stage >= 1 else 1
     gradients = parts["gradients"] // (share.num_ranks if stage >= 2 else 1)
-    # The update: AdamW's square root, and gradients in fp32 beside those of half precision.
-    update = 8 if size.dtype != "float32" else 4
-    if share.zero_stage is None:  # plain torch: what is trained is fp32, and cast for the forward
-        gradients, update = size.num_trained * 4, 4
-    if size.num_trained:
-        own = Phase(name="update", activations=size.num_trained * update // state_ranks)
+    if size.num_trained:  # the update: AdamW's square root
+        own = Phase(name="update", activations=size.num_trained * 4 // state_ranks)
         phases = [*phases, own]
     return RoleMemory(
         role=size.role,

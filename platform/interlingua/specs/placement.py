@@ -1,4 +1,8 @@
-"""Where a recipe runs: never hashed, for another value gives the same result."""
+"""Where a recipe runs: never hashed, and recorded in every artifact.
+
+Another placement reads the same rows in the same order and draws alike; its sums are rounded
+elsewhere, so that numbers agree to rounding, not to the bit (docs/architecture.md, What and where).
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

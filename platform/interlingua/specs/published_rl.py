@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from interlingua.specs.checks import check_positive, check_slug
 from interlingua.specs.memory import Shapes
-from interlingua.specs.published_run import PublishedRun
+from interlingua.specs.published_run import MIN_DELTA, PublishedRun
 from interlingua.specs.published_universal import LORA, V6, V7
 from interlingua.specs.rl import Contrast, LearnerSpec, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import RateDecay
@@ -74,6 +74,8 @@ RL = RlSpec(
         dev_samples=2,
         gates=None,
         max_kl_per_token=None,
+        max_log_ratio=None,
+        min_delta=MIN_DELTA,
     ),
 )
 WIDE_LORA = replace(LORA, rank=256, alpha=512.0)

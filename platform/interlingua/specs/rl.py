@@ -80,7 +80,11 @@ class CollapseGates:
 class RlWatch:
     """How often a run looks at `dev`, at how many rows of each host, and what may end it.
 
-    `gates` None lets a collapse go on, to be looked at.
+    `gates` None lets a collapse go on, to be looked at. `min_delta` is that of a WatchSpec.
+
+    `max_log_ratio` bounds the 99th percentile, over the tokens of a step, of |log p - log p as it
+    was sampled|. Both are of the same weights, so that this is how differently decoding and
+    learning round. Above log(1 + RlSpec.clip_ratio) the clip bites on that noise.
     """
 
     evaluate_every: int
@@ -89,6 +93,8 @@ class RlWatch:
     dev_samples: int
     gates: CollapseGates | None
     max_kl_per_token: float | None
+    max_log_ratio: float | None
+    min_delta: float
 
     def __post_init__(self) -> None:
         check_positive(
@@ -102,8 +108,10 @@ class RlWatch:
                 f"RlWatch.dev_samples is {self.dev_samples}; it must be at least 2: "
                 "how alike two texts of one activation are is looked at"
             )
-        if self.max_kl_per_token is not None:
-            check_positive(self, max_kl_per_token=self.max_kl_per_token)
+        for name in ("max_kl_per_token", "max_log_ratio"):
+            if (limit := getattr(self, name)) is not None:
+                check_positive(self, **{name: limit})
+        check_not_negative(self, min_delta=self.min_delta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,12 +27,12 @@ class RoleSize:
     dtype: str
 
     def bytes_by_part(self) -> dict[str, int]:
-        """Bytes of each part; 16 for a trained parameter, in half precision as in fp32."""
+        """Bytes of each part; gradients are summed in fp32, whatever the forward's dtype."""
         width = BYTES[self.dtype]
         return {
             "weights": self.num_parameters * width,
             "master": self.num_trained * 4 if self.dtype != "float32" else 0,
-            "gradients": self.num_trained * width,
+            "gradients": self.num_trained * 4,
             "moments": self.num_trained * 8,
         }
 

@@ -73,11 +73,16 @@ class OptimSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSpec:
-    """How often a training run looks at `dev` rows, and how many of each host."""
+    """How often a training run looks at `dev` rows, and how many of each host.
+
+    A look is better than the best before it where its score is lower by more than `min_delta`: the
+    last digits depend on the placement, and no placement may choose the weights.
+    """
 
     validate_every: int
     checkpoint_every: int
     dev_rows: int
+    min_delta: float
 
     def __post_init__(self) -> None:
         check_positive(
@@ -86,6 +91,7 @@ class WatchSpec:
             checkpoint_every=self.checkpoint_every,
             dev_rows=self.dev_rows,
         )
+        check_not_negative(self, min_delta=self.min_delta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,10 +205,12 @@ class ArTraining:
     host_tags: tuple[str, ...]
     centring: Centring
     ridge: RidgeSpec  # of the bag-of-words map that it is compared with
+    most_words: int  # of that map, the most frequent: moments take their square
     accepts_mixed_teachers: bool
 
     def __post_init__(self) -> None:
         check_one_of(self, self.host_tags, anchor=self.anchor)
+        check_positive(self, most_words=self.most_words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

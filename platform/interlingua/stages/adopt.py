@@ -1,15 +1,14 @@
 """Stage `adopted`: a host that was not made here, by its place and what its files hash to."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from interlingua.specs.extraction import AdoptedHostSpec
 from interlingua.stages.backend import Context
 from interlingua.store.artifact import Artifact
+from interlingua.store.integrity import OUTSIDE_NAME
+from interlingua.store.model_files import files_sha256, model_hashes
 
-# What a model's answers depend on; readmes and licences may change.
-HASHED = ("*.json", "*.safetensors", "*.bin", "*.model", "*.jinja")
 ADOPTED = "adopted"
 
 
@@ -24,6 +23,10 @@ def run(
             f"the files of {spec.source} hash to {found[:12]}, not to {spec.files_sha256[:12]}: "
             "the host has changed since it was named; name it again"
         )
+    if spec.files_sha256 is not None:
+        folder = Path(spec.source)
+        outside = [str(folder / name) for name in model_hashes(folder)]
+        (out / OUTSIDE_NAME).write_text("\n".join(outside))
     return {}
 
 
@@ -38,19 +41,6 @@ def adopted_spec(tag: str, source: str, revision: str | None) -> AdoptedHostSpec
     if folder.is_absolute() or source.startswith("."):
         raise ValueError(f"{source} is no folder; a host is a local folder or a hub id")
     return AdoptedHostSpec(tag=tag, source=source, revision=revision, files_sha256=None)
-
-
-def files_sha256(folder: Path) -> str:
-    """One hash of all files that a model's answers depend on."""
-    digest = hashlib.sha256()
-    paths = {path for pattern in HASHED for path in folder.glob(pattern)}
-    if not (folder / "config.json").exists():
-        raise ValueError(f"{folder} has no config.json; it is not a saved Hugging Face model")
-    for path in sorted(paths):
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def opened_from(host: Artifact) -> tuple[str, str | None]:

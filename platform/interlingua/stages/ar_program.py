@@ -22,15 +22,22 @@ from interlingua.models.reconstructor import Reconstructor
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining
 from interlingua.stages.adopt import opened_from
-from interlingua.stages.corpus import Draws, Texts, keyed_choice, opened_rows, opened_space
+from interlingua.stages.corpus import (
+    Draws,
+    Texts,
+    keyed_choice,
+    of_like_length,
+    opened_rows,
+    opened_space,
+)
 from interlingua.stages.engine import ParamGroup
-from interlingua.stages.rows import KeyedRows
-from interlingua.stages.training import Rows, Share, TrainingJob
+from interlingua.stages.rows import KeyedRows, shared_keys
+from interlingua.stages.training import Placed, Rows, Share, TrainingJob
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key, read_explanations
 from interlingua.store.splits import SplitAccess
 
-DEV_BATCH_ROWS = 64
+ROWS_A_TURN = 64  # of a host, before the next host's in a look
 VARIANCE_ROWS = 2000
 
 
@@ -68,10 +75,7 @@ class Targets:
 
     def __init__(self, rows: Mapping[str, KeyedRows], space: SharedSpace) -> None:
         self._rows, self._space, self.width = rows, space, space.width
-        first, *others = (set(host.finite_keys()) for host in rows.values())
-        anchor = next(iter(rows.values()))
-        common = first.intersection(*others)
-        self.keys = [key for key in anchor.finite_keys() if key in common]
+        self.keys = shared_keys(list(rows.values()))
 
     @torch.no_grad()
     def of(self, keys: Sequence[Key]) -> dict[str, np.ndarray]:
@@ -134,7 +138,7 @@ class ArProgram:
         keys = [key for key in self._targets.keys if key in self._texts]
         self._draws = Draws(keys, seed=self.seed, name="ar")
         self._weights = self._targets.weights(self.seed)
-        self._dev = self._dev_batches(dev)
+        self._dev = self._dev_batches(dev, job.micro_batch_rows)
 
     def groups(self) -> list[ParamGroup]:
         """All of it at one rate."""
@@ -158,20 +162,23 @@ class ArProgram:
         """Gold explanations of `dev`, with the vectors of every host."""
         return self._dev
 
-    def dev_rows(self, batch: "DevBatch") -> Rows:
+    def dev_rows(self, batch: "DevBatch") -> Placed:
         """The error of every host's vector, and what there was to explain."""
         a_BE = self.module.reconstructor(batch.inputs.ids_BT, batch.inputs.mask_BT)
         direction_BE = scaled(a_BE, 1.0).double().cpu().numpy()
         return [
-            {
-                "host": tag,
-                "passage_id": key[0],
-                "position": key[1],
-                "nmse": float(2 * (1 - direction_BE[row] @ batch.gold_BE[tag][row])),
-                "own_variance": float(batch.variance_B[tag][row]),
-            }
-            for tag in self._tags
-            for row, key in enumerate(batch.inputs.keys)
+            (
+                (place // ROWS_A_TURN, turn, place),
+                {
+                    "host": tag,
+                    "passage_id": key[0],
+                    "position": key[1],
+                    "nmse": float(2 * (1 - direction_BE[row] @ batch.gold_BE[tag][row])),
+                    "own_variance": float(batch.variance_B[tag][row]),
+                },
+            )
+            for turn, tag in enumerate(self._tags)
+            for row, (key, place) in enumerate(zip(batch.inputs.keys, batch.places, strict=True))
         ]
 
     def look(self, rows: Rows) -> dict[str, float]:
@@ -207,7 +214,7 @@ class ArProgram:
             weight=weight,
         )
 
-    def _dev_batches(self, dev: Targets) -> list["DevBatch"]:
+    def _dev_batches(self, dev: Targets, most_rows: int) -> list["DevBatch"]:
         keys = keyed_choice(
             [key for key in dev.keys if key in self._dev_texts],
             self.watch.dev_rows,
@@ -215,24 +222,26 @@ class ArProgram:
         )
         gold = {tag: unit(v_NE) for tag, v_NE in dev.of(keys).items()}
         variance = {tag: ((u_NE - u_NE.mean(0)) ** 2).sum(1) for tag, u_NE in gold.items()}
-        batches = []
-        for start in range(0, len(keys), DEV_BATCH_ROWS):
-            part = slice(start, start + DEV_BATCH_ROWS)
-            rows = [(key, self._dev_texts.ids_of(key, 0)) for key in keys[part]]
-            batches.append(
-                DevBatch(
-                    self._batch(rows, dev, 1.0),
-                    {tag: u_NE[part] for tag, u_NE in gold.items()},
-                    {tag: var_N[part] for tag, var_N in variance.items()},
-                )
+        rows = [(key, self._dev_texts.ids_of(key, 0)) for key in keys]
+        return [
+            DevBatch(
+                tuple(part),
+                self._batch([rows[place] for place in part], dev, 1.0),
+                {tag: u_NE[part] for tag, u_NE in gold.items()},
+                {tag: var_N[part] for tag, var_N in variance.items()},
             )
-        return batches
+            for part in of_like_length([len(ids) for _, ids in rows], most_rows)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class DevBatch:
-    """Explanations to look at; of each host the gold directions and their squares about a mean."""
+    """Explanations to look at; of each host the gold directions and their squares about a mean.
 
+    `places` are those of the explanations among all that are looked at.
+    """
+
+    places: tuple[int, ...]
     inputs: ArBatch
     gold_BE: Mapping[str, np.ndarray]
     variance_B: Mapping[str, np.ndarray]

@@ -20,13 +20,19 @@ from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.splits import Split
 from interlingua.specs.training import AvTraining
 from interlingua.stages.adopt import opened_from
-from interlingua.stages.corpus import Draws, Texts, keyed_choice, opened_rows, opened_space
+from interlingua.stages.corpus import (
+    Draws,
+    Texts,
+    keyed_choice,
+    of_like_length,
+    opened_rows,
+    opened_space,
+)
 from interlingua.stages.engine import ParamGroup
-from interlingua.stages.training import Rows, Share, TrainingJob
+from interlingua.stages.training import Place, Placed, Rows, Share, TrainingJob
 from interlingua.store.explanations import Key, read_explanations
 from interlingua.store.splits import SplitAccess
 
-DEV_BATCH_ROWS = 64
 VECTORS = ("real", "shuffled", "zero")
 
 
@@ -39,7 +45,9 @@ class AvBatch:
     h_BD: Tensor
     response_BT: Tensor
     weight: float
-    other_h_BD: Tensor | None = None  # of another passage, to look at only
+    # To look at only: vectors of another passage, and where the rows belong in a look.
+    other_h_BD: Tensor | None = None
+    places: tuple[Place, ...] = ()
 
 
 class AvLearner(nn.Module):
@@ -55,12 +63,12 @@ class AvLearner(nn.Module):
     def forward(self, batch: AvBatch) -> Tensor:
         """The batch's part of the mean negative log-likelihood of the step."""
         v_BD = self.space(batch.host_tag, batch.h_BD)
-        return self.nll(batch, v_BD).sum() * batch.weight
+        return self.nll(batch, v_BD, num_parts=1).sum() * batch.weight
 
-    def nll(self, batch: AvBatch, v_BD: Tensor) -> Tensor:
+    def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int) -> Tensor:
         """[B, T] for given vectors."""
         prompt = self._prompts[batch.host_tag].to(v_BD.device)
-        return self.verbalizer.nll(prompt, v_BD, batch.response_BT)
+        return self.verbalizer.nll(prompt, v_BD, batch.response_BT, num_parts=num_parts)
 
 
 class AvProgram:
@@ -96,6 +104,10 @@ class AvProgram:
             for tag, rows in self._rows.items()
         }
         self._dev = self._dev_batches(job)
+        # Of the largest: under ZeRO 3 all ranks must call every module as often as each other.
+        self._num_parts = max(
+            self.module.verbalizer.num_parts(batch.response_BT.numel()) for batch in self._dev
+        )
 
     def groups(self) -> list[ParamGroup]:
         """Trunk, affine maps and encoders, each at its own rate."""
@@ -129,15 +141,16 @@ class AvProgram:
         """Rows of every host, each with another passage's vector beside its own."""
         return self._dev
 
-    def dev_rows(self, batch: AvBatch) -> Rows:
+    def dev_rows(self, batch: AvBatch) -> Placed:
         """The loss of every row under its own vector, another's, and none."""
         space = self.module.space
         assert batch.other_h_BD is not None
         real_BD = space(batch.host_tag, batch.h_BD)
         vectors = (real_BD, space(batch.host_tag, batch.other_h_BD), torch.zeros_like(real_BD))
-        sums = [self.module.nll(batch, v_BD).double().sum(1).tolist() for v_BD in vectors]
+        nlls = [self.module.nll(batch, v_BD, num_parts=self._num_parts) for v_BD in vectors]
+        sums = [nll_BT.double().sum(1).tolist() for nll_BT in nlls]
         counts = (batch.response_BT != IGNORED).sum(1).tolist()
-        return [
+        rows = [
             {
                 "host": batch.host_tag,
                 "passage_id": key[0],
@@ -147,6 +160,7 @@ class AvProgram:
             }
             for row, (key, count) in enumerate(zip(batch.keys, counts, strict=True))
         ]
+        return list(zip(batch.places, rows, strict=True))
 
     def look(self, rows: Rows) -> dict[str, float]:
         """Mean NLL a token under the three kinds of vectors; the real one decides."""
@@ -186,7 +200,7 @@ class AvProgram:
 
     def _dev_batches(self, job: TrainingJob) -> list[AvBatch]:
         batches = []
-        for tag in self._tags:
+        for turn, tag in enumerate(self._tags):
             rows = opened_rows(job.inputs[f"{tag}_dev"], [Split.DEV], self._access)
             keys = keyed_choice(
                 [key for key in rows.finite_keys() if key in self._dev_texts],
@@ -195,12 +209,13 @@ class AvProgram:
             )
             h_ND = rows.vectors(keys)
             other_N = derangement(np.array([key[0] for key in keys]), seed=self.seed)
-            for start in range(0, len(keys), DEV_BATCH_ROWS):
-                part = slice(start, start + DEV_BATCH_ROWS)
-                ids = [self._dev_texts.ids_of(key, 0) for key in keys[part]]
-                made = self._made(tag, keys[part], h_ND[part], ids, 1.0)
+            ids = [self._dev_texts.ids_of(key, 0) for key in keys]
+            for part in of_like_length([*map(len, ids)], job.micro_batch_rows):
+                own_keys, own_ids = [keys[row] for row in part], [ids[row] for row in part]
+                made = self._made(tag, own_keys, h_ND[part], own_ids, 1.0)
                 other_h_BD = torch.from_numpy(h_ND[other_N[part]]).to(self._device)
-                batches.append(replace(made, other_h_BD=other_h_BD))
+                places = tuple((turn, row) for row in part)
+                batches.append(replace(made, other_h_BD=other_h_BD, places=places))
         return batches
 
 

@@ -154,7 +154,7 @@ class LocalBackend:
         """Build every stage; the first failure ends it."""
         for stage in stages:
             watcher.on_tick([stage])
-            watcher.on_done(stage, build(stage, root, context))
+            watcher.on_done(stage, build(stage, root, context, context.placement))
 
 
 def name_of(stage: Stage) -> str:

@@ -33,7 +33,8 @@ def bag_of_words_errors(
     dev_texts = read_explanations(inputs["dev_explanations"].path, {Split.DEV}, access)
     dev = opened_targets(spec, inputs, "dev", Split.DEV, access)
     weights = train.weights(spec.ar.seed)
-    words = BagOfWords(text for samples in texts.values() for text in samples)
+    every_text = (text for samples in texts.values() for text in samples)
+    words = BagOfWords(every_text, most=spec.most_words)
     folds = FoldMoments.empty(words.num_words, train.width, num_folds=spec.ridge.num_folds)
     rows = [(key, text) for key in train.keys if key in texts for text in texts[key]]
     for start in range(0, len(rows), BLOCK_ROWS):

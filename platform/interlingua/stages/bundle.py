@@ -4,6 +4,7 @@ What was written is opened again and compared with what was trained before the s
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +19,9 @@ from interlingua.models.fresh import contract_of
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.nla import NLA
 from interlingua.specs.training import AvSpec, BundleSpec
-from interlingua.stages.adopt import files_sha256, opened_from
+from interlingua.stages.adopt import opened_from
 from interlingua.stages.backend import Context
-from interlingua.stages.pair import AR_PREFIX, AV_PREFIX, weights_of
+from interlingua.stages.pair import AR_PREFIX, AV_PREFIX, is_reinforced, weights_of
 from interlingua.stages.sft import TRAIN_VARIANCE
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
@@ -35,14 +36,15 @@ from interlingua.store.bundle import (
     BundledHost,
     Manifest,
     Opened,
-    relative_source,
     write_manifest,
 )
 from interlingua.store.contract import AffineFile, ModelSidecar, Role
 from interlingua.store.contract_file import write_sidecar
 from interlingua.store.maps import DECODER_NAME, ENCODER_NAME
+from interlingua.store.model_files import model_hashes
 
 AFFINE, VALUE_HEAD = "affine.", "value_head.weight"
+SUPERVISED, REINFORCED = "sft", "rl"  # the public release's words for a training
 
 
 def run(
@@ -115,7 +117,7 @@ def _write_sidecars(
     for role, folder in ((Role.AV, AV_FOLDER), (Role.AR, AR_FOLDER)):
         sidecar = ModelSidecar(
             role=role,
-            stage="sft",
+            stage=_training_of(inputs),
             base_checkpoint=inputs["trunk"].record.label,
             d_model=contract.d_model,
             block_index=contract.block_index,
@@ -130,6 +132,11 @@ def _write_sidecars(
         write_sidecar(sidecar, out / folder)
 
 
+def _training_of(inputs: Mapping[str, Artifact]) -> str:
+    """The training that the pair comes from; one artifact of reinforcement holds both models."""
+    return REINFORCED if is_reinforced(inputs["av"]) else SUPERVISED
+
+
 def _width(inputs: Mapping[str, Artifact], anchor: str) -> int:
     weights = load((inputs[f"{anchor}_encoder"].path / ENCODER_NAME).read_bytes())
     return len(weights["weight"])
@@ -137,6 +144,7 @@ def _width(inputs: Mapping[str, Artifact], anchor: str) -> int:
 
 def _manifest(spec: BundleSpec, inputs: Mapping[str, Artifact], out: Path) -> Manifest:
     return Manifest(
+        stage=_training_of(inputs),
         anchor=spec.anchor,
         trunk=_opened(inputs["trunk"], out),
         av=spec.av,
@@ -160,12 +168,11 @@ def _host(inputs: Mapping[str, Artifact], tag: str, out: Path) -> BundledHost:
 
 def _opened(model: Artifact, out: Path) -> Opened:
     source, revision = opened_from(model)
-    is_local = Path(source).is_absolute()
-    return Opened(
-        source=relative_source(source, out),
-        revision=revision,
-        files_sha256=files_sha256(Path(source)) if is_local else None,
-    )
+    if revision is not None:
+        return Opened(source=source, revision=revision, files=None)
+    # As it is seen from the bundle, so that both may be moved together.
+    seen = os.path.relpath(source, out)
+    return Opened(source=seen, revision=None, files=model_hashes(Path(source)))
 
 
 def _compare(out: Path, av: Mapping[str, Tensor], ar: Mapping[str, Tensor]) -> None:

@@ -111,6 +111,12 @@ def opened_space(
     return SharedSpace(maps, anchor=anchor, centring=centring, is_trained=is_trained)
 
 
+def of_like_length(lengths: Sequence[int], most_rows: int) -> list[list[int]]:
+    """The places of rows of like length together, the shortest first, so many at a time."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return [order[start : start + most_rows] for start in range(0, len(order), most_rows)]
+
+
 def keyed_choice(keys: Sequence[Key], count: int, *, seed: int) -> list[Key]:
     """Up to `count` keys, chosen by seed and key, in the order that they came in.
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from interlingua.models.trained import put_weights
 from interlingua.specs.training import OptimSpec
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import naming
 
 STATE_NAME = "state.pt"
 
@@ -138,7 +139,8 @@ class TorchEngine:
 
     def load(self, folder: Path) -> None:
         """Weights and optimizer as they were."""
-        state = torch.load(folder / STATE_NAME, weights_only=True)
+        with naming(folder / STATE_NAME):
+            state = torch.load(folder / STATE_NAME, weights_only=True)
         put_weights(self.module, state["weights"], "checkpoint")
         self._optimizer.load_state_dict(state["optimizer"])
 

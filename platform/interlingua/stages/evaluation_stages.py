@@ -10,12 +10,11 @@ from interlingua.specs.evaluation import Arm, EvaluationSpec, MethodsSpec, Repor
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.speaking import TOLD, HearSpec, Turn
-from interlingua.stages.host_stages import RIDGE, extraction_stage, reading_of
+from interlingua.stages.host_stages import MOST_WORDS, RIDGE, extraction_stage, reading_of
 from interlingua.stages.nla_stages import Maps, Pair, speaking_stage, teach_stage
 from interlingua.stages.runs import run_evaluate, run_hear, run_methods, run_report, run_score
 from interlingua.store.artifact import Stage
 
-MOST_WORDS = 2000
 SHOWN_ROWS = 200
 
 
@@ -180,6 +179,7 @@ def evaluation_stage(
         run=run_evaluate,
         inputs={**others, **{f"{tag}_scored": stage for tag, stage in scored.items()}},
         revision=3,
+        seals=True,
     )
 
 

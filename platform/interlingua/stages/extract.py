@@ -4,8 +4,6 @@ A finished block is never redone. The stage itself only deals blocks out: its wo
 model, wherever they run.
 """
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,19 +12,31 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
 from interlingua.stages.adopt import opened_from
 from interlingua.stages.backend import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.atomic import write_atomically
-from interlingua.store.lock import held_token, verify_token
+from interlingua.store.blocks import (
+    DONE_FOLDER,
+    begin_block,
+    digest_of,
+    done_counts,
+    end_block,
+    keep_blocks,
+)
 from interlingua.store.passages import PASSAGES_NAME, Passage, count_by_split, read_passages
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import MetricsLog
-from interlingua.store.shards import ShardHeader, shard_path, shard_rows, write_shard
+from interlingua.store.shards import (
+    POOLED,
+    POOLED_WITH_FIRST,
+    TOKEN,
+    ShardHeader,
+    shard_path,
+    shard_rows,
+    write_shard,
+)
 from interlingua.store.splits import recorded_access
-
-DONE_FOLDER = "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +46,7 @@ class Job:
     spec: ExtractSpec
     source: str
     revision: str | None
-    out: Path
-    token: str  # of the stage's lock: an orphan of a lost stage must not publish
+    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
     device: str
     batch_tokens: int
     threads: int
@@ -53,8 +62,7 @@ class Block:
     @property
     def digest(self) -> str:
         """A hash of which passages these are."""
-        ids = "|".join(passage.passage_id for passage in self.passages)
-        return hashlib.sha256(ids.encode()).hexdigest()[:16]
+        return digest_of(*(passage.passage_id for passage in self.passages))
 
 
 def run(
@@ -86,7 +94,7 @@ def run(
                 passages_per_second=speed,
                 seconds_left=(num_passages - counts["num_passages"]) / speed,
             )
-    _keep_only(out, num_blocks=-(-num_passages // place.block_passages))
+    keep_blocks(out, -(-num_passages // place.block_passages), "output_of_block_*/shard-*")
     assert counts["num_passages"] == num_passages, f"{counts['num_passages']} of {num_passages}"
     return {**counts, "rows_per_cpu_second": 1000 * counts["num_rows"] / counts["cpu_ms"]}
 
@@ -114,10 +122,7 @@ class BlockReader:
         started = time.process_time()
         texts = [(passage.passage_id, passage.text) for passage in block.passages]
         rows = self._reader.rows(texts)
-        verify_token(self._job.out, self._job.token)
-        done_path = _done_path(self._job.out, block.index)
-        # A note of an attempt with other blocks must not vouch for the shards that come now.
-        done_path.unlink(missing_ok=True)
+        begin_block(self._job.out, block.index)
         for block_index, vectors_ND in rows.vectors_by_block.items():
             write_shard(
                 shard_path(layer_folder(self._job.out, block_index), block.index),
@@ -126,8 +131,7 @@ class BlockReader:
             )
         milliseconds = round(1000 * (time.process_time() - started))
         counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
-        with write_atomically(done_path) as file:
-            file.write(json.dumps({"digest": block.digest, "counts": counts}).encode())
+        end_block(self._job.out, block.index, block.digest, counts)
         note_peak(self._job.out)
         return counts
 
@@ -138,10 +142,17 @@ class BlockReader:
             host_revision=self._job.revision or "",
             tokenizer_hash=self._reader.tokenizer_hash,
             block_index=block_index,
-            read_mode="pooled" if isinstance(spec.read, Pooled) else "token",
+            read_mode=read_mode(spec.read),
             dtype=spec.dtype,
             max_length=spec.max_tokens,
         )
+
+
+def read_mode(read: Pooled | TokenPositions) -> str:
+    """What a shard's header says of it; rows of two modes are other rows of the same keys."""
+    if isinstance(read, TokenPositions):
+        return TOKEN
+    return POOLED_WITH_FIRST if read.include_first else POOLED
 
 
 def layer_folder(out: Path, block_index: int) -> Path:
@@ -157,7 +168,6 @@ def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> Job:
         source=source,
         revision=revision,
         out=out,
-        token=held_token(out),
         device=place.of_host(spec.host_tag)[1],
         batch_tokens=place.batch_tokens,
         threads=context.placement.threads_per_worker,
@@ -174,22 +184,8 @@ def _blocks(passages: Iterator[Passage], block_passages: int) -> Iterator[Block]
 def _not_done(blocks: Iterable[Block], out: Path, counts: Counter[str]) -> Iterator[Block]:
     """The blocks to read; the counts of the others are added."""
     for block in blocks:
-        path = _done_path(out, block.index)
-        done = json.loads(path.read_bytes()) if path.exists() else None
-        # A block of another size, from before the placement changed, holds other passages.
-        if done is not None and done["digest"] == block.digest:
-            counts.update(done["counts"])
-        else:
+        done = done_counts(out, block.index, block.digest)
+        if done is None:
             yield block
-
-
-def _keep_only(out: Path, num_blocks: int) -> None:
-    """Remove what an attempt with smaller blocks left behind the last block."""
-    wanted = {f"{index:06d}" for index in range(num_blocks)}
-    for path in (*out.glob("output_of_block_*/shard-*"), *out.glob(f"{DONE_FOLDER}/*.json")):
-        if path.stem.removeprefix("shard-") not in wanted:
-            path.unlink()
-
-
-def _done_path(out: Path, index: int) -> Path:
-    return out / DONE_FOLDER / f"{index:06d}.json"
+        else:
+            counts.update(done)

@@ -82,9 +82,7 @@ def nla_stages(
     """The stages of the pair, of the maps that go with it, and of the bundle; and the maps."""
     trunk = hosts[recipe.anchor]
     av = av_stage(recipe, lesson, trunk, rows, encoders)
-    tuned: dict[str, Stage] = {}
-    if recipe.av.encoder_learning_rate is not None:
-        tuned = tuned_encoder_stages(recipe, av, rows, encoders)
+    if tuned := tuned_encoder_stages(recipe, av, rows, encoders):
         encoders = encoder_stages(recipe, rows, tuned)
     ar = ar_stage(recipe, lesson, trunk, rows, encoders)
     pair = Pair(trunk, av, ar)
@@ -105,23 +103,25 @@ def nla_stages(
 def added_host_stages(
     recipe: Recipe, host: AdoptedHostSpec, *, block_index: int, max_tokens: int, dtype: str
 ) -> tuple[Stage, ...]:
-    """What it takes to fit a host from elsewhere to the recipe's trained ones."""
+    """What it takes to fit a host from elsewhere to the recipe's trained ones, as they are used."""
     if host.tag in recipe.roles():
         raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
     passages = passages_stage(recipe)
     read = ExtractSpec(
         host_tag=host.tag,
         block_indices=(block_index,),
-        read=Pooled(include_first=False),
+        read=recipe.read,
         max_tokens=max_tokens,
         dtype=dtype,
         splits=(Split.FIT,),
     )
     own = both_splits(adopted_stage(host), passages, read)
-    rows = {
-        tag: rows_of(stage, passages, recipe.read) for tag, stage in host_stages(recipe).items()
-    }
-    anchor, trained = trained_encoders(recipe, rows)
+    hosts = host_stages(recipe)
+    rows = {tag: rows_of(stage, passages, recipe.read) for tag, stage in hosts.items()}
+    lesson, encoders = lesson_of(recipe, hosts, rows, passages), encoder_stages(recipe, rows)
+    av = av_stage(recipe, lesson, hosts[recipe.anchor], rows, encoders)
+    tuned = tuned_encoder_stages(recipe, av, rows, encoders)
+    anchor, trained = trained_encoders(recipe, rows, tuned)
     targets = trained or {recipe.anchor: anchor}
     return needed_for("encoder", (encoder_stage(own, targets, anchor),))
 

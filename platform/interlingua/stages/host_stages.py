@@ -25,6 +25,7 @@ from interlingua.stages.runs import (
 from interlingua.store.artifact import Stage
 
 MIDDLE = AtDepth(fraction=0.5)
+MOST_WORDS = 2000
 RIDGE = RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5)
 
 
@@ -72,7 +73,7 @@ def host_stages(recipe: Recipe) -> dict[str, Stage]:
 
 def adopted_stage(host: AdoptedHostSpec) -> Stage:
     """A host that was not made here."""
-    return Stage(kind="adopted", label=host.tag, spec=host, run=run_adopt, inputs={}, revision=1)
+    return Stage(kind="adopted", label=host.tag, spec=host, run=run_adopt, inputs={}, revision=2)
 
 
 def rows_of(host: Stage, passages: Stage, read: Pooled | TokenPositions) -> HostRows:
@@ -114,7 +115,7 @@ def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
         spec=spec,
         run=run_extract,
         inputs={"host": host, "passages": passages},
-        revision=1,
+        revision=2,
         crew=Crew.EXTRACTION,
     )
 
@@ -139,9 +140,7 @@ def encoder_stages(
 
     `tuned` are the trained hosts' encoders after the AV's training, where they took part in it.
     """
-    anchor, trained = trained_encoders(recipe, rows)
-    if tuned:
-        trained = {tag: Encoded(rows[tag], tuned[tag]) for tag in recipe.trained}
+    anchor, trained = trained_encoders(recipe, rows, tuned)
     targets = trained or {recipe.anchor: anchor}
     return {
         recipe.anchor: anchor.encoder,
@@ -151,11 +150,16 @@ def encoder_stages(
 
 
 def trained_encoders(
-    recipe: Recipe, rows: Mapping[str, HostRows]
+    recipe: Recipe, rows: Mapping[str, HostRows], tuned: Mapping[str, Stage] | None = None
 ) -> tuple[Encoded, dict[str, Encoded]]:
-    """The anchor with its encoder, and the trained hosts with theirs, fitted to the anchor."""
+    """The anchor with its encoder, and the trained hosts with theirs, fitted to the anchor.
+
+    `tuned` are the latter's after the AV's training, where they took part in it.
+    """
     anchor_rows = rows[recipe.anchor]
     anchor = Encoded(anchor_rows, anchor_encoder_stage(anchor_rows))
+    if tuned:
+        return anchor, {tag: Encoded(rows[tag], tuned[tag]) for tag in recipe.trained}
     only_anchor = {recipe.anchor: anchor}
     return anchor, {
         tag: Encoded(rows[tag], encoder_stage(rows[tag], only_anchor, anchor))

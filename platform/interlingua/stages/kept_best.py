@@ -1,11 +1,13 @@
 """The best weights of a training and their rows of `dev`, in a folder named after their look.
 
+Which look is better is said once and written down with it, so that it holds after a resume.
+
 A run goes on from its last checkpoint and forgets the looks behind it; the best look before that
 must then still be here, and weights never without the rows that belong to them.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +18,18 @@ from torch import Tensor
 from interlingua.store.atomic import write_atomically
 
 BEST = "best"
+ABOUT_A_LOOK = ("step", "score", "is_best")  # beside its numbers
 WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
+
+
+def is_better(score: float, looks: Sequence[Mapping[str, float]], *, min_delta: float) -> bool:
+    """Whether a score is below that of the best look so far by more than the margin."""
+    return all(score < look["score"] - min_delta for look in looks if look["is_best"])
+
+
+def best_look(looks: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The look whose weights are kept."""
+    return next(look for look in reversed(looks) if look["is_best"])
 
 
 def best_folder(out: Path, step: int) -> Path:
@@ -29,7 +42,8 @@ def keep_best(out: Path, step: int, weights: Mapping[str, Tensor], rows: pa.Tabl
     target = best_folder(out, step)
     partial = target.with_name(f"{step}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    for folder in (out / BEST, partial):  # not their parents: who lost the lock has none
+        folder.mkdir(exist_ok=True)
     with write_atomically(partial / WEIGHTS_NAME) as file:
         file.write(save(dict(weights)))
     with write_atomically(partial / ROWS_NAME) as file:

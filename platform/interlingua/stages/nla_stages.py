@@ -20,7 +20,13 @@ from interlingua.specs.training import (
     DecoderSpec,
     TeachSpec,
 )
-from interlingua.stages.host_stages import RIDGE, HostRows, extraction_stage, reading_of
+from interlingua.stages.host_stages import (
+    MOST_WORDS,
+    RIDGE,
+    HostRows,
+    extraction_stage,
+    reading_of,
+)
 from interlingua.stages.runs import (
     run_ar,
     run_av,
@@ -109,7 +115,7 @@ def av_stage(
     inputs = {"trunk": trunk, "explanations": lesson.av_texts}
     inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
     return Stage(
-        kind="av", label="sft", spec=spec, run=run_av, inputs=inputs, revision=1, crew=Crew.TRAINING
+        kind="av", label="sft", spec=spec, run=run_av, inputs=inputs, revision=2, crew=Crew.TRAINING
     )
 
 
@@ -127,19 +133,22 @@ def ar_stage(
         host_tags=recipe.learning_tags(),
         centring=recipe.av.injection.centring,
         ridge=RIDGE,
+        most_words=MOST_WORDS,
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
     inputs = {"trunk": trunk, "explanations": lesson.ar_texts}
     inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
     return Stage(
-        kind="ar", label="sft", spec=spec, run=run_ar, inputs=inputs, revision=1, crew=Crew.TRAINING
+        kind="ar", label="sft", spec=spec, run=run_ar, inputs=inputs, revision=2, crew=Crew.TRAINING
     )
 
 
 def tuned_encoder_stages(
     recipe: Recipe, av: Stage, rows: Mapping[str, HostRows], encoders: Mapping[str, Stage]
 ) -> dict[str, Stage]:
-    """The trained hosts' encoders as the AV's training left them."""
+    """The trained hosts' encoders as the AV's training left them; none where it leaves them."""
+    if recipe.av.encoder_learning_rate is None:
+        return {}
     anchor = recipe.anchor
     stages = {}
     for tag in recipe.trained:
@@ -250,15 +259,11 @@ def bundle_stage(
     return Stage(
         kind="bundle",
         label="-".join(pair.labels(recipe.name)),
-        spec=BundleSpec(
-            anchor=recipe.anchor,
-            av=recipe.av,
-            ar=recipe.ar,
-            host_tags=tags,
-        ),
+        spec=BundleSpec(anchor=recipe.anchor, av=recipe.av, ar=recipe.ar, host_tags=tags),
         run=run_bundle,
         inputs={**pair.models(), **of_hosts},
-        revision=1,
+        revision=2,
+        seals=True,
     )
 
 

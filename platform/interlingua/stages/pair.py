@@ -21,6 +21,7 @@ from interlingua.stages.adopt import opened_from
 from interlingua.stages.corpus import opened_space
 from interlingua.stages.kept_best import WEIGHTS_NAME
 from interlingua.store.artifact import Artifact
+from interlingua.store.reading import naming
 
 AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."
 
@@ -64,23 +65,26 @@ def opened_listener(inputs: Mapping[str, Artifact], *, device: str, batch_rows: 
 
 def av_training_of(artifact: Artifact) -> AvTraining | RlTraining:
     """What an AV was trained as, whichever training came last."""
-    if _is_reinforced(artifact):
+    if is_reinforced(artifact):
         return from_jsonable(RlTraining, artifact.record.spec)
     return from_jsonable(AvTraining, artifact.record.spec)
 
 
 def ar_training_of(artifact: Artifact) -> ArTraining | RlTraining:
     """What an AR was trained as, whichever training came last."""
-    if _is_reinforced(artifact):
+    if is_reinforced(artifact):
         return from_jsonable(RlTraining, artifact.record.spec)
     return from_jsonable(ArTraining, artifact.record.spec)
 
 
 def weights_of(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
     """The trained weights of a model, by its own names."""
-    weights = load((artifact.path / WEIGHTS_NAME).read_bytes())
+    path = artifact.path / WEIGHTS_NAME
+    with naming(path):
+        weights = load(path.read_bytes())
     return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
 
-def _is_reinforced(artifact: Artifact) -> bool:
+def is_reinforced(artifact: Artifact) -> bool:
+    """Whether a model's last training was reinforcement learning."""
     return bool(artifact.record.spec[TYPE_KEY] == RlTraining.__name__)

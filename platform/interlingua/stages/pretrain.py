@@ -24,6 +24,7 @@ from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.progress import MetricsLog
+from interlingua.store.reading import naming
 from interlingua.store.splits import recorded_access
 from interlingua.world.exam import exam_metrics, exam_rows
 from interlingua.world.hosts import fresh_model, tiny_config
@@ -124,7 +125,8 @@ def _resume(model: Any, optimizer: torch.optim.Optimizer, out: Path) -> tuple[in
     path = out / CHECKPOINT_NAME
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    with naming(path):
+        state = torch.load(path, weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["step"], state["seconds"]

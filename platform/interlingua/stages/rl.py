@@ -22,21 +22,20 @@ from interlingua.core.policy import group_advantages, group_deviation, rewarded
 from interlingua.core.schedule import rate_factor
 from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.placement import ThreeGroups
-from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining
+from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining, RlWatch
 from interlingua.specs.splits import Split
 from interlingua.stages.backend import Context, Ended
 from interlingua.stages.engine import Stepped
-from interlingua.stages.kept_best import BEST, ROWS_NAME, WEIGHTS_NAME, best_folder
+from interlingua.stages.kept_best import ROWS_NAME, WEIGHTS_NAME, best_folder, best_look
 from interlingua.stages.rl_corpus import RlCorpus
 from interlingua.stages.rl_inputs import check_inputs
-from interlingua.stages.rl_kept import START_ROWS_NAME, Kept, best_look, looks_of, numbers_of
+from interlingua.stages.rl_kept import START_ROWS_NAME, Kept, looks_of, numbers_of
 from interlingua.stages.rl_look import kl_sums, look_at
-from interlingua.stages.rl_protocols import Corpus, Judgement, Roles, Rollouts
+from interlingua.stages.rl_protocols import Corpus, Judgement, PolicyStepped, Roles, Rollouts
 from interlingua.stages.rl_roles import RlJob
 from interlingua.stages.sft import TRAIN_VARIANCE
-from interlingua.stages.training import CHECKPOINTS
+from interlingua.stages.training import forget_training
 from interlingua.store.artifact import Artifact
-from interlingua.store.lock import held_token
 from interlingua.store.progress import read_metrics
 from interlingua.store.splits import SplitAccess, recorded_access
 
@@ -54,7 +53,7 @@ class TooManySkipped(RuntimeError):
 def play(job: RlJob, roles: Roles) -> Ended:
     """The whole run with these roles, in every rank of the AV."""
     corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
-    kept = Kept(roles, job.spec.rl.watch, job.out, job.token)
+    kept = Kept(roles, job.spec.rl.watch, job.out)
     stopped_by = reinforce(job.spec.rl, roles, corpus, kept)
     return Ended(stopped_by, dict(kept.counts))
 
@@ -75,9 +74,9 @@ def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, kept: Kept) -> str | N
         kept.counts["num_steps"] = step + 1
         kept.report(step + 1, metrics)
         _check_skipped(kept.counts, spec)
-        limit = watch.max_kl_per_token
-        if limit is not None and not metrics["kl_per_token"] <= limit:
-            return f"kl_per_token is {metrics['kl_per_token']:.4f}, above its gate at {limit:.4f}"
+        gate = _closed_at_a_step(metrics, watch)
+        if gate is not None:
+            return gate
     raise AssertionError("the last step returns")
 
 
@@ -95,7 +94,7 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
     rewards_N, is_failed_N = rewarded(
         judged.a_NE, rollouts.v_BE, rollouts.num_tokens_N, spec=spec, variance=variance
     )
-    stepped = {}
+    stepped: dict[str, Stepped] = {}
     if spec.av is not None:
         advantages_N = group_advantages(rewards_N, spec.group_size, floor=spec.advantage_floor)
         with clock.phase("learn_av"):
@@ -118,6 +117,16 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
         **_about_learning(stepped),
         **clock.seconds(judged.seconds_waited),
     }
+
+
+def _closed_at_a_step(metrics: Mapping[str, float], watch: RlWatch) -> str | None:
+    """Which gate a step's own numbers do not pass; None where they pass all."""
+    limits = {"kl_per_token": watch.max_kl_per_token, "log_ratio_p99": watch.max_log_ratio}
+    for name, limit in limits.items():
+        # Of an AV that does not learn there is no ratio; what is no number passes no gate.
+        if limit is not None and name in metrics and not metrics[name] <= limit:
+            return f"{name} is {metrics[name]:.4f}, above its gate at {limit:.4f}"
+    return None
 
 
 class Stopwatch:
@@ -160,6 +169,9 @@ def _about_learning(stepped: Mapping[str, Stepped]) -> dict[str, float]:
     for name, one in stepped.items():
         metrics[f"loss_{name}"], metrics[f"grad_norm_{name}"] = one.loss, one.grad_norm
         metrics[f"num_skipped_{name}"] = int(one.is_skipped)
+        if isinstance(one, PolicyStepped):
+            metrics["log_ratio_mean"] = one.log_ratio_mean
+            metrics["log_ratio_p99"] = one.log_ratio_p99
     return metrics
 
 
@@ -191,7 +203,6 @@ def run(
         spec=spec,
         inputs=inputs,
         out=out,
-        token=held_token(out),
         micro_batch_rows=own.micro_batch_rows,
         batch_rows=own.batch_rows,
         threads=context.placement.threads_per_worker,
@@ -209,16 +220,17 @@ def run(
     best = best_folder(out, int(best_look(looks_of(out))["step"]))
     for name in (WEIGHTS_NAME, ROWS_NAME):
         shutil.copyfile(best / name, out / name)
-    for name in (BEST, CHECKPOINTS):
-        shutil.rmtree(out / name, ignore_errors=True)
-    return {
+    metrics = {
         **_metrics(spec.rl, out),
         **counts,
         **_seconds(out),
+        **_log_ratios(out),
         "roles": place.told(),
         "stopped_by": gate or "",
         TRAIN_VARIANCE: inputs["ar"].record.metrics[TRAIN_VARIANCE],
     }
+    forget_training(out)
+    return metrics
 
 
 def _seconds(out: Path) -> dict[str, float]:
@@ -226,6 +238,17 @@ def _seconds(out: Path) -> dict[str, float]:
     steps = read_metrics(out)
     names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
     return {name: float(np.mean([step[name] for step in steps])) for name in names}
+
+
+def _log_ratios(out: Path) -> dict[str, float]:
+    """Their mean over the steps, and the largest of what its gate looks at."""
+    steps = [step for step in read_metrics(out) if "log_ratio_p99" in step]
+    if not steps:  # the AV stays as it is
+        return {}
+    return {
+        "log_ratio_mean": float(np.mean([step["log_ratio_mean"] for step in steps])),
+        "log_ratio_p99_max": float(np.max([step["log_ratio_p99"] for step in steps])),
+    }
 
 
 def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:

@@ -5,7 +5,7 @@ Knows neither the loop nor what a reward is. The ids of a sample are those that 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from interlingua.models.prompts import AvPrompt, explanation_in
 from interlingua.models.speaker import Speaker
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import SamplingSpec
-from interlingua.stages.engine import Engine, Stepped
+from interlingua.stages.engine import Engine
 from interlingua.stages.rl_batches import padded, shares
-from interlingua.stages.rl_protocols import NO_TOKEN, Asked, Rollouts
+from interlingua.stages.rl_protocols import NO_TOKEN, Asked, PolicyStepped, Rollouts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,19 +50,30 @@ class Policy(nn.Module):
         super().__init__()
         self.verbalizer = verbalizer
         self._prompts, self._clip_ratio, self._kl_coef = prompts, clip_ratio, kl_coef
+        self._log_ratios: list[Tensor] = []
 
     def forward(self, batch: PolicyBatch) -> Tensor:
         """The batch's part of the mean over the samples of the step."""
+        log_probs_NT = self.log_probs(batch.host_tag, batch.v_NE, batch.ids_NT)
+        mask_NT = batch.ids_NT != NO_TOKEN
+        apart_NT = log_probs_NT.detach() - batch.sampled_NT
+        self._log_ratios.append(apart_NT[mask_NT].abs())
         losses_N = sample_losses(
-            self.log_probs(batch.host_tag, batch.v_NE, batch.ids_NT),
+            log_probs_NT,
             sampled_NT=batch.sampled_NT,
             reference_NT=batch.reference_NT,
             advantages_N=batch.advantages_N,
-            mask_NT=batch.ids_NT != NO_TOKEN,
+            mask_NT=mask_NT,
             clip_ratio=self._clip_ratio,
             kl_coef=self._kl_coef,
         )
         return losses_N.sum() * batch.weight
+
+    def taken_log_ratios(self) -> np.ndarray:
+        """|log p - log p as it was sampled| of every token of the batches since the last call."""
+        ratios_M: np.ndarray = torch.cat(self._log_ratios).double().cpu().numpy()
+        self._log_ratios.clear()
+        return ratios_M
 
     def log_probs(self, host_tag: str, v_NE: Tensor, ids_NT: Tensor) -> Tensor:
         """[N, T]: of the very ids that were drawn; 0 behind a sample's end."""
@@ -145,7 +156,7 @@ class EngineVerbalizer:
         advantages_N: np.ndarray,
         reference_NT: np.ndarray,
         factor: float,
-    ) -> Stepped:
+    ) -> PolicyStepped:
         """One step on this rank's share, samples of like length together."""
         weight, own_v_NE = self._engine.world_size / len(advantages_N), rollouts.own_v_NE
         batches = []
@@ -159,7 +170,14 @@ class EngineVerbalizer:
             }
             on_device = {n: torch.from_numpy(x).to(self._device) for n, x in arrays.items()}
             batches.append(PolicyBatch(host_tag=rollouts.host_tag, weight=weight, **on_device))
-        return self._engine.step(batches, factor)
+        policy: Any = self._engine.module
+        stepped = self._engine.step(batches, factor)
+        ratios_M = np.concatenate(self._engine.gathered(policy.taken_log_ratios()))
+        return PolicyStepped(
+            **asdict(stepped),
+            log_ratio_mean=float(ratios_M.mean()),
+            log_ratio_p99=float(np.percentile(ratios_M, 99)),
+        )
 
 
 class Reference:

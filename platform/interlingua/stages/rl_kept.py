@@ -7,32 +7,36 @@ would be ahead of the other. Knows neither a reward nor where the roles are.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from interlingua.specs.rl import RlWatch
-from interlingua.stages.kept_best import forget_best, keep_best
+from interlingua.stages.kept_best import (
+    ABOUT_A_LOOK,
+    best_look,
+    forget_best,
+    is_better,
+    keep_best,
+)
 from interlingua.stages.rl_look import Columns, Look, closed_gate
 from interlingua.stages.rl_protocols import Roles
 from interlingua.stages.training import CHECKPOINTS, LOOKS_NAME
 from interlingua.store.atomic import write_atomically
-from interlingua.store.lock import verify_token
 from interlingua.store.progress import MetricsLog
 
 START_ROWS_NAME = "start_rows.parquet"
 STATE_NAME = "state.json"
-ABOUT_A_LOOK = ("step", "score", "is_best")
 AV_FOLDER, AR_FOLDER = "av", "ar"
 
 
 class Kept:
     """The stage's folder; every rank calls every method, rank 0 writes."""
 
-    def __init__(self, roles: Roles, watch: RlWatch, out: Path, token: str) -> None:
-        self._roles, self._watch, self._out, self._token = roles, watch, out, token
+    def __init__(self, roles: Roles, watch: RlWatch, out: Path) -> None:
+        self._roles, self._watch, self._out = roles, watch, out
         self._folder = out / CHECKPOINTS
         self._looks: list[dict[str, float]] = []
         self._log: MetricsLog | None = None
@@ -61,15 +65,15 @@ class Kept:
         partial = self._folder / f"{step}.partial"
         if target.exists():
             return
-        for name in (AV_FOLDER, AR_FOLDER):
-            (partial / name).mkdir(parents=True, exist_ok=True)
+        # Not their parents: who lost the lock has none.
+        for folder in (self._folder, partial, partial / AV_FOLDER, partial / AR_FOLDER):
+            folder.mkdir(exist_ok=True)
         self._roles.av.save(partial / AV_FOLDER)
         self._roles.ar.save(partial / AR_FOLDER)
         self._roles.av.gathered(None)  # every rank has written
         if self._roles.av.rank == 0:
             with write_atomically(partial / STATE_NAME) as file:
                 file.write(json.dumps({"step": step, "counts": self.counts}).encode())
-            verify_token(self._out, self._token)
             partial.rename(target)
             for path in self._folder.iterdir():
                 if path != target:
@@ -85,11 +89,11 @@ class Kept:
         start = self._looks[0] if self._looks else look.numbers
         gate = closed_gate(look.numbers, start, self._watch)
         score = look.numbers["score"]
-        is_best = gate is None and all(score < b["score"] for b in self._looks if b["is_best"])
+        min_delta = self._watch.min_delta
+        is_best = gate is None and is_better(score, self._looks, min_delta=min_delta)
         self._looks.append({"step": step, "is_best": is_best, **look.numbers})
         weights = {**self._roles.av.weights(), **self._roles.ar.weights()} if is_best else {}
         if self._roles.av.rank == 0:
-            verify_token(self._out, self._token)
             if step == 0:
                 _write_rows(self._out / START_ROWS_NAME, look.columns)
             if is_best:
@@ -109,11 +113,6 @@ def looks_of(out: Path) -> list[dict[str, float]]:
     """All looks of a run, in order."""
     path = out / LOOKS_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def best_look(looks: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The look whose weights are kept."""
-    return next(look for look in reversed(looks) if look["is_best"])
 
 
 def numbers_of(look: Mapping[str, float]) -> dict[str, float]:

@@ -77,6 +77,18 @@ class Judgement(NamedTuple):
     seconds_waited: float = 0.0  # for roles that were not ready
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyStepped(Stepped):
+    """A step of the AV, with |log p - log p as it was sampled| over its tokens, before it.
+
+    Samples are of the very weights that learn from them: what is not 0 is what decoding and
+    learning round differently.
+    """
+
+    log_ratio_mean: float
+    log_ratio_p99: float
+
+
 class Learner(Protocol):
     """A role whose weights are trained; called by all ranks of the loop alike."""
 
@@ -112,7 +124,7 @@ class Verbalizer(Learner, Protocol):
         advantages_N: np.ndarray,
         reference_NT: np.ndarray,
         factor: float,
-    ) -> Stepped:
+    ) -> PolicyStepped:
         """One step of the policy; none where its gradient is not finite."""
 
 

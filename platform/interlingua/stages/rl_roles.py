@@ -29,12 +29,11 @@ from interlingua.store.artifact import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RlJob:
-    """What a process must know to play its role. `token` is that of the stage's lock."""
+    """What a process must know to play its role."""
 
     spec: RlTraining
     inputs: Mapping[str, Artifact]
     out: Path
-    token: str
     micro_batch_rows: int
     batch_rows: int
     threads: int

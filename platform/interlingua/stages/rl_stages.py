@@ -67,6 +67,6 @@ def rl_stage(
         ),
         run=run_rl,
         inputs={**maps.pair.models(), **inputs, **of_hosts},
-        revision=4,
+        revision=5,
         crew=Crew.REINFORCING,
     )

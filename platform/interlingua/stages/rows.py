@@ -11,7 +11,14 @@ from interlingua.specs.splits import Split
 from interlingua.stages.extract import layer_folder
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key
-from interlingua.store.shards import Shard, ShardIndex, list_shards, read_shard
+from interlingua.store.shards import (
+    TOKEN,
+    Shard,
+    ShardHeader,
+    ShardIndex,
+    list_shards,
+    read_shard,
+)
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 
@@ -31,14 +38,14 @@ class KeyedRows:
         self._access = access
         self._shards = [read_shard(path) for path in paths]
         self._index = ShardIndex(self._shards)
-        header = self._shards[0].header
-        self.host_tag, self._is_pooled = header.host_tag, header.read_mode == "pooled"
+        self.header = self._shards[0].header
+        self.host_tag = self.header.host_tag
         self.width = self._shards[0].rows.vectors_ND.shape[1]
 
     @property
     def num_expected(self) -> int:
         """How many rows there would be if every passage had its own and all were finite."""
-        if self._is_pooled:
+        if self.header.read_mode != TOKEN:
             return len(self._split_of)  # also those without a row
         stored = (shard.rows.passage_ids_N.astype(str).tolist() for shard in self._shards)
         return sum(passage_id in self._split_of for ids in stored for passage_id in ids)
@@ -70,6 +77,23 @@ def vectors_of(rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
 
 def shared_keys(several: Sequence[KeyedRows]) -> list[Key]:
     """The rows that every one of these hosts has a finite one of, in the first's order."""
+    for other in several[1:]:
+        _check_joinable(several[0].header, other.header)
     first, *others = (rows.finite_keys() for rows in several)
     common = set(first).intersection(*others)
     return [key for key in first if key in common]
+
+
+def _check_joinable(first: ShardHeader, other: ShardHeader) -> None:
+    """Raise where equal keys would be of rows that were read in other ways."""
+    if first.read_mode != other.read_mode:
+        raise ValueError(
+            f"rows of {first.host_tag} are {first.read_mode}, of {other.host_tag} "
+            f"{other.read_mode}; not joined: read both in the same way"
+        )
+    if first.read_mode == TOKEN and first.tokenizer_hash != other.tokenizer_hash:
+        raise ValueError(
+            f"{first.host_tag} and {other.host_tag} have other tokenizers, so a position is "
+            "another word in each; not joined: read whole passages (Pooled), or hosts of one "
+            "tokenizer"
+        )

@@ -24,12 +24,17 @@ from interlingua.stages.av_program import VECTORS, AvProgram
 from interlingua.stages.backend import Context
 from interlingua.stages.bag_of_words import bag_of_words_errors
 from interlingua.stages.corpus import opened_space
-from interlingua.stages.kept_best import BEST, ROWS_NAME, WEIGHTS_NAME, best_folder
-from interlingua.stages.training import CHECKPOINTS, COUNTS_NAME, MakeProgram, TrainingJob, best_of
+from interlingua.stages.kept_best import ROWS_NAME, WEIGHTS_NAME, best_folder
+from interlingua.stages.training import (
+    COUNTS_NAME,
+    MakeProgram,
+    TrainingJob,
+    best_of,
+    forget_training,
+)
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.explanations import check_one_teacher, read_explanations
-from interlingua.store.lock import held_token
 from interlingua.store.maps import ENCODERS, Encoder, write_encoder
 from interlingua.store.splits import SplitAccess, recorded_access
 
@@ -48,13 +53,15 @@ def run_av(
         _note_explanations(inputs, Split.AV_SFT, access)
     weights, columns, look = _trained(AvProgram, spec, inputs, out, context)
     _store_encoders(spec, inputs, weights, out)
-    return {
+    metrics = {
         **_counts(out),
         "best_step": look["step"],
         "num_trained": sum(weight.numel() for weight in weights.values()),
         **_nll_metrics(columns, spec.av.seed),
         **_affine_metrics(spec.av, weights),
     }
+    forget_training(out)
+    return metrics
 
 
 def run_ar(
@@ -71,13 +78,15 @@ def run_ar(
     columns = {**columns, "bag_of_words_nmse": baseline_N}
     with write_atomically(out / ROWS_NAME) as file:
         pq.write_table(pa.table(dict(columns)), file)
-    return {
+    metrics = {
         **_counts(out),
         "best_step": look["step"],
         "num_trained": sum(weight.numel() for weight in weights.values()),
         TRAIN_VARIANCE: train_variance,
         **_fve_metrics(columns, spec.ar.seed),
     }
+    forget_training(out)
+    return metrics
 
 
 def _trained(
@@ -89,7 +98,6 @@ def _trained(
         spec=spec,
         inputs=inputs,
         out=out,
-        token=held_token(out),
         micro_batch_rows=place.micro_batch_rows,
         threads=context.placement.threads_per_worker,
         device=place.device,
@@ -98,8 +106,6 @@ def _trained(
     weights, columns, look = best_of(out)
     for name in (WEIGHTS_NAME, ROWS_NAME):
         shutil.copyfile(best_folder(out, int(look["step"])) / name, out / name)
-    for name in (BEST, CHECKPOINTS):
-        shutil.rmtree(out / name, ignore_errors=True)
     return weights, columns, look
 
 

@@ -20,7 +20,7 @@ from interlingua.specs.canonical import jsonable
 from interlingua.stages.backend import Watcher, name_of
 from interlingua.store.artifact import Artifact, Stage, find, fingerprint, folder
 from interlingua.store.atomic import write_atomically
-from interlingua.store.lock import PARTIAL_SUFFIX
+from interlingua.store.partial import latest_folder
 from interlingua.store.progress import read_metrics
 from interlingua.store.record import Record
 from interlingua.tracking.database import tracking_uri
@@ -28,6 +28,7 @@ from interlingua.tracking.runs import Outcome, StageRun, Tracker, Uploader
 
 UPLOAD_EVERY_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0  # with a tracker that has not answered when the graph is done
+STOPPED_PATIENCE_SECONDS = 1.5  # when the job was told to stop
 UPLOADED_NAME = "tracked.json"
 SQLITE = "sqlite:///"
 FAILED_GATES = "failed_gates"  # names of the gates that an evaluation did not pass
@@ -51,19 +52,23 @@ class TrackingWatcher:
     def __enter__(self) -> "TrackingWatcher":
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for stage in self._unfinished.values():
             self._uploads.put(partial(self._add, stage, has_stopped=True))
         self._uploads.put(self._uploader.finish)
         self._uploads.put(None)
         self._start()
-        self._thread.join(PATIENCE_SECONDS)
+        # Who stops a job may wait for three seconds only (`ray job stop`) before they kill it.
+        is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
+        patience = STOPPED_PATIENCE_SECONDS if is_stopped else PATIENCE_SECONDS
+        self._thread.join(patience)
         if self._thread.is_alive():
             logger.warning(
                 "not all results are tracked: the tracker was not done after %.0f s; nothing is "
                 "lost: run the same command again to upload the rest",
-                PATIENCE_SECONDS,
+                patience,
             )
+            self._uploader.be_silent()
 
     def on_preflight(self, lines: Sequence[str]) -> None:
         """Nothing of it is a run's."""
@@ -184,14 +189,13 @@ def run_so_far(stage: Stage, root: Path, *, has_stopped: bool) -> StageRun:
     """The stage as far as it got; another driver may have finished it meanwhile."""
     if (artifact := find(stage, root)) is not None:
         return finished_run(artifact)
-    target = folder(stage, root)
     spec: Any = jsonable(stage.spec)
     return StageRun(
         kind=stage.kind,
         label=stage.label,
         fingerprint=fingerprint(stage),
         spec=spec,
-        reports=read_metrics(target.with_name(target.name + PARTIAL_SUFFIX)),
+        reports=read_metrics(latest_folder(folder(stage, root))),
         outcome=None,
         has_stopped=has_stopped,
     )

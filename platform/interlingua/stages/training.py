@@ -10,12 +10,12 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load
 from torch import Tensor, nn
@@ -24,23 +24,29 @@ from interlingua.core.schedule import rate_factor
 from interlingua.specs.training import OptimSpec, WatchSpec
 from interlingua.stages.engine import Engine, ParamGroup
 from interlingua.stages.kept_best import (
+    ABOUT_A_LOOK,
+    BEST,
     ROWS_NAME,
     WEIGHTS_NAME,
     best_folder,
+    best_look,
     forget_best,
+    is_better,
     keep_best,
 )
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
-from interlingua.store.lock import verify_token
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import LOOKS_NAME, MetricsLog, read_looks
+from interlingua.store.reading import naming, read_parquet
 
 CHECKPOINTS = "checkpoints"
 COUNTS_NAME = "corpus.json"
 REPORT_EVERY = 10
 
 Rows = list[dict[str, Any]]
+Place = tuple[int, ...]  # in the order of a look, which batches do not keep
+Placed = list[tuple[Place, dict[str, Any]]]
 
 
 class TrainingDiverged(RuntimeError):
@@ -81,8 +87,8 @@ class Program(Protocol):
     def dev_batches(self) -> Sequence[Any]:
         """Everything that is looked at, in batches; the same in every rank."""
 
-    def dev_rows(self, batch: Any) -> Rows:
-        """One row a scored item."""
+    def dev_rows(self, batch: Any) -> Placed:
+        """One row a scored item, with its place in a look."""
 
     def look(self, rows: Rows) -> Mapping[str, float]:
         """The numbers of a look; `score` decides which weights are kept, less is better."""
@@ -93,12 +99,11 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """What a rank must know to make its program. `token` is that of the stage's lock."""
+    """What a rank must know to make its program."""
 
     spec: Any
     inputs: Mapping[str, Artifact]
     out: Path
-    token: str
     micro_batch_rows: int
     threads: int
     device: str
@@ -151,6 +156,12 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
             clock = time.monotonic()
 
 
+def forget_training(out: Path) -> None:
+    """Remove what only resuming needs; after the metrics, whose failure must cost no training."""
+    for name in (BEST, CHECKPOINTS):
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
 class _Kept:
     """Checkpoints, looks and the best weights of a run, in the stage's folder."""
 
@@ -168,6 +179,8 @@ class _Kept:
             self._engine.load(self._folder / str(step))
         looks: list[dict[str, float]] = self._engine.gathered(read_looks(self._job.out))[0]
         self._looks = [look for look in looks if look["step"] < step]
+        if self._looks:  # reports go on as if nothing had been broken off
+            self.last_look = _reported(self._looks[-1])
         return step
 
     def checkpoint(self, step: int) -> None:
@@ -176,12 +189,12 @@ class _Kept:
         partial = self._folder / f"{step}.partial"
         if target.exists():
             return
-        partial.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, partial):  # not their parents: who lost the lock has none
+            folder.mkdir(exist_ok=True)
         self._engine.save(partial)
         note_peak(self._job.out)
         self._engine.gathered(None)  # every rank has written
         if self._engine.rank == 0:
-            verify_token(self._job.out, self._job.token)
             partial.rename(target)
             for path in self._folder.iterdir():
                 if path != target:
@@ -193,13 +206,14 @@ class _Kept:
 
     def look(self, step: int, program: Program) -> None:
         """Score the dev rows; keep weights and rows where they are the best so far."""
-        look = {"step": step, **program.look(rows := _dev_rows(program, self._engine))}
-        is_best = all(look["score"] < before["score"] for before in self._looks)
+        numbers = program.look(rows := _dev_rows(program, self._engine))
+        min_delta = program.watch.min_delta
+        is_best = is_better(numbers["score"], self._looks, min_delta=min_delta)
+        look = {"step": step, "is_best": is_best, **numbers}
         self._looks.append(look)
-        self.last_look = {f"dev_{k}": v for k, v in look.items() if k not in ("step", "score")}
+        self.last_look = _reported(look)
         weights = self._engine.trained_weights() if is_best else {}
         if self._engine.rank == 0:
-            verify_token(self._job.out, self._job.token)
             if is_best:
                 keep_best(self._job.out, step, weights, pa.Table.from_pylist(rows))
             with write_atomically(self._job.out / LOOKS_NAME) as file:
@@ -210,35 +224,39 @@ class _Kept:
         return self._job.out / CHECKPOINTS
 
 
+def _reported(look: Mapping[str, float]) -> dict[str, float]:
+    return {f"dev_{name}": v for name, v in look.items() if name not in ABOUT_A_LOOK}
+
+
 def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[str, float]]:
     """The best weights of a finished run, their dev rows by column, and the look at them."""
-    look = _best(read_looks(out))
+    look = best_look(read_looks(out))
     folder = best_folder(out, int(look["step"]))
-    weights = load((folder / WEIGHTS_NAME).read_bytes())
-    table = pq.read_table(folder / ROWS_NAME)
+    with naming(folder / WEIGHTS_NAME):
+        weights = load((folder / WEIGHTS_NAME).read_bytes())
+    table = read_parquet(folder / ROWS_NAME)
     columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
     return weights, columns, look
 
 
-def _best(looks: Sequence[dict[str, float]]) -> dict[str, float]:
-    return min(looks, key=lambda look: look["score"])
-
-
 def _best_steps(*several: Sequence[dict[str, float]]) -> set[int]:
-    return {int(_best(looks)["step"]) for looks in several if looks}
+    return {int(best_look(looks)["step"]) for looks in several if looks}
 
 
 def _dev_rows(program: Program, engine: Engine) -> Rows:
-    """The rows of all dev batches, each scored by one rank, in their order."""
+    """The rows of all dev batches, each scored by one rank, in their places."""
     batches = program.dev_batches()
     # Under ZeRO 3 a forward needs all ranks: all make as many, the last of them for nothing.
     num_rounds = -(-len(batches) // engine.world_size)
-    mine: list[Rows] = []
+    mine: list[Placed] = []
     with engine.forwarding():
         for turn in range(num_rounds):
             place = min(turn * engine.world_size + engine.rank, len(batches) - 1)
             mine.append(program.dev_rows(batches[place]))
     by_rank = engine.gathered(mine)
-    in_order = [by_rank[place % engine.world_size][place // engine.world_size]
-                for place in range(len(batches))]  # fmt: skip
-    return [row for rows in in_order for row in rows]
+    placed = [
+        row
+        for place in range(len(batches))
+        for row in by_rank[place % engine.world_size][place // engine.world_size]
+    ]
+    return [row for _, row in sorted(placed, key=itemgetter(0))]

@@ -5,12 +5,12 @@ split, and no other, may have consumed evaluated ones, and only as that split: t
 evaluation. Knows no model.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from interlingua.specs.splits import Split
-from interlingua.store.artifact import Artifact, lineage
+from interlingua.store.artifact import Artifact, with_upstream
 from interlingua.store.splits import LEDGER_NAME, SplitViolation, read_consumed
 
 # What no passage goes into, or what makes the passages.
@@ -27,7 +27,7 @@ def check_unseen(
     """
     evaluated = frozenset(evaluated)
     num_checked = 0
-    for artifact in _upstream(inputs, root):
+    for artifact in with_upstream(inputs.values(), root):
         record = artifact.record
         path = artifact.path / LEDGER_NAME
         if not path.exists():
@@ -45,14 +45,6 @@ def check_unseen(
                     f"from them would not say what is new to the model. Its ledger: {path}"
                 )
     return num_checked
-
-
-def _upstream(inputs: Mapping[str, Artifact], root: Path) -> Sequence[Artifact]:
-    found: dict[str, Artifact] = {}
-    for artifact in inputs.values():
-        for member in (artifact, *lineage(artifact, root)):
-            found.setdefault(member.record.fingerprint, member)
-    return list(found.values())
 
 
 def _reads(spec: Mapping[str, Any], split: Split) -> bool:

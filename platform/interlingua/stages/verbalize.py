@@ -17,6 +17,7 @@ from torch import Tensor
 from interlingua.core.metrics import derangement
 from interlingua.models.prompts import explanation_in
 from interlingua.models.speaker import Speaker
+from interlingua.specs.canonical import canonical_json
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.speaking import Turn, VerbalizeSpec
 from interlingua.specs.splits import Split
@@ -24,8 +25,15 @@ from interlingua.stages.backend import Context
 from interlingua.stages.corpus import keyed_choice, opened_rows
 from interlingua.stages.pair import opened_listener, opened_space_of, opened_speaker
 from interlingua.store.artifact import Artifact
+from interlingua.store.blocks import (
+    DONE_FOLDER,
+    begin_block,
+    digest_of,
+    done_counts,
+    end_block,
+    keep_blocks,
+)
 from interlingua.store.explanations import Key
-from interlingua.store.lock import held_token, verify_token
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import MetricsLog
 from interlingua.store.splits import SplitAccess, recorded_access
@@ -38,8 +46,7 @@ class Job:
 
     spec: VerbalizeSpec
     inputs: Mapping[str, Artifact]
-    out: Path
-    token: str
+    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
     device: str
     batch_rows: int
     threads: int
@@ -54,6 +61,11 @@ class Block:
     keys: tuple[Key, ...]
     sources: tuple[Key, ...] | None  # None: the zero vector
 
+    @property
+    def digest(self) -> str:
+        """A hash of which rows these are, and of what is asked about them."""
+        return digest_of(canonical_json(self.turn), repr(self.keys), repr(self.sources))
+
 
 def run(
     spec: VerbalizeSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
@@ -64,26 +76,30 @@ def run(
         spec=spec,
         inputs=inputs,
         out=out,
-        token=held_token(out),
         device=place.device,
         batch_rows=place.batch_rows,
         threads=context.placement.threads_per_worker,
     )
-    (out / VERBALIZED).mkdir(exist_ok=True)
+    for name in (VERBALIZED, DONE_FOLDER):
+        (out / name).mkdir(exist_ok=True)
     with recorded_access(_splits(spec), out) as access:
         blocks = list(_blocks(spec, inputs, access, place.block_rows))
         for block in blocks:
             for passage_id, _ in (*block.keys, *(block.sources or ())):
                 access.consume(passage_id, block.turn.split)
-    missing = [block for block in blocks if not block_path(out, block.index).exists()]
-    log, started = MetricsLog(out, resume_step=0), time.monotonic()
-    done = len(blocks) - len(missing)
+    found = [done_counts(out, block.index, block.digest) for block in blocks]
+    missing = [block for block, done in zip(blocks, found, strict=True) if done is None]
     counts: Counter[str] = Counter()
+    for done in filter(None, found):
+        counts.update(done)
+    num_done, num_before = len(blocks) - len(missing), counts["num_tokens"]
+    log, started = MetricsLog(out, resume_step=0), time.monotonic()
     for block_counts in context.pool.map(BlockVerbalizer, job, missing, place.workers):
         counts.update(block_counts)
-        done += 1
-        speed = counts["num_tokens"] / (time.monotonic() - started)
-        log.append(done, num_steps=len(blocks), tokens_per_second=speed)
+        num_done += 1
+        speed = (counts["num_tokens"] - num_before) / (time.monotonic() - started)
+        log.append(num_done, num_steps=len(blocks), tokens_per_second=speed)
+    keep_blocks(out, len(blocks), f"{VERBALIZED}/*")
     return dict(counts)
 
 
@@ -109,15 +125,17 @@ class BlockVerbalizer:
         started = time.process_time()
         rows = self._said(block)
         a_NE = self._listener.hear([row.explanation for row in rows])
-        verify_token(self._job.out, self._job.token)
-        write_block(block_path(self._job.out, block.index), rows, a_NE)
-        note_peak(self._job.out)
-        return {
+        counts = {
             "num_rows": len(rows),
             "num_unparsable": sum(row.explanation is None for row in rows),
             "num_tokens": sum(row.num_tokens for row in rows),
             "cpu_ms": round(1000 * (time.process_time() - started)),
         }
+        begin_block(self._job.out, block.index)
+        write_block(block_path(self._job.out, block.index), rows, a_NE)
+        end_block(self._job.out, block.index, block.digest, counts)
+        note_peak(self._job.out)
+        return counts
 
     def _said(self, block: Block) -> list[Verbalized]:
         turn, tag = block.turn, self._job.spec.host_tag

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from interlingua.stages.backend import name_of
 from interlingua.store.artifact import Artifact, Stage, folder
-from interlingua.store.lock import PARTIAL_SUFFIX
+from interlingua.store.partial import latest_folder
 from interlingua.store.progress import last_metrics
 
 LINE_EVERY_SECONDS = 10.0
@@ -75,8 +75,7 @@ class ConsoleWatcher:
                 )
 
     def _report(self, stage: Stage) -> dict[str, Any] | None:
-        target = folder(stage, self._root)
-        return last_metrics(target.with_name(target.name + PARTIAL_SUFFIX))
+        return last_metrics(latest_folder(folder(stage, self._root)))
 
     def _show_bar(self, name: str, report: dict[str, Any]) -> None:
         if name not in self._tasks:

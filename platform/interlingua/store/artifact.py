@@ -3,27 +3,30 @@
 Knows neither what a stage computes nor where it runs: the context is handed through unseen.
 """
 
-import hashlib
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from interlingua.specs.canonical import canonical_json, jsonable
+from interlingua.specs.canonical import jsonable
 from interlingua.specs.checks import check_not_negative, check_slug
-from interlingua.specs.placement import Crew
+from interlingua.specs.placement import Crew, Placement
 from interlingua.store.atomic import naming_full_storage, settle, sync
-from interlingua.store.lock import PARTIAL_SUFFIX, Lock, exclusive
+from interlingua.store.integrity import file_hashes, note_stamps, verify_files
+from interlingua.store.lock import Lock, exclusive
+from interlingua.store.partial import attempts, claimed, given_up, sweep
 from interlingua.store.peak import peak_bytes, restart_peak
-from interlingua.store.provenance import Provenance, gathered_provenance
+from interlingua.store.provenance import gathered_provenance
 from interlingua.store.record import (
     RECORD_NAME,
     CorruptRecord,
     InputRecord,
     Record,
+    fingerprint_of,
     read_record,
     write_record,
 )
@@ -43,7 +46,10 @@ Run = Callable[[Any, Mapping[str, Artifact], Path, Any], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What to compute, inert; `revision` goes up when changed code gives other results."""
+    """What to compute, inert; `revision` goes up when changed code gives other results.
+
+    One that `seals` what it is made from first reads every byte upstream of it.
+    """
 
     kind: str
     label: str
@@ -52,6 +58,7 @@ class Stage:
     inputs: Mapping[str, "Stage"]
     revision: int
     crew: Crew | None = None  # who does its work, where it only deals it out
+    seals: bool = False
 
     def __post_init__(self) -> None:
         check_slug(self, kind=self.kind, label=self.label)
@@ -63,8 +70,11 @@ class Stage:
             raise ValueError(f"Stage.run is {self.run!r}; it must be a function of a module")
 
 
-def build(stage: Stage, root: Path, context: Any) -> Artifact:
-    """The stage's artifact: found when it is done, else run (or continued) and published."""
+def build(stage: Stage, root: Path, context: Any, place: Placement | None = None) -> Artifact:
+    """The stage's artifact: found when it is done, else run (or continued) and published.
+
+    `place` is where it runs, for the record.
+    """
     target = folder(stage, root)
     with naming_full_storage(target):
         if (done := find(stage, root)) is not None:
@@ -76,7 +86,10 @@ def build(stage: Stage, root: Path, context: Any) -> Artifact:
                 return done
             if target.exists():
                 raise CorruptRecord.in_folder(target, "missing, although its folder exists")
-            _run_and_publish(stage, inputs, lock, context)
+            _verify_inputs(stage, inputs, root)
+            with _unfinished(lock) as partial:
+                record = _run(stage, inputs, partial, context, place)
+                _publish(record, partial, lock)
         # Read back: the first caller sees what every later caller will see.
         published = find(stage, root)
         assert published is not None, f"{target} vanished after it was published"
@@ -96,6 +109,11 @@ def find(stage: Stage, root: Path) -> Artifact | None:
     return Artifact(path, record)
 
 
+def verify(artifact: Artifact, *, is_thorough: bool = False) -> None:
+    """Raise CorruptFile unless the artifact is as it was published (store/integrity.py)."""
+    verify_files(artifact.path, artifact.record, is_thorough=is_thorough)
+
+
 def folder(stage: Stage, root: Path) -> Path:
     """Where the stage's artifact stands once it is done."""
     return _folder(root, stage.kind, stage.label, fingerprint(stage))
@@ -108,22 +126,42 @@ def fingerprint(stage: Stage) -> str:
 
 def lineage(artifact: Artifact, root: Path) -> list[Artifact]:
     """All artifacts upstream of this one, each once, nearest first."""
+    return [member for member in with_upstream([artifact], root) if member is not artifact]
+
+
+def with_upstream(artifacts: Iterable[Artifact], root: Path) -> list[Artifact]:
+    """These artifacts and all that are upstream of them, each once, nearest first."""
     found: dict[str, Artifact] = {}
-    open_ends = [artifact]
+    open_ends = list(artifacts)
     while open_ends:
-        for entry in open_ends.pop(0).record.inputs.values():
-            if entry.fingerprint not in found:
-                found[entry.fingerprint] = _recorded(entry, root)
-                open_ends.append(found[entry.fingerprint])
+        artifact = open_ends.pop(0)
+        if found.setdefault(artifact.record.fingerprint, artifact) is artifact:
+            inputs = artifact.record.inputs.values()
+            open_ends += [_recorded(one, root) for one in inputs if one.fingerprint not in found]
     return list(found.values())
 
 
-def _run_and_publish(
-    stage: Stage, inputs: Mapping[str, Artifact], lock: Lock, context: Any
-) -> None:
-    target = lock.folder
-    partial = target.with_name(target.name + PARTIAL_SUFFIX)
-    partial.mkdir(exist_ok=True)
+@contextmanager
+def _unfinished(lock: Lock) -> Iterator[Path]:
+    """The folder to work in, left behind by whatever goes wrong in the block."""
+    partial = claimed(lock)
+    try:
+        yield partial
+    except BaseException:
+        # Who lost the lock fails somehow, its folder being gone: that is the reason, and is said.
+        lock.verify()
+        if partial.is_dir():
+            given_up(lock, partial)
+        raise
+
+
+def _run(
+    stage: Stage,
+    inputs: Mapping[str, Artifact],
+    partial: Path,
+    context: Any,
+    place: Placement | None,
+) -> Record:
     # Left by a process that died between the record and the rename: the record comes last again.
     (partial / RECORD_NAME).unlink(missing_ok=True)
     # Before the run: the checkout may have moved on by its end.
@@ -131,39 +169,47 @@ def _run_and_publish(
     started = datetime.now(UTC)
     restart_peak()
     metrics = stage.run(stage.spec, inputs, partial, context)
-    record = _record(stage, inputs, metrics, started=started, provenance=provenance)
-    record = replace(record, peak_bytes=peak_bytes(partial))
     settle(partial)
-    with lock.held():
-        write_record(partial, record)
-        os.rename(partial, target)
-    sync(target.parent)
-
-
-def _record(
-    stage: Stage,
-    inputs: Mapping[str, Artifact],
-    metrics: Mapping[str, Any],
-    *,
-    started: datetime,
-    provenance: Provenance,
-) -> Record:
-    spec: Any = jsonable(stage.spec)
-    finished = datetime.now(UTC)
+    spec, where = jsonable(stage.spec), jsonable(place)
+    num_attempts, seconds = attempts(partial)
+    sweep(partial)
     return Record(
         kind=stage.kind,
         label=stage.label,
         fingerprint=fingerprint(stage),
         revision=stage.revision,
-        spec=spec,
+        spec=spec,  # type: ignore[arg-type]
         inputs={name: _input_record(artifact.record) for name, artifact in inputs.items()},
-        seed=spec.get("seed"),
+        seed=spec.get("seed"),  # type: ignore[attr-defined]
         started=started.isoformat(timespec="seconds"),
-        finished=finished.isoformat(timespec="seconds"),
-        seconds=(finished - started).total_seconds(),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=seconds,
+        num_attempts=num_attempts,
         provenance=provenance,
+        placement=where,  # type: ignore[arg-type]
         metrics=dict(metrics),
+        files=file_hashes(partial),
+        peak_bytes=peak_bytes(partial),
     )
+
+
+def _publish(record: Record, partial: Path, lock: Lock) -> None:
+    """Write the record last, then give the folder its name."""
+    target = lock.folder
+    with lock.held():
+        write_record(partial, record)
+        os.rename(partial, target)
+    sync(target.parent)
+    note_stamps(target, record)
+
+
+def _verify_inputs(stage: Stage, inputs: Mapping[str, Artifact], root: Path) -> None:
+    """Let nothing be built on a file that has changed since it was published."""
+    for artifact in inputs.values():
+        verify(artifact)
+    if stage.seals:
+        for artifact in with_upstream(inputs.values(), root):
+            verify(artifact, is_thorough=True)
 
 
 def _input_record(record: Record) -> InputRecord:
@@ -191,13 +237,12 @@ def _recorded(entry: InputRecord, root: Path) -> Artifact:
 def _fingerprint(stage: Stage, known: dict[int, str]) -> str:
     # Stages of a graph share inputs: without memory the work doubles with every level.
     if id(stage) not in known:
-        parts = {
-            "kind": stage.kind,
-            "revision": stage.revision,
-            "spec": stage.spec,
-            "inputs": {name: _fingerprint(up, known) for name, up in stage.inputs.items()},
-        }
-        known[id(stage)] = hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:12]
+        known[id(stage)] = fingerprint_of(
+            kind=stage.kind,
+            revision=stage.revision,
+            spec=jsonable(stage.spec),
+            inputs={name: _fingerprint(up, known) for name, up in stage.inputs.items()},
+        )
     return known[id(stage)]
 
 

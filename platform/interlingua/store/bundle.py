@@ -1,11 +1,11 @@
 """A whole NLA in one folder: a manifest that names every file with its hash, and the files.
 
-Knows no model. A file that is missing or another is an error before anything is opened.
+Knows no model. The manifest has a hash of itself, and one for every file of the models that the
+pair stands on and reads: what is missing or another is an error before anything is opened.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +15,17 @@ from interlingua.specs.canonical import jsonable
 from interlingua.specs.recorded import from_jsonable
 from interlingua.specs.training import ArSpec, AvSpec
 from interlingua.store.atomic import write_atomically
+from interlingua.store.integrity import sha256_of
+from interlingua.store.model_files import first_difference
 
-MANIFEST_NAME, FORMAT = "manifest.json", 1
+MANIFEST_NAME, FORMAT = "manifest.json", 2
+DIGEST_KEY = "sha256"  # of everything else in the manifest
 AV_FOLDER, AR_FOLDER, MAPS_FOLDER, TOKENIZER_FOLDER = "av", "ar", "maps", "tokenizer"
+FOLDERS = (AV_FOLDER, AR_FOLDER, MAPS_FOLDER, TOKENIZER_FOLDER)
 WEIGHTS_NAME, VALUE_HEAD_NAME = "weights.safetensors", "value_head.safetensors"
 AFFINE_NAME = "nla_affine.safetensors"
+AGAIN = "fetch or build the bundle again"
+SYMPTOM = "symptom of going on: fluent texts about other vectors"
 
 
 class BundleDamaged(ValueError):
@@ -28,11 +34,11 @@ class BundleDamaged(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Where a model is opened from; a local folder goes with the hash of its files."""
+    """Where a model is opened from: a folder with its files' hashes, or a hub id at a revision."""
 
     source: str
     revision: str | None
-    files_sha256: str | None
+    files: Mapping[str, str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +55,12 @@ class BundledHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle holds. `artifacts` are the fingerprints of what it was made from."""
+    """What a bundle holds. `artifacts` are the fingerprints of what it was made from.
 
+    `stage` is the training that the pair comes from, in the words of `nla_meta.yaml`: sft or rl.
+    """
+
+    stage: str
     anchor: str
     trunk: Opened
     av: AvSpec
@@ -62,9 +72,10 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Store the manifest with the hashes of all files that are in the folder, last."""
     hosts = {tag: asdict(host) for tag, host in manifest.hosts.items()}
-    files = {path: _sha256(folder / path) for path in _files(folder)}
+    files = {path: sha256_of(folder / path) for path in _files(folder)}
     content = {
         "format": FORMAT,
+        "stage": manifest.stage,
         "anchor": manifest.anchor,
         "trunk": asdict(manifest.trunk),
         "av": jsonable(manifest.av),
@@ -73,27 +84,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "artifacts": dict(manifest.artifacts),
         "files": files,
     }
+    sealed = {**content, DIGEST_KEY: manifest_sha256(content)}
     with write_atomically(folder / MANIFEST_NAME) as file:
-        file.write(json.dumps(content, indent=2).encode())
+        file.write(json.dumps(sealed, indent=2).encode())
 
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle whose files are all there and as they were written."""
-    try:
-        content = json.loads((folder / MANIFEST_NAME).read_bytes())
-    except FileNotFoundError:
-        raise BundleDamaged(f"{folder} has no {MANIFEST_NAME}; it is no bundle") from None
-    if content["format"] != FORMAT:
-        raise BundleDamaged(f"{folder} has format {content['format']}; this version reads {FORMAT}")
-    for path, expected in content["files"].items():
-        if not (folder / path).is_file():
-            raise BundleDamaged(f"{folder / path} is missing; fetch or build the bundle again")
-        if _sha256(folder / path) != expected:
-            raise BundleDamaged(
-                f"{folder / path} is not the file that was bundled (symptom of going on: fluent "
-                "texts about other vectors); fetch or build the bundle again"
-            )
+    content = _read_content(folder / MANIFEST_NAME)
+    _check_files(folder, content["files"])
     return Manifest(
+        stage=content["stage"],
         anchor=content["anchor"],
         trunk=Opened(**content["trunk"]),
         av=from_jsonable(AvSpec, content["av"]),
@@ -103,15 +104,74 @@ def read_manifest(folder: Path) -> Manifest:
     )
 
 
-def relative_source(source: str, folder: Path) -> str:
-    """A local folder as it is seen from a bundle's; a hub id as it is."""
-    return os.path.relpath(source, folder) if Path(source).is_absolute() else source
+def manifest_sha256(content: Mapping[str, Any]) -> str:
+    """The hash of what a manifest says, however it is laid out."""
+    said = {name: value for name, value in content.items() if name != DIGEST_KEY}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def source_from(source: str, folder: Path) -> str:
-    """The inverse: where the model is, seen from here."""
-    path = (folder / source).resolve()
-    return str(path) if source.startswith(".") or path.is_dir() else source
+def check_models(folder: Path, manifest: Manifest) -> None:
+    """Raise unless the trunk, and every host whose folder is there, are as they were bundled."""
+    checked_source("the trunk", manifest.trunk, folder)
+    for tag, host in manifest.hosts.items():
+        is_there = host.model.files is None or Path(source_of(host.model, folder)).is_dir()
+        # The anchor is the trunk itself: big files are not read twice.
+        if is_there and host.model != manifest.trunk:
+            checked_source(f"the host {tag}", host.model, folder)
+
+
+def checked_source(name: str, model: Opened, folder: Path) -> str:
+    """Where a model of a bundle is opened from; raises BundleDamaged unless it is that model."""
+    source = source_of(model, folder)
+    if model.files is None:
+        return source  # a commit of the hub does not change
+    if not Path(source).is_dir():
+        raise BundleDamaged(
+            f"{name} of {folder} is not at {source}; put the folder of that model there, or build "
+            "the bundle where it is"
+        )
+    if difference := first_difference(Path(source), model.files):
+        raise BundleDamaged(
+            f"{name} is not the model that was bundled: {difference} ({SYMPTOM}); fetch or build "
+            "that model again"
+        )
+    return source
+
+
+def source_of(model: Opened, folder: Path) -> str:
+    """Where a model is opened from, seen from here."""
+    return model.source if model.files is None else str((folder / model.source).resolve())
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    """What a manifest says, if it is what was written."""
+    try:
+        content = json.loads(path.read_bytes())
+        form, stated = content["format"], content.get(DIGEST_KEY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise BundleDamaged(f"{path.parent} has no {path.name}; it is no bundle") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise BundleDamaged(f"{path} cannot be read ({error!r}); {AGAIN}") from error
+    if form != FORMAT:
+        raise BundleDamaged(
+            f"{path} has format {form}; this version reads {FORMAT}: build the bundle again"
+        )
+    if stated != manifest_sha256(content):
+        raise BundleDamaged(f"{path} is not as it was written ({SYMPTOM}); {AGAIN}")
+    return dict(content)
+
+
+def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+    for path in sorted(hashes.keys() | set(_files(folder))):
+        if path not in hashes:
+            raise BundleDamaged(f"{folder / path} is a file that was not bundled; remove it")
+        if not (folder / path).is_file():
+            raise BundleDamaged(f"{folder / path} is missing; {AGAIN}")
+        if sha256_of(folder / path) != hashes[path]:
+            raise BundleDamaged(
+                f"{folder / path} is not the file that was bundled ({SYMPTOM}); {AGAIN}"
+            )
 
 
 def _host(entry: dict[str, Any]) -> BundledHost:
@@ -119,12 +179,7 @@ def _host(entry: dict[str, Any]) -> BundledHost:
 
 
 def _files(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    inside = (path.relative_to(folder) for path in found)
-    # What a stage keeps beside its output is no part of the bundle.
-    return sorted(str(path) for path in inside if len(path.parts) > 1)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    # What a stage keeps beside these folders is no part of the bundle, and what starts with a dot
+    # is the file system's own.
+    found = (path for name in FOLDERS for path in (folder / name).rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found if path.name[0] != ".")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import read_parquet
 from interlingua.store.splits import SplitAccess
 
 EXPLANATIONS_NAME = "explanations.parquet"
@@ -60,7 +61,7 @@ def read_explanations(
     """The texts of every activation of these splits, by sample; each passage noted as consumed."""
     asked = frozenset(splits)
     access.permit(asked)
-    table = pq.read_table(folder / EXPLANATIONS_NAME)
+    table = read_parquet(folder / EXPLANATIONS_NAME)
     table = table.filter(pc.is_in(table["split"], pa.array(sorted(asked), pa.string())))
     table = table.sort_by([("passage_id", "ascending"), ("position", "ascending"),
                            ("sample", "ascending")])  # fmt: skip
@@ -74,7 +75,7 @@ def read_explanations(
 
 def teachers_of(folder: Path) -> list[str]:
     """Who said what is in the file."""
-    table = pq.read_table(folder / EXPLANATIONS_NAME, columns=["teacher"])
+    table = read_parquet(folder / EXPLANATIONS_NAME, columns=["teacher"])
     return sorted(pc.unique(table["teacher"]).to_pylist())
 
 

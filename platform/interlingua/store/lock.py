@@ -1,7 +1,8 @@
 """One writer per artifact: a lock file with an owner and a heartbeat. Knows no stage.
 
-A lock is stale when its owner's process is gone or its heartbeat is old; whoever comes next takes
-it over with a warning. Lock files change only under an flock, so that two takers cannot both win.
+A lock is stale when its owner's process is gone or its heartbeat is old, or stands still; whoever
+comes next takes it over with a warning. Lock files change only under an flock, so that two takers
+cannot both win.
 """
 
 import fcntl
@@ -17,15 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from interlingua.store.atomic import write_atomically
+from interlingua.store.atomic import TMP_SUFFIX, write_atomically
 from interlingua.store.process import ProcessIdentity, is_gone, this_process
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 POLL_SECONDS = 0.5
 REMINDER_SECONDS = 30.0
-
-PARTIAL_SUFFIX = ".partial"
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +39,22 @@ class LockLost(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The exclusive right to write one artifact, proven by a token that workers may carry."""
+    """The exclusive right to write one artifact; `taken_from` is the token of a stale owner."""
 
     folder: Path
     token: str
+    taken_from: str | None = None
 
     def verify(self) -> None:
         """Raise LockLost unless the lock file still holds this lock's token."""
-        verify_token(self.folder, self.token)
+        holding = _holding(self.folder)
+        if holding is None or holding.owner.token != self.token:
+            taker = "nobody" if holding is None else str(holding.owner)
+            raise LockLost(
+                f"the lock of {self.folder} is now held by {taker}: this process was taken for "
+                f"dead (no heartbeat for {STALE_SECONDS:.0f} s), or somebody removed the lock "
+                "file or the whole run root; it must stop here"
+            )
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -84,62 +91,67 @@ def exclusive(folder: Path) -> Iterator[Lock]:
         _release(lock)
 
 
-def verify_token(folder: Path, token: str) -> None:
-    """Raise LockLost unless the lock of the artifact (or of its partial folder) holds the token."""
-    holding = _holding(folder)
-    if holding is None or holding.owner.token != token:
-        taker = "nobody" if holding is None else str(holding.owner)
-        raise LockLost(
-            f"the lock of {folder} is now held by {taker}: this process was taken for dead (no "
-            f"heartbeat for {STALE_SECONDS:.0f} s) or the lock file was removed; it must stop here"
-        )
-
-
-def held_token(folder: Path) -> str:
-    """The token with which this process holds the artifact's lock, to be handed to its workers."""
-    holding = _holding(folder)
-    if holding is None or holding.owner.process != this_process():
-        taker = "nobody" if holding is None else str(holding.owner)
-        raise LockLost(f"this process does not hold the lock of {folder}; {taker} does")
-    return holding.owner.token
-
-
 @dataclass(frozen=True, slots=True)
 class _Holding:
     owner: Owner
     heartbeat: float
 
-    def stale_because(self, now: float) -> str | None:
+    def stale_because(self, now: float, seconds_still: float) -> str | None:
         if is_gone(self.owner.process):
             return "its process is gone"
-        age = now - self.heartbeat
-        return f"its last heartbeat is {age:.0f} s old" if age > STALE_SECONDS else None
+        # A heartbeat may lie in the future, where the clock of the disk was set back: then only
+        # that it stands still can tell.
+        if (age := max(now - self.heartbeat, seconds_still)) > STALE_SECONDS:
+            return f"its last heartbeat is {age:.0f} s old"
+        return None
+
+
+class _Stillness:
+    """For how long a heartbeat has not moved, by this process's own clock."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[str, float] | None = None
+        self._since = 0.0
+
+    def seconds(self, holding: _Holding) -> float:
+        seen = (holding.owner.token, holding.heartbeat)
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since
 
 
 def _acquired(folder: Path) -> Lock:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     me = Owner(token=uuid4().hex, since=since, process=this_process())
-    told = float("-inf")
-    while (holder := _take(folder, me)) is not None:
+    told, stillness = float("-inf"), _Stillness()
+    while isinstance(taken := _take(folder, me, stillness), _Holding):
         if time.monotonic() - told >= REMINDER_SECONDS:
-            logger.warning("waiting for %s: %s is building it", folder, holder)
+            logger.warning(
+                "waiting for %s: %s is building it; should that process be gone for good, "
+                "delete %s",
+                folder, taken.owner, _lock_path(folder),
+            )  # fmt: skip
             told = time.monotonic()
         time.sleep(POLL_SECONDS)
-    return Lock(folder, me.token)
+    return taken
 
 
-def _take(folder: Path, me: Owner) -> Owner | None:
-    """Make the lock ours and return None, or return the one who rightfully holds it."""
+def _take(folder: Path, me: Owner, stillness: _Stillness) -> Lock | _Holding:
+    """The lock, now ours, or who rightfully holds it."""
+    path, taken_from = _lock_path(folder), None
     with _guard(folder) as now:
         holding = _holding(folder)
         if holding is not None:
-            reason = holding.stale_because(now)
+            reason = holding.stale_because(now, stillness.seconds(holding))
             if reason is None:
-                return holding.owner
+                return holding
             logger.warning("taking over %s from %s: %s", folder, holding.owner, reason)
-        with write_atomically(_lock_path(folder)) as file:
+            taken_from = holding.owner.token
+        for crumb in path.parent.glob(f".{path.name}.*{TMP_SUFFIX}"):
+            crumb.unlink()  # of a taker that was killed: nobody else writes here now
+        with write_atomically(path) as file:
             file.write(json.dumps(asdict(me), indent=2).encode())
-    return None
+    return Lock(folder, me.token, taken_from)
 
 
 def _release(lock: Lock) -> None:
@@ -195,4 +207,4 @@ def _guard(folder: Path) -> Iterator[float]:
 
 
 def _lock_path(folder: Path) -> Path:
-    return folder.with_name(folder.name.removesuffix(PARTIAL_SUFFIX) + ".lock")
+    return folder.with_name(folder.name + ".lock")

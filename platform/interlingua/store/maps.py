@@ -7,6 +7,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import naming
 
 ENCODER_NAME = "encoder.safetensors"
 DECODER_NAME = "decoder.safetensors"
@@ -39,7 +40,9 @@ def write_encoder(out: Path, encoder: Encoder) -> None:
 
 def read_encoder(folder: Path) -> Encoder:
     """The encoder of an artifact, in fp64."""
-    arrays = load((folder / ENCODER_NAME).read_bytes())
+    path = folder / ENCODER_NAME
+    with naming(path):
+        arrays = load(path.read_bytes())
     weight_ED, mean_D = (arrays[name].astype(np.float64) for name in ("weight", "mean"))
     return Encoder(weight_ED=weight_ED, mean_D=mean_D)
 
@@ -74,6 +77,8 @@ def write_decoder(out: Path, decoder: Decoder) -> None:
 
 def read_decoder(folder: Path) -> Decoder:
     """The decoder of an artifact, in fp64."""
-    arrays = load((folder / DECODER_NAME).read_bytes())
+    path = folder / DECODER_NAME
+    with naming(path):
+        arrays = load(path.read_bytes())
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     return Decoder(weight_DE=wide["weight"], centre_E=wide["centre"], mean_D=wide["mean"])

@@ -6,7 +6,6 @@ Knows neither where texts come from nor what a fact means.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,10 +17,10 @@ import pyarrow.parquet as pq
 
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import REMEDY, naming
 from interlingua.store.splits import SplitAccess, split_of
 
 PASSAGES_NAME = "passages.parquet"
-REMEDY = "delete it (if it is published: its artifact's folder) and run its stage again"
 SPLIT_SPEC_KEY = b"interlingua.split_spec"
 MENTION = pa.struct([("fact", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
 SCHEMA = pa.schema(
@@ -96,13 +95,13 @@ def count_by_split(path: Path) -> dict[Split, int]:
 
 
 def _consuming(path: Path, asked: frozenset[Split], access: SplitAccess) -> Iterator[Passage]:
-    with _naming_corruption(path):
+    with naming(path, CorruptPassages):
         file = pq.ParquetFile(path, page_checksum_verification=True)
     with file:
-        with _naming_corruption(path):
+        with naming(path, CorruptPassages):
             split_spec = _split_spec(path, file.schema_arrow)
         for group in range(file.num_row_groups):
-            with _naming_corruption(path):
+            with naming(path, CorruptPassages):
                 rows = _rows_of_group(file, group, asked)
             for row in rows:
                 passage = _passage(path, row, split_spec)
@@ -119,16 +118,6 @@ def _rows_of_group(
         return []  # nothing asked for: the texts are not read
     rows: list[dict[str, Any]] = file.read_row_group(group).filter(is_asked).to_pylist()
     return rows
-
-
-@contextmanager
-def _naming_corruption(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, TypeError, pa.ArrowException) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the operating system's: a missing file, a failing disk
-        raise CorruptPassages(f"{path} is no whole passages file ({error}); {REMEDY}") from error
 
 
 def _checked_row(passage: Passage, split_spec: SplitSpec) -> dict[str, Any]:

@@ -1,5 +1,10 @@
-"""The record of an artifact: what it is, what it came from, what it measured. Knows no stage."""
+"""The record of an artifact: what it is, what it came from, what it measured. Knows no stage.
 
+A record proves itself: it holds a hash of its own content, its fingerprint is made again from what
+it says it computed, and it has the hash of every file that was published beside it.
+"""
+
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +15,7 @@ from interlingua.store.atomic import write_atomically
 from interlingua.store.provenance import Provenance
 
 RECORD_NAME = "artifact.json"
+DIGEST_KEY = "sha256"
 
 
 class CorruptRecord(RuntimeError):
@@ -32,9 +38,11 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Everything an artifact says about itself; `seconds` are those of the last attempt.
+    """Everything an artifact says about itself; `seconds` are those of all its attempts.
 
-    `peak_bytes` is the memory of the largest process that worked on it.
+    `peak_bytes` is the memory of the largest process that worked on it, `placement` where they ran.
+    `files` are the hashes of its files by path: relative to its folder, absolute where a file that
+    belongs to it lies elsewhere.
     """
 
     kind: str
@@ -47,28 +55,62 @@ class Record:
     started: str
     finished: str
     seconds: float
+    num_attempts: int
     provenance: Provenance
+    placement: Mapping[str, Any] | None
     metrics: Mapping[str, Any]
+    files: Mapping[str, str]
     peak_bytes: int | None = None
+
+
+def fingerprint_of(*, kind: str, revision: int, spec: object, inputs: Mapping[str, str]) -> str:
+    """Twelve hex digits of what is computed from which inputs; the spec is what JSON makes of it.
+
+    The label is not in it: it is for people.
+    """
+    parts = {"kind": kind, "revision": revision, "spec": spec, "inputs": dict(inputs)}
+    return _sha256(parts)[:12]
 
 
 def write_record(folder: Path, record: Record) -> None:
     """Store the record in the folder, whole or not at all."""
-    text = json.dumps(asdict(record), indent=2)
+    entries = asdict(record)
+    text = json.dumps({**entries, DIGEST_KEY: _sha256(entries)}, indent=2)
     with write_atomically(folder / RECORD_NAME) as file:
         file.write(text.encode())
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record in the folder, None without one; raises CorruptRecord when it makes no sense."""
+    """The record in the folder, None without one; raises CorruptRecord where it is another's."""
     try:
         content = (folder / RECORD_NAME).read_bytes()
     except FileNotFoundError:
         return None
     try:
-        return _parsed(json.loads(content))
+        entries = json.loads(content)
+        stated = entries.pop(DIGEST_KEY, None)
+        if stated is None:
+            raise ValueError("without a hash of itself; an earlier version wrote it")
+        found = _sha256(entries)
+        record = _parsed(entries)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CorruptRecord.in_folder(folder, f"unreadable ({error!r})") from error
+    if stated != found:
+        raise CorruptRecord.in_folder(folder, "it is not as it was written (its hash differs)")
+    _check_fingerprint(folder, record)
+    return record
+
+
+def _check_fingerprint(folder: Path, record: Record) -> None:
+    expected = fingerprint_of(
+        kind=record.kind,
+        revision=record.revision,
+        spec=record.spec,
+        inputs={name: entry.fingerprint for name, entry in record.inputs.items()},
+    )
+    if record.fingerprint != expected:
+        cause = f"its fingerprint is {record.fingerprint}, but what it says it computed {expected}"
+        raise CorruptRecord.in_folder(folder, cause)
 
 
 def _parsed(entries: dict[str, Any]) -> Record:
@@ -76,3 +118,9 @@ def _parsed(entries: dict[str, Any]) -> Record:
     provenance = entries.pop("provenance")
     argv = tuple(provenance.pop("argv"))
     return Record(**entries, inputs=inputs, provenance=Provenance(**provenance, argv=argv))
+
+
+def _sha256(entries: Mapping[str, Any]) -> str:
+    # As specs/canonical.py writes it, so that a fingerprint is the same from a spec and its record.
+    text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

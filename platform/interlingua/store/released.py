@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from interlingua.store.contract import DatasetSidecar
 from interlingua.store.contract_file import read_sidecar, sidecar_path
-from interlingua.store.shards import ID_DTYPE, ShardHeader
+from interlingua.store.shards import ID_DTYPE, TOKEN, ShardHeader
 from interlingua.store.splits import passage_id
 
 TOKENS = "n_raw_tokens"
@@ -138,7 +138,7 @@ def released_header(file: ReleasedFile, host_tag: str) -> ShardHeader:
         host_revision=str(revision or ""),
         tokenizer_hash=(extension.tokenizer_sha256 if extension else None) or "",
         block_index=file.block_index,
-        read_mode="token",
+        read_mode=TOKEN,
         dtype="",
         max_length=0,
     )

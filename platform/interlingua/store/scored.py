@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import read_parquet
 from interlingua.store.splits import SplitViolation
 
 ROWS_FOLDER = "rows"
@@ -114,7 +115,7 @@ def read_scored(folder: Path) -> Scored:
     paths = sorted((folder / ROWS_FOLDER).glob("*.parquet"))
     if not paths:
         raise ValueError(f"{folder / ROWS_FOLDER} holds no scored rows")
-    table = pa.concat_tables([pq.read_table(path, schema=SCHEMA) for path in paths])
+    table = pa.concat_tables([read_parquet(path, schema=SCHEMA) for path in paths])
     splits = set(table["split"].unique().to_pylist())
     if not splits <= set(EVALUABLE):
         raise SplitViolation(
@@ -149,7 +150,7 @@ def write_evaluated(folder: Path, passages: Iterable[EvaluatedPassage]) -> None:
 
 def read_evaluated(folder: Path) -> Iterator[EvaluatedPassage]:
     """The passages that rows are about."""
-    for row in pq.read_table(folder / EVALUATED_NAME).to_pylist():
+    for row in read_parquet(folder / EVALUATED_NAME).to_pylist():
         yield EvaluatedPassage(**{**row, "facts": dict(row["facts"])})
 
 

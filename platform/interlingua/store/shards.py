@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import REMEDY
 from interlingua.store.splits import ID_LENGTH
 
 POOLED_POSITION = -1
+POOLED, POOLED_WITH_FIRST, TOKEN = "pooled", "pooled_with_first", "token"
 HEADER_KEY = "header"
 CHECKSUM_KEY = "sha256"
 ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
 # The types of safetensors that a shard uses.
 DTYPES = {"F32": np.float32, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
-REMEDY = "delete it (if it is published: its artifact's folder) and run its stage again"
 
 
 class CorruptShard(RuntimeError):

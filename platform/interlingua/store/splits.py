@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.atomic import write_atomically
+from interlingua.store.reading import read_parquet
 
 LEDGER_NAME = "consumed.parquet"
 LEDGER_SCHEMA = pa.schema([("passage_id", pa.string()), ("split", pa.string())])
@@ -89,7 +90,7 @@ def recorded_access(permitted: Iterable[Split], out: Path) -> Iterator[SplitAcce
 def read_consumed(path: Path) -> dict[Split, set[str]]:
     """The ids of a ledger file, by split."""
     consumed: dict[Split, set[str]] = {}
-    columns = pq.read_table(path, schema=LEDGER_SCHEMA).to_pydict()
+    columns = read_parquet(path, schema=LEDGER_SCHEMA).to_pydict()
     for identity, split in zip(columns["passage_id"], columns["split"], strict=True):
         consumed.setdefault(Split(split), set()).add(identity)
     return consumed

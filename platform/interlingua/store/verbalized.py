@@ -17,6 +17,7 @@ from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.explanations import Key
+from interlingua.store.reading import read_parquet
 from interlingua.store.splits import SplitAccess
 
 VERBALIZED = "verbalized"
@@ -70,7 +71,7 @@ def read_verbalized(folder: Path, split: Split, arm: Arm, access: SplitAccess) -
     """All rows of a split and arm, each passage noted as consumed."""
     access.permit([split])
     paths = sorted((folder / VERBALIZED).glob("*.parquet"))
-    table = pa.concat_tables([pq.read_table(path) for path in paths])
+    table = pa.concat_tables([read_parquet(path) for path in paths])
     is_asked = pc.and_(pc.equal(table["split"], split.value), pc.equal(table["arm"], arm.value))
     table = table.filter(is_asked)
     vectors = table["a"].combine_chunks()

@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +39,24 @@ def prepared_mlflow(root: Path) -> None:
     database = root.absolute() / DATABASE_NAME
     if tracking_uri(root) == _database_uri(database) and not database.exists():
         _make_database(database)
+
+
+def damage_of(root: Path) -> str | None:
+    """What is wrong with the root's own database, and what to do; None where nothing is."""
+    database = root.absolute() / DATABASE_NAME
+    if tracking_uri(root) != _database_uri(database) or not database.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            ((found, *_), *_) = connection.execute("PRAGMA quick_check")
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found == "ok":
+        return None
+    return (
+        f"{database} is damaged ({found}); delete it and run the same command again: all that was "
+        "in it lies in the run root, too, and is uploaded anew"
+    )
 
 
 def ui_command(root: Path, port: int = UI_PORT) -> str:

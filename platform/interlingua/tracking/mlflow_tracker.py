@@ -10,8 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from interlingua.tracking.database import is_served, prepared_mlflow, tracking_uri
-from interlingua.tracking.runs import RUN, Additions, StageRun, additions
+from interlingua.tracking.database import (
+    damage_of,
+    is_served,
+    prepared_mlflow,
+    tracking_uri,
+)
+from interlingua.tracking.runs import RUN, Additions, StageRun, TrackerDamaged, additions
 
 ARTIFACTS_NAME = "mlartifacts"
 LOCK_NAME = "mlflow.lock"
@@ -30,14 +35,22 @@ class MlflowTracker:
     def upload(self, experiment: str, runs: Sequence[StageRun]) -> None:
         """Add what is missing of these runs, one process of the run root at a time."""
         with _alone(self._root / LOCK_NAME):
-            if self._client is None:
-                prepared_mlflow(self._root)
-                from mlflow import MlflowClient
+            try:
+                self._upload_all(experiment, runs)
+            except Exception as error:  # MLflow wraps whatever it was
+                if (damage := damage_of(self._root)) is not None:
+                    raise TrackerDamaged(damage) from error
+                raise
 
-                self._client = MlflowClient(self._uri)
-            experiment_id = self._experiment_id(experiment)
-            for run in runs:
-                self._upload(experiment_id, run)
+    def _upload_all(self, experiment: str, runs: Sequence[StageRun]) -> None:
+        if self._client is None:
+            prepared_mlflow(self._root)
+            from mlflow import MlflowClient
+
+            self._client = MlflowClient(self._uri)
+        experiment_id = self._experiment_id(experiment)
+        for run in runs:
+            self._upload(experiment_id, run)
 
     def _upload(self, experiment_id: str, run: StageRun) -> None:
         above: list[str] = []

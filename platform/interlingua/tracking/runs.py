@@ -90,6 +90,10 @@ class Additions:
     tags: Mapping[str, str]
 
 
+class TrackerDamaged(RuntimeError):
+    """A tracker's own storage is damaged: to try again does not help."""
+
+
 class Tracker(Protocol):
     """Holds runs by experiment."""
 
@@ -143,19 +147,29 @@ class Uploader:
         if self._waiting:
             self._upload()
 
+    def be_silent(self) -> None:
+        """Say nothing of what fails from now on: the process ends, and takes it along."""
+        self._has_failed = True
+
     def _upload(self) -> None:
         try:
             self._tracker.upload(self._experiment, list(self._waiting.values()))
         except Exception as error:  # whatever it is: nothing is lost, and no stage may end by it
             if not self._has_failed:
-                logger.warning(
-                    "results are not tracked for now (%s); nothing is lost: once MLflow is up, "
-                    "and MLFLOW_TRACKING_URI right, run the same command again to upload them",
-                    _told(error),
-                )
+                logger.warning("results are not tracked for now: %s", _remedy(error))
             self._has_failed = True
         else:
             self._waiting.clear()
+
+
+def _remedy(error: Exception) -> str:
+    """What failed, and what to do about it."""
+    if isinstance(error, TrackerDamaged):
+        return str(error)
+    return (
+        f"{_told(error)}; nothing is lost: once MLflow is up, and MLFLOW_TRACKING_URI right, run "
+        "the same command again to upload them"
+    )
 
 
 def additions(run: StageRun, known: Mapping[str, str]) -> Additions:

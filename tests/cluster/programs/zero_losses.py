@@ -13,10 +13,10 @@ import torch
 
 from interlingua.cluster.zero import ZeroEngine
 from interlingua.specs.injection import Full
-from interlingua.specs.placement import ZERO_STAGES
+from interlingua.specs.placement import SAMPLING_ZERO_STAGES, ZERO_STAGES
 from interlingua.stages.av_program import AvProgram
 from interlingua.stages.graph import graph_of
-from interlingua.stages.training import Share, TrainingJob
+from interlingua.stages.training import Share, TrainingJob, _dev_rows
 from interlingua.store.artifact import find
 from jobs.recipes import world_mini
 
@@ -25,17 +25,24 @@ NUM_STEPS, MICRO_ROWS = 20, 2
 
 def main(root: Path, out: Path) -> None:
     torch.set_num_threads(1)
-    found = {f"zero_{stage}": losses_of(root, stage, "float32")[0] for stage in ZERO_STAGES}
-    for stage in ZERO_STAGES[:3]:
-        _, engine = losses_of(root, stage, "bfloat16")
-        found[f"masters_{stage}"] = masters_before_and_after(engine)
+    found = {}
+    for stage in ZERO_STAGES:
+        found[f"zero_{stage}"], program, engine = losses_of(root, stage, "float32")
+        # Ranks with other batches call every module as often, or wait for each other for ever.
+        program._num_parts = 1 if stage == 0 else 5
+        found[f"look_{stage}"] = [row["nll_real"] for row in _dev_rows(program, engine)]
+    for stage in ZERO_STAGES:
+        *_, engine = losses_of(root, stage, "bfloat16")
+        found[f"dtypes_{stage}"] = dtypes_of(engine.module)
+        if stage in SAMPLING_ZERO_STAGES:
+            found[f"masters_{stage}"] = masters_before_and_after(engine)
         rank = engine.rank
     if rank == 0:
         out.write_text(json.dumps(found))
 
 
 def losses_of(root, zero_stage, dtype):
-    """The global losses of the first steps, and the engine behind them."""
+    """The global losses of the first steps, and what is behind them."""
     program = AvProgram(job(root, dtype))
     engine = ZeroEngine(
         program.module,
@@ -47,7 +54,16 @@ def losses_of(root, zero_stage, dtype):
     )
     share = Share(engine.rank, engine.world_size, MICRO_ROWS)
     steps = [engine.step(program.micro_batches(step, share), 1.0) for step in range(NUM_STEPS)]
-    return [stepped.loss for stepped in steps], engine
+    return [stepped.loss for stepped in steps], program, engine
+
+
+def dtypes_of(module):
+    """Those of weights and buffers: positions in RoPE are exact in fp32 alone."""
+    kinds = {"weights": module.parameters(), "buffers": module.buffers()}
+    return {
+        kind: sorted({str(one.dtype) for one in several if one.is_floating_point()})
+        for kind, several in kinds.items()
+    }
 
 
 def masters_before_and_after(engine):
@@ -81,7 +97,6 @@ def job(root, dtype):
         spec=replace(stage.spec, av=av),
         inputs={name: find(upstream, root) for name, upstream in stage.inputs.items()},
         out=root,
-        token="",
         micro_batch_rows=MICRO_ROWS,
         threads=1,
         device="cpu",

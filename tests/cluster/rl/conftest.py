@@ -4,7 +4,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Three
 from interlingua.stages.backend import LocalReinforcer
 from interlingua.stages.rl_roles import RlJob
 from interlingua.store.artifact import find
-from interlingua.store.lock import exclusive
 
 __all__ = ["context", "make_stage", "recipe", "talking_root"]
 
@@ -83,7 +82,7 @@ def three_nodes(undisturbed):  # which must not run on them
 
 @pytest.fixture(scope="module")
 def make_job(make_stage, talking_root, tmp_path_factory):
-    """Makes jobs of runs outside a build, each with the lock that it would have."""
+    """Makes jobs of runs outside a build."""
     folder = tmp_path_factory.mktemp("rl") / "pair"
 
     def make(name, rl=RL):
@@ -94,15 +93,13 @@ def make_job(make_stage, talking_root, tmp_path_factory):
             spec=stage.spec,
             inputs={key: find(up, talking_root) for key, up in stage.inputs.items()},
             out=out,
-            token=locks.enter_context(exclusive(folder.with_name(name))).token,
             micro_batch_rows=5,
             batch_rows=64,
             threads=1,
             device="cpu",
         )
 
-    with ExitStack() as locks:
-        yield make
+    return make
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from interlingua.store.progress import read_metrics
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-FLOATS = ("reward", "loss_av", "loss_ar", "grad_norm_av", "grad_norm_ar", "kl_per_text")
+FLOATS = ("reward", "loss_av", "loss_ar", "grad_norm_av", "grad_norm_ar", "kl_per_text",
+          "log_ratio_mean", "log_ratio_p99")  # fmt: skip
 COUNTS = ("step", "num_samples", "num_failed", "num_skipped_av", "num_skipped_ar")
 
 

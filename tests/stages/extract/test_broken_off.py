@@ -12,7 +12,8 @@ from interlingua.stages.backend import Context, LocalPool
 from interlingua.stages.extract import Block, BlockReader, Job, layer_folder
 from interlingua.stages.host_stages import extraction_stage, passages_stage
 from interlingua.store.artifact import build, folder
-from interlingua.store.lock import LockLost, exclusive
+from interlingua.store.lock import exclusive
+from interlingua.store.partial import claimed, latest_folder
 from interlingua.store.shards import list_shards, read_shard
 
 TOKENS = TokenPositions(per_passage=3, min_position=5, seed=0)
@@ -84,8 +85,8 @@ def broken_at(monkeypatch, name, limit):
 
 
 # Two shards a block, in five blocks.
-BREAKS = [("verify_token", 0), ("verify_token", 3), ("write_shard", 4), ("write_shard", 5),
-          ("write_atomically", 2), ("_keep_only", 0)]  # fmt: skip
+BREAKS = [("begin_block", 0), ("begin_block", 3), ("write_shard", 4), ("write_shard", 5),
+          ("end_block", 2), ("keep_blocks", 0)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "limit"), BREAKS)
@@ -121,9 +122,9 @@ def test_token_rows_survive_a_break_too(stage_of, own_root, undisturbed, context
 def test_finished_blocks_are_not_read_again(monkeypatch, stage_of, own_root, context):
     stage = stage_of()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Broken):
-        broken_at(patch, "verify_token", 3)
+        broken_at(patch, "begin_block", 3)
         build(stage, own_root, context)
-    partial = folder(stage, own_root).with_name(folder(stage, own_root).name + ".partial")
+    partial = latest_folder(folder(stage, own_root))
     shards = files_of(layer_folder(partial, 0)) | files_of(layer_folder(partial, 2))
     assert len(shards) == 2 * 3
     pool = CountingPool()
@@ -142,7 +143,7 @@ def test_blocks_of_another_size_give_the_same_rows(
     for size in sizes[:-1]:
         # Between the shards of the third block and the note that it is done.
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Broken):
-            broken_at(patch, "write_atomically", 2)
+            broken_at(patch, "end_block", 2)
             build(stage, own_root, blocks_of(size))
     artifact = build(stage, own_root, blocks_of(sizes[-1]))
     assert_same_rows(artifact, undisturbed())
@@ -156,7 +157,7 @@ def test_a_note_never_vouches_for_shards_of_other_blocks(
 ):
     """Blocks of 8, then of 3 but killed between shards and note, then of 8 again."""
     stage = stage_of()
-    for size, name, limit in ((8, "verify_token", 2), (3, "write_atomically", 0)):
+    for size, name, limit in ((8, "begin_block", 2), (3, "end_block", 0)):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(Broken):
             broken_at(patch, name, limit)
             build(stage, own_root, blocks_of(size))
@@ -165,29 +166,31 @@ def test_a_note_never_vouches_for_shards_of_other_blocks(
 
 def test_an_orphan_cannot_publish(host_folder, pooled_spec, fit_passages, tmp_path):
     """The lock was taken over while a worker of the old owner was still reading."""
-    out = tmp_path / "kind" / "name.partial"
-    layer_folder(out, 0).mkdir(parents=True)
-    (out / "done").mkdir()
+    target = tmp_path / "kind" / "name"
+    target.parent.mkdir()
     block = Block(0, tuple(fit_passages[:3]))
     job = Job(
         spec=replace(pooled_spec, block_indices=(0,)),
         source=str(host_folder),
         revision=None,
-        out=out,
-        token="",
+        out=target,
         device="cpu",
         batch_tokens=512,
         threads=1,
     )
-    with exclusive(out.with_name("name")) as old:
-        pass
-    with exclusive(out.with_name("name")) as new:
-        with pytest.raises(LockLost):
-            BlockReader(replace(job, token=old.token))(block)
-        assert files_of(out) == {}
-        BlockReader(replace(job, token=new.token))(block)
+    with exclusive(target) as lock:
+        old = claimed(lock)
+        for made in (layer_folder(old, 0), old / "done"):
+            made.mkdir()
+    with exclusive(target) as lock:
+        new = claimed(lock)
+        before = files_of(new)
+        with pytest.raises(FileNotFoundError):
+            BlockReader(replace(job, out=old))(block)
+        assert not old.exists() and files_of(new) == before
+        BlockReader(replace(job, out=new))(block)
         # rows, the note that they are done, and how much memory that took
-        assert len(files_of(out)) == 3
+        assert len(files_of(new)) == len(before) + 3
 
 
 def test_memory_holds_one_block_however_many_passages_there_are(

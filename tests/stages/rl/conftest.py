@@ -14,7 +14,6 @@ from interlingua.stages.host_stages import extraction_stage, reading_of
 from interlingua.stages.rl import run
 from interlingua.stages.rl_roles import RlJob
 from interlingua.store.artifact import Stage, build, find
-from interlingua.store.lock import exclusive
 from jobs.recipes import world_mini
 
 
@@ -86,23 +85,20 @@ def own_root(talking_root, tmp_path):
 
 @pytest.fixture
 def make_job(make_stage, talking_root, tmp_path):
-    """The job of a stage outside a build, with the lock that it would have."""
-    folder = tmp_path / "rl"
-    with exclusive(folder) as lock:
-        out = folder.with_name("rl.partial")
-        out.mkdir()
+    """The job of a stage outside a build."""
+    out = tmp_path / "rl.partial"
+    out.mkdir()
 
-        def make(rl):
-            stage = make_stage(rl)
-            return RlJob(
-                spec=stage.spec,
-                inputs={name: find(up, talking_root) for name, up in stage.inputs.items()},
-                out=out,
-                token=lock.token,
-                micro_batch_rows=5,
-                batch_rows=64,
-                threads=1,
-                device="cpu",
-            )
+    def make(rl):
+        stage = make_stage(rl)
+        return RlJob(
+            spec=stage.spec,
+            inputs={name: find(up, talking_root) for name, up in stage.inputs.items()},
+            out=out,
+            micro_batch_rows=5,
+            batch_rows=64,
+            threads=1,
+            device="cpu",
+        )
 
-        yield make
+    return make

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.specs.small_rl import LEARNER, SPEC
+from tests.stages.rl.stepping import disagreeing
 
 from interlingua.specs.rl import CollapseGates
 from interlingua.specs.splits import Split
@@ -56,7 +57,7 @@ def reinforced(job, judge=EvenTokens, spoil=lambda roles: None):
     roles = local_roles(job)
     roles = roles._replace(judge=judge(roles.judge))
     spoil(roles)
-    kept = Kept(roles, job.spec.rl.watch, job.out, job.token)
+    kept = Kept(roles, job.spec.rl.watch, job.out)
     gate = reinforce(job.spec.rl, roles, corpus, kept)
     return read_metrics(job.out), gate, kept
 
@@ -184,6 +185,30 @@ def test_a_policy_too_far_from_its_start_is_stopped(make_job):
     steps, gate, _ = reinforced(make_job(replace(TOY, watch=watch)))
     assert gate.startswith("kl_per_token is") and len(steps) < TOY.num_steps
     assert looks_of(make_job(TOY).out)[-1]["is_best"]
+
+
+def test_sampler_and_trainer_agree_and_where_the_av_stays_nobody_asks(make_job):
+    spec = replace(TOY, num_steps=4)
+    steps, gate, _ = reinforced(make_job(spec))
+    assert gate is None and len(steps) == 4
+    assert all(0 < step["log_ratio_mean"] <= step["log_ratio_p99"] < 1e-4 for step in steps)
+    (make_job(spec).out / LOOKS_NAME).unlink()
+    still = replace(SPEC, num_steps=2, av=None, watch=replace(SPEC.watch, max_log_ratio=1e-9))
+    steps, gate, _ = reinforced(make_job(still))
+    assert gate is None and not any("log_ratio" in name for step in steps for name in step)
+
+
+def test_a_sampler_that_disagrees_with_the_trainer_is_seen_and_stopped(make_job):
+    def spoil(roles):
+        off = disagreeing(roles.av.sample, lambda n: np.where(np.arange(n) < n // 16, 0.5, 0.1))
+        roles.av.sample = off
+
+    watch = replace(TOY.watch, max_log_ratio=0.2)
+    steps, gate, _ = reinforced(make_job(replace(TOY, num_steps=3, watch=watch)), spoil=spoil)
+    # All that was sampled is off by 0.1, and one in sixteen samples by 0.5.
+    assert len(steps) == 1 and steps[0]["log_ratio_p99"] == pytest.approx(0.5, abs=1e-3)
+    assert 0.1 < steps[0]["log_ratio_mean"] < 0.2
+    assert gate == "log_ratio_p99 is 0.5000, above its gate at 0.2000"
 
 
 GATES = CollapseGates(

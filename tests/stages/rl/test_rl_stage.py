@@ -259,3 +259,19 @@ def test_so_is_a_host_without_an_encoder(make_stage, before):
     inputs = {key: found for key, found in before.items() if key != f"{tag}_encoder"}
     with pytest.raises(ValueError, match=f"host {tag} has no encoder among the inputs"):
         check_inputs(stage.spec, inputs)
+
+
+def test_metrics_that_fail_cost_no_step(make_stage, own_root, context, monkeypatch, built):
+    (own_root / "rl").unlink(missing_ok=True)
+    stage = make_stage(LONG)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(rl, "_metrics", lambda *_: (_ for _ in ()).throw(Interrupted()))
+        build(stage, own_root, context)
+    [checkpoints] = own_root.glob(f"rl/*.partial/{CHECKPOINTS}")
+    assert [path.name for path in checkpoints.iterdir()] == ["4"]
+    learned = []
+    real = rl.learn
+    monkeypatch.setattr(rl, "learn", lambda step, *args: learned.append(step) or real(step, *args))
+    artifact = build(stage, own_root, context)
+    assert learned == [4, 5]
+    assert without_times(artifact.record.metrics) == without_times(built.record.metrics)

@@ -10,14 +10,19 @@ from tests.specs.small_rl import LEARNER, SPEC
 from torch import nn
 
 from interlingua.cluster.failures import StaleAttempt
-from interlingua.cluster.roles import ReconstructorWorker, ReferenceWorker
+from interlingua.cluster.roles import (
+    ReconstructorWorker,
+    ReferenceWorker,
+    engine_over,
+    opened_reference,
+)
 from interlingua.cluster.supervisor import Supervisor
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
 from interlingua.specs.splits import Split
 from interlingua.stages.engine import ParamGroup, TorchEngine
 from interlingua.stages.rl_ar import EngineReconstructor, HeardLearner
 from interlingua.stages.rl_corpus import RlCorpus
-from interlingua.stages.rl_roles import local_roles
+from interlingua.stages.rl_roles import local_roles, opened_heard, opened_policy
 from interlingua.store.splits import SplitAccess
 
 pytestmark = pytest.mark.slow
@@ -73,6 +78,20 @@ def test_an_attempt_that_is_over_is_not_answered(job, rollouts):
         worker.step(1, rollouts, variance=0.5, factor=1.0, seed=0)
     worker.begin(3)  # as training begins: what the second attempt learned is gone
     assert worker.step(3, rollouts, variance=0.5, factor=1.0, seed=0).loss == first
+
+
+def test_buffers_of_every_role_are_fp32_whatever_the_forward_is(make_job):
+    """Positions in RoPE are exact in fp32 alone: its frequencies are a buffer."""
+    half = replace(LEARNER, dtype="bfloat16")
+    job = make_job(replace(LONG, av=half, ar=half))
+    reference = opened_reference(job)._engine.module
+    av = engine_over(opened_policy(job), half, job, LEARNS).module
+    ar = engine_over(opened_heard(job), half, job, LEARNS).module
+    assert {weight.dtype for weight in reference.parameters()} == {torch.bfloat16}
+    for role in (reference, av, ar):
+        buffers = {name: buffer.dtype for name, buffer in role.named_buffers()}
+        assert any("inv_freq" in name for name in buffers)
+        assert set(buffers.values()) == {torch.float32}
 
 
 class Forgetful(nn.Module):

@@ -1,7 +1,7 @@
 """A run root without a server, and a job that builds stages in it."""
 
 import pytest
-from tests.stages.tracking.counted import Silent
+from tests.stages.tracking.counted import Breaking, Silent
 
 from interlingua.stages.backend import LocalBackend
 from interlingua.stages.tracked import TrackingWatcher
@@ -28,7 +28,7 @@ def run_all(root):
     def run(tracker, *stages, break_at=None):
         shown = Silent()
         with TrackingWatcher(shown, Uploader(tracker, "counts"), root) as watcher:
-            LocalBackend().build_all(stages, root, break_at, watcher)
+            LocalBackend().build_all(stages, root, Breaking(break_at), watcher)
         return shown.done
 
     return run

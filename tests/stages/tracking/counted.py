@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from interlingua.stages.backend import name_of
 from interlingua.store.artifact import Stage
@@ -10,6 +11,13 @@ from interlingua.store.progress import PROGRESS_NAME, MetricsLog
 from interlingua.tracking.runs import MemoryTracker
 
 CHECKPOINT = 20
+
+
+class Breaking(NamedTuple):
+    """A context that says at which step to break off."""
+
+    break_at: int | None = None
+    placement: None = None
 
 
 class Interrupted(Exception):
@@ -26,11 +34,11 @@ class CountSpec:
 
 
 def count(spec, inputs, out, context):
-    """Reports every ten steps; the context may say at which step to break off."""
+    """Reports every ten steps."""
     first = CHECKPOINT if (out / PROGRESS_NAME).exists() else 0
     log = MetricsLog(out, resume_step=first)
     for step in range(first + 10, spec.num_steps + 1, 10):
-        if step == context:
+        if step == context.break_at:
             raise Interrupted
         log.append(step, loss=1 / step, num_steps=spec.num_steps)
     return {"last": spec.num_steps}

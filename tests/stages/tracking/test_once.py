@@ -1,8 +1,7 @@
 """What was uploaded is noted, and asked for again only where that may be needed."""
 
-import json
-
 import pytest
+from tests.forging import publish_again
 from tests.stages.tracking.counted import (
     Counting,
     Interrupted,
@@ -39,9 +38,7 @@ def test_what_was_not_uploaded_is_not_taken_for_uploaded(run_all, root, monkeypa
 
 def built_again(root, monkeypatch):
     """The same stage, recorded at another time."""
-    path = find(stage(), root).path / "artifact.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"finished": "2130-01-01T00:00:00+00:00"}))
+    publish_again(find(stage(), root).path, finished="2130-01-01T00:00:00+00:00")
 
 
 def elsewhere(root, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.stages.tracking.counted import (
+    Breaking,
     Hanging,
     Interrupted,
     Refusing,
@@ -21,7 +22,7 @@ from tests.stages.tracking.counted import (
 from interlingua.stages import tracked
 from interlingua.stages.tracked import OnceTracker, TrackingWatcher
 from interlingua.store.artifact import build, find, folder
-from interlingua.store.lock import PARTIAL_SUFFIX
+from interlingua.store.partial import latest_folder
 from interlingua.store.progress import PROGRESS_NAME, MetricsLog
 from interlingua.tracking.database import DATABASE_NAME, prepared_mlflow
 from interlingua.tracking.mlflow_tracker import MlflowTracker
@@ -63,7 +64,7 @@ def test_a_running_stage_can_be_followed(root, monkeypatch):
     monkeypatch.setattr(tracked, "UPLOAD_EVERY_SECONDS", 0)
     tracker, running = MemoryTracker(), stage()
     target = folder(running, root)
-    partial = target.with_name(target.name + PARTIAL_SUFFIX)
+    partial = latest_folder(target)
     partial.mkdir(parents=True)
     log = MetricsLog(partial, resume_step=0)
     with TrackingWatcher(Silent(), Uploader(tracker, "counts"), root) as watcher:
@@ -114,7 +115,7 @@ def test_what_another_driver_finished_is_not_called_killed(root):
     tracker, waited_for = MemoryTracker(), stage()
     with TrackingWatcher(Silent(), Uploader(tracker, "counts"), root) as watcher:
         watcher.on_tick([waited_for])
-        build(waited_for, root, None)
+        build(waited_for, root, Breaking())
     assert held(tracker).status == "FINISHED"
 
 
@@ -152,7 +153,7 @@ def test_python_ends_although_a_tracker_hangs(start_python, tmp_path):
 
 
 def test_unreadable_reports_of_one_stage_are_told(run_all, root, caplog):
-    build(stage(), root, None)
+    build(stage(), root, Breaking())
     (find(stage(), root).path / PROGRESS_NAME).write_text("no JSON\n")
     tracker = MemoryTracker()
     run_all(tracker, stage(), stage("two"))

@@ -1,0 +1,56 @@
+"""Which blocks of a stage's work are done: a note for each, written behind its output.
+
+A note says what the block was made of, so that one of another size, from before the placement
+changed, is not taken for it; and what was counted, so that a record counts every attempt's blocks.
+Knows no stage.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlingua.store.atomic import write_atomically
+
+DONE_FOLDER = "done"
+
+
+def digest_of(*parts: str) -> str:
+    """A hash of what a block is made of."""
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def done_counts(out: Path, index: int, digest: str) -> Mapping[str, int] | None:
+    """What was counted in this block; None where it is not done, or was another one."""
+    path = _path(out, index)
+    if not path.exists():
+        return None
+    done = json.loads(path.read_bytes())
+    counts: Mapping[str, int] = done["counts"]
+    return counts if done["digest"] == digest else None
+
+
+def begin_block(out: Path, index: int) -> None:
+    """Forget an earlier note: it must not vouch for the output that comes now."""
+    _path(out, index).unlink(missing_ok=True)
+
+
+def end_block(out: Path, index: int, digest: str, counts: Mapping[str, int]) -> None:
+    """Note that the block's output is stored."""
+    with write_atomically(_path(out, index)) as file:
+        file.write(json.dumps({"digest": digest, "counts": dict(counts)}).encode())
+
+
+def keep_blocks(out: Path, num_blocks: int, *outputs: str) -> None:
+    """Remove notes and outputs behind the last block, of an attempt with smaller ones.
+
+    Outputs are patterns of files whose stems end with the number of a block.
+    """
+    for pattern in (f"{DONE_FOLDER}/*", *outputs):
+        for path in out.glob(pattern):
+            if int(path.stem.rpartition("-")[2]) >= num_blocks:
+                path.unlink()
+
+
+def _path(out: Path, index: int) -> Path:
+    return out / DONE_FOLDER / f"{index:06d}.json"

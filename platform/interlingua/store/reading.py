@@ -1,0 +1,47 @@
+"""Reads files whose damage is said with the file's name and what to do. Knows no content.
+
+Whatever library reads a file has words of its own for half of one, and names none.
+"""
+
+import errno
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError
+
+from interlingua.store.integrity import CorruptFile
+
+REMEDY = "delete it (if it is published: its artifact's folder) and run its stage again"
+# Of JSON, parquet, safetensors, and of torch's archives (a RuntimeError).
+UNREADABLE = (
+    OSError, ValueError, TypeError, KeyError, EOFError, RuntimeError, pickle.UnpicklingError,
+    pa.ArrowException, SafetensorError,
+)  # fmt: skip
+
+
+@contextmanager
+def naming(path: Path, kind: type[Exception] = CorruptFile) -> Iterator[None]:
+    """Raise the kind of error with the file's name where the block cannot read it."""
+    try:
+        yield
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and not _is_of_content(error):
+            raise  # the operating system's: a missing file, a failing disk
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise kind(f"{path} cannot be read ({words}); {REMEDY}") from error
+
+
+def _is_of_content(error: OSError) -> bool:
+    """Whether a library means by it what it read, or where it was sent by what it read."""
+    return error.errno in (None, errno.EINVAL) and not isinstance(error, FileNotFoundError)
+
+
+def read_parquet(path: Path, **options: Any) -> pa.Table:
+    """The table in a parquet file."""
+    with naming(path):
+        return pq.read_table(path, **options)

@@ -1,0 +1,49 @@
+"""A recipe in miniature that has every kind of stage, and the root that it builds undisturbed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.specs.small_rl import SPEC
+
+from interlingua.specs.recipe import Recipe, Reinforcement
+from interlingua.stages.backend import Context, LocalBackend, LocalPool
+from interlingua.stages.graph import added_host_stages, graph_of
+from interlingua.stages.watch import ConsoleWatcher
+from interlingua.store.artifact import Stage
+from jobs.recipes import world_mini
+
+SMALL_BLOCKS = 5
+
+
+def whole_mini() -> Recipe:
+    """World_mini with encoders that are trained and a pair that is reinforced, in small blocks."""
+    mini = world_mini()
+    optim = replace(mini.av.optim, num_steps=100, learning_rate=1e-2, batch_rows=16)
+    watch = replace(mini.av.watch, validate_every=50, checkpoint_every=20)
+    place = mini.placement
+    return replace(
+        mini,
+        name="whole_mini",
+        av=replace(mini.av, lora=None, optim=optim, watch=watch, encoder_learning_rate=1e-3),
+        rl=(Reinforcement(tag="rl", spec=replace(SPEC, max_new_tokens=30)),),
+        placement=replace(
+            place,
+            extraction=replace(place.extraction, block_passages=20),
+            verbalizing=replace(place.verbalizing, block_rows=SMALL_BLOCKS),
+        ),
+    )
+
+
+def context() -> Context:
+    """Everything in this process."""
+    return Context(whole_mini().placement, LocalPool())
+
+
+def build_whole(root: Path, stages: tuple[Stage, ...] | None = None) -> None:
+    """Build all stages, or these, one after the other."""
+    stages = stages or graph_of(whole_mini())
+    with ConsoleWatcher(root, len(stages)) as watcher:
+        LocalBackend().build_all(stages, root, context(), watcher)
+
+
+__all__ = ["added_host_stages", "build_whole", "context", "whole_mini"]
