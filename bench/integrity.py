@@ -17,7 +17,7 @@ from jobs.recipes import recipe_named
 
 def main(root: Path, name: str) -> None:
     """Print a table of seconds."""
-    seconds = dict.fromkeys(("hash what is published", "look at inputs", "read what is sealed"), 0.0)
+    seconds = dict.fromkeys(("hash what was made", "look at inputs", "read what is sealed"), 0.0)
     num_bytes, worked = 0, 0.0
     for stage in graph_of(recipe_named(name)):
         artifact = find(stage, root)
