@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find, verify, with_upstream
 from interlingua.store.integrity import file_hashes, note_stamps
 from jobs.recipes import recipe_named
@@ -17,7 +17,9 @@ from jobs.recipes import recipe_named
 
 def main(root: Path, name: str) -> None:
     """Print a table of seconds."""
-    seconds = dict.fromkeys(("hash what was made", "look at inputs", "read what is sealed"), 0.0)
+    seconds = dict.fromkeys(
+        ("hash what is published", "look at inputs", "read what is sealed"), 0.0
+    )
     num_bytes, worked = 0, 0.0
     for stage in graph_of(recipe_named(name)):
         artifact = find(stage, root)

@@ -24,11 +24,11 @@ from bench.rounds import machine_lines, say
 from bench.synthetic import draw_passages, save_host
 from interlingua.specs.extraction import ExtractSpec, TokenPositions
 from interlingua.specs.splits import Split
-from interlingua.stages.extract import Block, BlockReader, Job, layer_folder
-from interlingua.stages.host_stages import Encoded, HostRows, anchor_encoder_stage, encoder_stage
+from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
+from interlingua.stages.rows.activations import Block, BlockReader, Job
 from interlingua.store.artifact import Artifact, Stage, build
 from interlingua.store.passages import Passage
-from interlingua.store.shards import ShardHeader, shard_path, shard_rows, write_shard
+from interlingua.store.shards import ShardHeader, block_folder, shard_path, shard_rows, write_shard
 from interlingua.store.splits import recorded_access
 
 BLOCK_INDEX, BLOCK_PASSAGES, POSITIONS = 1, 100, 32
@@ -110,7 +110,7 @@ def _read_blocks(folder: Path, num_passages: int) -> None:
     """What a worker does: one block of passages after the other, each to a shard."""
     _hush()
     out = folder / "rows.partial"
-    layer_folder(out, BLOCK_INDEX).mkdir(parents=True)
+    block_folder(out, BLOCK_INDEX).mkdir(parents=True)
     (out / "done").mkdir()
     read = BlockReader(_job(folder / "host", out))
     for block in _blocks(num_passages):
@@ -200,14 +200,14 @@ def _write(
         dtype="float32",
         max_length=256,
     )
-    layer_folder(out, BLOCK_INDEX).mkdir()
+    block_folder(out, BLOCK_INDEX).mkdir()
     rng = np.random.default_rng(0)
     with recorded_access(spec.splits, out) as access:
         for index, start in enumerate(range(0, spec.num_rows, ROWS_PER_SHARD)):
             ids = _ids(start, min(ROWS_PER_SHARD, spec.num_rows - start))
             vectors_ND = rng.standard_normal((len(ids), FIT_WIDTH), dtype=np.float32)
             rows = shard_rows(ids, [-1] * len(ids), [9] * len(ids), vectors_ND)
-            write_shard(shard_path(layer_folder(out, BLOCK_INDEX), index), header, rows)
+            write_shard(shard_path(block_folder(out, BLOCK_INDEX), index), header, rows)
             for identity in ids:
                 access.consume(identity, spec.splits[0])
     return {}

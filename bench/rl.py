@@ -36,9 +36,9 @@ from bench.rounds import machine_lines, say
 from interlingua.cluster.session import ray_session
 from interlingua.core.policy import group_advantages, rewarded, sample_losses
 from interlingua.models.prompts import AvPrompt
-from interlingua.stages.rl import learn
-from interlingua.stages.rl_ar import HeardLearner
-from interlingua.stages.rl_av import Policy
+from interlingua.stages.rl.ar import HeardLearner
+from interlingua.stages.rl.av import Policy
+from interlingua.stages.rl.loop import learn
 
 PARITY = 1e-4
 PHASES = ("sample", "judge", "learn_av", "learn_ar", "wait", "step")

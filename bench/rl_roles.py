@@ -24,16 +24,16 @@ from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import add_lora
+from interlingua.published.universal import LORA
 from interlingua.specs.injection import Readout
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
-from interlingua.specs.published_universal import LORA
 from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import RateDecay, SamplingSpec
-from interlingua.stages.engine import TorchEngine
-from interlingua.stages.rl_ar import EngineReconstructor, HeardLearner
-from interlingua.stages.rl_av import EngineVerbalizer, Policy, Reference
-from interlingua.stages.rl_protocols import Asked, Roles
-from interlingua.stages.rl_roles import groups_of
+from interlingua.stages.rl.ar import EngineReconstructor, HeardLearner
+from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference
+from interlingua.stages.rl.local_roles import groups_of
+from interlingua.stages.rl.roles import Asked, Roles
+from interlingua.stages.sft.engine import TorchEngine
 
 HOST, ATTEMPT, PATIENCE_SECONDS = "host", 1, 600.0
 CARD_BYTES = 32 * 2**30

@@ -4,9 +4,9 @@ import argparse
 
 from interlingua.specs.hosts import DTYPES
 from interlingua.specs.recipe import Recipe
-from interlingua.stages.adopt import adopted_spec
-from interlingua.stages.graph import added_host_stages
-from interlingua.stages.host_stages import MIDDLE
+from interlingua.stages.graph.hosts import MIDDLE
+from interlingua.stages.graph.order import added_host_stages
+from interlingua.stages.rows.adopted_hosts import adopted_spec
 from jobs.build import build_and_show
 from jobs.command import parser, resolved, run_command
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
+from interlingua.memory.run import memory_lines, run_memory
+from interlingua.published.run import PublishedRun, check_teachers
 from interlingua.specs.evaluation import Arm
-from interlingua.specs.overrides import list_paths
-from interlingua.specs.preflight import memory_lines, run_memory
-from interlingua.specs.published_run import PublishedRun, check_teachers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
-from interlingua.specs.sizes import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
-from interlingua.specs.world_hosts import world_size
-from interlingua.stages.backend import Context, name_of
+from interlingua.specs.text.overrides import list_paths
+from interlingua.stages.running.context import Context, name_of
 from interlingua.store.artifact import Artifact, Stage, find, fingerprint, lineage
 from interlingua.tracking.database import ui_command
+from interlingua.world.stand_ins import world_size
 from jobs.command import prepared_root, resolved
 
 
@@ -59,8 +59,8 @@ def build_and_show(
     from interlingua.cluster.reinforcing import RayReinforcer
     from interlingua.cluster.schedule import RayBackend
     from interlingua.cluster.training import RayTrainer
-    from interlingua.stages.tracked import OnceTracker, TrackingWatcher
-    from interlingua.stages.watch import ConsoleWatcher
+    from interlingua.stages.running.console import ConsoleWatcher
+    from interlingua.stages.running.tracked import OnceTracker, TrackingWatcher
     from interlingua.tracking.mlflow_tracker import MlflowTracker
     from interlingua.tracking.runs import Uploader
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
 
-from interlingua.specs.overrides import with_overrides
-from interlingua.specs.published import PUBLISHED
-from interlingua.specs.published_run import PublishedRun
+from interlingua.published.run import PublishedRun
+from interlingua.published.single_host import PUBLISHED
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.text.overrides import with_overrides
 from interlingua.store.provenance import RAY_JOB_CONFIG
 from jobs.recipes import RECIPES, recipe_named
 

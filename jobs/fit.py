@@ -2,7 +2,7 @@
 
 import argparse
 
-from interlingua.stages.graph import graph_of, needed_for
+from interlingua.stages.graph.order import graph_of, needed_for
 from jobs.build import build_recipe
 from jobs.command import parser, run_command
 

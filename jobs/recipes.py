@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
 
+from interlingua.published.hosts import pool_host
+from interlingua.published.run import MIN_DELTA, PublishedRun
+from interlingua.published.single_host import PUBLISHED
 from interlingua.specs.evaluation import Evaluating, GateName
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
@@ -11,9 +14,6 @@ from interlingua.specs.injection import (
     Affine,
     Full,
 )
-from interlingua.specs.pool import pool_host
-from interlingua.specs.published import PUBLISHED
-from interlingua.specs.published_run import MIN_DELTA, PublishedRun
 from interlingua.specs.recipe import Lessons, Recipe, Reinforcement, Speaking
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.specs.training import (
@@ -21,7 +21,7 @@ from interlingua.specs.training import (
     WatchSpec,
 )
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
-from interlingua.specs.world_hosts import ANCHOR, TEACHER, WORLD_HOSTS, world_host
+from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
 from jobs.world import GROUPS_OF_ONE_CORE, ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_RL
 
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)

@@ -6,12 +6,12 @@ Of a published run it says what it asks for and whether its roles fit on cards o
 import argparse
 from collections.abc import Sequence
 
-from interlingua.specs.cards import card_lines
-from interlingua.specs.overrides import list_paths, with_overrides
-from interlingua.specs.pool import pool_host
-from interlingua.specs.published_rl import PUBLISHED_RL, PublishedRl
+from interlingua.memory.cards import card_lines
+from interlingua.published.hosts import pool_host
+from interlingua.published.reinforcement import PUBLISHED_RL, PublishedRl
 from interlingua.specs.recipe import Recipe
-from interlingua.stages.graph import graph_of, needed_for
+from interlingua.specs.text.overrides import list_paths, with_overrides
+from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import Stage
 from jobs.build import build_recipe
 from jobs.command import parser, run_command

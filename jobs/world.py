@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from interlingua.published.run import ALL_LINEAR, MIN_DELTA
 from interlingua.specs.injection import (
     BosRule,
     Centring,
@@ -20,7 +21,6 @@ from interlingua.specs.placement import (
     VerbalizingPlacement,
     Workers,
 )
-from interlingua.specs.published_run import ALL_LINEAR, MIN_DELTA
 from interlingua.specs.rl import CollapseGates, LearnerSpec, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import (
     ArSpec,

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from interlingua.cluster.local import local_context
+
 settings.register_profile("interlingua", deadline=None)
 settings.load_profile("interlingua")
 
@@ -34,9 +36,9 @@ def mini_nla_root(mini_root, tmp_path_factory) -> Path:
 
 
 def _built_mini(root: Path, *, is_whole: bool) -> Path:
-    from interlingua.stages.backend import Context, LocalBackend, LocalPool
-    from interlingua.stages.graph import graph_of
-    from interlingua.stages.watch import ConsoleWatcher
+    from interlingua.cluster.local import LocalBackend
+    from interlingua.stages.graph.order import graph_of
+    from interlingua.stages.running.console import ConsoleWatcher
     from jobs.recipes import world_mini
 
     later = {
@@ -45,7 +47,7 @@ def _built_mini(root: Path, *, is_whole: bool) -> Path:
     }  # fmt: skip
     stages = [stage for stage in graph_of(world_mini()) if is_whole or stage.kind not in later]
     with ConsoleWatcher(root, len(stages)) as watcher:
-        context = Context(world_mini().placement, LocalPool())
+        context = local_context(world_mini().placement)
         LocalBackend().build_all(stages, root, context, watcher)
     return root
 

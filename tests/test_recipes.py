@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from interlingua.specs.canonical import canonical_json
+from interlingua.published.hosts import UNIVERSAL_POOL, pool_host
 from interlingua.specs.hosts import HostRole
-from interlingua.specs.overrides import list_paths, with_overrides
-from interlingua.specs.pool import UNIVERSAL_POOL, pool_host
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.world_hosts import WORLD_HOSTS, world_host
-from interlingua.stages.backend import name_of
-from interlingua.stages.graph import graph_of
+from interlingua.specs.text.canonical import canonical_json
+from interlingua.specs.text.overrides import list_paths, with_overrides
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import fingerprint
+from interlingua.world.stand_ins import WORLD_HOSTS, world_host
 from jobs.recipes import RECIPES, recipe_named
 
 RECORDED = Path(__file__).with_name("recorded_fingerprints.json")
@@ -199,7 +199,7 @@ def test_stages_keep_their_recorded_fingerprints(name) -> None:
 def test_a_recipe_needs_neither_torch_nor_transformers_nor_ray() -> None:
     program = """
 import sys
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from jobs.recipes import RECIPES
 stages = [graph_of(make()) for make in RECIPES.values()]
 print(sorted({"torch", "transformers", "tokenizers", "ray"} & set(sys.modules)))

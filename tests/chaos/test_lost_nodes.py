@@ -14,13 +14,14 @@ import pytest
 from ray import cloudpickle
 
 from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import Workers
-from interlingua.stages.backend import Context, name_of
-from interlingua.stages.extract import BlockReader, layer_folder
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.rows.activations import BlockReader
+from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import build, find
-from interlingua.store.shards import list_shards, read_shard
+from interlingua.store.shards import block_folder, list_shards, read_shard
 from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.ray
@@ -86,7 +87,7 @@ def rows(artifact):
     """Every row as it lies in the files, by passage id."""
     [block_index] = artifact.record.spec["block_indices"]
     shards = [
-        read_shard(path).rows for path in list_shards(layer_folder(artifact.path, block_index))
+        read_shard(path).rows for path in list_shards(block_folder(artifact.path, block_index))
     ]
     pairs = [
         (passage_id, vector_D)
@@ -120,7 +121,7 @@ def test_a_node_lost_in_mid_extraction_costs_no_row(cluster, mini_root, tmp_path
     with ray_session():
         cluster.wait_for_nodes()
         pool = NodeLosingPool(lose)
-        context = Context(replace(recipe.placement, extraction=place), pool)
+        context = local_context(replace(recipe.placement, extraction=place), pool)
         artifact = build(stage, tmp_path, context)
     expected = rows(find(stage, mini_root))
     found = rows(artifact)

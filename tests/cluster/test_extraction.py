@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from interlingua.cluster.extraction import DEATHS_SURVIVED, PoolLost, RayPool
+from interlingua.cluster.local import LocalPool, local_context
 from interlingua.cluster.session import ray_session
 from interlingua.specs.placement import Workers
-from interlingua.stages.backend import Context, LocalPool
-from interlingua.stages.extract import BlockReader, layer_folder
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.rows.activations import BlockReader
 from interlingua.store.artifact import build, find, folder
-from interlingua.store.shards import list_shards, read_shard
+from interlingua.store.shards import block_folder, list_shards, read_shard
 from jobs.recipes import world_mini
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -156,7 +156,7 @@ def rows(artifact):
     """Every row as it lies in the files, by passage id and position."""
     [block_index] = artifact.record.spec["block_indices"]
     shards = [
-        read_shard(path).rows for path in list_shards(layer_folder(artifact.path, block_index))
+        read_shard(path).rows for path in list_shards(block_folder(artifact.path, block_index))
     ]
     pairs = [
         ((passage_id.decode(), int(position)), vector_D)
@@ -187,7 +187,7 @@ def own_root(mini_root, tmp_path):
 @pytest.mark.parametrize("label", ["lfm-7b-fit", "gpt2-medium-fit"])
 def test_the_stage_gives_the_rows_that_one_process_gives(on_head, label, own_root, mini_root):
     stage, placement = extraction(label, TWO)
-    pooled = build(stage, own_root, Context(placement, RayPool()))
+    pooled = build(stage, own_root, local_context(placement, RayPool()))
     assert_same_rows(pooled, find(stage, mini_root))
     local = find(stage, mini_root).record.metrics
     for name in ("num_passages", "num_tokens", "num_rows", "num_not_finite"):
@@ -196,7 +196,7 @@ def test_the_stage_gives_the_rows_that_one_process_gives(on_head, label, own_roo
 
 def test_an_actor_killed_in_mid_block_costs_no_row(on_head, own_root, mini_root):
     stage, placement = extraction("qwen3-1p7b-fit", TWO)
-    artifact = build(stage, own_root, Context(placement, KillingPool()))
+    artifact = build(stage, own_root, local_context(placement, KillingPool()))
     assert (folder(stage, own_root).parent / "killed").exists()
     assert_same_rows(artifact, find(stage, mini_root))
     assert artifact.record.metrics["num_passages"] == len(rows(artifact))

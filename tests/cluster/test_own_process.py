@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.local import local_context
 from interlingua.cluster.schedule import _Schedule
 from interlingua.specs.placement import Crew, Placement, Workers
-from interlingua.stages.backend import Context
 from interlingua.store.artifact import Stage
 from jobs.world import ONE_CORE_A_STAGE
 
@@ -83,5 +83,7 @@ def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(crew, workers, nu
     stage = Stage(
         kind="toy", label="a", spec=Job(1), run=do_nothing, inputs={}, revision=1, crew=crew
     )
-    schedule = _Schedule(ray, [stage], tmp_path, Context(placement, RayPool()), SimpleNamespace())
+    schedule = _Schedule(
+        ray, [stage], tmp_path, local_context(placement, RayPool()), SimpleNamespace()
+    )
     assert schedule._num_cpus(stage) == num_cpus

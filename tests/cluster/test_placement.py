@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.placement import Node, NoRoom, placed
-from interlingua.specs.cards import THREE_CARDS
+from interlingua.memory.cards import THREE_CARDS
 from interlingua.specs.placement import ThreeGroups, Workers
 
 ANYWHERE = ThreeGroups(

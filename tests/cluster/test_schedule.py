@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
 from interlingua.specs.placement import ExtractionPlacement, HostWorkers, Placement, Workers
-from interlingua.stages.backend import Context, LocalBackend, LocalPool, StagesFailed, name_of
+from interlingua.stages.running.context import StagesFailed, name_of
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
 from jobs.world import ONE_CORE_A_STAGE
@@ -27,7 +28,7 @@ PLACEMENT = Placement(
     verbalizing=ONE_CORE_A_STAGE.verbalizing,
     reinforcing=ONE_CORE_A_STAGE.reinforcing,
 )
-CONTEXT = Context(PLACEMENT, LocalPool())
+CONTEXT = local_context(PLACEMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,7 @@ def test_what_fits_on_no_node_is_refused_at_once(on_head, tmp_path):
         (cpus, "cpus_per_stage is 5; the largest node has 4 CPUs"),
         (gpus, "extraction.workers.gpus is 0.5; the largest node has 0 GPUs"),
     ):
-        context = Context(placement, LocalPool())
+        context = local_context(placement)
         with pytest.raises(ValueError, match=told):
             RayBackend().build_all([toy("big", write_digest)], tmp_path, context, Listener())
     assert not list(tmp_path.rglob("*big*"))

@@ -14,12 +14,12 @@ from safetensors.numpy import load_file
 from tests.conftest import started_with
 
 from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.training import RayTrainer
-from interlingua.stages.av_program import AvProgram
-from interlingua.stages.backend import Context
-from interlingua.stages.graph import graph_of
-from interlingua.stages.kept_best import WEIGHTS_NAME
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.sft.av import AvProgram
+from interlingua.stages.sft.best_weights import WEIGHTS_NAME
 from interlingua.store import lock
 from interlingua.store.artifact import build, find
 from jobs.recipes import world_mini
@@ -106,7 +106,7 @@ def test_the_result_is_the_new_owners(
     waker = threading.Thread(target=wake)
     waker.start()
     (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "av")
-    context = Context(world_mini().placement, RayPool(), MeetingTrainer())
+    context = local_context(world_mini().placement, RayPool(), MeetingTrainer())
     artifact = build(stage, own_root, context)
     waker.join()
     assert (marks / "word").read_text().strip() == "LockLost"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from jobs.recipes import world_mini
 

@@ -11,12 +11,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.training import RayTrainer
-from interlingua.stages.av_program import AvProgram
-from interlingua.stages.backend import Context
-from interlingua.stages.graph import graph_of
-from interlingua.stages.kept_best import WEIGHTS_NAME
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.sft.av import AvProgram
+from interlingua.stages.sft.best_weights import WEIGHTS_NAME
 from interlingua.store.artifact import build, find
 from jobs.recipes import world_mini
 
@@ -86,7 +86,7 @@ def on_head(ray_head):
 def test_a_run_whose_worker_is_killed_ends_where_an_undisturbed_one_ends(
     on_head, av_stage, own_root, mini_nla_root
 ):
-    context = Context(world_mini().placement, RayPool(), Trainer(KilledOnce))
+    context = local_context(world_mini().placement, RayPool(), Trainer(KilledOnce))
     artifact = build(av_stage, own_root, context)
     assert (artifact.path.parent / "killed").exists()
     undisturbed = find(av_stage, mini_nla_root)
@@ -99,6 +99,6 @@ def test_a_run_whose_worker_is_killed_ends_where_an_undisturbed_one_ends(
 
 
 def test_what_the_program_raises_is_raised_once_and_as_it_was(on_head, av_stage, own_root):
-    context = Context(world_mini().placement, RayPool(), Trainer(Raising))
+    context = local_context(world_mini().placement, RayPool(), Trainer(Raising))
     with pytest.raises(LookupError, match="nothing for step 0"):
         build(av_stage, own_root, context)

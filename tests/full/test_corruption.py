@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.full.whole import added_host_stages, build_whole, context, whole_mini
 
-from interlingua.stages.adopt import adopted_spec
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.rows.adopted_hosts import adopted_spec
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.integrity import CorruptFile
 from interlingua.store.model_files import model_hashes

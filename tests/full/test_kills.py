@@ -10,7 +10,7 @@ import pytest
 from tests import compare_roots
 from tests.full.whole import whole_mini
 
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import folder
 
 REPOSITORY = Path(__file__).parents[2]

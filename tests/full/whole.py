@@ -5,10 +5,11 @@ from pathlib import Path
 
 from tests.specs.small_rl import SPEC
 
+from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.specs.recipe import Recipe, Reinforcement
-from interlingua.stages.backend import Context, LocalBackend, LocalPool
-from interlingua.stages.graph import added_host_stages, graph_of
-from interlingua.stages.watch import ConsoleWatcher
+from interlingua.stages.graph.order import added_host_stages, graph_of
+from interlingua.stages.running.console import ConsoleWatcher
+from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Stage
 from jobs.recipes import world_mini
 
@@ -36,7 +37,7 @@ def whole_mini() -> Recipe:
 
 def context() -> Context:
     """Everything in this process."""
-    return Context(whole_mini().placement, LocalPool())
+    return local_context(whole_mini().placement)
 
 
 def build_whole(root: Path, stages: tuple[Stage, ...] | None = None) -> None:

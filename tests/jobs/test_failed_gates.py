@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from interlingua.specs.evaluation import GateName
-from interlingua.specs.overrides import with_overrides
-from interlingua.stages.graph import graph_of
+from interlingua.specs.text.overrides import with_overrides
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from jobs.recipes import world, world_mini
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interlingua.stages.graph import graph_of, needed_for
+from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import find
 from interlingua.store.progress import read_metrics
 from jobs.recipes import world_mini

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record
 from interlingua.store.scored import host_path, read_scored, write_scored

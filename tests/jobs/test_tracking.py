@@ -12,8 +12,8 @@ from urllib.error import URLError
 
 import pytest
 
-from interlingua.stages.backend import name_of
-from interlingua.stages.graph import graph_of, needed_for
+from interlingua.stages.graph.order import graph_of, needed_for
+from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import find
 from interlingua.store.progress import read_metrics
 from interlingua.tracking.database import DATABASE_NAME

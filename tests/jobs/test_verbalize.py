@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from jobs.recipes import world_mini
 

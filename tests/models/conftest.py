@@ -6,7 +6,7 @@ import pytest
 
 from interlingua.models.nla import NLA
 from interlingua.specs.training import SamplingSpec
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from jobs.recipes import world_mini
 

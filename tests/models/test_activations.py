@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 from interlingua.models import activations
 from interlingua.models.activations import POOLED_POSITION, Reader
 from interlingua.models.hosts import load_host
+from interlingua.published.hosts import pool_host
 from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
-from interlingua.specs.pool import pool_host
 from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec, WorldSpec
 from interlingua.world.hosts import fresh_model, tiny_config

@@ -10,8 +10,8 @@ from transformers import CONFIG_MAPPING, PreTrainedModel, core_model_loading
 from interlingua.models.hosts import load_host, read_blocks
 from interlingua.models.parts import find_parts
 from interlingua.models.reconstructor import Reconstructor
+from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
-from interlingua.specs.pool import pool_host
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
 torch.set_num_threads(1)

@@ -14,8 +14,8 @@ from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt, right_padded
 from interlingua.models.trunk import Trunk
 from interlingua.models.verbalizer import Verbalizer
+from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import InjectionRule
-from interlingua.specs.pool import pool_host
 from interlingua.specs.training import SamplingSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 

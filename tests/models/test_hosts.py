@@ -31,7 +31,7 @@ from interlingua.models.hosts import (
     read_blocks,
 )
 from interlingua.models.parts import find_parts
-from interlingua.specs.pool import UNIVERSAL_POOL, pool_host
+from interlingua.published.hosts import UNIVERSAL_POOL, pool_host
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
 torch.set_num_threads(1)

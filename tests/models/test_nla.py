@@ -9,13 +9,13 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.geometry import cosine
 from interlingua.models.nla import NLA
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
-from interlingua.stages.backend import Context, LocalPool, LocalTrainer
-from interlingua.stages.graph import graph_of, needed_for
+from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
 from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged, manifest_sha256
 from interlingua.store.contract import ContractMismatch
@@ -163,7 +163,7 @@ def test_affine_maps_are_written_out_and_read_back(affine, mini_root, tmp_path):
     recipe = world_mini()
     injection = replace(recipe.av.injection, num_slots=3, affine=affine)
     recipe = replace(recipe, av=replace(recipe.av, injection=injection))
-    context = Context(recipe.placement, LocalPool(), LocalTrainer())
+    context = local_context(recipe.placement, LocalPool(), LocalTrainer())
     for stage in needed_for("bundle", graph_of(recipe)):
         build(stage, tmp_path, context)
     (bundle_stage,) = (stage for stage in graph_of(recipe) if stage.kind == "bundle")

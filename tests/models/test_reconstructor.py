@@ -13,8 +13,8 @@ from interlingua.models.cut import cut
 from interlingua.models.parts import block_output, find_blocks, find_parts
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import add_lora
+from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
-from interlingua.specs.pool import pool_host
 from interlingua.specs.training import LoraSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
+from interlingua.memory.tokens import saved_numbers
 from interlingua.models.trunk import add_lora
-from interlingua.specs.activations import saved_numbers
-from interlingua.specs.pool import pool_host
-from interlingua.specs.published_run import ALL_LINEAR
+from interlingua.published.hosts import pool_host
+from interlingua.published.run import ALL_LINEAR
 from interlingua.specs.training import LoraSpec
 
 ROWS, TOKENS = 2, 40

@@ -1,4 +1,4 @@
-"""What specs/sizes.py counts is what the real classes hold, built on the meta device."""
+"""What memory/parameters.py counts is what the real classes hold, built on the meta device."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,15 +9,15 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from interlingua.core.affine import fresh_affine
+from interlingua.memory.parameters import ar_size, av_init_size, av_size, linears_of, num_parameters
 from interlingua.models.cut import cut
 from interlingua.models.parts import find_blocks, find_parts
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import add_lora
+from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL, pool_host
+from interlingua.published.single_host import PUBLISHED
 from interlingua.specs.hosts import AtBlock, PoolHost
 from interlingua.specs.injection import Affine, BiasOnly, Full, LowRank, Shared
-from interlingua.specs.pool import SINGLE_HOSTS, UNIVERSAL_POOL, pool_host
-from interlingua.specs.published import PUBLISHED
-from interlingua.specs.sizes import ar_size, av_init_size, av_size, linears_of, num_parameters
 from interlingua.specs.training import ArSpec, AvSpec, LoraSpec
 from interlingua.world.hosts import published_config
 

@@ -12,8 +12,8 @@ from transformers import CONFIG_MAPPING, DynamicCache, PreTrainedModel
 from interlingua.core.injection import marker_positions, scaled
 from interlingua.models.parts import HostParts, block_output, find_parts
 from interlingua.models.trunk import Sites, Trunk, add_lora
+from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import InjectionRule
-from interlingua.specs.pool import pool_host
 from interlingua.specs.training import LoraSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 

@@ -14,8 +14,8 @@ from interlingua.models.parts import block_output, find_parts
 from interlingua.models.prompts import IGNORED, AvPrompt
 from interlingua.models.trunk import Trunk, add_lora
 from interlingua.models.verbalizer import Verbalizer
+from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import BiasOnly, Full, InjectionRule, LowRank, Shared
-from interlingua.specs.pool import pool_host
 from interlingua.specs.training import LoraSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 

@@ -12,7 +12,7 @@ from interlingua.report.lineage import command_of
 from interlingua.report.material import read_material
 from interlingua.report.plots import Series, dot_plot
 from interlingua.specs.evaluation import ReportSpec
-from interlingua.stages import report
+from interlingua.stages.evaluation import report
 from interlingua.store.artifact import lineage
 
 pytestmark = pytest.mark.slow

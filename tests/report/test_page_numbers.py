@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from interlingua.specs.published_results import PAPER_BASELINE, PUBLISHED_V6
+from interlingua.published.results import PAPER_BASELINE, PUBLISHED_V6
 
 pytestmark = pytest.mark.slow
 

@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 from tests.report.conftest import record_of, stored
 
+from interlingua.memory.cards import THREE_CARDS
 from interlingua.report.headline import headline
 from interlingua.report.material import read_material
 from interlingua.report.reinforced import BARS, curve, reinforced_table, reinforcing_grids
-from interlingua.specs.cards import THREE_CARDS
 from interlingua.store.progress import MetricsLog
 
 METRICS = {

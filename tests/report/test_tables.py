@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from interlingua.report.tables import tables_of
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.provenance import Provenance
 from interlingua.store.record import Record

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.specs.cards import THREE_CARDS
+from interlingua.memory.cards import THREE_CARDS
 from interlingua.specs.placement import Crew, HostWorkers, Workers
 from jobs.world import ONE_CORE_A_STAGE
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from tests.specs.small_rl import LEARNER, SPEC
 
-from interlingua.specs.canonical import canonical_json, jsonable
-from interlingua.specs.recorded import from_jsonable
 from interlingua.specs.rl import CollapseGates, Contrast, LogError, RlTraining, ScaledError
+from interlingua.specs.text.canonical import canonical_json, jsonable
+from interlingua.specs.text.recorded import from_jsonable
 from jobs.recipes import world_mini
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from interlingua.cluster.local import local_context
 from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import SplitSpec
@@ -14,10 +15,10 @@ from interlingua.specs.world import (
     WorldHostSpec,
     WorldSpec,
 )
-from interlingua.specs.world_hosts import world_host
-from interlingua.stages.backend import Context, LocalPool
-from interlingua.stages.host_stages import passages_stage
+from interlingua.stages.graph.hosts import passages_stage
+from interlingua.stages.running.context import Context
 from interlingua.store.artifact import build
+from interlingua.world.stand_ins import world_host
 from jobs.recipes import world_mini
 from jobs.world import ONE_CORE_A_STAGE
 
@@ -99,7 +100,7 @@ def smallest(tag: str) -> WorldHostSpec:
 @pytest.fixture(scope="session")
 def context(recipe) -> Context:
     """Where the stages of these tests run."""
-    return Context(recipe.placement, LocalPool())
+    return local_context(recipe.placement)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import save
 
 from interlingua.specs.splits import Split
-from interlingua.stages.engine import STATE_NAME, TorchEngine
+from interlingua.stages.sft.engine import STATE_NAME, TorchEngine
 from interlingua.store.explanations import EXPLANATIONS_NAME, read_explanations
 from interlingua.store.integrity import CorruptFile
 from interlingua.store.maps import DECODER_NAME, ENCODER_NAME, read_decoder, read_encoder

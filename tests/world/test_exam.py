@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from interlingua.specs.pool import pool_host
-from interlingua.specs.world_hosts import WORLD_HOSTS
+from interlingua.published.hosts import pool_host
 from interlingua.world import exam
 from interlingua.world.exam import exam_metrics, exam_rows, question_of
 from interlingua.world.hosts import fresh_model, tiny_config
+from interlingua.world.stand_ins import WORLD_HOSTS
 from interlingua.world.tokenizers import special_ids, trained_tokenizer
 
 torch.set_num_threads(1)

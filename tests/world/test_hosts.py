@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedConfig
 
+from interlingua.published.hosts import UNIVERSAL_POOL, pool_host
 from interlingua.specs.hosts import PoolHost
-from interlingua.specs.pool import UNIVERSAL_POOL, pool_host
 from interlingua.world.hosts import SpecialIds, fresh_model, published_config, tiny_config
 
 torch.set_num_threads(1)

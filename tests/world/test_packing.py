@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from interlingua.specs.world import ChatFormat, PretrainSpec, TeacherSpec
-from interlingua.specs.world_hosts import world_host
 from interlingua.world.packing import mixture, packed_rows
+from interlingua.world.stand_ins import world_host
 from interlingua.world.teacher import explanation_of, facts_said
 from interlingua.world.tokenizers import trained_tokenizer
 

@@ -11,10 +11,10 @@ import pytest
 from transformers import AutoTokenizer
 
 from interlingua.models.hosts import load_tokenizer
-from interlingua.specs.pool import pool_host
+from interlingua.published.hosts import pool_host
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
-from interlingua.specs.world_hosts import WORLD_HOSTS
 from interlingua.world.hosts import tiny_config
+from interlingua.world.stand_ins import WORLD_HOSTS
 from interlingua.world.tokenizers import MARKER, TAGS, TURNS, special_ids, trained_tokenizer
 
 NUM_TEXTS = 400

@@ -17,15 +17,14 @@ from safetensors.torch import load
 from torch import Tensor
 
 from interlingua.cluster.failures import AttemptLost, RoleDied, answers, note_error
-from interlingua.cluster.reinforcing import ENDED_NAME
 from interlingua.cluster.roles import engine_over
 from interlingua.cluster.supervisor import Crew
-from interlingua.cluster.training import cause_left, is_given_up
+from interlingua.cluster.training import ENDED_NAME, cause_left, is_given_up
 from interlingua.specs.placement import ThreeGroups
-from interlingua.stages.backend import Play
-from interlingua.stages.engine import Engine, Stepped
-from interlingua.stages.rl_protocols import Judgement, Roles, Rollouts
-from interlingua.stages.rl_roles import RlJob, opened_policy, verbalizer_over
+from interlingua.stages.rl.local_roles import RlJob, opened_policy, verbalizer_over
+from interlingua.stages.rl.roles import Judgement, Roles, Rollouts
+from interlingua.stages.running.context import Play
+from interlingua.stages.sft.engine import Engine, Stepped
 from interlingua.store.atomic import write_atomically
 from interlingua.store.peak import note_peak
 

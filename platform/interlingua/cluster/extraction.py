@@ -12,8 +12,9 @@ from itertools import islice
 from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
+from interlingua.cluster.local import LocalPool
 from interlingua.specs.placement import Workers
-from interlingua.stages.backend import LocalPool, Worker
+from interlingua.stages.running.context import Worker
 
 DEATHS_SURVIVED = 3
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from interlingua.cluster.placement import Node, NoRoom, Role, placed
+from interlingua.memory.roles import RoleMemory
+from interlingua.memory.run import memory_lines, run_memory
 from interlingua.specs.hosts import PoolHost
-from interlingua.specs.memory import RoleMemory
 from interlingua.specs.placement import Placement, Single, ThreeGroups
-from interlingua.specs.preflight import memory_lines, run_memory
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.world import WorldHostSpec
-from interlingua.specs.world_hosts import world_size
 from interlingua.store.artifact import Stage
+from interlingua.world.stand_ins import world_size
 
 Nodes = Sequence[Node]
 

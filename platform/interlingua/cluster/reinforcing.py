@@ -9,14 +9,13 @@ import pickle
 from typing import Any
 
 from interlingua.cluster.failures import ERRORS_NAME, noted_errors
+from interlingua.cluster.local import LocalReinforcer
 from interlingua.cluster.placement import nodes_of, placed, reserved
 from interlingua.cluster.supervisor import Supervisor
-from interlingua.cluster.training import TrainerLost, fit_group
+from interlingua.cluster.training import ENDED_NAME, TrainerLost, fit_group
 from interlingua.specs.placement import Single, ThreeGroups
-from interlingua.stages.backend import Ended, LocalReinforcer, Play
+from interlingua.stages.running.context import Ended, Play
 from interlingua.store.partial import target_of
-
-ENDED_NAME = "ended.json"
 
 
 class RolesLost(RuntimeError):

@@ -23,11 +23,11 @@ if TYPE_CHECKING:  # who only supervises workers needs no model
     from torch import nn
 
     from interlingua.specs.rl import LearnerSpec
-    from interlingua.stages.engine import Engine, Stepped
-    from interlingua.stages.rl_ar import EngineReconstructor
-    from interlingua.stages.rl_av import Reference
-    from interlingua.stages.rl_protocols import Rollouts
-    from interlingua.stages.rl_roles import RlJob
+    from interlingua.stages.rl.ar import EngineReconstructor
+    from interlingua.stages.rl.av import Reference
+    from interlingua.stages.rl.local_roles import RlJob
+    from interlingua.stages.rl.roles import Rollouts
+    from interlingua.stages.sft.engine import Engine, Stepped
 
 
 class RoleWorker:
@@ -144,7 +144,7 @@ class ReconstructorWorker(RoleWorker):
         return self._learner
 
     def _open(self) -> None:
-        from interlingua.stages.rl_roles import opened_heard, reconstructor_over
+        from interlingua.stages.rl.local_roles import opened_heard, reconstructor_over
 
         if self._learner is not None:  # two of them may not fit
             self._learner.close()
@@ -163,8 +163,8 @@ def engine_over(
     module: "nn.Module", learner: "LearnerSpec | None", job: "RlJob", place: LearnerPlacement
 ) -> "Engine":
     """The engine of a role that learns, as its placement has it."""
-    from interlingua.stages.engine import TorchEngine
-    from interlingua.stages.rl_roles import groups_of
+    from interlingua.stages.rl.local_roles import groups_of
+    from interlingua.stages.sft.engine import TorchEngine
 
     assert learner is not None
     groups = groups_of(module, learner.learning_rate)
@@ -187,9 +187,9 @@ def opened_reference(job: "RlJob") -> "Reference":
     """AV_init, held in the dtype of the AV's forward."""
     import torch
 
-    from interlingua.stages.engine import TorchEngine
-    from interlingua.stages.rl_av import Reference
-    from interlingua.stages.rl_roles import groups_of, opened_policy
+    from interlingua.stages.rl.av import Reference
+    from interlingua.stages.rl.local_roles import groups_of, opened_policy
+    from interlingua.stages.sft.engine import TorchEngine
 
     spec = job.spec.rl
     learner: Any = spec.av or spec.ar

@@ -12,7 +12,7 @@ from interlingua.cluster.placement import nodes_of
 from interlingua.cluster.preflight import preflight
 from interlingua.cluster.session import check_processes, ray_session
 from interlingua.specs.placement import Placement
-from interlingua.stages.backend import Context, StagesFailed, Watcher, name_of
+from interlingua.stages.running.context import Context, StagesFailed, Watcher, name_of
 from interlingua.store.artifact import Artifact, Stage, build, find, verify
 
 POLL_SECONDS = 0.5

@@ -15,10 +15,10 @@ from typing import Any
 from interlingua.cluster.failures import AttemptLost, is_complaint
 from interlingua.cluster.placement import bundle, selector
 from interlingua.specs.placement import TrainingPlacement, Workers
-from interlingua.stages.training import MakeProgram, TrainingJob
+from interlingua.stages.sft.loop import MakeProgram, TrainingJob
 from interlingua.store.atomic import write_atomically
 
-FAILURE_NAME, TRAIN_NAME = "failure.pickle", "ray_train"
+FAILURE_NAME, ENDED_NAME, TRAIN_NAME = "failure.pickle", "ended.json", "ray_train"
 # Read by Ray Train's controller and workers: how soon a dead worker is noticed.
 ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
@@ -134,7 +134,7 @@ def _train(make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> Non
     import torch
 
     from interlingua.cluster.zero import ZeroEngine
-    from interlingua.stages.training import train
+    from interlingua.stages.sft.loop import train
 
     torch.set_num_threads(job.threads)
     program = make(job)

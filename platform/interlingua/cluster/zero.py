@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from interlingua.specs.training import OptimSpec
-from interlingua.stages.engine import ParamGroup, Stepped, adamw, require_dtype, set_rates
+from interlingua.stages.sft.engine import ParamGroup, Stepped, adamw, require_dtype, set_rates
 from interlingua.store.atomic import write_atomically
 
 TAG, RANKS_NAME = "state", "ranks.json"

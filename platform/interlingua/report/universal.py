@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from rich.table import Table
 
+from interlingua.published.results import PAPER_BASELINE, PUBLISHED_V6
 from interlingua.report.grid import (
     BETWEEN,
     NOTHING,
@@ -32,7 +33,6 @@ from interlingua.report.numbers import (
     Numbers,
 )
 from interlingua.specs.evaluation import Arm
-from interlingua.specs.published_results import PAPER_BASELINE, PUBLISHED_V6
 
 GROUPS = (TRAINED, HELD_OUT, ALL, GAP)
 OWN, LINEAR = "fve_centred_own", "fve_linear_own"

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from interlingua.specs.canonical import jsonable
 from interlingua.specs.checks import check_not_negative, check_slug
 from interlingua.specs.placement import Crew, Placement
+from interlingua.specs.text.canonical import jsonable
 from interlingua.store.atomic import naming_full_storage, settle, sync
 from interlingua.store.integrity import file_hashes, note_stamps, verify_files
 from interlingua.store.lock import Lock, exclusive

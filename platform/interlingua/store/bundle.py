@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from interlingua.specs.canonical import jsonable
-from interlingua.specs.recorded import from_jsonable
+from interlingua.specs.text.canonical import jsonable
+from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import ArSpec, AvSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.store.integrity import sha256_of

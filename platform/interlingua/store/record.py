@@ -121,6 +121,6 @@ def _parsed(entries: dict[str, Any]) -> Record:
 
 
 def _sha256(entries: Mapping[str, Any]) -> str:
-    # As specs/canonical.py writes it, so that a fingerprint is the same from a spec and its record.
+    # As specs/text/canonical.py: a fingerprint is the same from a spec and from its record.
     text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -91,6 +91,11 @@ def shard_rows(
     )
 
 
+def block_folder(out: Path, block_index: int) -> Path:
+    """Where the shards of one block of a host stand."""
+    return out / f"output_of_block_{block_index:03d}"
+
+
 def shard_path(folder: Path, index: int) -> Path:
     """Where the shard with this index stands."""
     return folder / f"shard-{index:06d}.safetensors"

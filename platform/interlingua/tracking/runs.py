@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from interlingua.specs.canonical import TYPE_KEY
+from interlingua.specs.text.canonical import TYPE_KEY
 
 # Tags by which the next upload finds a run and knows what it has.
 RUN, LAST_STEP, FINISHED = "interlingua.run", "interlingua.last_step", "interlingua.finished"

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.training import RayTrainer
-from interlingua.stages.av_program import AvProgram
-from interlingua.stages.backend import Context
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.sft.av import AvProgram
 from interlingua.store import lock
 from interlingua.store.artifact import build
 from jobs.recipes import world_mini
@@ -42,7 +42,7 @@ def main():
     (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "av")
     with ray_session():
         try:
-            build(stage, ROOT, Context(world_mini().placement, RayPool(), PausedTrainer()))
+            build(stage, ROOT, local_context(world_mini().placement, RayPool(), PausedTrainer()))
         except Exception as error:
             print(type(error).__name__, flush=True)
         else:

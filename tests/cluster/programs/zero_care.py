@@ -11,7 +11,7 @@ from torch import nn
 
 from interlingua.cluster.zero import ZeroEngine
 from interlingua.specs.training import OptimSpec, RateDecay
-from interlingua.stages.engine import ParamGroup
+from interlingua.stages.sft.engine import ParamGroup
 
 
 class Toy(nn.Module):

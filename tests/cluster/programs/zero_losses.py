@@ -14,9 +14,9 @@ import torch
 from interlingua.cluster.zero import ZeroEngine
 from interlingua.specs.injection import Full
 from interlingua.specs.placement import SAMPLING_ZERO_STAGES, ZERO_STAGES
-from interlingua.stages.av_program import AvProgram
-from interlingua.stages.graph import graph_of
-from interlingua.stages.training import Share, TrainingJob, _dev_rows
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.sft.av import AvProgram
+from interlingua.stages.sft.loop import Share, TrainingJob, _dev_rows
 from interlingua.store.artifact import find
 from jobs.recipes import world_mini
 

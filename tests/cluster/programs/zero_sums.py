@@ -13,7 +13,7 @@ from torch import nn
 from interlingua.cluster.zero import ZeroEngine
 from interlingua.specs.placement import ZERO_STAGES
 from interlingua.specs.training import OptimSpec, RateDecay
-from interlingua.stages.engine import ParamGroup
+from interlingua.stages.sft.engine import ParamGroup
 
 NUM_ROWS, WIDTH = 66, 8
 SMALL = 2.0**-9  # half of what bf16 tells from 1

@@ -13,11 +13,11 @@ import torch
 from interlingua.cluster import zero
 from interlingua.models.parts import find_parts
 from interlingua.models.reconstructor import Reconstructor
+from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
-from interlingua.specs.pool import pool_host
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec
-from interlingua.stages.ar_program import ArBatch, ArLearner, ArProgram, DevBatch
-from interlingua.stages.training import TrainingJob, train
+from interlingua.stages.sft.ar import ArBatch, ArLearner, ArProgram, DevBatch
+from interlingua.stages.sft.loop import TrainingJob, train
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
 WIDTH, NUM_ROWS, NUM_TOKENS, HOST = 512, 4, 6, "host"

@@ -14,10 +14,10 @@ from tests.cluster.rl import spied
 from tests.specs.small_rl import SPEC
 from tests.stages.rl.conftest import context, make_stage, recipe, talking_root
 
+from interlingua.cluster.local import LocalReinforcer
 from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
-from interlingua.stages.backend import LocalReinforcer
-from interlingua.stages.rl_roles import RlJob
+from interlingua.stages.rl.local_roles import RlJob
 from interlingua.store.artifact import find
 
 __all__ = ["context", "make_stage", "recipe", "talking_root"]

@@ -19,7 +19,7 @@ class Spied:
         self._victim, self._step = victim, step
 
     def __call__(self, job, roles):
-        from interlingua.stages.rl import play
+        from interlingua.stages.rl.loop import play
 
         sample = roles.av.sample
 

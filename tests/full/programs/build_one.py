@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.full.whole import context, whole_mini
 
-from interlingua.stages.backend import name_of
-from interlingua.stages.graph import graph_of
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.running.context import name_of
 from interlingua.store import lock, progress
 from interlingua.store.artifact import build
 

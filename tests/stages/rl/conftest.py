@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from interlingua.cluster.local import local_context
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
-from interlingua.stages.backend import Context, LocalPool
-from interlingua.stages.graph import graph_of
-from interlingua.stages.host_stages import extraction_stage, reading_of
-from interlingua.stages.rl import run
-from interlingua.stages.rl_roles import RlJob
+from interlingua.stages.graph.hosts import extraction_stage, reading_of
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.rl.local_roles import RlJob
+from interlingua.stages.rl.loop import run
 from interlingua.store.artifact import Stage, build, find
 from jobs.recipes import world_mini
 
@@ -29,7 +29,7 @@ def recipe():
 @pytest.fixture(scope="session")
 def context(recipe):
     """Everything in this process."""
-    return Context(recipe.placement, LocalPool())
+    return local_context(recipe.placement)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from interlingua.specs.splits import Split
-from interlingua.stages.rl import learn
-from interlingua.stages.rl_corpus import RlCorpus
+from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.loop import learn
 from interlingua.store.splits import SplitAccess
 
 COMPARED = ("reward", "kl_per_text", "mean_tokens", "num_failed", "loss_av", "loss_ar",

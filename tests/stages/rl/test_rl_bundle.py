@@ -8,7 +8,7 @@ from tests.specs.small_rl import SPEC
 
 from interlingua.models.nla import NLA
 from interlingua.specs.recipe import Reinforcement
-from interlingua.stages.graph import graph_of, needed_for
+from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
 
 pytestmark = pytest.mark.slow

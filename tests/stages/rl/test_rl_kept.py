@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import torch
 from tests.specs.small_rl import SPEC
 
-from interlingua.stages.kept_best import BEST, best_look
-from interlingua.stages.rl_kept import Kept, looks_of
-from interlingua.stages.rl_look import Look
-from interlingua.stages.rl_protocols import Roles
+from interlingua.stages.rl.checkpoints import Kept, looks_of
+from interlingua.stages.rl.dev_eval import Look
+from interlingua.stages.rl.roles import Roles
+from interlingua.stages.sft.best_weights import BEST, best_look
 
 WATCH = replace(SPEC.watch, min_delta=1e-3)
 

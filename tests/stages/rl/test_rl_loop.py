@@ -11,13 +11,13 @@ from tests.stages.rl.stepping import disagreeing
 from interlingua.specs.rl import CollapseGates
 from interlingua.specs.splits import Split
 from interlingua.specs.training import RateDecay
-from interlingua.stages.rl import TooManySkipped, reinforce
-from interlingua.stages.rl_corpus import RlCorpus
-from interlingua.stages.rl_kept import Kept, looks_of
-from interlingua.stages.rl_look import closed_gate
-from interlingua.stages.rl_protocols import Judgement
-from interlingua.stages.rl_roles import local_roles
-from interlingua.stages.training import LOOKS_NAME
+from interlingua.stages.rl.checkpoints import Kept, looks_of
+from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.dev_eval import closed_gate
+from interlingua.stages.rl.local_roles import local_roles
+from interlingua.stages.rl.loop import TooManySkipped, reinforce
+from interlingua.stages.rl.roles import Judgement
+from interlingua.stages.sft.loop import LOOKS_NAME
 from interlingua.store.progress import read_metrics
 from interlingua.store.splits import SplitAccess
 

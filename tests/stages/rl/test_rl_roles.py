@@ -9,11 +9,11 @@ from tests.specs.small_rl import SPEC
 
 from interlingua.core.policy import sample_losses
 from interlingua.specs.splits import Split
-from interlingua.stages.pair import opened_listener
-from interlingua.stages.rl_av import switched
-from interlingua.stages.rl_corpus import RlCorpus
-from interlingua.stages.rl_protocols import NO_TOKEN
-from interlingua.stages.rl_roles import local_roles, opened_policy
+from interlingua.stages.nla.pair import opened_listener
+from interlingua.stages.rl.av import switched
+from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.local_roles import local_roles, opened_policy
+from interlingua.stages.rl.roles import NO_TOKEN
 from interlingua.store.splits import SplitAccess
 
 pytestmark = pytest.mark.slow

@@ -10,19 +10,19 @@ import torch
 from tests.specs.small_rl import SPEC
 
 from interlingua.specs.splits import Split
-from interlingua.stages import rl
-from interlingua.stages.kept_best import BEST, ROWS_NAME, WEIGHTS_NAME
-from interlingua.stages.pair import (
+from interlingua.stages.nla.pair import (
     AR_PREFIX,
     AV_PREFIX,
     opened_listener,
     opened_speaker,
     weights_of,
 )
-from interlingua.stages.rl_corpus import RlCorpus
-from interlingua.stages.rl_inputs import check_inputs
-from interlingua.stages.rl_kept import START_ROWS_NAME, looks_of
-from interlingua.stages.training import CHECKPOINTS
+from interlingua.stages.rl import loop as rl
+from interlingua.stages.rl.checkpoints import START_ROWS_NAME, looks_of
+from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.inputs import check_inputs
+from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
+from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.artifact import build, find
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
 

@@ -19,10 +19,10 @@ from interlingua.cluster.roles import (
 from interlingua.cluster.supervisor import Supervisor
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
 from interlingua.specs.splits import Split
-from interlingua.stages.engine import ParamGroup, TorchEngine
-from interlingua.stages.rl_ar import EngineReconstructor, HeardLearner
-from interlingua.stages.rl_corpus import RlCorpus
-from interlingua.stages.rl_roles import local_roles, opened_heard, opened_policy
+from interlingua.stages.rl.ar import EngineReconstructor, HeardLearner
+from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.local_roles import local_roles, opened_heard, opened_policy
+from interlingua.stages.sft.engine import ParamGroup, TorchEngine
 from interlingua.store.splits import SplitAccess
 
 pytestmark = pytest.mark.slow

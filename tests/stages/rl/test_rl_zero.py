@@ -13,7 +13,7 @@ from tests.cluster.conftest import free_ports
 from tests.specs.small_rl import SPEC
 from tests.stages.rl.stepping import first_steps
 
-from interlingua.stages.rl_roles import local_roles
+from interlingua.stages.rl.local_roles import local_roles
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,8 @@ import torch
 from tests.stages.rl.stepping import first_steps
 
 from interlingua.cluster.zero import ZeroEngine
-from interlingua.stages.rl_av import Reference
-from interlingua.stages.rl_protocols import Roles
-from interlingua.stages.rl_roles import (
+from interlingua.stages.rl.av import Reference
+from interlingua.stages.rl.local_roles import (
     LocalJudge,
     groups_of,
     opened_heard,
@@ -19,6 +18,7 @@ from interlingua.stages.rl_roles import (
     reconstructor_over,
     verbalizer_over,
 )
+from interlingua.stages.rl.roles import Roles
 
 
 def zero_roles(job):

@@ -1,0 +1,289 @@
+"""How many bytes each role of reinforcement learning takes on its device at its peak. Pure numbers.
+
+A peak is what always lies there and what its largest phase adds. Published dimensions and a
+placement are all it takes: no weights, no Ray. Left out: fragmentation, buckets of collectives.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from interlingua.memory.parameters import BYTES, RoleSize, ar_size, av_init_size, av_size
+from interlingua.memory.tokens import (
+    forward_bytes,
+    kv_cache_bytes,
+    learning_bytes,
+    logits_bytes,
+)
+from interlingua.specs.hosts import PoolHost
+from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Single, ThreeGroups
+from interlingua.specs.training import ArSpec, AvSpec
+
+CONTEXT_BYTES = 2**30  # of every process on a device: its context, kernels, workspaces
+MEMORY_COLUMNS = (
+    "role", "devices", "nodes", "parameters", "trained", "weights", "masters", "moments",
+    "gradients", "activations", "KV cache", "process", "total", "peak in", "of", "",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What passes through the roles: tokens of a prompt, of a sample, of a prompt of the AR."""
+
+    prompt_tokens: int
+    new_tokens: int
+    heard_tokens: int
+    num_samples: int  # of a step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """How one device of a role works: rows at once, and of how many ranks it is one."""
+
+    micro_batch_rows: int
+    batch_rows: int
+    num_ranks: int
+    zero_stage: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What one phase of a step adds to what always lies on a device."""
+
+    name: str
+    activations: int
+    kv_cache: int = 0
+
+    @property
+    def num_bytes(self) -> int:
+        """Both."""
+        return self.activations + self.kv_cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleMemory:
+    """One row of the table: the bytes of a role on each of its devices, at its peak."""
+
+    role: str
+    devices: str
+    nodes: str
+    num_parameters: int
+    num_trained: int
+    weights: int
+    masters: int
+    moments: int
+    gradients: int
+    peak: Phase
+    process: int
+    device_bytes: int | None  # None where nobody can tell
+
+    @property
+    def total(self) -> int:
+        """The sum of the row."""
+        held = self.weights + self.masters + self.moments + self.gradients
+        return held + self.peak.num_bytes + self.process
+
+    @property
+    def fits(self) -> bool:
+        """Whether the sum is no more than the device has, as far as that is known."""
+        return self.device_bytes is None or self.total <= self.device_bytes
+
+    def cells(self) -> tuple[str, ...]:
+        """Under MEMORY_COLUMNS."""
+        parts = (
+            self.weights, self.masters, self.moments, self.gradients, self.peak.activations,
+            self.peak.kv_cache, self.process, self.total,
+        )  # fmt: skip
+        there, verdict = "-", "not known"
+        if self.device_bytes is not None:
+            there = gib(self.device_bytes)
+            verdict = "fits" if self.fits else f"short of {gib(self.total - self.device_bytes)}"
+        return (
+            self.role,
+            self.devices,
+            self.nodes,
+            f"{self.num_parameters:,}",
+            f"{self.num_trained:,}",
+            *map(gib, parts),
+            self.peak.name,
+            there,
+            verdict,
+        )
+
+
+def groups_memory(
+    trunk: PoolHost,
+    av: AvSpec,
+    ar: ArSpec,
+    *,
+    shapes: Shapes,
+    place: ThreeGroups,
+    device_bytes: int | None,
+) -> tuple[RoleMemory, ...]:
+    """A row for each role, in placement groups of their own."""
+    own = {
+        "av": _av_memory(trunk, av, shapes, _share(place.av)),
+        "av_init": _av_init_memory(trunk, av, shapes, _share(place.av_init)),
+        "ar": _ar_memory(trunk, ar, shapes, _share(place.ar)),
+    }
+    return tuple(
+        replace(
+            own[name],
+            devices=f"{role.workers.count} x {role.device}",
+            nodes="any" if role.node_label is None else role.node_label,
+            device_bytes=device_bytes,
+        )
+        for name, role in place.roles().items()
+    )
+
+
+def copies_memory(rows: Sequence[RoleMemory]) -> RoleMemory:
+    """Three processes on one device: AR and AV_init work at once, and nobody gives memory back."""
+    return _summed(
+        "three copies",
+        rows,
+        peak=Phase(
+            name="all",
+            activations=sum(row.peak.activations for row in rows),
+            kv_cache=sum(row.peak.kv_cache for row in rows),
+        ),
+        process=sum(row.process for row in rows),
+    )
+
+
+def single_memory(
+    trunk: PoolHost,
+    av: AvSpec,
+    ar: ArSpec,
+    *,
+    shapes: Shapes,
+    place: Single,
+    device_bytes: int | None,
+) -> RoleMemory:
+    """One process: the roles take turns, and of AV_init lies there only what the AV trains."""
+    share = Share(
+        micro_batch_rows=place.micro_batch_rows,
+        batch_rows=place.batch_rows,
+        num_ranks=1,
+        zero_stage=None,
+    )
+    rows = (_av_memory(trunk, av, shapes, share), _ar_memory(trunk, ar, shapes, share))
+    size = av_size(trunk, av, [])
+    # Kept in fp32, and while it is switched in a second time in the dtype of the forward.
+    start = size.num_trained * 4
+    if size.dtype != "float32":
+        start += size.num_trained * BYTES[size.dtype]
+    summed = _summed(
+        "single",
+        rows,
+        peak=max((row.peak for row in rows), key=lambda peak: peak.num_bytes),
+        process=CONTEXT_BYTES,
+    )
+    return replace(
+        summed,
+        devices=f"1 x {place.device}",
+        weights=summed.weights + start,
+        device_bytes=device_bytes,
+    )
+
+
+def gib(num_bytes: int) -> str:
+    """To a hundredth of a GiB; nothing is a dash."""
+    return f"{num_bytes / 2**30:.2f}" if num_bytes else "-"
+
+
+def _av_memory(trunk: PoolHost, spec: AvSpec, shapes: Shapes, share: Share) -> RoleMemory:
+    size = av_size(trunk, spec, [])
+    num_tokens = shapes.prompt_tokens + shapes.new_tokens
+    rows = min(share.batch_rows, -(-shapes.num_samples // share.num_ranks))
+    width = BYTES[size.dtype]
+    sampling = Phase(
+        name="sampling",
+        activations=forward_bytes(trunk, rows * shapes.prompt_tokens, width)
+        + logits_bytes(trunk, rows, width),
+        kv_cache=kv_cache_bytes(trunk, rows * num_tokens, width),
+    )
+    learning = Phase(
+        name="learning",
+        activations=learning_bytes(
+            trunk,
+            trunk.num_blocks,
+            share.micro_batch_rows * num_tokens,
+            width=width,
+            is_checkpointed=spec.gradient_checkpointing,
+        )
+        + logits_bytes(trunk, share.micro_batch_rows * shapes.new_tokens, width),
+    )
+    return _row(size, share, [sampling, learning])
+
+
+def _av_init_memory(trunk: PoolHost, spec: AvSpec, shapes: Shapes, share: Share) -> RoleMemory:
+    size = av_init_size(trunk, spec)
+    rows = min(share.batch_rows, -(-shapes.num_samples // share.num_ranks))
+    width = BYTES[size.dtype]
+    judging = Phase(
+        name="judging",
+        activations=forward_bytes(trunk, rows * (shapes.prompt_tokens + shapes.new_tokens), width)
+        + logits_bytes(trunk, rows * shapes.new_tokens, width),
+    )
+    return _row(size, share, [judging])
+
+
+def _ar_memory(trunk: PoolHost, spec: ArSpec, shapes: Shapes, share: Share) -> RoleMemory:
+    size = ar_size(trunk, spec)
+    rows = min(share.batch_rows, -(-shapes.num_samples // share.num_ranks))
+    width = BYTES[size.dtype]
+    judging = Phase(
+        name="judging", activations=forward_bytes(trunk, rows * shapes.heard_tokens, width)
+    )
+    learning = Phase(
+        name="learning",
+        activations=learning_bytes(
+            trunk,
+            spec.block_index + 1,
+            share.micro_batch_rows * shapes.heard_tokens,
+            width=width,
+            is_checkpointed=spec.gradient_checkpointing,
+        ),
+    )
+    return _row(size, share, [judging, learning])
+
+
+def _share(place: FrozenPlacement | LearnerPlacement) -> Share:
+    learner = place if isinstance(place, LearnerPlacement) else None
+    return Share(
+        micro_batch_rows=learner.micro_batch_rows if learner else 1,
+        batch_rows=place.batch_rows,
+        num_ranks=place.workers.count,
+        zero_stage=learner.zero_stage if learner else None,
+    )
+
+
+def _row(size: RoleSize, share: Share, phases: Sequence[Phase]) -> RoleMemory:
+    """ZeRO shares out masters and moments from stage 1 on, gradients from stage 2 on."""
+    parts, stage = size.bytes_by_part(), share.zero_stage or 0
+    state_ranks = share.num_ranks if stage >= 1 else 1
+    gradients = parts["gradients"] // (share.num_ranks if stage >= 2 else 1)
+    if size.num_trained:  # the update: AdamW's square root
+        own = Phase(name="update", activations=size.num_trained * 4 // state_ranks)
+        phases = [*phases, own]
+    return RoleMemory(
+        role=size.role,
+        devices="1",
+        nodes="any",
+        num_parameters=size.num_parameters,
+        num_trained=size.num_trained,
+        weights=parts["weights"],
+        masters=parts["master"] // state_ranks,
+        moments=parts["moments"] // state_ranks,
+        gradients=gradients,
+        peak=max(phases, key=lambda phase: phase.num_bytes),
+        process=CONTEXT_BYTES,
+        device_bytes=None,
+    )
+
+
+def _summed(role: str, rows: Sequence[RoleMemory], *, peak: Phase, process: int) -> RoleMemory:
+    first = rows[0]
+    parts = ("num_parameters", "num_trained", "weights", "masters", "moments", "gradients")
+    sums = {name: sum(getattr(row, name) for row in rows) for name in parts}
+    return replace(first, role=role, nodes="any", peak=peak, process=process, **sums)

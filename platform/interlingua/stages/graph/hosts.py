@@ -1,0 +1,207 @@
+"""The stages up to the encoders: passages, hosts, their rows, the maps that join them.
+
+Knows how one is made from its inputs; which there are, and in what order, knows `graph.py`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled, TokenPositions
+from interlingua.specs.hosts import AtDepth
+from interlingua.specs.maps import EncoderSpec, RidgeSpec
+from interlingua.specs.placement import Crew
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.splits import Split
+from interlingua.specs.world import RoomSpec, WorldHostSpec
+from interlingua.stages.graph.runs import (
+    run_adopt,
+    run_extract,
+    run_fit,
+    run_passages,
+    run_pretrain,
+    run_room,
+)
+from interlingua.store.artifact import Stage
+
+MIDDLE = AtDepth(fraction=0.5)
+MOST_WORDS = 2000
+RIDGE = RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5)
+
+
+class HostRows(NamedTuple):
+    """The activations of one host, by what they may be used for."""
+
+    fit: Stage
+    dev: Stage
+
+
+class Encoded(NamedTuple):
+    """A host's rows and its encoder."""
+
+    rows: HostRows
+    encoder: Stage
+
+
+def passages_stage(recipe: Recipe) -> Stage:
+    """The texts of the recipe's world."""
+    return Stage(
+        kind="passages",
+        label="world",
+        spec=recipe.passages,
+        run=run_passages,
+        inputs={},
+        revision=1,
+    )
+
+
+def host_stages(recipe: Recipe) -> dict[str, Stage]:
+    """The pretrained hosts by tag, the most expensive first."""
+    passages = passages_stage(recipe)
+    return {
+        host.tag: Stage(
+            kind="host",
+            label=host.tag,
+            spec=host,
+            run=run_pretrain,
+            inputs={"passages": passages},
+            revision=1,
+        )
+        for host in sorted(recipe.hosts, key=_cost, reverse=True)
+    }
+
+
+def adopted_stage(host: AdoptedHostSpec) -> Stage:
+    """A host that was not made here."""
+    return Stage(kind="adopted", label=host.tag, spec=host, run=run_adopt, inputs={}, revision=2)
+
+
+def rows_of(host: Stage, passages: Stage, read: Pooled | TokenPositions) -> HostRows:
+    """The rows of a world host.
+
+    A split has an artifact of its own, so that what was trained never has `test` in its lineage.
+    """
+    return both_splits(host, passages, reading_of(host, read, (Split.FIT,)))
+
+
+def reading_of(
+    host: Stage, read: Pooled | TokenPositions, splits: tuple[Split, ...]
+) -> ExtractSpec:
+    """What is read of a world host: the output of its middle block."""
+    world_host: WorldHostSpec = host.spec
+    return ExtractSpec(
+        host_tag=world_host.tag,
+        block_indices=(MIDDLE.block_index(world_host.num_blocks),),
+        read=read,
+        max_tokens=world_host.max_positions,
+        dtype="float32",
+        splits=splits,
+    )
+
+
+def both_splits(host: Stage, passages: Stage, spec: ExtractSpec) -> HostRows:
+    """The same reading of `fit` and of `dev`."""
+    return HostRows(
+        fit=extraction_stage(host, passages, spec),
+        dev=extraction_stage(host, passages, replace(spec, splits=(Split.DEV,))),
+    )
+
+
+def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
+    """The rows of any host, made here or adopted."""
+    return Stage(
+        kind="activations",
+        label="-".join([spec.host_tag, *spec.splits]),
+        spec=spec,
+        run=run_extract,
+        inputs={"host": host, "passages": passages},
+        revision=2,
+        crew=Crew.EXTRACTION,
+    )
+
+
+def room_stage(rows: HostRows, passages: Stage) -> Stage:
+    """What true facts could explain of one host's activations."""
+    read: ExtractSpec = rows.fit.spec
+    return Stage(
+        kind="room",
+        label=read.host_tag,
+        spec=RoomSpec(seed=0, block_index=read.block_indices[0]),
+        run=run_room,
+        inputs={"fit": rows.fit, "dev": rows.dev, "passages": passages},
+        revision=2,
+    )
+
+
+def encoder_stages(
+    recipe: Recipe, rows: Mapping[str, HostRows], tuned: Mapping[str, Stage] | None = None
+) -> dict[str, Stage]:
+    """The encoders by tag; a host that is held out is fitted as one that comes later.
+
+    `tuned` are the trained hosts' encoders after the AV's training, where they took part in it.
+    """
+    anchor, trained = trained_encoders(recipe, rows, tuned)
+    targets = trained or {recipe.anchor: anchor}
+    return {
+        recipe.anchor: anchor.encoder,
+        **{tag: encoded.encoder for tag, encoded in trained.items()},
+        **{tag: encoder_stage(rows[tag], targets, anchor) for tag in recipe.held_out},
+    }
+
+
+def trained_encoders(
+    recipe: Recipe, rows: Mapping[str, HostRows], tuned: Mapping[str, Stage] | None = None
+) -> tuple[Encoded, dict[str, Encoded]]:
+    """The anchor with its encoder, and the trained hosts with theirs, fitted to the anchor.
+
+    `tuned` are the latter's after the AV's training, where they took part in it.
+    """
+    anchor_rows = rows[recipe.anchor]
+    anchor = Encoded(anchor_rows, anchor_encoder_stage(anchor_rows))
+    if tuned:
+        return anchor, {tag: Encoded(rows[tag], tuned[tag]) for tag in recipe.trained}
+    only_anchor = {recipe.anchor: anchor}
+    return anchor, {
+        tag: Encoded(rows[tag], encoder_stage(rows[tag], only_anchor, anchor))
+        for tag in recipe.trained
+    }
+
+
+def anchor_encoder_stage(anchor: HostRows) -> Stage:
+    """The identity, and the mean of the anchor's rows."""
+    return _encoder_stage(anchor, (), None, {"anchor_dev": anchor.dev})
+
+
+def encoder_stage(own: HostRows, targets: Mapping[str, Encoded], anchor: Encoded) -> Stage:
+    """The encoder of one host, fitted to the mean of what those of the targets give."""
+    inputs = {"anchor_dev": anchor.rows.dev, "anchor_encoder": anchor.encoder}
+    for tag, target in targets.items():
+        inputs |= {f"{tag}_fit": target.rows.fit, f"{tag}_encoder": target.encoder}
+    return _encoder_stage(own, tuple(targets), RIDGE, inputs)
+
+
+def _encoder_stage(
+    own: HostRows, targets: tuple[str, ...], ridge: RidgeSpec | None, inputs: Mapping[str, Stage]
+) -> Stage:
+    read: ExtractSpec = own.fit.spec
+    return Stage(
+        kind="encoder",
+        label=read.host_tag,
+        spec=EncoderSpec(
+            host_tag=read.host_tag,
+            block_index=read.block_indices[0],
+            targets=targets,
+            ridge=ridge,
+            block_rows=512,
+            seed=0,
+        ),
+        run=run_fit,
+        inputs={"fit": own.fit, "dev": own.dev, **inputs},
+        revision=1,
+    )
+
+
+def _cost(host: WorldHostSpec) -> int:
+    """Roughly the multiplications of its pretraining."""
+    weights = 12 * host.num_blocks * host.width**2 + host.tokenizer.vocab_size * host.width
+    return weights * host.pretrain.num_steps * host.pretrain.rows * host.pretrain.num_tokens

@@ -1,0 +1,141 @@
+"""Recipe -> stages: the one place that knows the order. Knows no backend and runs nothing."""
+
+from collections.abc import Mapping, Sequence
+
+from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.splits import Split
+from interlingua.stages.graph.evaluation import evaluation_stages, report_stage, unseen_of
+from interlingua.stages.graph.hosts import (
+    HostRows,
+    adopted_stage,
+    both_splits,
+    encoder_stage,
+    encoder_stages,
+    host_stages,
+    passages_stage,
+    room_stage,
+    rows_of,
+    trained_encoders,
+)
+from interlingua.stages.graph.nla import (
+    Lesson,
+    Maps,
+    Pair,
+    ar_stage,
+    av_stage,
+    lesson_of,
+    maps_stages,
+    tuned_encoder_stages,
+)
+from interlingua.stages.graph.rl import learning_inputs, rl_stages
+from interlingua.stages.running.context import name_of
+from interlingua.store.artifact import Stage
+
+
+def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
+    passages = passages_stage(recipe)
+    hosts = host_stages(recipe)
+    rows = {tag: rows_of(host, passages, recipe.read) for tag, host in hosts.items()}
+    rooms = []
+    if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
+        rooms = [room_stage(host_rows, passages) for host_rows in rows.values()]
+    encoders = encoder_stages(recipe, rows)
+    lesson = lesson_of(recipe, hosts, rows, passages)
+    nla, maps = nla_stages(recipe, lesson, hosts, rows, encoders)
+    unseen = unseen_of(recipe, hosts, passages)
+    evaluated = evaluation_stages(recipe, maps, unseen, start=None)
+    inputs = learning_inputs(recipe, hosts, passages)
+    reinforced = tuple(inputs.values())[1:] if recipe.rl else ()  # the passages stand above
+    start, looks = evaluated[-1], []
+    for run in recipe.rl:
+        learned, again = rl_stages(recipe, run, maps, hosts, rows, inputs)
+        looked_at = evaluation_stages(recipe, again, unseen, start=start)
+        reinforced = (*reinforced, *learned, *looked_at)
+        looks.append(looked_at[-1])
+    stages = (
+        passages,
+        *hosts.values(),
+        *(stage for host_rows in rows.values() for stage in host_rows),
+        *lesson.rows.values(),
+        *unseen.rows.values(),
+        unseen.taught,
+        *encoders.values(),
+        *nla,
+        *evaluated,
+        *reinforced,
+        *rooms,
+        report_stage(recipe, looks or [start], rooms),
+    )
+    # An evaluation of `dev` reads what training looked at, too.
+    return tuple({name_of(stage): stage for stage in stages}.values())
+
+
+def nla_stages(
+    recipe: Recipe,
+    lesson: Lesson,
+    hosts: Mapping[str, Stage],
+    rows: Mapping[str, HostRows],
+    encoders: Mapping[str, Stage],
+) -> tuple[tuple[Stage, ...], Maps]:
+    """The stages of the pair, of the maps that go with it, and of the bundle; and the maps."""
+    trunk = hosts[recipe.anchor]
+    av = av_stage(recipe, lesson, trunk, rows, encoders)
+    if tuned := tuned_encoder_stages(recipe, av, rows, encoders):
+        encoders = encoder_stages(recipe, rows, tuned)
+    ar = ar_stage(recipe, lesson, trunk, rows, encoders)
+    pair = Pair(trunk, av, ar)
+    fitted, maps = maps_stages(recipe, pair, hosts, rows, encoders)
+    stages = (
+        lesson.av_texts,
+        lesson.ar_texts,
+        lesson.dev_texts,
+        av,
+        *tuned.values(),
+        *(encoders[tag] for tag in recipe.held_out if tuned),
+        ar,
+        *fitted,
+    )
+    return stages, maps
+
+
+def added_host_stages(
+    recipe: Recipe, host: AdoptedHostSpec, *, block_index: int, max_tokens: int, dtype: str
+) -> tuple[Stage, ...]:
+    """What it takes to fit a host from elsewhere to the recipe's trained ones, as they are used."""
+    if host.tag in recipe.roles():
+        raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
+    passages = passages_stage(recipe)
+    read = ExtractSpec(
+        host_tag=host.tag,
+        block_indices=(block_index,),
+        read=recipe.read,
+        max_tokens=max_tokens,
+        dtype=dtype,
+        splits=(Split.FIT,),
+    )
+    own = both_splits(adopted_stage(host), passages, read)
+    hosts = host_stages(recipe)
+    rows = {tag: rows_of(stage, passages, recipe.read) for tag, stage in hosts.items()}
+    lesson, encoders = lesson_of(recipe, hosts, rows, passages), encoder_stages(recipe, rows)
+    av = av_stage(recipe, lesson, hosts[recipe.anchor], rows, encoders)
+    tuned = tuned_encoder_stages(recipe, av, rows, encoders)
+    anchor, trained = trained_encoders(recipe, rows, tuned)
+    targets = trained or {recipe.anchor: anchor}
+    return needed_for("encoder", (encoder_stage(own, targets, anchor),))
+
+
+def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The stages of a kind and all that they need, inputs first."""
+    needed: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        for upstream in stage.inputs.values():
+            visit(upstream)
+        needed.setdefault(name_of(stage), stage)
+
+    for stage in stages:
+        if stage.kind == kind:
+            visit(stage)
+    return tuple(needed.values())

@@ -1,0 +1,90 @@
+"""The trained pair as stages open it: from the artifacts of trunk, AV and AR.
+
+One artifact of reinforcement learning may stand for both: it holds both models' weights.
+"""
+
+from collections.abc import Mapping
+
+from safetensors.torch import load
+from torch import Tensor
+
+from interlingua.core.shared_space import SharedSpace
+from interlingua.models.fresh import contract_of, fresh_verbalizer
+from interlingua.models.hosts import load_tokenizer
+from interlingua.models.speaker import Listener, Speaker
+from interlingua.models.trained import trained_reconstructor, trained_verbalizer
+from interlingua.specs.rl import RlTraining
+from interlingua.specs.text.canonical import TYPE_KEY
+from interlingua.specs.text.recorded import from_jsonable
+from interlingua.specs.training import ArTraining, AvTraining
+from interlingua.stages.maps.space import opened_space
+from interlingua.stages.sft.best_weights import WEIGHTS_NAME
+from interlingua.store.artifact import Artifact
+from interlingua.store.hosts import opened_from
+from interlingua.store.reading import naming
+
+AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."
+
+
+def opened_speaker(
+    inputs: Mapping[str, Artifact], *, device: str, batch_rows: int, is_trained: bool = True
+) -> Speaker:
+    """The AV ready to speak, as it is or as its training began."""
+    spec = av_training_of(inputs["av"])
+    source, revision = opened_from(inputs["trunk"])
+    tokenizer = load_tokenizer(source, revision=revision)
+    if is_trained:
+        weights = weights_of(inputs["av"], AV_PREFIX)
+        verbalizer = trained_verbalizer(source, spec.av, weights, revision=revision, device=device)
+    else:
+        verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=device)
+        verbalizer = verbalizer.to(device).eval()
+    contract = contract_of(tokenizer, opened_space_of(inputs, spec.anchor).width, av=spec.av)
+    return Speaker(verbalizer, tokenizer, contract, device=device, batch_rows=batch_rows)
+
+
+def opened_space_of(inputs: Mapping[str, Artifact], host_tag: str) -> SharedSpace:
+    """The way of one host into the space that the AV reads."""
+    spec = av_training_of(inputs["av"])
+    tags = list(dict.fromkeys((spec.anchor, host_tag)))
+    return opened_space(inputs, tags, anchor=spec.anchor, centring=spec.av.injection.centring)
+
+
+def opened_listener(inputs: Mapping[str, Artifact], *, device: str, batch_rows: int) -> Listener:
+    """The AR ready to listen."""
+    spec = ar_training_of(inputs["ar"])
+    source, revision = opened_from(inputs["trunk"])
+    tokenizer = load_tokenizer(source, revision=revision)
+    weights = weights_of(inputs["ar"], AR_PREFIX)
+    reconstructor = trained_reconstructor(
+        source, spec.ar, weights, revision=revision, device=device
+    )
+    contract = contract_of(tokenizer, reconstructor.width, ar=spec.ar)
+    return Listener(reconstructor, tokenizer, contract, device=device, batch_rows=batch_rows)
+
+
+def av_training_of(artifact: Artifact) -> AvTraining | RlTraining:
+    """What an AV was trained as, whichever training came last."""
+    if is_reinforced(artifact):
+        return from_jsonable(RlTraining, artifact.record.spec)
+    return from_jsonable(AvTraining, artifact.record.spec)
+
+
+def ar_training_of(artifact: Artifact) -> ArTraining | RlTraining:
+    """What an AR was trained as, whichever training came last."""
+    if is_reinforced(artifact):
+        return from_jsonable(RlTraining, artifact.record.spec)
+    return from_jsonable(ArTraining, artifact.record.spec)
+
+
+def weights_of(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
+    """The trained weights of a model, by its own names."""
+    path = artifact.path / WEIGHTS_NAME
+    with naming(path):
+        weights = load(path.read_bytes())
+    return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+
+
+def is_reinforced(artifact: Artifact) -> bool:
+    """Whether a model's last training was reinforcement learning."""
+    return bool(artifact.record.spec[TYPE_KEY] == RlTraining.__name__)

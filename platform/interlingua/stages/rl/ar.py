@@ -1,0 +1,96 @@
+"""The AR under reinforcement learning, over any engine: it hears samples, and learns from them.
+
+Knows neither the loop nor what a reward is; it is given ids, and needs no tokenizer.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from interlingua.core.injection import scaled
+from interlingua.models.reconstructor import Reconstructor
+from interlingua.stages.rl.batches import shares
+from interlingua.stages.rl.roles import NO_TOKEN, Rollouts
+from interlingua.stages.sft.engine import Engine, Stepped
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardBatch:
+    """Prompts of the AR with the vectors they are to give; a weight of 0 is a sample unheard."""
+
+    ids_NT: Tensor
+    mask_NT: Tensor
+    v_NE: Tensor
+    weights_N: Tensor
+
+
+class HeardLearner(nn.Module):
+    """The reconstructor under its supervised loss."""
+
+    def __init__(self, reconstructor: Reconstructor) -> None:
+        super().__init__()
+        self.reconstructor = reconstructor
+
+    def forward(self, batch: HeardBatch) -> Tensor:
+        """The batch's part of the weighted mean of NMSE."""
+        a_NE = self.reconstructor(batch.ids_NT, batch.mask_NT)
+        cos_N = (scaled(a_NE, 1.0) * scaled(batch.v_NE, 1.0)).sum(-1)
+        return (2 * (1 - cos_N) * batch.weights_N).sum()
+
+
+class EngineReconstructor:
+    """The AR: hears samples, and learns from them afterwards."""
+
+    def __init__(
+        self, engine: Engine, *, width: int, micro_batch_rows: int, batch_rows: int, device: str
+    ) -> None:
+        self._engine, self._width, self._device = engine, width, device
+        self._micro_batch_rows, self._batch_rows = micro_batch_rows, batch_rows
+        self.weights, self.save, self.load = engine.trained_weights, engine.save, engine.load
+        self.close = engine.close
+
+    def hear(self, heard_NT: np.ndarray) -> np.ndarray:
+        """[N, E]; NaN where there is nothing to hear."""
+        a_NE = np.full((len(heard_NT), self._width), np.nan, np.float32)
+        lengths_N = (heard_NT != NO_TOKEN).sum(axis=1)
+        order_M = np.argsort(lengths_N, kind="stable")[int((lengths_N == 0).sum()) :]
+        learner: Any = self._engine.module
+        with self._engine.forwarding():
+            for start in range(0, len(order_M), self._batch_rows):
+                rows = order_M[start : start + self._batch_rows]
+                ids_NT, mask_NT = self._prompts(heard_NT, rows)
+                a_NE[rows] = learner.reconstructor(ids_NT, mask_NT).float().cpu().numpy()
+        return a_NE
+
+    def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
+        """One step on this rank's share; what was not heard is carried along for nothing."""
+        # Dropout must not depend on where the AR is, nor on what ran before a resume.
+        torch.manual_seed(hash((seed, self._engine.rank)) % 2**31)
+        is_heard_N = rollouts.is_heard_N
+        if not is_heard_N.any():
+            return Stepped(0.0, 0.0)
+        # A batch has as many rows whatever failed: engines count their micro-batches.
+        heard_NT = rollouts.heard_NT.copy()
+        heard_NT[~is_heard_N] = heard_NT[is_heard_N.argmax()]
+        lengths_N, own_v_NE = (heard_NT != NO_TOKEN).sum(axis=1), rollouts.own_v_NE
+        weight = self._engine.world_size / (is_heard_N.sum() * variance)
+        weights_N = (weight * is_heard_N).astype(np.float32)
+        batches = [
+            HeardBatch(
+                *self._prompts(heard_NT, rows),
+                v_NE=torch.from_numpy(own_v_NE[rows]).to(self._device),
+                weights_N=torch.from_numpy(weights_N[rows]).to(self._device),
+            )
+            for rows, _ in shares(lengths_N, self._engine, self._micro_batch_rows)
+        ]
+        return self._engine.step(batches, factor)
+
+    def _prompts(self, heard_NT: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        is_token_NT = heard_NT[rows] != NO_TOKEN
+        length = int(is_token_NT.sum(axis=1).max())
+        ids_NT = np.where(is_token_NT, heard_NT[rows], 0)[:, :length].astype(np.int64)
+        mask_NT = is_token_NT[:, :length].astype(np.int64)
+        return torch.from_numpy(ids_NT).to(self._device), torch.from_numpy(mask_NT).to(self._device)

@@ -1,0 +1,91 @@
+"""The activations that reinforcement learning asks about, by step. Knows no model.
+
+One host a step: every host once a round, in an order of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from interlingua.core.metrics import mean_variance
+from interlingua.specs.rl import RlTraining
+from interlingua.specs.splits import Split
+from interlingua.stages.maps.space import opened_space
+from interlingua.stages.rl.roles import Asked
+from interlingua.stages.rows.keyed import KeyedRows, keyed_choice, opened_rows
+from interlingua.stages.sft.batches import Draws
+from interlingua.store.artifact import Artifact
+from interlingua.store.explanations import Key
+from interlingua.store.passages import PASSAGES_NAME, read_passages
+from interlingua.store.splits import SplitAccess
+
+VARIANCE_ROWS = 2000
+
+
+class RlCorpus:
+    """Rows of split `rl` to learn from, of `dev` to look at, of `fit` for the variance."""
+
+    def __init__(
+        self, spec: RlTraining, inputs: Mapping[str, Artifact], access: SplitAccess
+    ) -> None:
+        self._spec, self._tags = spec.rl, spec.host_tags
+        centring = spec.av.injection.centring
+        self._space = opened_space(inputs, spec.host_tags, anchor=spec.anchor, centring=centring)
+        self._rows = _opened(inputs, spec.host_tags, access, name="rows", split=Split.RL)
+        self._draws = {
+            tag: Draws(rows.finite_keys(), seed=spec.rl.seed, name=tag)
+            for tag, rows in self._rows.items()
+        }
+        fit = _opened(inputs, spec.host_tags, access, name="fit", split=Split.FIT)
+        self.variances = {tag: self._variance(tag, rows) for tag, rows in fit.items()}
+        dev = _opened(inputs, spec.host_tags, access, name="dev", split=Split.DEV)
+        self.dev = tuple(self._dev_asked(tag, rows) for tag, rows in dev.items())
+        self.truth: Mapping[str, Mapping[str, str]] | None = None
+        if "passages" in inputs:
+            path = inputs["passages"].path / PASSAGES_NAME
+            passages = read_passages(path, {Split.DEV}, access)
+            self.truth = {passage.passage_id: passage.facts for passage in passages}
+
+    def asked(self, step: int) -> Asked:
+        """The next activations of the host whose turn it is."""
+        turn, place = divmod(step, len(self._tags))
+        order = np.random.default_rng([self._spec.seed, turn]).permutation(len(self._tags))
+        tag, size = self._tags[order[place]], self._spec.activations_per_step
+        keys = [key for key, _ in self._draws[tag].draw(turn * size, size)]
+        # Short corpora give a key twice in a step; rows are read once.
+        unique = list(dict.fromkeys(keys))
+        v_UE = self._v(tag, self._rows[tag], unique)
+        v_BE = v_UE[[unique.index(key) for key in keys]]
+        return _named(tag, keys, v_BE, f"{step}|")
+
+    def _dev_asked(self, tag: str, rows: KeyedRows) -> Asked:
+        count, seed = self._spec.watch.dev_rows, self._spec.seed
+        keys = keyed_choice(rows.finite_keys(), count, seed=seed)
+        return _named(tag, keys, self._v(tag, rows, keys), "dev|")
+
+    def _variance(self, tag: str, rows: KeyedRows) -> float:
+        keys = keyed_choice(rows.finite_keys(), VARIANCE_ROWS, seed=self._spec.seed)
+        return mean_variance(self._v(tag, rows, keys))
+
+    @torch.no_grad()
+    def _v(self, tag: str, rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
+        v_NE: np.ndarray = self._space(tag, torch.from_numpy(rows.vectors(keys))).numpy()
+        return v_NE
+
+
+def _opened(
+    inputs: Mapping[str, Artifact],
+    tags: Sequence[str],
+    access: SplitAccess,
+    *,
+    name: str,
+    split: Split,
+) -> dict[str, KeyedRows]:
+    return {tag: opened_rows(inputs[f"{tag}_{name}"], [split], access) for tag in tags}
+
+
+def _named(tag: str, keys: Sequence[Key], v_BE: np.ndarray, prefix: str) -> Asked:
+    # The place, too: a key that comes twice in a step has samples of its own each time.
+    names = (f"{prefix}{place}|{tag}|{key[0]}|{key[1]}" for place, key in enumerate(keys))
+    return Asked(tag, tuple(keys), tuple(names), v_BE)

@@ -1,0 +1,179 @@
+"""A look at the AV between steps: what it says of fixed rows of `dev`, and whether it collapses.
+
+Samples at temperature 1: greedy text repeats rightly where few facts are worth saying. The draws
+are the same at every look, so that looks are paired. Knows neither steps nor weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from interlingua.core.collapse import score_texts, similarity
+from interlingua.core.geometry import nmse, unit
+from interlingua.core.metrics import shuffled_fve_centred
+from interlingua.core.policy import group_deviation, kl_terms, rewarded
+from interlingua.core.resampling import Draws
+from interlingua.core.truth import ALL_KINDS, fact_counts
+from interlingua.specs.rl import RlSpec, RlWatch
+from interlingua.stages.rl.roles import Asked, Corpus, Judgement, Roles, Rollouts
+from interlingua.world.facts import SAYABLE
+from interlingua.world.teacher import facts_said
+
+Columns = dict[str, list[Any]]
+
+
+class Look(NamedTuple):
+    """One row a sample, and the numbers over all of them; of `score` less is better."""
+
+    columns: Columns
+    numbers: dict[str, float]
+
+
+def look_at(roles: Roles, corpus: Corpus, spec: RlSpec) -> Look:
+    """What the pair makes of the rows of `dev` as it is now."""
+    columns: Columns = {}
+    by_host: list[dict[str, float]] = []
+    for asked in corpus.dev:
+        rollouts = roles.av.sample(asked, num_samples=spec.watch.dev_samples, seed=spec.seed)
+        judged = roles.judge(rollouts)
+        variance = corpus.variances[asked.host_tag]
+        own = _columns(asked, rollouts, judged, roles.av.explanations(rollouts))
+        rewards_N = rewarded(
+            judged.a_NE, rollouts.v_BE, rollouts.num_tokens_N, spec=spec, variance=variance
+        ).rewards_N
+        own["reward"] = rewards_N.tolist()
+        by_host.append(
+            {
+                **_of_host(own, rollouts, judged, spec.seed),
+                "group_deviation": group_deviation(rewards_N, spec.watch.dev_samples),
+            }
+        )
+        columns = {name: [*columns.get(name, ()), *values] for name, values in own.items()}
+    means = {name: float(np.mean([host[name] for host in by_host])) for name in by_host[0]}
+    numbers = {**means, **_over_tokens(columns), **_facts(columns, corpus.truth)}
+    return Look(columns, {"score": -means["fve_centred_own"], **numbers})
+
+
+def closed_gate(
+    numbers: Mapping[str, float], start: Mapping[str, float], watch: RlWatch
+) -> str | None:
+    """Which gate a look does not pass, beside the look at the start; None where it passes all."""
+    gates = watch.gates
+    if gates is None:
+        return None
+    limits = {
+        "unique_share": (gates.least_unique_share * start["unique_share"], 1),
+        "distinct_word_share": (gates.least_distinct_words * start["distinct_word_share"], 1),
+        "tag_failure_share": (start["tag_failure_share"] + gates.most_added_failures, -1),
+    }
+    if start["similarity_gap"] > 0:  # a start without a gap has none to lose
+        limits["similarity_gap"] = (gates.least_gap_share * start["similarity_gap"], 1)
+    for name, (limit, sign) in limits.items():
+        if sign * numbers[name] < sign * limit:
+            side = "below" if sign > 0 else "above"
+            return f"{name} is {numbers[name]:.4f}, {side} its gate at {limit:.4f}"
+    return None
+
+
+def kl_sums(rollouts: Rollouts, reference_NT: np.ndarray) -> np.ndarray:
+    """[N]: the estimated KL of every sample's distribution to that of the start, in nats."""
+    # Copies: what came from another process may be read-only.
+    terms_NT = kl_terms(torch.tensor(rollouts.log_probs_NT), torch.tensor(reference_NT))
+    sums_N: np.ndarray = np.where(rollouts.mask_NT, terms_NT.double().numpy(), 0).sum(axis=1)
+    return sums_N
+
+
+def _columns(
+    asked: Asked, rollouts: Rollouts, judged: Judgement, explanations: Sequence[str | None]
+) -> Columns:
+    group_size = rollouts.group_size
+    unit_BE = unit(rollouts.v_BE)
+    variance_N = np.repeat(((unit_BE - unit_BE.mean(axis=0)) ** 2).sum(axis=1), group_size)
+    is_heard_N = np.isfinite(judged.a_NE).all(axis=1)
+    # Where nothing was said there is nothing to rebuild: the mean, whose error is the variance.
+    nmse_N = variance_N.copy()
+    nmse_N[is_heard_N] = nmse(judged.a_NE[is_heard_N], rollouts.own_v_NE[is_heard_N])
+    keys = [key for key in asked.keys for _ in range(group_size)]
+    return {
+        "host": [asked.host_tag] * len(keys),
+        "passage_id": [passage_id for passage_id, _ in keys],
+        "position": [position for _, position in keys],
+        "sample": [place % group_size for place in range(len(keys))],
+        "explanation": list(explanations),
+        "num_tokens": rollouts.num_tokens_N.tolist(),
+        "log_prob": rollouts.log_probs_NT.sum(axis=1, dtype=np.float64).tolist(),
+        "kl": kl_sums(rollouts, judged.reference_NT).tolist(),
+        "nmse": nmse_N.tolist(),
+        "own_variance": variance_N.tolist(),
+    }
+
+
+def _of_host(own: Columns, rollouts: Rollouts, judged: Judgement, seed: int) -> dict[str, float]:
+    passages_N = np.array(own["passage_id"])
+    texts = score_texts(own["explanation"], passages_N)
+    is_heard_N = np.isfinite(judged.a_NE).all(axis=1)
+    shuffled = 0.0  # nothing was heard: the mean for every row
+    if is_heard_N.any():
+        shuffled = shuffled_fve_centred(judged.a_NE[is_heard_N], rollouts.v_BE)
+    return {
+        "fve_centred_own": 1 - sum(own["nmse"]) / sum(own["own_variance"]),
+        "shuffled_fve_centred_own": shuffled,
+        "tag_failure_share": float(texts.is_failed.mean()),
+        "unique_share": float(texts.uniqueness.sum() / max(1, texts.is_read.sum())),
+        "distinct_word_share": float(
+            texts.num_distinct_words.sum() / max(1, texts.num_words.sum())
+        ),
+        "similarity_gap": _similarity_gap(own, seed),
+        "reward": float(np.mean(own["reward"])),
+    }
+
+
+def _similarity_gap(own: Columns, seed: int) -> float:
+    """By how much two texts of one activation are more alike than texts of two; 0 where unread."""
+    texts: dict[str, list[str]] = {}
+    rows = zip(own["passage_id"], own["position"], own["explanation"], strict=True)
+    for passage_id, position, text in rows:
+        texts.setdefault(f"{passage_id}|{position}", []).extend([text] if text else [])
+    pairs = {key: said[:2] for key, said in texts.items() if len(said) > 1}
+    passages_N = np.array([key.split("|")[0] for key in pairs])
+    if len(set(passages_N)) < 2:
+        return 0.0
+    draws = Draws.of(passages_N, seed=seed, num_draws=1)
+    left, right = (tuple(said) for said in zip(*pairs.values(), strict=True))
+    return similarity(left, right, passages_N, draws).gap.value
+
+
+def _over_tokens(columns: Columns) -> dict[str, float]:
+    num_samples, num_tokens = len(columns["num_tokens"]), sum(columns["num_tokens"])
+    return {
+        "kl_per_token": sum(columns["kl"]) / num_tokens,
+        "kl_per_text": sum(columns["kl"]) / num_samples,
+        # The mean surprise of what was drawn: entropy, without another forward.
+        "entropy_per_token": -sum(columns["log_prob"]) / num_tokens,
+        "mean_tokens": num_tokens / num_samples,
+    }
+
+
+def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> dict[str, float]:
+    """What share of the texts speaks of every kind of fact, and how much of what is said holds."""
+    if truth is None:
+        return {}
+    heard = [facts_said(text or "") for text in columns["explanation"]]
+    said = [set(one.facts) for one in heard]
+    true = [
+        {(kind, value) for kind, value in truth[passage_id].items() if kind in SAYABLE}
+        for passage_id in columns["passage_id"]
+    ]
+    counts = fact_counts(said, true)
+    numbers = {f"said_{kind}": float((counts[kind].num_said > 0).mean()) for kind in SAYABLE}
+    for kind in (ALL_KINDS, *SAYABLE):
+        if num_said := counts[kind].num_said.sum():
+            numbers[f"precision_{kind}"] = float(counts[kind].num_both.sum() / num_said)
+    num_clauses = sum(one.num_clauses for one in heard)
+    numbers["worded_share"] = sum(one.num_known_clauses for one in heard) / max(1, num_clauses)
+    total = counts[ALL_KINDS]
+    numbers["facts_per_text"] = float(total.num_said.mean())
+    numbers["true_facts_per_text"] = float(total.num_both.mean())
+    return numbers

@@ -1,0 +1,277 @@
+"""Stage `rl`: the AV learns by what the AR rebuilds from its words, the AR beside it.
+
+The loop is written once against the roles of `rl_protocols.py`; the stage hands it on to who runs
+them. Knows neither who steps the weights nor where a role is. Left out: several optimizer steps on
+one set of samples, and samples of older weights.
+"""
+
+import logging
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from interlingua.core.policy import group_advantages, group_deviation, rewarded
+from interlingua.core.schedule import rate_factor
+from interlingua.core.statistics import clustered_ratio_of_sums
+from interlingua.specs.placement import ThreeGroups
+from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining, RlWatch
+from interlingua.specs.splits import Split
+from interlingua.stages.rl.checkpoints import START_ROWS_NAME, Kept, looks_of, numbers_of
+from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.dev_eval import kl_sums, look_at
+from interlingua.stages.rl.inputs import check_inputs
+from interlingua.stages.rl.local_roles import RlJob
+from interlingua.stages.rl.roles import Corpus, Judgement, PolicyStepped, Roles, Rollouts
+from interlingua.stages.running.context import Context, Ended
+from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME, best_folder, best_look
+from interlingua.stages.sft.engine import Stepped
+from interlingua.stages.sft.loop import forget_training
+from interlingua.stages.sft.stage import TRAIN_VARIANCE
+from interlingua.store.artifact import Artifact
+from interlingua.store.progress import read_metrics
+from interlingua.store.splits import SplitAccess, recorded_access
+
+READ = frozenset((Split.RL, Split.FIT, Split.DEV))
+COUNTED = ("num_samples", "num_failed", "num_skipped_av", "num_skipped_ar")
+PHASES = ("sample", "judge", "learn_av", "learn_ar")
+
+logger = logging.getLogger(__name__)
+
+
+class TooManySkipped(RuntimeError):
+    """The gradients of more steps than a run allows were not finite."""
+
+
+def play(job: RlJob, roles: Roles) -> Ended:
+    """The whole run with these roles, in every rank of the AV."""
+    corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
+    kept = Kept(roles, job.spec.rl.watch, job.out)
+    stopped_by = reinforce(job.spec.rl, roles, corpus, kept)
+    return Ended(stopped_by, dict(kept.counts))
+
+
+def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, kept: Kept) -> str | None:
+    """Learn from the last checkpoint to the end; what ended the run before it, if anything did."""
+    watch = spec.watch
+    for step in range(kept.resume(), spec.num_steps + 1):
+        is_last = step == spec.num_steps
+        if is_last or step % watch.evaluate_every == 0:
+            gate = kept.look(step, look_at(roles, corpus, spec))
+            if is_last or gate is not None:
+                return gate
+        if step % watch.checkpoint_every == 0 and step > 0:
+            kept.checkpoint(step)
+        metrics = learn(step, spec, roles, corpus)
+        kept.counts.update({name: int(metrics[name]) for name in COUNTED})
+        kept.counts["num_steps"] = step + 1
+        kept.report(step + 1, metrics)
+        _check_skipped(kept.counts, spec)
+        gate = _closed_at_a_step(metrics, watch)
+        if gate is not None:
+            return gate
+    raise AssertionError("the last step returns")
+
+
+def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, float]:
+    """One step: sample, judge, reward, and each model learns; returns its metrics."""
+    # Dropout must not depend on what ran before a resume.
+    torch.manual_seed(hash((spec.seed, step, roles.av.rank)) % 2**31)
+    clock = Stopwatch()
+    asked = corpus.asked(step)
+    variance = corpus.variances[asked.host_tag]
+    with clock.phase("sample"):
+        rollouts = roles.av.sample(asked, num_samples=spec.group_size, seed=spec.seed)
+    with clock.phase("judge"):
+        judged = roles.judge(rollouts)
+    rewards_N, is_failed_N = rewarded(
+        judged.a_NE, rollouts.v_BE, rollouts.num_tokens_N, spec=spec, variance=variance
+    )
+    stepped: dict[str, Stepped] = {}
+    if spec.av is not None:
+        advantages_N = group_advantages(rewards_N, spec.group_size, floor=spec.advantage_floor)
+        with clock.phase("learn_av"):
+            stepped["av"] = roles.av.step(
+                rollouts,
+                advantages_N=advantages_N,
+                reference_NT=judged.reference_NT,
+                factor=_factor(step, spec, spec.av),
+            )
+    if spec.ar is not None:  # after the rewards: those are of the AR that the samples met
+        factor = _factor(step, spec, spec.ar)
+        with clock.phase("learn_ar"):
+            seed = hash((spec.seed, step))
+            stepped["ar"] = roles.ar.step(rollouts, variance=variance, factor=factor, seed=seed)
+    return {
+        "num_steps": spec.num_steps,
+        **_about(rollouts, judged, rewards_N, spec),
+        "num_samples": len(rewards_N),
+        "num_failed": int(is_failed_N.sum()),
+        **_about_learning(stepped),
+        **clock.seconds(judged.seconds_waited),
+    }
+
+
+def _closed_at_a_step(metrics: Mapping[str, float], watch: RlWatch) -> str | None:
+    """Which gate a step's own numbers do not pass; None where they pass all."""
+    limits = {"kl_per_token": watch.max_kl_per_token, "log_ratio_p99": watch.max_log_ratio}
+    for name, limit in limits.items():
+        # Of an AV that does not learn there is no ratio; what is no number passes no gate.
+        if limit is not None and name in metrics and not metrics[name] <= limit:
+            return f"{name} is {metrics[name]:.4f}, above its gate at {limit:.4f}"
+    return None
+
+
+class Stopwatch:
+    """How long every phase of a step took."""
+
+    def __init__(self) -> None:
+        self._started, self._seconds = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the block to this phase."""
+        started = time.perf_counter()
+        yield
+        self._seconds[name] += time.perf_counter() - started
+
+    def seconds(self, waited: float) -> dict[str, float]:
+        """By phase and for the whole step; what was waited for roles is a part of `judge`."""
+        named = {f"seconds_{name}": seconds for name, seconds in self._seconds.items()}
+        whole = time.perf_counter() - self._started
+        return {**named, "seconds_wait": waited, "seconds_step": whole}
+
+
+def _about(
+    rollouts: Rollouts, judged: Judgement, rewards_N: np.ndarray, spec: RlSpec
+) -> dict[str, float]:
+    num_tokens = int(rollouts.num_tokens_N.sum())
+    kl_N = kl_sums(rollouts, judged.reference_NT)
+    return {
+        "reward": float(rewards_N.mean()),
+        "group_deviation": group_deviation(rewards_N, spec.group_size),
+        "kl_per_token": float(kl_N.sum()) / num_tokens,
+        "kl_per_text": float(kl_N.mean()),
+        "entropy_per_token": -float(rollouts.log_probs_NT.sum(dtype=np.float64)) / num_tokens,
+        "mean_tokens": num_tokens / len(rewards_N),
+    }
+
+
+def _about_learning(stepped: Mapping[str, Stepped]) -> dict[str, float]:
+    metrics: dict[str, float] = {"num_skipped_av": 0, "num_skipped_ar": 0}
+    for name, one in stepped.items():
+        metrics[f"loss_{name}"], metrics[f"grad_norm_{name}"] = one.loss, one.grad_norm
+        metrics[f"num_skipped_{name}"] = int(one.is_skipped)
+        if isinstance(one, PolicyStepped):
+            metrics["log_ratio_mean"] = one.log_ratio_mean
+            metrics["log_ratio_p99"] = one.log_ratio_p99
+    return metrics
+
+
+def _factor(step: int, spec: RlSpec, learner: LearnerSpec) -> float:
+    return rate_factor(
+        step, num_steps=spec.num_steps, warmup_steps=learner.warmup_steps, decay=learner.decay
+    )
+
+
+def _check_skipped(counts: Counter[str], spec: RlSpec) -> None:
+    for name in ("av", "ar"):
+        skipped, allowed = counts[f"num_skipped_{name}"], spec.max_skipped_share * spec.num_steps
+        if skipped > allowed:
+            raise TooManySkipped(
+                f"{skipped} of {counts['num_steps']} steps of the {name.upper()} had no finite "
+                f"gradient; RlSpec.max_skipped_share allows {allowed:g} of {spec.num_steps}: lower "
+                f"RlSpec.{name}.learning_rate or train in float32"
+            )
+
+
+def run(
+    spec: RlTraining, inputs: Mapping[str, Artifact], out: Path, context: Context
+) -> Mapping[str, Any]:
+    """Reinforce the pair; both models' best weights lie in one file, as `pair.py` opens them."""
+    check_inputs(spec, inputs)
+    place = context.placement.reinforcing
+    own = place.av if isinstance(place, ThreeGroups) else place
+    job = RlJob(
+        spec=spec,
+        inputs=inputs,
+        out=out,
+        micro_batch_rows=own.micro_batch_rows,
+        batch_rows=own.batch_rows,
+        threads=context.placement.threads_per_worker,
+        device=own.device,
+    )
+    with recorded_access(READ, out) as access:
+        corpus = RlCorpus(spec, inputs, access)  # what cannot be read is said before roles are made
+        ended = context.reinforcer.play(play, job, place)
+        # Ranks, and attempts that were broken off, cannot write one ledger.
+        for step in range(ended.counts["num_steps"]):
+            corpus.asked(step)
+    gate, counts = ended.stopped_by, ended.counts
+    if gate is not None:
+        logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)
+    best = best_folder(out, int(best_look(looks_of(out))["step"]))
+    for name in (WEIGHTS_NAME, ROWS_NAME):
+        shutil.copyfile(best / name, out / name)
+    metrics = {
+        **_metrics(spec.rl, out),
+        **counts,
+        **_seconds(out),
+        **_log_ratios(out),
+        "roles": place.told(),
+        "stopped_by": gate or "",
+        TRAIN_VARIANCE: inputs["ar"].record.metrics[TRAIN_VARIANCE],
+    }
+    forget_training(out)
+    return metrics
+
+
+def _seconds(out: Path) -> dict[str, float]:
+    """Of a step on average, by phase."""
+    steps = read_metrics(out)
+    names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
+    return {name: float(np.mean([step[name] for step in steps])) for name in names}
+
+
+def _log_ratios(out: Path) -> dict[str, float]:
+    """Their mean over the steps, and the largest of what its gate looks at."""
+    steps = [step for step in read_metrics(out) if "log_ratio_p99" in step]
+    if not steps:  # the AV stays as it is
+        return {}
+    return {
+        "log_ratio_mean": float(np.mean([step["log_ratio_mean"] for step in steps])),
+        "log_ratio_p99_max": float(np.max([step["log_ratio_p99"] for step in steps])),
+    }
+
+
+def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:
+    """The looks at the start and at the best, and what of the variance was gained in between.
+
+    The best was chosen by these rows, so that its gain here is a little too good.
+    """
+    looks = looks_of(out)
+    best = best_look(looks)
+    before, after = (
+        pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
+        for name in (START_ROWS_NAME, ROWS_NAME)
+    )
+    gained_N = before["nmse"].to_numpy() - after["nmse"].to_numpy()
+    gain = clustered_ratio_of_sums(
+        gained_N,
+        after["own_variance"].to_numpy(),
+        np.array(after["passage_id"].to_pylist()),
+        seed=spec.seed,
+    )
+    return {
+        "best_step": best["step"],
+        **{f"start/{name}": value for name, value in numbers_of(looks[0]).items()},
+        **{f"dev/{name}": value for name, value in numbers_of(best).items()},
+        **gain.as_metrics("dev/fve_centred_own_gain"),
+    }

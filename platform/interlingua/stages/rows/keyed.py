@@ -1,0 +1,116 @@
+"""Activations of one host as a stage reads them: by split, by key, finite rows only.
+
+Knows no model. Rows lie in mapped files: what is not asked for is not read.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from interlingua.specs.splits import Split
+from interlingua.store.artifact import Artifact
+from interlingua.store.explanations import Key
+from interlingua.store.shards import (
+    TOKEN,
+    Shard,
+    ShardHeader,
+    ShardIndex,
+    block_folder,
+    list_shards,
+    read_shard,
+)
+from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
+
+
+class KeyedRows:
+    """The rows of some splits of one host by passage and position; a pooled row stands at -1."""
+
+    def __init__(
+        self, artifact: Artifact, block_index: int, splits: Iterable[Split], access: SplitAccess
+    ) -> None:
+        asked = frozenset(splits)
+        access.permit(asked)
+        ledger = read_consumed(artifact.path / LEDGER_NAME)
+        self._split_of = {i: split for split in asked for i in ledger.get(split, ())}
+        paths = list_shards(block_folder(artifact.path, block_index))
+        if not paths:
+            raise ValueError(f"{artifact.path} holds no rows of block {block_index}")
+        self._access = access
+        self._shards = [read_shard(path) for path in paths]
+        self._index = ShardIndex(self._shards)
+        self.header = self._shards[0].header
+        self.host_tag = self.header.host_tag
+        self.width = self._shards[0].rows.vectors_ND.shape[1]
+
+    @property
+    def num_expected(self) -> int:
+        """How many rows there would be if every passage had its own and all were finite."""
+        if self.header.read_mode != TOKEN:
+            return len(self._split_of)  # also those without a row
+        stored = (shard.rows.passage_ids_N.astype(str).tolist() for shard in self._shards)
+        return sum(passage_id in self._split_of for ids in stored for passage_id in ids)
+
+    def finite_keys(self) -> list[Key]:
+        """Passage and position of every finite row of the asked splits, as the files have them."""
+        return [key for shard in self._shards for key in self._finite_keys(shard)]
+
+    def vectors(self, keys: Sequence[Key]) -> np.ndarray:
+        """[N, D] raw, in the order of the keys, each passage noted as consumed."""
+        rows = self._index.rows_at(keys)
+        for passage_id, _ in keys:
+            self._access.consume(passage_id, self._split_of[passage_id])
+        return rows.vectors_ND
+
+    def _finite_keys(self, shard: Shard) -> list[Key]:
+        is_finite_N = shard.rows.is_finite_N
+        ids = shard.rows.passage_ids_N[is_finite_N].astype(str).tolist()
+        positions = shard.rows.positions_N[is_finite_N].tolist()
+        return [key for key in zip(ids, positions, strict=True) if key[0] in self._split_of]
+
+
+def vectors_of(rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
+    """The vectors of keys that may come several times, as where there are several texts of each."""
+    unique = list(dict.fromkeys(keys))
+    place = {key: index for index, key in enumerate(unique)}
+    return rows.vectors(unique)[[place[key] for key in keys]]
+
+
+def shared_keys(several: Sequence[KeyedRows]) -> list[Key]:
+    """The rows that every one of these hosts has a finite one of, in the first's order."""
+    for other in several[1:]:
+        _check_joinable(several[0].header, other.header)
+    first, *others = (rows.finite_keys() for rows in several)
+    common = set(first).intersection(*others)
+    return [key for key in first if key in common]
+
+
+def _check_joinable(first: ShardHeader, other: ShardHeader) -> None:
+    """Raise where equal keys would be of rows that were read in other ways."""
+    if first.read_mode != other.read_mode:
+        raise ValueError(
+            f"rows of {first.host_tag} are {first.read_mode}, of {other.host_tag} "
+            f"{other.read_mode}; not joined: read both in the same way"
+        )
+    if first.read_mode == TOKEN and first.tokenizer_hash != other.tokenizer_hash:
+        raise ValueError(
+            f"{first.host_tag} and {other.host_tag} have other tokenizers, so a position is "
+            "another word in each; not joined: read whole passages (Pooled), or hosts of one "
+            "tokenizer"
+        )
+
+
+def opened_rows(artifact: Artifact, splits: Sequence[Split], access: SplitAccess) -> KeyedRows:
+    """The rows of an activations artifact that was read at one block."""
+    (block_index,) = artifact.record.spec["block_indices"]
+    return KeyedRows(artifact, block_index, splits, access)
+
+
+def keyed_choice(keys: Sequence[Key], count: int, *, seed: int) -> list[Key]:
+    """Up to `count` keys, chosen by seed and key, in the order that they came in.
+
+    Of hosts that lost different rows the others are still chosen alike.
+    """
+    lots = [zlib.crc32(f"{seed}|{passage_id}|{position}".encode()) for passage_id, position in keys]
+    places = sorted(range(len(keys)), key=lambda place: (lots[place], keys[place]))[:count]
+    return [keys[place] for place in sorted(places)]

@@ -1,0 +1,114 @@
+"""What a stage is given to run with, and who runs the stages of a graph.
+
+Knows no Ray: `interlingua.cluster` has the backend that does.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from interlingua.specs.placement import (
+    Placement,
+    Single,
+    ThreeGroups,
+    TrainingPlacement,
+    Workers,
+)
+from interlingua.store.artifact import Artifact, Stage
+
+# Made once per worker process from the stage's job; then called with one item after the other.
+Worker = Callable[[Any], Callable[[Any], Any]]
+
+
+class Pool(Protocol):
+    """Workers that share out the items of one stage."""
+
+    def map(
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
+    ) -> Iterator[Any]:
+        """The results of all items, in the order in which they come."""
+
+
+class Trainer(Protocol):
+    """Runs a training loop, on one rank or many."""
+
+    def fit(self, make: Callable[[Any], Any], job: Any, place: TrainingPlacement) -> None:
+        """Train what `make(job)` gives to its end, from where its last checkpoint stands.
+
+        `job` is a TrainingJob and what it is made into a Program (`stages/sft/loop.py`).
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run of reinforcement learning ended: what stopped it early, and what it counted."""
+
+    stopped_by: str | None
+    counts: dict[str, int]
+
+
+# The loop, given a job and roles; called in every rank that runs it.
+Play = Callable[[Any, Any], Ended]
+
+
+class Reinforcer(Protocol):
+    """Runs the loop of reinforcement learning with its roles, in one place or several."""
+
+    def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
+        """`play(job, roles)` to its end, from where its last checkpoint stands.
+
+        `job` is an RlJob (`stages/rl/local_roles.py`), the roles are those of `stages/rl/roles.py`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a stage runs; never hashed."""
+
+    placement: Placement
+    pool: Pool
+    trainer: Trainer
+    reinforcer: Reinforcer
+
+
+class StagesFailed(RuntimeError):
+    """Some stages failed; every one that does not need them was built."""
+
+    def __init__(self, causes: Mapping[str, BaseException], skipped: Sequence[str]) -> None:
+        self.causes = causes
+        # One line for each, whatever libraries have to say.
+        lines = [
+            f"{name} failed: {type(cause).__name__}: {' '.join(str(cause).split())}"
+            for name, cause in causes.items()
+        ]
+        if skipped:
+            lines.append(f"not started, for want of these: {', '.join(skipped)}")
+        super().__init__("\n".join(lines))
+
+
+class Watcher(Protocol):
+    """Is told how a graph gets on."""
+
+    def on_preflight(self, lines: Sequence[str]) -> None:
+        """What the stages to come will take of the cluster."""
+
+    def on_done(self, stage: Stage, artifact: Artifact) -> None:
+        """A stage is done, now or from before."""
+
+    def on_tick(self, running: Sequence[Stage]) -> None:
+        """These stages are running."""
+
+
+class Backend(Protocol):
+    """Builds stages in an order that their inputs allow."""
+
+    def build_all(
+        self, stages: Sequence[Stage], root: Path, context: Context, watcher: Watcher
+    ) -> None:
+        """Build every stage, or raise what kept it from being built."""
+
+
+def name_of(stage: Stage) -> str:
+    """How people call a stage."""
+    return f"{stage.kind}/{stage.label}"

@@ -1,0 +1,205 @@
+"""Hands to a tracker what the stages of a graph report and record. Knows no backend, no MLflow.
+
+The work never waits for the tracker: all of it happens in a thread beside, and what is not uploaded
+when the graph is done and patience ends is uploaded by the next run of the same command.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from interlingua.specs.text.canonical import jsonable
+from interlingua.stages.running.context import Watcher, name_of
+from interlingua.store.artifact import Artifact, Stage, find, fingerprint, folder
+from interlingua.store.atomic import write_atomically
+from interlingua.store.partial import latest_folder
+from interlingua.store.progress import read_metrics
+from interlingua.store.record import Record
+from interlingua.tracking.database import tracking_uri
+from interlingua.tracking.runs import Outcome, StageRun, Tracker, Uploader
+
+UPLOAD_EVERY_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0  # with a tracker that has not answered when the graph is done
+STOPPED_PATIENCE_SECONDS = 1.5  # when the job was told to stop
+UPLOADED_NAME = "tracked.json"
+SQLITE = "sqlite:///"
+FAILED_GATES = "failed_gates"  # names of the gates that an evaluation did not pass
+# Of the provenance; all of it stands in the record.
+TAGGED = ("git_commit", "git_is_dirty", "hostname", "ray_job_id")
+
+logger = logging.getLogger(__name__)
+
+
+class TrackingWatcher:
+    """Tells another watcher everything, and uploads it in a thread beside the work."""
+
+    def __init__(self, watcher: Watcher, uploader: Uploader, root: Path) -> None:
+        self._watcher, self._uploader, self._root = watcher, uploader, root
+        self._unfinished: dict[str, Stage] = {}
+        self._uploads: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # A daemon, no executor: Python must be able to end although a tracker hangs.
+        self._thread = threading.Thread(target=self._work, daemon=True, name="tracking")
+        self._last_look = time.monotonic()
+
+    def __enter__(self) -> "TrackingWatcher":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        for stage in self._unfinished.values():
+            self._uploads.put(partial(self._add, stage, has_stopped=True))
+        self._uploads.put(self._uploader.finish)
+        self._uploads.put(None)
+        self._start()
+        # Who stops a job may wait for three seconds only (`ray job stop`) before they kill it.
+        is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
+        patience = STOPPED_PATIENCE_SECONDS if is_stopped else PATIENCE_SECONDS
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            logger.warning(
+                "not all results are tracked: the tracker was not done after %.0f s; nothing is "
+                "lost: run the same command again to upload the rest",
+                patience,
+            )
+            self._uploader.be_silent()
+
+    def on_preflight(self, lines: Sequence[str]) -> None:
+        """Nothing of it is a run's."""
+        self._watcher.on_preflight(lines)
+
+    def on_done(self, stage: Stage, artifact: Artifact) -> None:
+        """Upload the artifact's run: that of a stage that was kept is there, or missing."""
+        self._watcher.on_done(stage, artifact)
+        self._unfinished.pop(name_of(stage), None)
+        self._uploads.put(lambda: self._uploader.add(finished_run(artifact)))
+
+    def on_tick(self, running: Sequence[Stage]) -> None:
+        """Now and then upload what the running stages reported."""
+        self._watcher.on_tick(running)
+        self._start()
+        self._unfinished |= {name_of(stage): stage for stage in running}
+        # A slow tracker is asked less often: there is never more than one round of looks waiting.
+        if time.monotonic() - self._last_look > UPLOAD_EVERY_SECONDS and self._uploads.empty():
+            self._last_look = time.monotonic()
+            for stage in running:
+                self._uploads.put(partial(self._add, stage, has_stopped=False))
+
+    def _add(self, stage: Stage, *, has_stopped: bool) -> None:
+        self._uploader.add(run_so_far(stage, self._root, has_stopped=has_stopped))
+
+    def _start(self) -> None:
+        # Not with the first stage that was kept: after those a backend imports what it runs on, and
+        # two threads that import at once can see halves of each other's modules.
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (upload := self._uploads.get()) is not None:
+            try:
+                upload()
+            except (
+                Exception
+            ) as error:  # unreadable reports, say: of one stage, and no reason to end
+                logger.warning("a stage is not tracked: %s: %s", type(error).__name__, error)
+
+
+class OnceTracker:
+    """Passes on to another tracker what it does not have by a file in the run root.
+
+    Only what is finished is remembered, and when: a stage that is built anew is passed on again.
+    The file may be lost, old or another process's: a tracker adds only what it lacks.
+    """
+
+    def __init__(self, tracker: Tracker, root: Path) -> None:
+        self._tracker, self._path, self._uri = tracker, root / UPLOADED_NAME, tracking_uri(root)
+        self._finished: dict[str, str] | None = None
+
+    def upload(self, experiment: str, runs: Sequence[StageRun]) -> None:
+        """Add what is missing of these runs; asks nothing of the tracker if nothing is."""
+        if self._finished is None:
+            self._finished = self._read()
+        ends = {
+            f"{experiment}/{run.name}": run.outcome.finished if run.outcome else None
+            for run in runs
+        }
+        missing = [
+            run
+            for run, (name, end) in zip(runs, ends.items(), strict=True)
+            if end is None or self._finished.get(name) != end
+        ]
+        if missing:
+            self._tracker.upload(experiment, missing)
+            known = self._finished | ends
+            self._finished = {name: end for name, end in known.items() if end is not None}
+            self._write(self._finished)
+
+    def _read(self) -> dict[str, str]:
+        """What was uploaded to this very place, should it still be there."""
+        is_lost = self._uri.startswith(SQLITE) and not Path(self._uri[len(SQLITE) :]).exists()
+        if is_lost or not self._path.exists():
+            return {}
+        try:
+            uploaded = json.loads(self._path.read_bytes())
+            return dict(uploaded["finished"]) if uploaded["tracker"] == self._digest() else {}
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{self._path} is unreadable ({error!r}); delete it") from error
+
+    def _write(self, finished: dict[str, str]) -> None:
+        uploaded = {"tracker": self._digest(), "finished": finished}
+        with write_atomically(self._path) as file:
+            file.write(json.dumps(uploaded, indent=2).encode())
+
+    def _digest(self) -> str:
+        # An address may hold a password.
+        return hashlib.sha256(self._uri.encode()).hexdigest()[:12]
+
+
+def finished_run(artifact: Artifact) -> StageRun:
+    """The artifact as trackers see it."""
+    record = artifact.record
+    provenance = asdict(record.provenance)
+    tags = {name: provenance[name] for name in TAGGED}
+    metrics = {name: value for name, value in record.metrics.items() if name != FAILED_GATES}
+    return StageRun(
+        kind=record.kind,
+        label=record.label,
+        fingerprint=record.fingerprint,
+        spec=record.spec,
+        reports=read_metrics(artifact.path),
+        outcome=Outcome(
+            started=record.started,
+            finished=record.finished,
+            metrics={"seconds": record.seconds, **_peak(record), **metrics},
+            # MLflow's own page shows the commit under its own name.
+            tags={"mlflow.source.git.commit": record.provenance.git_commit, **tags},
+            # Only an evaluation has gates.
+            failed_gates=tuple(record.metrics.get(FAILED_GATES, [])),
+        ),
+    )
+
+
+def run_so_far(stage: Stage, root: Path, *, has_stopped: bool) -> StageRun:
+    """The stage as far as it got; another driver may have finished it meanwhile."""
+    if (artifact := find(stage, root)) is not None:
+        return finished_run(artifact)
+    spec: Any = jsonable(stage.spec)
+    return StageRun(
+        kind=stage.kind,
+        label=stage.label,
+        fingerprint=fingerprint(stage),
+        spec=spec,
+        reports=read_metrics(latest_folder(folder(stage, root))),
+        outcome=None,
+        has_stopped=has_stopped,
+    )
+
+
+def _peak(record: Record) -> dict[str, int]:
+    return {} if record.peak_bytes is None else {"peak_bytes": record.peak_bytes}

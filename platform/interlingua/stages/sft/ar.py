@@ -1,0 +1,241 @@
+"""The AR's training: an explanation in, the vector that it explains out.
+
+The AR does not know the host: one vector is to please all of them, each by the share of its own
+variance that is left. Knows neither who steps the weights nor on how many ranks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from interlingua.core.geometry import unit
+from interlingua.core.injection import scaled
+from interlingua.core.metrics import mean_variance
+from interlingua.core.shared_space import SharedSpace
+from interlingua.models.fresh import contract_of, fresh_reconstructor
+from interlingua.models.hosts import load_tokenizer
+from interlingua.models.prompts import ar_ids, right_padded
+from interlingua.models.reconstructor import Reconstructor
+from interlingua.specs.splits import Split
+from interlingua.specs.training import ArTraining
+from interlingua.stages.maps.space import opened_space
+from interlingua.stages.rows.keyed import KeyedRows, keyed_choice, opened_rows, shared_keys
+from interlingua.stages.sft.batches import Draws, Texts, of_like_length
+from interlingua.stages.sft.engine import ParamGroup
+from interlingua.stages.sft.loop import Placed, Rows, Share, TrainingJob
+from interlingua.store.artifact import Artifact
+from interlingua.store.explanations import Key, read_explanations
+from interlingua.store.hosts import opened_from
+from interlingua.store.splits import SplitAccess
+
+ROWS_A_TURN = 64  # of a host, before the next host's in a look
+VARIANCE_ROWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ArBatch:
+    """Explanations, and the directions they explain: `pull_BE` is their weighted sum over hosts.
+
+    `push` is the sum of the weights: 2 (push - u(a) . pull) is the weighted loss of a row.
+    """
+
+    keys: tuple[Key, ...]
+    ids_BT: Tensor
+    mask_BT: Tensor
+    pull_BE: Tensor
+    push: float
+    weight: float
+
+
+class ArLearner(nn.Module):
+    """The reconstructor under its loss."""
+
+    def __init__(self, reconstructor: Reconstructor) -> None:
+        super().__init__()
+        self.reconstructor = reconstructor
+
+    def forward(self, batch: ArBatch) -> Tensor:
+        """The batch's part of the mean over rows and hosts of NMSE / Var_host."""
+        a_BE = self.reconstructor(batch.ids_BT, batch.mask_BT)
+        agreement_B = (scaled(a_BE, 1.0) * batch.pull_BE).sum(-1)
+        return 2 * (batch.push - agreement_B).sum() * batch.weight
+
+
+class Targets:
+    """The vectors of all hosts for the same keys."""
+
+    def __init__(self, rows: Mapping[str, KeyedRows], space: SharedSpace) -> None:
+        self._rows, self._space, self.width = rows, space, space.width
+        self.keys = shared_keys(list(rows.values()))
+
+    @torch.no_grad()
+    def of(self, keys: Sequence[Key]) -> dict[str, np.ndarray]:
+        """v of every host, [N, E]."""
+        unique = list(dict.fromkeys(keys))
+        places = [unique.index(key) for key in keys] if len(unique) < len(keys) else slice(None)
+        return {
+            tag: self._space(tag, torch.from_numpy(rows.vectors(unique))).numpy()[places]
+            for tag, rows in self._rows.items()
+        }
+
+    def variances(self, seed: int) -> dict[str, float]:
+        """Var of every host's v, over some of the keys."""
+        v_of = self.of(keyed_choice(self.keys, VARIANCE_ROWS, seed=seed))
+        return {tag: mean_variance(v_NE) for tag, v_NE in v_of.items()}
+
+    def weights(self, seed: int) -> dict[str, float]:
+        """1 / (Var_host * number of hosts): so that no host counts more for varying more."""
+        variances = self.variances(seed)
+        return {tag: 1 / (variance * len(variances)) for tag, variance in variances.items()}
+
+
+def opened_targets(
+    spec: ArTraining, inputs: Mapping[str, Artifact], name: str, split: Split, access: SplitAccess
+) -> Targets:
+    """The vectors of all learning hosts from the inputs `<tag>_<name>`."""
+    rows = {tag: opened_rows(inputs[f"{tag}_{name}"], [split], access) for tag in spec.host_tags}
+    space = opened_space(inputs, spec.host_tags, anchor=spec.anchor, centring=spec.centring)
+    return Targets(rows, space)
+
+
+class ArProgram:
+    """What an AR learns from, by step, and how it is looked at."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        spec: ArTraining = job.spec
+        self._spec, self._tags, self._device = spec.ar, spec.host_tags, job.device
+        self.optim, self.watch, self.seed = spec.ar.optim, spec.ar.watch, spec.ar.seed
+        access = SplitAccess({Split.AR_SFT, Split.DEV})
+        source, revision = opened_from(job.inputs["trunk"])
+        tokenizer = load_tokenizer(source, revision=revision)
+        self.module = ArLearner(
+            fresh_reconstructor(source, spec.ar, revision=revision, device=job.device)
+        )
+        contract = contract_of(tokenizer, self.module.reconstructor.width, ar=spec.ar)
+        self._pad = tokenizer.pad_token_id or 0
+        self._texts, self._dev_texts = (
+            Texts(
+                read_explanations(job.inputs[name].path, {split}, access),
+                lambda text: ar_ids(contract, tokenizer, [text])[0],
+                spec.ar.max_tokens,
+            )
+            for name, split in (
+                ("explanations", Split.AR_SFT),
+                ("dev_explanations", Split.DEV),
+            )
+        )
+        self._targets = opened_targets(spec, job.inputs, "rows", Split.AR_SFT, access)
+        dev = opened_targets(spec, job.inputs, "dev", Split.DEV, access)
+        keys = [key for key in self._targets.keys if key in self._texts]
+        self._draws = Draws(keys, seed=self.seed, name="ar")
+        self._weights = self._targets.weights(self.seed)
+        self._dev = self._dev_batches(dev, job.micro_batch_rows)
+
+    def groups(self) -> list[ParamGroup]:
+        """All of it at one rate."""
+        weights = [w for w in self.module.parameters() if w.requires_grad]
+        return [ParamGroup(weights, self.optim.learning_rate)]
+
+    def micro_batches(self, step: int, share: Share) -> list[ArBatch]:
+        """The next passages, texts of like length together."""
+        size = self.optim.batch_rows
+        drawn = self._draws.draw(step * size, size)
+        rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
+        mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))
+        starts = range(0, len(mine), share.micro_batch_rows)
+        weight = share.world_size / size
+        return [
+            self._batch(mine[start : start + share.micro_batch_rows], self._targets, weight)
+            for start in starts
+        ]
+
+    def dev_batches(self) -> list["DevBatch"]:
+        """Gold explanations of `dev`, with the vectors of every host."""
+        return self._dev
+
+    def dev_rows(self, batch: "DevBatch") -> Placed:
+        """The error of every host's vector, and what there was to explain."""
+        a_BE = self.module.reconstructor(batch.inputs.ids_BT, batch.inputs.mask_BT)
+        direction_BE = scaled(a_BE, 1.0).double().cpu().numpy()
+        return [
+            (
+                (place // ROWS_A_TURN, turn, place),
+                {
+                    "host": tag,
+                    "passage_id": key[0],
+                    "position": key[1],
+                    "nmse": float(2 * (1 - direction_BE[row] @ batch.gold_BE[tag][row])),
+                    "own_variance": float(batch.variance_B[tag][row]),
+                },
+            )
+            for turn, tag in enumerate(self._tags)
+            for row, (key, place) in enumerate(zip(batch.inputs.keys, batch.places, strict=True))
+        ]
+
+    def look(self, rows: Rows) -> dict[str, float]:
+        """What of the variance of a mean host is explained."""
+        unexplained = [
+            sum(row["nmse"] for row in of_host) / sum(row["own_variance"] for row in of_host)
+            for of_host in ([row for row in rows if row["host"] == tag] for tag in self._tags)
+        ]
+        score = sum(unexplained) / len(unexplained)
+        return {"score": score, "fve_centred_own": 1 - score}
+
+    def counts(self) -> dict[str, int]:
+        """What the corpus had, and what of it could not be used."""
+        return dict(self._texts.counts)
+
+    def _batch(
+        self, rows: Sequence[tuple[Key, Sequence[int]]], targets: Targets, weight: float
+    ) -> ArBatch:
+        keys = tuple(key for key, _ in rows)
+        pull_BE = sum(
+            self._weights[tag] * scaled(torch.from_numpy(v_BE), 1.0)
+            for tag, v_BE in targets.of(keys).items()
+        )
+        assert isinstance(pull_BE, Tensor)
+        lengths_B1 = torch.tensor([[len(ids)] for _, ids in rows])
+        ids_BT = right_padded([ids for _, ids in rows], self._pad)
+        return ArBatch(
+            keys=keys,
+            ids_BT=ids_BT.to(self._device),
+            mask_BT=(torch.arange(ids_BT.shape[1]) < lengths_B1).long().to(self._device),
+            pull_BE=pull_BE.to(self._device),
+            push=sum(self._weights.values()),
+            weight=weight,
+        )
+
+    def _dev_batches(self, dev: Targets, most_rows: int) -> list["DevBatch"]:
+        keys = keyed_choice(
+            [key for key in dev.keys if key in self._dev_texts],
+            self.watch.dev_rows,
+            seed=self.seed,
+        )
+        gold = {tag: unit(v_NE) for tag, v_NE in dev.of(keys).items()}
+        variance = {tag: ((u_NE - u_NE.mean(0)) ** 2).sum(1) for tag, u_NE in gold.items()}
+        rows = [(key, self._dev_texts.ids_of(key, 0)) for key in keys]
+        return [
+            DevBatch(
+                tuple(part),
+                self._batch([rows[place] for place in part], dev, 1.0),
+                {tag: u_NE[part] for tag, u_NE in gold.items()},
+                {tag: var_N[part] for tag, var_N in variance.items()},
+            )
+            for part in of_like_length([len(ids) for _, ids in rows], most_rows)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class DevBatch:
+    """Explanations to look at; of each host the gold directions and their squares about a mean.
+
+    `places` are those of the explanations among all that are looked at.
+    """
+
+    places: tuple[int, ...]
+    inputs: ArBatch
+    gold_BE: Mapping[str, np.ndarray]
+    variance_B: Mapping[str, np.ndarray]

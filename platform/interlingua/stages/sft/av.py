@@ -1,0 +1,230 @@
+"""The AV's training: an activation in a prompt, the teacher's explanation as the answer.
+
+Knows neither who steps the weights nor on how many ranks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from interlingua.core.metrics import derangement
+from interlingua.core.shared_space import SharedSpace
+from interlingua.models.fresh import contract_of, fresh_verbalizer
+from interlingua.models.hosts import load_tokenizer
+from interlingua.models.prompts import IGNORED, AvPrompt, av_prompt, response_ids, right_padded
+from interlingua.models.verbalizer import Verbalizer
+from interlingua.specs.splits import Split
+from interlingua.specs.training import AvTraining
+from interlingua.stages.maps.space import opened_space
+from interlingua.stages.rows.keyed import keyed_choice, opened_rows
+from interlingua.stages.sft.batches import Draws, Texts, of_like_length
+from interlingua.stages.sft.engine import ParamGroup
+from interlingua.stages.sft.loop import Place, Placed, Rows, Share, TrainingJob
+from interlingua.store.explanations import Key, read_explanations
+from interlingua.store.hosts import opened_from
+from interlingua.store.splits import SplitAccess
+
+VECTORS = ("real", "shuffled", "zero")
+
+
+@dataclass(frozen=True, slots=True)
+class AvBatch:
+    """Rows of one host. `weight` makes their summed loss a part of the mean over all tokens."""
+
+    host_tag: str
+    keys: tuple[Key, ...]
+    h_BD: Tensor
+    response_BT: Tensor
+    weight: float
+    # To look at only: vectors of another passage, and where the rows belong in a look.
+    other_h_BD: Tensor | None = None
+    places: tuple[Place, ...] = ()
+
+
+class AvLearner(nn.Module):
+    """The verbalizer and the encoders before it."""
+
+    def __init__(
+        self, verbalizer: Verbalizer, space: SharedSpace, prompts: Mapping[str, AvPrompt]
+    ) -> None:
+        super().__init__()
+        self.verbalizer, self.space = verbalizer, space
+        self._prompts = prompts
+
+    def forward(self, batch: AvBatch) -> Tensor:
+        """The batch's part of the mean negative log-likelihood of the step."""
+        v_BD = self.space(batch.host_tag, batch.h_BD)
+        return self.nll(batch, v_BD, num_parts=1).sum() * batch.weight
+
+    def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int) -> Tensor:
+        """[B, T] for given vectors."""
+        prompt = self._prompts[batch.host_tag].to(v_BD.device)
+        return self.verbalizer.nll(prompt, v_BD, batch.response_BT, num_parts=num_parts)
+
+
+class AvProgram:
+    """What an AV learns from, by step, and how it is looked at."""
+
+    def __init__(self, job: TrainingJob) -> None:
+        spec: AvTraining = job.spec
+        self._spec, self._tags, self._device = spec.av, spec.host_tags, job.device
+        self.optim, self.watch, self.seed = spec.av.optim, spec.av.watch, spec.av.seed
+        self._access = SplitAccess({Split.AV_SFT, Split.DEV})
+        source, revision = opened_from(job.inputs["trunk"])
+        tokenizer = load_tokenizer(source, revision=revision)
+        self.module = _learner(job, source, revision, tokenizer)
+        self._texts, self._dev_texts = (
+            Texts(
+                read_explanations(job.inputs[name].path, {split}, self._access),
+                lambda text: response_ids(tokenizer, text),
+                spec.av.max_response_tokens,
+            )
+            for name, split in (
+                ("explanations", Split.AV_SFT),
+                ("dev_explanations", Split.DEV),
+            )
+        )
+        self._rows = {
+            tag: opened_rows(job.inputs[f"{tag}_rows"], [Split.AV_SFT], self._access)
+            for tag in self._tags
+        }
+        self._draws = {
+            tag: Draws(
+                [key for key in rows.finite_keys() if key in self._texts], seed=self.seed, name=tag
+            )
+            for tag, rows in self._rows.items()
+        }
+        self._dev = self._dev_batches(job)
+        # Of the largest: under ZeRO 3 all ranks must call every module as often as each other.
+        self._num_parts = max(
+            self.module.verbalizer.num_parts(batch.response_BT.numel()) for batch in self._dev
+        )
+
+    def groups(self) -> list[ParamGroup]:
+        """Trunk, affine maps and encoders, each at its own rate."""
+        spec, parts = self._spec, self.module
+        affine = parts.verbalizer.affine
+        groups: list[tuple[nn.Module, float]] = [(parts.verbalizer.trunk, spec.optim.learning_rate)]
+        if affine is not None:
+            groups.append((affine, spec.affine_learning_rate or spec.optim.learning_rate))
+        if spec.encoder_learning_rate is not None:
+            groups.append((parts.space, spec.encoder_learning_rate))
+        return [
+            ParamGroup([w for w in part.parameters() if w.requires_grad], rate)
+            for part, rate in groups
+        ]
+
+    def micro_batches(self, step: int, share: Share) -> list[AvBatch]:
+        """One host a step, round and round; rows of like length together."""
+        turn, place = divmod(step, len(self._tags))
+        tag, size = self._tags[place], self.optim.batch_rows
+        drawn = self._draws[tag].draw(turn * size, size)
+        rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
+        weight = share.world_size / sum(len(ids) for _, ids in rows)
+        mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))
+        starts = range(0, len(mine), share.micro_batch_rows)
+        return [
+            self._batch(tag, mine[start : start + share.micro_batch_rows], weight)
+            for start in starts
+        ]
+
+    def dev_batches(self) -> list[AvBatch]:
+        """Rows of every host, each with another passage's vector beside its own."""
+        return self._dev
+
+    def dev_rows(self, batch: AvBatch) -> Placed:
+        """The loss of every row under its own vector, another's, and none."""
+        space = self.module.space
+        assert batch.other_h_BD is not None
+        real_BD = space(batch.host_tag, batch.h_BD)
+        vectors = (real_BD, space(batch.host_tag, batch.other_h_BD), torch.zeros_like(real_BD))
+        nlls = [self.module.nll(batch, v_BD, num_parts=self._num_parts) for v_BD in vectors]
+        sums = [nll_BT.double().sum(1).tolist() for nll_BT in nlls]
+        counts = (batch.response_BT != IGNORED).sum(1).tolist()
+        rows = [
+            {
+                "host": batch.host_tag,
+                "passage_id": key[0],
+                "position": key[1],
+                "num_tokens": count,
+                **{f"nll_{name}": sums[at][row] for at, name in enumerate(VECTORS)},
+            }
+            for row, (key, count) in enumerate(zip(batch.keys, counts, strict=True))
+        ]
+        return list(zip(batch.places, rows, strict=True))
+
+    def look(self, rows: Rows) -> dict[str, float]:
+        """Mean NLL a token under the three kinds of vectors; the real one decides."""
+        num_tokens = sum(row["num_tokens"] for row in rows)
+        means = {
+            f"nll_{name}": sum(row[f"nll_{name}"] for row in rows) / num_tokens for name in VECTORS
+        }
+        return {"score": means["nll_real"], **means}
+
+    def counts(self) -> dict[str, int]:
+        """What the corpus had, and what of it could not be used."""
+        return dict(self._texts.counts)
+
+    def _batch(self, tag: str, rows: Sequence[tuple[Key, Sequence[int]]], weight: float) -> AvBatch:
+        keys = tuple(key for key, _ in rows)
+        # Short corpora give a key twice in a batch; rows are read once.
+        unique = list(dict.fromkeys(keys))
+        h_UD = self._rows[tag].vectors(unique)
+        places = [unique.index(key) for key in keys]
+        return self._made(tag, keys, h_UD[places], [ids for _, ids in rows], weight)
+
+    def _made(
+        self,
+        tag: str,
+        keys: Sequence[Key],
+        h_BD: np.ndarray,
+        ids: Sequence[Sequence[int]],
+        weight: float,
+    ) -> AvBatch:
+        return AvBatch(
+            host_tag=tag,
+            keys=tuple(keys),
+            h_BD=torch.from_numpy(h_BD).to(self._device),
+            response_BT=right_padded(ids, IGNORED).to(self._device),
+            weight=weight,
+        )
+
+    def _dev_batches(self, job: TrainingJob) -> list[AvBatch]:
+        batches = []
+        for turn, tag in enumerate(self._tags):
+            rows = opened_rows(job.inputs[f"{tag}_dev"], [Split.DEV], self._access)
+            keys = keyed_choice(
+                [key for key in rows.finite_keys() if key in self._dev_texts],
+                self.watch.dev_rows,
+                seed=self.seed,
+            )
+            h_ND = rows.vectors(keys)
+            other_N = derangement(np.array([key[0] for key in keys]), seed=self.seed)
+            ids = [self._dev_texts.ids_of(key, 0) for key in keys]
+            for part in of_like_length([*map(len, ids)], job.micro_batch_rows):
+                own_keys, own_ids = [keys[row] for row in part], [ids[row] for row in part]
+                made = self._made(tag, own_keys, h_ND[part], own_ids, 1.0)
+                other_h_BD = torch.from_numpy(h_ND[other_N[part]]).to(self._device)
+                places = tuple((turn, row) for row in part)
+                batches.append(replace(made, other_h_BD=other_h_BD, places=places))
+        return batches
+
+
+def _learner(job: TrainingJob, source: str, revision: str | None, tokenizer: Any) -> AvLearner:
+    """The module as training begins."""
+    spec: AvTraining = job.spec
+    space = opened_space(
+        job.inputs,
+        spec.host_tags,
+        anchor=spec.anchor,
+        centring=spec.av.injection.centring,
+        is_trained=spec.av.encoder_learning_rate is not None,
+    )
+    verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=job.device)
+    contract = contract_of(tokenizer, space.width, av=spec.av)
+    prompts = {tag: av_prompt(contract, tokenizer, tag) for tag in spec.host_tags}
+    return AvLearner(verbalizer, space, prompts)

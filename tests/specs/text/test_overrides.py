@@ -1,0 +1,256 @@
+"""Overrides are typed by the dataclass, collected before building, and refused by path."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlingua.specs.checks import check_positive
+from interlingua.specs.text.overrides import list_paths, with_overrides
+from interlingua.specs.text.typed import variant_name
+
+
+class Rule(StrEnum):
+    REPLACE = "replace"
+    KARVONEN = "karvonen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Init:
+    std: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowRank:
+    rank: int
+    init: Init
+    is_shared: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive(self, rank=self.rank)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullSpec:
+    decay: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    rule: Rule
+    scale: float | Literal["sqrt_d", "raw"]
+    affine: LowRank | FullSpec | None = None
+    after_block: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Train:
+    steps: int
+    warmup: int
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+    is_frozen: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive(self, steps=self.steps)
+        if self.warmup > self.steps:
+            raise ValueError(f"Train.warmup is {self.warmup}; it must be at most {self.steps}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    tag: str
+    lr: float
+    blocks: tuple[int, ...] = ()
+    revision: int | str = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    name: str
+    train: Train
+    injection: Injection
+    hosts: tuple[Host, ...] = ()
+    stages: tuple[Train, ...] = ()
+    note: str | None = None
+    built: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "built", self.name.upper())
+        if len({host.tag for host in self.hosts}) < len(self.hosts):
+            raise ValueError("Recipe.hosts has the same tag twice")
+
+
+TRAIN = Train(steps=100, warmup=10, lr=1e-4)
+RECIPE = Recipe(
+    name="tiny",
+    train=TRAIN,
+    injection=Injection(rule=Rule.REPLACE, scale=150.0),
+    hosts=(Host(tag="gpt2-medium", lr=1e-3), Host(tag="bloom", lr=2e-3)),
+    stages=(TRAIN, replace(TRAIN, lr=3e-4)),
+)
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "expected"),
+    [
+        ("name=a=b", "name", "a=b"),
+        ("name=none", "name", "none"),
+        ("train.steps=200", "train.steps", 200),
+        ("train.lr=1", "train.lr", 1.0),
+        ("train.lr=1e-3", "train.lr", 1e-3),
+        ("train.betas=0.8,1", "train.betas", (0.8, 1.0)),
+        ("train.is_frozen=true", "train.is_frozen", True),
+        ("injection.rule=karvonen", "injection.rule", Rule.KARVONEN),
+        ("injection.scale=sqrt_d", "injection.scale", "sqrt_d"),
+        ("injection.scale=3", "injection.scale", 3.0),
+        ("injection.after_block=1", "injection.after_block", 1),
+        ("injection.after_block=none", "injection.after_block", None),
+        ("note=none", "note", None),
+        ("note=", "note", ""),
+        ("hosts.bloom.lr=5", "hosts.1.lr", 5.0),
+        ("hosts.0.lr=5", "hosts.0.lr", 5.0),
+        ("hosts.gpt2-medium.blocks=3, 4,5", "hosts.0.blocks", (3, 4, 5)),
+        ("hosts.bloom.blocks=", "hosts.1.blocks", ()),
+        ("hosts.bloom.revision=12", "hosts.1.revision", 12),
+        ("hosts.bloom.revision=v12", "hosts.1.revision", "v12"),
+        ("stages.1.lr=0.5", "stages.1.lr", 0.5),
+    ],
+)
+def test_a_value_is_read_by_its_annotation(override: str, path: str, expected: object) -> None:
+    found: object = with_overrides(RECIPE, [override])
+    for step in path.split("."):
+        found = found[int(step)] if isinstance(found, tuple) else getattr(found, step)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_nothing_else_changes_and_the_input_stays() -> None:
+    before = repr(RECIPE)
+    changed = with_overrides(RECIPE, ["train.steps=200", "hosts.bloom.lr=1", "name=big"])
+    assert repr(RECIPE) == before
+    hosts = (RECIPE.hosts[0], replace(RECIPE.hosts[1], lr=1.0))
+    train = replace(TRAIN, steps=200)
+    assert changed == replace(RECIPE, name="big", hosts=hosts, train=train)
+    assert changed.built == "BIG"
+    assert with_overrides(RECIPE, []) == RECIPE
+
+
+def test_fields_that_must_agree_change_together_and_the_later_value_wins() -> None:
+    with pytest.raises(ValueError, match=r"^train\.steps=5: Train\.warmup is 10"):
+        with_overrides(RECIPE, ["train.steps=5"])
+    changed = with_overrides(RECIPE, ["train.steps=5", "train.warmup=9", "train.warmup=2"])
+    assert (changed.train.steps, changed.train.warmup) == (5, 2)
+
+
+def test_a_variant_is_named_and_then_filled_in_any_order() -> None:
+    fields_first = ["injection.affine.rank=64", "injection.affine.init.std=0.1"]
+    for overrides in (
+        ["injection.affine=low_rank", *fields_first],
+        [*fields_first, "injection.affine=low_rank"],
+    ):
+        affine = with_overrides(RECIPE, overrides).injection.affine
+        assert affine == LowRank(rank=64, init=Init(std=0.1))
+    full = with_overrides(RECIPE, ["injection.affine=full"])
+    assert full.injection.affine == FullSpec()
+    assert with_overrides(full, ["injection.affine=none"]) == RECIPE
+
+
+def test_naming_the_variant_it_is_keeps_its_fields_and_another_starts_anew() -> None:
+    full = with_overrides(RECIPE, ["injection.affine=full", "injection.affine.decay=3"])
+    again = with_overrides(full, ["injection.affine=full"])
+    assert again.injection.affine == FullSpec(decay=3.0)
+    there = ["injection.affine=low_rank", "injection.affine.rank=1", "injection.affine.init.std=1"]
+    back = with_overrides(with_overrides(full, there), ["injection.affine=full"])
+    assert back.injection.affine == FullSpec()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.stpes=5"], r"train\.stpes is no path .*near: train\.steps"),
+        (["warmup=5"], r"warmup is no path .*near: .*train\.warmup"),
+        (["hosts.gpt2-medum.lr=5"], r"hosts\.gpt2-medum is no path .*hosts\.gpt2-medium"),
+        (["hosts.2.lr=5"], r"hosts\.2 is no path"),
+        (["train.steps.x=5"], r"train\.steps\.x is no path"),
+        (["built=x"], r"built is no path"),
+        (["injection.affine=full", "injection.affine.decoy=5"], r"near: injection\.affine\.decay"),
+        (["train.steps=many"], r"train\.steps is 'many'; it must be int"),
+        (["train.steps=1.5"], r"train\.steps is '1\.5'; it must be int"),
+        (["train.lr=nan"], r"train\.lr is 'nan'; it must be float"),
+        (["train.is_frozen=True"], r"train\.is_frozen is 'True'; it must be true \| false"),
+        (["train.betas=1"], r"train\.betas is '1'; it must be tuple\[float, float\]"),
+        (["injection.rule=add"], r"injection\.rule is 'add'; it must be replace \| karvonen"),
+        (["injection.scale=x"], r"injection\.scale is 'x'; it must be float \| sqrt_d \| raw"),
+        (["injection.affine=half"], r"affine is 'half'; it must be low_rank \| full \| none"),
+        (["train=5"], r"train=5: train is set by its fields"),
+        (["hosts=a,b"], r"hosts is 'a,b'; it must be tuple\[host, \.\.\.\]"),
+        (["train.steps"], r"'train\.steps' is no override; write path\.to\.field=value"),
+        (["injection.affine.rank=5"], r"not chosen; set injection\.affine=low_rank \| full"),
+        (["injection.affine=low_rank"], r"affine\.rank, injection\.affine\.init; set them too"),
+        (
+            ["injection.affine=low_rank", "injection.affine.init.std=1"],
+            r"^injection\.affine also needs injection\.affine\.rank; set",
+        ),
+        (
+            ["injection.affine=none", "injection.affine.rank=5"],
+            r"injection\.affine\.rank=5: injection\.affine is not chosen",
+        ),
+        (
+            [
+                "injection.affine=low_rank",
+                "injection.affine.rank=0",
+                "injection.affine.init.std=1",
+            ],
+            r"injection\.affine\.rank=0 .*LowRank\.rank is 0; it must be positive",
+        ),
+        (["hosts.bloom.tag=gpt2-medium"], r"^hosts\.bloom\.tag=gpt2-medium: .*same tag twice"),
+    ],
+)
+def test_an_error_names_the_path(overrides: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_overrides(RECIPE, overrides)
+
+
+def test_paths_are_listed_with_type_and_value() -> None:
+    full = with_overrides(RECIPE, ["injection.affine=full"])
+    listed = {path: (kind, value) for path, kind, value in list_paths(full)}
+    assert listed["train.steps"] == ("int", 100)
+    assert listed["hosts.bloom.lr"] == ("float", 2e-3)
+    assert listed["stages.0.is_frozen"] == ("true | false", False)
+    assert listed["injection.affine"] == ("low_rank | full | none", "full")
+    assert listed["injection.affine.decay"] == ("float", 0.1)
+    assert listed["injection.after_block"] == ("int | none", None)
+    assert not {"train", "hosts", "built"} & set(listed)
+
+
+def test_a_variant_is_named_after_its_class() -> None:
+    names = ("LowRank", "FullSpec", "MLPDecoder", "L2Norm")
+    found = [variant_name(type(name, (), {})) for name in names]
+    assert found == ["low_rank", "full", "mlp_decoder", "l2_norm"]
+
+
+@given(
+    st.integers(1, 10**6),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(st.integers(), max_size=4),
+)
+def test_what_is_listed_can_be_set_again(steps: int, lr: float, blocks: list[int]) -> None:
+    overrides = [f"train.steps={steps}", f"train.lr={lr!r}", "train.warmup=0"]
+    changed = with_overrides(RECIPE, [*overrides, f"hosts.0.blocks={','.join(map(str, blocks))}"])
+    assert changed.train == replace(TRAIN, steps=steps, lr=lr, warmup=0)
+    assert changed.hosts[0].blocks == tuple(blocks)
+    listed = {path: value for path, _, value in list_paths(changed)}
+    again = with_overrides(RECIPE, [f"{path}={_written(value)}" for path, value in listed.items()])
+    assert again == changed
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return str(value)

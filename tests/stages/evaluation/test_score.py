@@ -1,0 +1,321 @@
+"""Scores of texts and vectors whose truth is known: perfect words, lost ones, wrong ones."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.forging import publish_again
+
+from interlingua.cluster.local import local_context
+from interlingua.core.geometry import rescale, unit
+from interlingua.core.metrics import derangement
+from interlingua.report.gates import Evidence, gates_of
+from interlingua.report.numbers import numbers_of
+from interlingua.specs.evaluation import Arm, GateName
+from interlingua.specs.splits import Split
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.rows.keyed import opened_rows
+from interlingua.store.artifact import build, find
+from interlingua.store.maps import read_decoder, read_encoder
+from interlingua.store.passages import PASSAGES_NAME, read_passages
+from interlingua.store.scored import read_scored
+from interlingua.store.splits import LEDGER_NAME, SplitAccess
+from interlingua.store.verbalized import VERBALIZED, Verbalized, block_path, write_block
+from jobs.recipes import world_mini
+
+pytestmark = pytest.mark.slow
+
+TAG = "gpt2-medium"
+ANY = SplitAccess({Split.FIT, Split.TEST})
+CONTEXT = local_context(world_mini().placement)
+STAGES = {(stage.kind, stage.label): stage for stage in graph_of(world_mini())}
+SCORED, DECODER = STAGES["scored", TAG], STAGES["decoder", TAG]
+FIT_TEXTS, TEST_TEXTS = (STAGES["verbalized", f"{TAG}-{split}"] for split in ("fit", "test"))
+LINKED = {"passages", "host", "activations", "encoder", "explanations", "av", "ar", "heard"}
+NUM_LOST, NUM_WORDS = 3, 6
+
+
+def gold_rows(split, root):
+    return opened_rows(find(STAGES["activations", f"{TAG}-{split}"], root), [split], ANY)
+
+
+def words_of(h_ND, mean_D, axes_WD):
+    """An explanation that says on which side of some planes a vector lies."""
+    sides_NW = (rescale(h_ND) - mean_D) @ axes_WD.T > 0
+    return [" ".join(f"d{w}{'pm'[int(s)]}" for w, s in enumerate(row)) for row in sides_NW]
+
+
+class Pretence:
+    """Texts and vectors of a pair that hears h itself, as if nothing were lost in words."""
+
+    def __init__(self, root):
+        self.root = root
+        self.fit, self.test = gold_rows(Split.FIT, root), gold_rows(Split.TEST, root)
+        fit_ND = rescale(self.fit.vectors(self.fit.finite_keys()))
+        self.mean_D = fit_ND.mean(axis=0)
+        self.axes_WD = np.linalg.svd(fit_ND - self.mean_D)[2][:NUM_WORDS]
+        self.keys = sorted(self.test.finite_keys())[:16]
+
+    def words(self, h_ND):
+        return words_of(h_ND, self.mean_D, self.axes_WD)
+
+    def of_fit(self):
+        """The one block of `fit`."""
+        keys = self.fit.finite_keys()
+        h_ND = self.fit.vectors(keys)
+        yield Arm.SAMPLED, 0, keys, self.words(h_ND), 3 * h_ND
+
+    def of_test(self):
+        """A block for every arm; greedy texts are all lost, and some of the second sample."""
+        h_ND = self.test.vectors(self.keys)
+        other_N = derangement(np.array([key for key, _ in self.keys]), seed=5)
+        nothing_ND = np.full_like(h_ND, np.nan)
+        lost = [None] * len(self.keys)
+        some_ND, some = h_ND.copy(), self.words(h_ND)
+        some_ND[:NUM_LOST], some[:NUM_LOST] = np.nan, lost[:NUM_LOST]
+        same_ND = np.tile(h_ND[:1], (len(h_ND), 1))
+        yield Arm.SAMPLED, 0, self.keys, self.words(h_ND), 3 * h_ND
+        yield Arm.SAMPLED, 1, self.keys, some, some_ND
+        yield Arm.GREEDY, 0, self.keys, lost, nothing_ND
+        yield Arm.SHUFFLED_VECTORS, 0, self.keys, self.words(h_ND[other_N]), h_ND[other_N]
+        yield Arm.ZERO_VECTOR, 0, self.keys, self.words(same_ND), same_ND
+        yield Arm.UNTRAINED, 0, self.keys, lost, nothing_ND
+
+
+def pretend(stage, split, blocks, root, real_root):
+    """Put the blocks where the stage's own would be, under its record and ledger."""
+    real = find(stage, real_root)
+    fake = root / "verbalized" / real.path.name
+    (fake / VERBALIZED).mkdir(parents=True)
+    for name in ("artifact.json", LEDGER_NAME):
+        shutil.copyfile(real.path / name, fake / name)
+    for index, (arm, sample, keys, texts, a_NE) in enumerate(blocks):
+        rows = [
+            Verbalized(
+                passage_id=passage_id, position=position, split=split, arm=arm, sample=sample,
+                text=text or "cut", explanation=text, num_tokens=3, log_prob=-1.0,
+            )
+            for (passage_id, position), text in zip(keys, texts, strict=True)
+        ]  # fmt: skip
+        write_block(block_path(fake, index), rows, a_NE)
+    publish_again(fake)
+
+
+@pytest.fixture(scope="module")
+def pretence(mini_nla_root):
+    return Pretence(mini_nla_root)
+
+
+@pytest.fixture(scope="module")
+def root(pretence, mini_nla_root, tmp_path_factory):
+    path = tmp_path_factory.mktemp("scored")
+    for name in LINKED:
+        (path / name).symlink_to(mini_nla_root / name)
+    pretend(FIT_TEXTS, Split.FIT, pretence.of_fit(), path, mini_nla_root)
+    pretend(TEST_TEXTS, Split.TEST, pretence.of_test(), path, mini_nla_root)
+    build(DECODER, path, CONTEXT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def artifact(root):
+    return build(SCORED, root, CONTEXT)
+
+
+@pytest.fixture(scope="module")
+def rows(artifact):
+    return read_scored(artifact.path)
+
+
+def fve(rows, arm, sample=None):
+    own = rows.of(TAG, arm)
+    own = own if sample is None else own.where(own["sample"] == sample)
+    return 1 - own["nmse"].sum() / own["own_variance"].sum()
+
+
+def golds_of(own, pretence):
+    keys = zip(own["passage_id"].tolist(), own["position"].tolist(), strict=True)
+    place = {key: place for place, key in enumerate(pretence.keys)}
+    h_ND = pretence.test.vectors(pretence.keys).astype(np.float64)
+    return h_ND[[place[key] for key in keys]]
+
+
+def test_every_arm_has_the_same_activations(rows, artifact, pretence):
+    assert rows.arms() == [arm.value for arm in Arm]
+    keys = {key for key, _ in pretence.keys}
+    for arm in Arm:
+        own = rows.of(TAG, arm)
+        is_twice = arm in {Arm.SAMPLED, Arm.SHUFFLED_EXPLANATIONS, Arm.BAG_OF_WORDS}
+        assert (set(own["passage_id"]), len(own)) == (keys, 16 * (1 + is_twice)), arm
+        assert set(own["num_rivals"]) == {16} and own["rank"].min() > 0
+    counts = [artifact.record.metrics[f"num_{n}"] for n in ("activations", "dropped", "rows")]
+    assert counts == [16, 0, len(rows)]
+
+
+def test_perfect_words_rebuild_and_find_their_own(rows):
+    assert fve(rows, Arm.SAMPLED, sample=0) > 0.9
+    first = rows.of(TAG, Arm.SAMPLED)
+    assert (first["rank"][first["sample"] == 0] == 1).all()
+
+
+def test_a_lost_text_predicts_nothing(rows):
+    second = rows.where((rows["arm"] == Arm.SAMPLED) & (rows["sample"] == 1))
+    assert second["is_failed"].sum() == NUM_LOST
+    lost = [second.where(second["is_failed"]), rows.of(TAG, Arm.GREEDY)]
+    lost.append(rows.of(TAG, Arm.BAG_OF_WORDS).where(rows.of(TAG, Arm.BAG_OF_WORDS)["is_failed"]))
+    others = rows.of(TAG, Arm.SHUFFLED_EXPLANATIONS)
+    lost.append(others.where(others["is_failed"]))
+    assert [len(each) for each in lost] == [NUM_LOST, 16, NUM_LOST, NUM_LOST]
+    for each in lost:
+        assert (each["nmse"] == 2).all() and (each["cos"] == 0).all()
+        assert (each["rank"] == each["rank"].max()).all() and each["rank"].max() > 1
+    assert (second.where(~second["is_failed"])["nmse"] < 0.5).all()
+    assert (others.where(~others["is_failed"])["nmse"] != 2).all()
+
+
+def test_a_row_says_what_the_maps_make_of_its_vector(rows, root, pretence):
+    decoder = read_decoder(find(DECODER, root).path)
+    own = rows.of(TAG, Arm.SAMPLED).where(rows.of(TAG, Arm.SAMPLED)["sample"] == 0)
+    gold_ND = golds_of(own, pretence)
+    a_NE = 32**0.5 * gold_ND / np.linalg.norm(gold_ND, axis=1, keepdims=True)
+    predicted_ND = decoder.mean_D + (a_NE - decoder.centre_E) @ decoder.weight_DE.T
+    direction_ND = gold_ND / np.linalg.norm(gold_ND, axis=1, keepdims=True)
+    lengths_N = np.linalg.norm(predicted_ND, axis=1)
+    cos_N = (predicted_ND * direction_ND).sum(1) / lengths_N
+    # Of all rows, for the variance is that of the arm.
+    all_ND = unit(golds_of(rows.of(TAG, Arm.SAMPLED), pretence))
+    expected = {
+        "cos": cos_N,
+        "nmse": 2 * (1 - cos_N),
+        "linear_error": ((predicted_ND / 32**0.5 - direction_ND) ** 2).sum(1),
+        "own_variance": ((direction_ND - all_ND.mean(0)) ** 2).sum(1),
+        "raw_norm": np.linalg.norm(gold_ND, axis=1),
+        "shuffled_nmse": 2 * (1 - (predicted_ND / lengths_N[:, None]) @ all_ND.mean(0)),
+    }
+    for name, values_N in expected.items():
+        np.testing.assert_allclose(own[name], values_N, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_the_variance_of_fit_is_of_the_rows_of_fit(rows, pretence):
+    fit_ND = unit(pretence.fit.vectors(pretence.fit.finite_keys()).astype(np.float64))
+    [found] = set(rows["train_variance"].tolist())
+    assert found == pytest.approx(1 - np.linalg.norm(fit_ND.mean(0)) ** 2, rel=1e-5)
+
+
+def test_categories_are_languages(rows, root, pretence):
+    path = find(STAGES["passages", "world"], root).path / PASSAGES_NAME
+    read = read_passages(path, {Split.TEST}, SplitAccess({Split.TEST}))
+    facts = {passage.passage_id: passage.facts for passage in read}
+    own = rows.of(TAG, Arm.GREEDY)
+    languages_N = np.array([facts[i]["language"] for i in own["passage_id"]])
+    assert 1 < len(set(languages_N)) < len(languages_N)
+    direction_ND = unit(golds_of(own, pretence))
+    for language in set(languages_N):
+        part_ND = direction_ND[languages_N == language]
+        expected_N = ((part_ND - part_ND.mean(0)) ** 2).sum(1)
+        found_N = own["category_variance"][languages_N == language]
+        np.testing.assert_allclose(found_N, expected_N, atol=1e-9)
+    for identity, true in zip(own["passage_id"], own["true"], strict=True):
+        own_facts = {f"{name}={value}" for name, value in facts[identity].items()}
+        assert {*true} <= own_facts and f"topic={facts[identity]['topic']}" in true
+
+
+@pytest.mark.parametrize("arm", [Arm.GOLD, Arm.GENERAL_FACTS, Arm.ALL_FACTS])
+def test_who_tells_the_truth_names_true_facts_only(arm, rows):
+    own = rows.of(TAG, arm)
+    pairs = zip(own["said"].tolist(), own["true"].tolist(), strict=True)
+    assert all(said and {*said} <= {*true} for said, true in pairs)
+    assert (own["num_worded"] == own["num_clauses"]).all()  # in the teacher's wordings alone
+    assert own["num_clauses"].tolist() == [len(said) for said in own["said"]]
+
+
+def test_ways_without_words_or_without_an_ar_are_sane(rows):
+    # The ridge of 59 rows into the anchor's space keeps most of a vector, but not its length.
+    assert 0.5 < fve(rows, Arm.ENCODER) < fve(rows, Arm.SAMPLED, sample=0)
+    lost = rows.of(TAG, Arm.BAG_OF_WORDS)["is_failed"].reshape(2, -1)[1]
+    assert lost.sum() == NUM_LOST
+    assert 0.1 < fve(rows, Arm.BAG_OF_WORDS, sample=0) < fve(rows, Arm.SAMPLED, sample=0)
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        Arm.SHUFFLED_EXPLANATIONS, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED,
+        Arm.CONSTANT_EXPLANATION, Arm.CONSTANT_VECTOR, Arm.GREEDY,
+    ],
+)  # fmt: skip
+def test_what_knows_nothing_of_the_row_scores_nothing(arm, rows):
+    assert fve(rows, arm) < 0
+
+
+def test_the_constant_explanation_is_chosen_on_fit(rows, root, pretence):
+    decoder = read_decoder(find(DECODER, root).path)
+    fit_ND = pretence.fit.vectors(pretence.fit.finite_keys()).astype(np.float64)
+    candidates_ND = (
+        decoder.mean_D + (32**0.5 * unit(fit_ND) - decoder.centre_E) @ decoder.weight_DE.T
+    )
+    own = rows.of(TAG, Arm.CONSTANT_EXPLANATION)
+    gold_ND = golds_of(own, pretence)
+
+    def nmse_of_each(by_ND):
+        return 2 * (1 - unit(candidates_ND) @ unit(by_ND).T)
+
+    chosen, looked_up = (int(nmse_of_each(by).mean(1).argmin()) for by in (fit_ND, gold_ND))
+    assert chosen != looked_up  # what would suit the scored rows is another
+    np.testing.assert_allclose(own["nmse"], nmse_of_each(gold_ND)[chosen], atol=1e-5)
+
+
+def test_the_constant_is_the_mean_of_fit(rows, root, pretence):
+    mean_D = read_encoder(find(STAGES["encoder", TAG], root).path).mean_D
+    own = rows.of(TAG, Arm.CONSTANT_VECTOR)
+    cos_N = unit(golds_of(own, pretence)) @ (mean_D / np.linalg.norm(mean_D))
+    np.testing.assert_allclose(own["cos"], cos_N, atol=1e-9)
+    np.testing.assert_allclose(mean_D, pretence.mean_D, atol=1e-4)
+    assert (own["rank"] == 16).all()  # it is nobody's in particular
+
+
+def test_gates_that_need_no_other_host_pass_perfect_words(rows):
+    rows = rows.where(rows["sample"] == 0)
+    numbers = numbers_of(rows, seed=0, num_draws=100)
+    found = Evidence(
+        rows=rows, numbers=numbers, start=None, num_asked=16, num_dropped=0, num_checked=1
+    )
+    passed = {gate.name: gate.is_passed for gate in gates_of(found, ())}
+    assert passed[GateName.LOST_KEYS] and passed[GateName.NON_FINITE]
+    assert passed[GateName.TAG_FAILURES] and passed[GateName.UNREAD_VECTOR]
+
+
+def test_an_activation_without_direction_is_dropped_and_counted(rows, root, monkeypatch, tmp_path):
+    from interlingua.stages.evaluation import score
+
+    class Spoilt:
+        def __init__(self, real):
+            self._real = real
+
+        def __getattr__(self, name):
+            return getattr(self._real, name)
+
+        def vectors(self, keys):
+            h_ND = self._real.vectors(keys).copy()
+            h_ND[[key == victim for key in keys]] = 0
+            return h_ND
+
+    victim = (rows["passage_id"][0], int(rows["position"][0]))
+    opened = score.opened_rows
+    monkeypatch.setattr(score, "opened_rows", lambda *args: Spoilt(opened(*args)))
+    inputs = {name: find(stage, root) for name, stage in SCORED.inputs.items()}
+    (out := root / "scored" / tmp_path.name).mkdir(parents=True)
+    metrics = score.run(SCORED.spec, inputs, out, CONTEXT)
+    assert (metrics["num_activations"], metrics["num_dropped"]) == (16, 1)
+    left = read_scored(out)
+    assert victim[0] not in set(left["passage_id"]) and len(left) == metrics["num_rows"]
+    assert left.arms() == rows.arms() and set(left["num_rivals"]) == {15}
+
+
+def test_another_seed_pairs_otherwise_and_changes_nothing_else(rows, root, artifact, tmp_path):
+    other = build(replace(SCORED, spec=replace(SCORED.spec, seed=77)), root, CONTEXT)
+    found = read_scored(other.path)
+    for arm in Arm:
+        is_same = np.array_equal(found.of(TAG, arm)["nmse"], rows.of(TAG, arm)["nmse"])
+        assert is_same == (arm != Arm.SHUFFLED_EXPLANATIONS)

@@ -1,0 +1,33 @@
+"""Progress as lines of a job's log."""
+
+import io
+
+from rich.console import Console
+
+from interlingua.specs.evaluation import ReportSpec
+from interlingua.stages.running import console as watch
+from interlingua.stages.running.console import ConsoleWatcher
+from interlingua.store.artifact import Stage, build, folder
+from interlingua.store.partial import latest_folder
+from interlingua.store.progress import MetricsLog
+
+STEP = {"num_steps": 80, "reward": -0.5, "kl": 0.01, "loss": 2.0, "rate": 1e-3, "e": 5}
+LOOK = {"dev_fve": 0.25, "dev_null": -0.9, "dev_other": 3.0}
+
+
+def test_a_running_stage_is_one_line_of_its_step_and_its_last_look(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(watch, "LINE_EVERY_SECONDS", 0)
+    spec = ReportSpec(recipe="any", shown_rows=1)
+    stage = Stage(kind="rl", label="here", spec=spec, run=build, inputs={}, revision=1)
+    target = folder(stage, tmp_path)
+    partial = latest_folder(target)
+    partial.mkdir(parents=True)
+    told = io.StringIO()
+    with ConsoleWatcher(tmp_path, 1, Console(file=told, width=200)) as watcher:
+        watcher.on_tick([stage])
+        MetricsLog(partial, resume_step=0).append(7, **STEP, **LOOK)
+        watcher.on_tick([stage])
+    assert told.getvalue().splitlines() == [
+        "  rl/here not done yet",
+        "  rl/here 7/80 reward -0.5 kl 0.01 loss 2 rate 0.001 dev_fve 0.25 dev_null -0.9",
+    ]
