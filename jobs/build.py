@@ -14,8 +14,8 @@ from interlingua.specs.evaluation import Arm
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.text.overrides import list_paths
-from interlingua.stages.running.context import Context, name_of
-from interlingua.store.artifact import Artifact, Stage, find, fingerprint, lineage
+from interlingua.stages.running.context import Context
+from interlingua.store.artifact import Artifact, Stage, find, lineage
 from interlingua.tracking.database import ui_command
 from interlingua.world.stand_ins import world_size
 from jobs.command import prepared_root, resolved
@@ -68,7 +68,7 @@ def build_and_show(
     context = Context(recipe.placement, RayPool(), RayTrainer(), RayReinforcer())
     uploader = Uploader(OnceTracker(MlflowTracker(root), root), recipe.name)
     with (
-        ConsoleWatcher(root, len(stages)) as shown,
+        ConsoleWatcher(root, stages) as shown,
         TrackingWatcher(shown, uploader, root) as watcher,
     ):
         RayBackend().build_all(stages, root, context, watcher)
@@ -83,7 +83,7 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
     _show_values(recipe)
     for stage in stages:
         state = "done" if find(stage, root) else "missing"
-        print(f"{name_of(stage):32} {fingerprint(stage)} {state}")
+        print(f"{stage.name:32} {stage.fingerprint} {state}")
     trunk = world_size(next(host for host in recipe.hosts if host.tag == recipe.anchor))
     encoded = [world_size(host) for host in recipe.hosts if host.tag in recipe.trained]
     _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, encoded))

@@ -46,7 +46,7 @@ def _built_mini(root: Path, *, is_whole: bool) -> Path:
         "evaluation", "report", "rl",
     }  # fmt: skip
     stages = [stage for stage in graph_of(world_mini()) if is_whole or stage.kind not in later]
-    with ConsoleWatcher(root, len(stages)) as watcher:
+    with ConsoleWatcher(root, stages) as watcher:
         context = local_context(world_mini().placement)
         LocalBackend().build_all(stages, root, context, watcher)
     return root

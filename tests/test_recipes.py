@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,7 @@ from interlingua.specs.hosts import HostRole
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.text.overrides import list_paths, with_overrides
-from interlingua.stages.graph.order import graph_of
-from interlingua.stages.running.context import name_of
-from interlingua.store.artifact import fingerprint
+from interlingua.stages.graph.order import graph_of, joined
 from interlingua.world.stand_ins import WORLD_HOSTS, world_host
 from jobs.recipes import RECIPES, recipe_named
 
@@ -29,7 +28,7 @@ REPOSITORY = Path(__file__).parents[1]
 
 
 def fingerprints(name: str) -> dict[str, str]:
-    return {name_of(stage): fingerprint(stage) for stage in graph_of(recipe_named(name))}
+    return {stage.name: stage.fingerprint for stage in graph_of(recipe_named(name))}
 
 
 MANY_STAGES = ("world_rl_arms",)
@@ -63,15 +62,15 @@ def test_two_calls_return_the_same_recipe(recipe) -> None:
 
 def test_every_stage_has_a_name_and_a_fingerprint_of_its_own(recipe) -> None:
     stages = graph_of(recipe)
-    assert len({name_of(stage) for stage in stages}) == len(stages)
-    assert len({fingerprint(stage) for stage in stages}) == len(stages)
+    assert len({stage.name for stage in stages}) == len(stages)
+    assert len({stage.fingerprint for stage in stages}) == len(stages)
 
 
 def test_inputs_stand_before_the_stages_that_need_them(recipe) -> None:
     seen: set[str] = set()
     for stage in graph_of(recipe):
-        assert {fingerprint(upstream) for upstream in stage.inputs.values()} <= seen
-        seen.add(fingerprint(stage))
+        assert {upstream.fingerprint for upstream in stage.inputs.values()} <= seen
+        seen.add(stage.fingerprint)
 
 
 def as_text(value: object) -> str:
@@ -91,15 +90,15 @@ def test_every_field_set_to_what_it_is_gives_the_same_recipe(recipe) -> None:
     same = with_overrides(recipe, overrides)
     assert same == recipe
     # an int in a field of floats is equal, but has another identity
-    assert [fingerprint(s) for s in graph_of(same)] == [fingerprint(s) for s in graph_of(recipe)]
+    assert [s.fingerprint for s in graph_of(same)] == [s.fingerprint for s in graph_of(recipe)]
 
 
 def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recipe) -> None:
     tag = recipe.hosts[-1].tag
     steps = recipe.hosts[-1].pretrain.num_steps + 1
     changed = with_overrides(recipe, [f"hosts.{tag}.pretrain.num_steps={steps}"])
-    before = {name_of(stage): fingerprint(stage) for stage in graph_of(recipe)}
-    after = {name_of(stage): fingerprint(stage) for stage in graph_of(changed)}
+    before = {stage.name: stage.fingerprint for stage in graph_of(recipe)}
+    after = {stage.name: stage.fingerprint for stage in graph_of(changed)}
     if not recipe.held_out:
         assert before != after
         return
@@ -112,10 +111,22 @@ def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recip
 
 def test_placement_and_name_change_no_fingerprint_but_that_of_the_page(recipe) -> None:
     elsewhere = replace(recipe, name="other", placement=replace(recipe.placement, cpus_per_stage=8))
-    *rest, page = [fingerprint(stage) for stage in graph_of(recipe)]
-    *rest_elsewhere, page_elsewhere = [fingerprint(stage) for stage in graph_of(elsewhere)]
+    *rest, page = [stage.fingerprint for stage in graph_of(recipe)]
+    *rest_elsewhere, page_elsewhere = [stage.fingerprint for stage in graph_of(elsewhere)]
     assert rest_elsewhere == rest
     assert page_elsewhere != page  # the name stands on it
+
+
+def test_two_recipes_in_one_graph_share_what_is_equal_and_keep_apart_what_is_not() -> None:
+    one = recipe_named("world_mini")
+    other = with_overrides(one, ["av.injection.num_slots=2"])
+    graphs = [graph_of(one), graph_of(other)]
+    both = joined(graphs)
+    assert {stage.key for stage in both} == {stage.key for graph in graphs for stage in graph}
+    assert len(both) == len({stage.key for stage in both})
+    by_name = Counter(stage.name for stage in both)
+    assert by_name["av/sft"] == by_name["evaluation/world_mini"] == 2
+    assert by_name["host/qwen3-1p7b"] == by_name["ar/sft"] == by_name["encoder/lfm-7b"] == 1
 
 
 def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
@@ -199,7 +210,7 @@ def test_stages_keep_their_recorded_fingerprints(name) -> None:
 def test_a_recipe_needs_neither_torch_nor_transformers_nor_ray() -> None:
     program = """
 import sys
-from interlingua.stages.graph.order import graph_of
+from interlingua.stages.graph.order import graph_of, joined
 from jobs.recipes import RECIPES
 stages = [graph_of(make()) for make in RECIPES.values()]
 print(sorted({"torch", "transformers", "tokenizers", "ray"} & set(sys.modules)))

@@ -19,7 +19,6 @@ from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.activations import BlockReader
-from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import build, find
 from interlingua.store.shards import block_folder, list_shards, read_shard
 from jobs.recipes import world_mini
@@ -101,7 +100,7 @@ def rows(artifact):
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_node_lost_in_mid_extraction_costs_no_row(cluster, mini_root, tmp_path, is_replaced):
     recipe = world_mini()
-    [stage] = [s for s in graph_of(recipe) if name_of(s) == "activations/gpt2-medium-fit"]
+    [stage] = [s for s in graph_of(recipe) if s.name == "activations/gpt2-medium-fit"]
     for kind in ("passages", "host"):
         (tmp_path / kind).symlink_to(mini_root / kind)
     place = replace(

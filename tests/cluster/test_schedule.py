@@ -12,7 +12,8 @@ import pytest
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
 from interlingua.specs.placement import ExtractionPlacement, HostWorkers, Placement, Workers
-from interlingua.stages.running.context import StagesFailed, name_of
+from interlingua.stages.graph.order import joined
+from interlingua.stages.running.context import StagesFailed
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
 from jobs.world import ONE_CORE_A_STAGE
@@ -55,7 +56,7 @@ class Listener:
         pass
 
     def on_done(self, stage, artifact):
-        self.done.append(name_of(stage))
+        self.done.append(stage.name)
 
     def on_tick(self, running):
         pass
@@ -128,9 +129,41 @@ def built(backend, stages, root):
     return listener.done
 
 
+def two_recipes(run=write_digest):
+    """One graph of two: they share a stage, and each has a `toy/trained` of its own."""
+    shared = toy("shared", write_digest)
+    trained = [replace(toy("trained", run, up=shared), spec=ToySpec(seed=n)) for n in (1, 2)]
+    ends = [toy(f"end{n}", write_digest, up=stage) for n, stage in enumerate(trained)]
+    return joined([[shared, one, end] for one, end in zip(trained, ends, strict=True)])
+
+
+@pytest.mark.parametrize("backend", [LocalBackend(), RayBackend()], ids=["local", "ray"])
+@pytest.mark.ray
+@pytest.mark.slow
+def test_what_is_called_the_same_in_two_recipes_is_built_for_each(backend, on_head, tmp_path):
+    graph = two_recipes()
+    assert [stage.name for stage in graph] == [
+        "toy/shared", "toy/trained", "toy/end0", "toy/trained", "toy/end1",
+    ]  # fmt: skip
+    assert sorted(built(backend, graph, tmp_path)) == sorted(stage.name for stage in graph)
+    assert len({find(stage, tmp_path).path for stage in graph}) == 5
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_failure_of_one_of_them_is_told_apart_and_stops_the_other_nowhere(on_head, tmp_path):
+    shared, one, end, other, other_end = two_recipes()
+    bad = replace(one, run=raise_lookup_error)
+    stages = [shared, bad, replace(end, inputs={"up": bad}), other, other_end]
+    with pytest.raises(StagesFailed) as raised:
+        RayBackend().build_all(stages, tmp_path, CONTEXT, Listener())
+    assert list(raised.value.causes) == [bad.key]
+    assert find(other_end, tmp_path) is not None and find(bad, tmp_path) is None
+
+
 def digests(stages, root):
-    return {name_of(stage): find(stage, root).path.name for stage in stages} | {
-        f"{name_of(stage)} bytes": (find(stage, root).path / "digest.txt").read_bytes()
+    return {stage.name: find(stage, root).path.name for stage in stages} | {
+        f"{stage.name} bytes": (find(stage, root).path / "digest.txt").read_bytes()
         for stage in stages
     }
 
@@ -145,7 +178,7 @@ def test_a_graph_gives_the_same_bytes_as_without_ray_also_when_a_worker_is_kille
     last = toy("last", write_digest, killed=killed, second=second)
     graph = (first, second, killed, last)
     done = built(RayBackend(), graph, tmp_path / "ray")
-    assert sorted(done) == sorted(map(name_of, graph))
+    assert sorted(done) == sorted(stage.name for stage in graph)
     assert done.index("toy/first") < done.index("toy/killed-once") < done.index("toy/last")
     attempts = (find(killed, tmp_path / "ray").path / "attempts.txt").read_text()
     assert attempts.split() == ["attempt"] * 2

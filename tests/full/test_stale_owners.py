@@ -15,7 +15,6 @@ from tests import compare_roots
 from tests.full.whole import context, whole_mini
 
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.running.context import name_of
 from interlingua.store import lock, progress
 from interlingua.store.artifact import build, folder
 
@@ -38,7 +37,7 @@ def seen(path, seconds=120):
 def test_the_result_is_the_new_owners(name, whole_root, tmp_path, start_python, monkeypatch):
     root, marks = Path(shutil.copytree(whole_root, tmp_path / "root")), tmp_path / "marks"
     marks.mkdir()
-    (stage,) = (stage for stage in graph_of(whole_mini()) if name_of(stage) == name)
+    (stage,) = (stage for stage in graph_of(whole_mini()) if stage.name == name)
     shutil.rmtree(folder(stage, root))
     environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'platform'}:{REPOSITORY}"}
     old = start_python(PROGRAM, root, name, marks, env=environment, cwd=REPOSITORY)

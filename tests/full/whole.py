@@ -43,7 +43,7 @@ def context() -> Context:
 def build_whole(root: Path, stages: tuple[Stage, ...] | None = None) -> None:
     """Build all stages, or these, one after the other."""
     stages = stages or graph_of(whole_mini())
-    with ConsoleWatcher(root, len(stages)) as watcher:
+    with ConsoleWatcher(root, stages) as watcher:
         LocalBackend().build_all(stages, root, context(), watcher)
 
 

@@ -13,7 +13,6 @@ from urllib.error import URLError
 import pytest
 
 from interlingua.stages.graph.order import graph_of, needed_for
-from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import find
 from interlingua.store.progress import read_metrics
 from interlingua.tracking.database import DATABASE_NAME
@@ -53,7 +52,7 @@ def fit(start_job):
 def without_a_host(mini_root, root) -> Path:
     """A copy of the run root in which one host is still to be trained."""
     shutil.copytree(mini_root, root, copy_function=os.link)
-    (trained,) = (stage for stage in STAGES if name_of(stage) == TRAINED)
+    (trained,) = (stage for stage in STAGES if stage.name == TRAINED)
     shutil.rmtree(find(trained, root).path)
     return root
 
@@ -78,9 +77,9 @@ def rows_of(root):
 def assert_all_found(root):
     """Every stage is one finished run with the numbers and the origin that it recorded."""
     runs, client = runs_in(root)
-    assert set(runs) == set(map(name_of, STAGES))
+    assert set(runs) == {stage.name for stage in STAGES}
     for stage in STAGES:
-        run, artifact = runs[name_of(stage)], find(stage, root)
+        run, artifact = runs[stage.name], find(stage, root)
         record = artifact.record
         assert run.info.status == "FINISHED"
         assert run.data.metrics[f"{stage.kind}/result/seconds"] == pytest.approx(record.seconds)
@@ -92,7 +91,7 @@ def assert_all_found(root):
         if record.provenance.git_commit is not None:
             tags["git_commit"] = record.provenance.git_commit
         assert tags.items() <= run.data.tags.items()
-    (host,) = (stage for stage in STAGES if name_of(stage) == TRAINED)
+    (host,) = (stage for stage in STAGES if stage.name == TRAINED)
     history = client.get_metric_history(runs[TRAINED].info.run_id, "host/loss")
     reports = read_metrics(find(host, root).path)
     assert [(p.step, p.value) for p in history] == [(r["step"], r["loss"]) for r in reports]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interlingua.store.artifact import Stage, build, find, fingerprint, folder, lineage
+from interlingua.store.artifact import Stage, build, find, folder, lineage
 from interlingua.store.atomic import StorageFull
 from interlingua.store.lock import LockLost
 from interlingua.store.partial import target_of
@@ -90,9 +90,9 @@ def test_the_record_says_what_was_built_from_what(tmp_path):
     stage = joined({"left": upstream})
     record = build(stage, tmp_path, None).record
     assert (record.kind, record.label, record.revision) == ("joined", "j", 1)
-    assert record.fingerprint == fingerprint(stage)
+    assert record.fingerprint == stage.fingerprint
     assert record.spec == {"__type__": "Joined", "separator": "+"}
-    assert record.inputs["left"].fingerprint == fingerprint(upstream)
+    assert record.inputs["left"].fingerprint == upstream.fingerprint
     assert record.metrics == {"note": "joined", "loss": 0.25}
     assert record.seed is None
     assert find(upstream, tmp_path).record.seed == 1
@@ -108,8 +108,8 @@ def test_the_record_says_where_it_ran(tmp_path):
 
 
 def test_the_fingerprint_is_what_it_always_was():
-    assert fingerprint(words()) == "c6c00702e993"
-    assert fingerprint(joined({"left": words(), "right": words("d")})) == "02e06fb83e29"
+    assert words().fingerprint == "c6c00702e993"
+    assert joined({"left": words(), "right": words("d")}).fingerprint == "02e06fb83e29"
 
 
 def test_every_part_of_a_stage_is_in_its_fingerprint():
@@ -125,22 +125,22 @@ def test_every_part_of_a_stage_is_in_its_fingerprint():
         replace(stage, inputs={"left": words(), "right": words("e")}),
         replace(stage, inputs={"left": words(), "right": words("d", revision=2)}),
     ]
-    assert len({fingerprint(variant) for variant in variants}) == len(variants)
+    assert len({variant.fingerprint for variant in variants}) == len(variants)
 
 
 def test_label_code_and_order_of_inputs_are_not_in_the_fingerprint():
     stage = joined({"left": words(), "right": words("d")})
-    assert fingerprint(replace(stage, label="other")) == fingerprint(stage)
-    assert fingerprint(replace(stage, run=write_words)) == fingerprint(stage)
+    assert replace(stage, label="other").fingerprint == stage.fingerprint
+    assert replace(stage, run=write_words).fingerprint == stage.fingerprint
     turned = joined({"right": words("d"), "left": words()})
-    assert fingerprint(turned) == fingerprint(stage)
+    assert turned.fingerprint == stage.fingerprint
 
 
 def test_a_deep_graph_of_shared_inputs_is_fingerprinted_at_once():
     stage = words()
     for _ in range(60):
         stage = joined({"left": stage, "right": stage})
-    assert len(fingerprint(stage)) == 12
+    assert len(stage.fingerprint) == 12
 
 
 def test_the_record_is_written_after_everything_else(tmp_path):
@@ -208,7 +208,7 @@ def test_inputs_must_be_built_first(tmp_path):
         lambda text: "[]",
         lambda text: "{}",
         lambda text: text.replace('"revision"', '"version"'),
-        lambda text: text.replace(fingerprint(words()), "0123456789ab"),
+        lambda text: text.replace(words().fingerprint, "0123456789ab"),
     ],
     ids=["cut", "empty", "list", "bare", "renamed entry", "other fingerprint"],
 )
@@ -266,7 +266,7 @@ def test_a_wrong_stage_is_refused_by_name(changes, name):
 
 def test_a_spec_without_a_stable_form_has_no_fingerprint():
     with pytest.raises(TypeError):
-        fingerprint(words(spec=Words(seed=1, text=object())))
+        words(spec=Words(seed=1, text=object()))
 
 
 def test_a_record_survives_its_file(tmp_path):

@@ -12,7 +12,7 @@ from interlingua.cluster.placement import nodes_of
 from interlingua.cluster.preflight import preflight
 from interlingua.cluster.session import check_processes, ray_session
 from interlingua.specs.placement import Placement
-from interlingua.stages.running.context import Context, StagesFailed, Watcher, name_of
+from interlingua.stages.running.context import Context, StagesFailed, Watcher, names_of
 from interlingua.store.artifact import Artifact, Stage, build, find, verify
 
 POLL_SECONDS = 0.5
@@ -51,7 +51,8 @@ class _Schedule:
         self, ray: Any, missing: list[Stage], root: Path, context: Context, watcher: Watcher
     ) -> None:
         self._ray, self._root, self._context, self._watcher = ray, root, context, watcher
-        self._waiting = {name_of(stage): stage for stage in missing}
+        self._waiting = {stage.key: stage for stage in missing}
+        self._names = names_of(missing)
         self._running: dict[Any, Stage] = {}
         self._failed: dict[str, BaseException] = {}
         self._build = ray.remote(max_retries=WORKER_DEATHS_SURVIVED)(build)
@@ -65,17 +66,19 @@ class _Schedule:
             for ref in finished:
                 self._collect(ref)
         if self._failed:
-            causes = {name: _cause(self._ray, error) for name, error in self._failed.items()}
+            causes = {
+                self._names[key]: _cause(self._ray, error) for key, error in self._failed.items()
+            }
+            skipped = [self._names[key] for key in self._waiting]
             # The first error of a worker brings the worker's traceback along.
-            raise StagesFailed(causes, tuple(self._waiting)) from next(iter(self._failed.values()))
+            raise StagesFailed(causes, skipped) from next(iter(self._failed.values()))
 
     def _submit_ready(self) -> bool:
         ready = [stage for stage in self._waiting.values() if self._is_ready(stage)]
         room = self._context.placement.stages_side_by_side - len(self._running)
         for stage in ready[:room]:
-            name = name_of(stage)
-            del self._waiting[name]
-            build = self._build.options(name=name, num_cpus=self._num_cpus(stage))
+            del self._waiting[stage.key]
+            build = self._build.options(name=stage.name, num_cpus=self._num_cpus(stage))
             ref = build.remote(stage, self._root, self._context, self._context.placement)
             self._running[ref] = stage
         return bool(ready)
@@ -87,15 +90,16 @@ class _Schedule:
         return placement.cpus_per_stage
 
     def _is_ready(self, stage: Stage) -> bool:
-        unfinished = {*self._waiting, *map(name_of, self._running.values()), *self._failed}
-        return unfinished.isdisjoint(map(name_of, stage.inputs.values()))
+        running = {stage.key for stage in self._running.values()}
+        unfinished = self._waiting.keys() | running | self._failed.keys()
+        return unfinished.isdisjoint(up.key for up in stage.inputs.values())
 
     def _collect(self, ref: Any) -> None:
         stage = self._running.pop(ref)
         try:
             artifact: Artifact = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
-            self._failed[name_of(stage)] = error
+            self._failed[stage.key] = error
         else:
             self._watcher.on_done(stage, artifact)
 

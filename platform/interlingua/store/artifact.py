@@ -6,7 +6,7 @@ Knows neither what a stage computes nor where it runs: the context is handed thr
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FunctionType
@@ -48,7 +48,8 @@ Run = Callable[[Any, Mapping[str, Artifact], Path, Any], Mapping[str, Any]]
 class Stage:
     """What to compute, inert; `revision` goes up when changed code gives other results.
 
-    One that `seals` what it is made from first reads every byte upstream of it.
+    Its fingerprint is twelve hex digits of what it computes: neither its label, for people, nor
+    its code, nor its place. One that `seals` first reads every byte that is upstream of it.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Stage:
     revision: int
     crew: Crew | None = None  # who does its work, where it only deals it out
     seals: bool = False
+    fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         check_slug(self, kind=self.kind, label=self.label)
@@ -68,6 +70,23 @@ class Stage:
         if not isinstance(self.run, FunctionType) or "<" in self.run.__qualname__:
             # A worker finds it again by its name.
             raise ValueError(f"Stage.run is {self.run!r}; it must be a function of a module")
+        made = fingerprint_of(
+            kind=self.kind,
+            revision=self.revision,
+            spec=jsonable(self.spec),
+            inputs={name: upstream.fingerprint for name, upstream in self.inputs.items()},
+        )
+        object.__setattr__(self, "fingerprint", made)
+
+    @property
+    def name(self) -> str:
+        """How people call it; stages of several recipes may have one name."""
+        return f"{self.kind}/{self.label}"
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other stage: its folder in a root."""
+        return f"{self.name}-{self.fingerprint}"
 
 
 def build(stage: Stage, root: Path, context: Any, place: Placement | None = None) -> Artifact:
@@ -102,9 +121,8 @@ def find(stage: Stage, root: Path) -> Artifact | None:
     record = read_record(path)
     if record is None:
         return None
-    expected = fingerprint(stage)
-    if record.fingerprint != expected:
-        cause = f"its fingerprint is {record.fingerprint}, the stage's is {expected}"
+    if record.fingerprint != stage.fingerprint:
+        cause = f"its fingerprint is {record.fingerprint}, the stage's is {stage.fingerprint}"
         raise CorruptRecord.in_folder(path, cause)
     return Artifact(path, record)
 
@@ -116,12 +134,7 @@ def verify(artifact: Artifact, *, is_thorough: bool = False) -> None:
 
 def folder(stage: Stage, root: Path) -> Path:
     """Where the stage's artifact stands once it is done."""
-    return _folder(root, stage.kind, stage.label, fingerprint(stage))
-
-
-def fingerprint(stage: Stage) -> str:
-    """Twelve hex digits of what the stage computes; neither its code nor its place count."""
-    return _fingerprint(stage, {})
+    return _folder(root, stage.kind, stage.label, stage.fingerprint)
 
 
 def lineage(artifact: Artifact, root: Path) -> list[Artifact]:
@@ -176,7 +189,7 @@ def _run(
     return Record(
         kind=stage.kind,
         label=stage.label,
-        fingerprint=fingerprint(stage),
+        fingerprint=stage.fingerprint,
         revision=stage.revision,
         spec=spec,  # type: ignore[arg-type]
         inputs={name: _input_record(artifact.record) for name, artifact in inputs.items()},
@@ -232,18 +245,6 @@ def _recorded(entry: InputRecord, root: Path) -> Artifact:
     if record is None:
         raise CorruptRecord.in_folder(path, "missing, although another artifact was built from it")
     return Artifact(path, record)
-
-
-def _fingerprint(stage: Stage, known: dict[int, str]) -> str:
-    # Stages of a graph share inputs: without memory the work doubles with every level.
-    if id(stage) not in known:
-        known[id(stage)] = fingerprint_of(
-            kind=stage.kind,
-            revision=stage.revision,
-            spec=jsonable(stage.spec),
-            inputs={name: _fingerprint(up, known) for name, up in stage.inputs.items()},
-        )
-    return known[id(stage)]
 
 
 def _folder(root: Path, kind: str, label: str, digest: str) -> Path:

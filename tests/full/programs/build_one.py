@@ -10,7 +10,6 @@ from pathlib import Path
 from tests.full.whole import context, whole_mini
 
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.running.context import name_of
 from interlingua.store import lock, progress
 from interlingua.store.artifact import build
 
@@ -30,7 +29,7 @@ def paused(self, step, **values):
 def main():
     lock.HEARTBEAT_SECONDS = 0.2
     progress.MetricsLog.append = paused
-    (stage,) = (stage for stage in graph_of(whole_mini()) if name_of(stage) == NAME)
+    (stage,) = (stage for stage in graph_of(whole_mini()) if stage.name == NAME)
     try:
         build(stage, ROOT, context())
     except Exception as error:

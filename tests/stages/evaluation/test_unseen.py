@@ -17,7 +17,6 @@ from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.stages.running.console import ConsoleWatcher
-from interlingua.stages.running.context import name_of
 from interlingua.store import record
 from interlingua.store.artifact import build, find
 from interlingua.store.scored import read_scored
@@ -27,7 +26,7 @@ from jobs.recipes import world_mini
 pytestmark = pytest.mark.slow
 
 RECIPE = world_mini()
-STAGES = {name_of(stage): stage for stage in graph_of(RECIPE)}
+STAGES = {stage.name: stage for stage in graph_of(RECIPE)}
 EVALUATION, SCORED = STAGES["evaluation/world_mini"], STAGES["scored/gpt2-medium"]
 CONTEXT = local_context(RECIPE.placement)
 # Nothing goes into them: they make the passages.
@@ -39,7 +38,7 @@ ONE_A_KIND = sorted({name.split("/")[0]: name for name in sorted(STAGES)}.values
 
 def upstream(stage):
     """The names of all stages that this one needs."""
-    return {name_of(up) for up in stage.inputs.values()}.union(
+    return {up.name for up in stage.inputs.values()}.union(
         *(upstream(up) for up in stage.inputs.values())
     )
 
@@ -191,7 +190,7 @@ def test_on_dev_having_learned_from_it_is_a_fault(victim, split, root):
 def test_an_evaluation_of_dev_is_built_like_one_of_test(root):
     recipe = replace(RECIPE, evaluation=replace(RECIPE.evaluation, split=Split.DEV))
     stages = needed_for("evaluation", graph_of(recipe))
-    with ConsoleWatcher(root, len(stages)) as watcher:
+    with ConsoleWatcher(root, stages) as watcher:
         LocalBackend().build_all(stages, root, CONTEXT, watcher)
     made = find(stages[-1], root)
     rows = read_scored(made.path)

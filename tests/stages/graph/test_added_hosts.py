@@ -13,7 +13,7 @@ from interlingua.specs.extraction import Pooled
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.graph.order import added_host_stages, graph_of
 from interlingua.stages.rows.adopted_hosts import adopted_spec
-from interlingua.store.artifact import build, fingerprint
+from interlingua.store.artifact import build
 from interlingua.world.hosts import fresh_model
 from interlingua.world.text import tellings
 from interlingua.world.tokenizers import trained_tokenizer
@@ -109,7 +109,7 @@ def test_it_is_fitted_to_the_encoders_that_the_avs_training_left() -> None:
     graph = {(s.kind, s.label): s for s in graph_of(recipe)}
     (held_out,) = recipe.held_out
     theirs = graph["encoder", held_out].inputs[f"{tag}_encoder"]
-    assert fingerprint(theirs) == fingerprint(stages["tuned_encoder", tag])
+    assert theirs.fingerprint == stages["tuned_encoder", tag].fingerprint
     plain = {(s.kind, s.label): s for s in added_host_stages(mini, host, **own)}
     assert ("av", "sft") not in plain
     assert plain["encoder", "mine"].inputs[f"{tag}_encoder"].kind == "encoder"

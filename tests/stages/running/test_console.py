@@ -23,11 +23,31 @@ def test_a_running_stage_is_one_line_of_its_step_and_its_last_look(tmp_path, mon
     partial = latest_folder(target)
     partial.mkdir(parents=True)
     told = io.StringIO()
-    with ConsoleWatcher(tmp_path, 1, Console(file=told, width=200)) as watcher:
+    with ConsoleWatcher(tmp_path, [stage], Console(file=told, width=200)) as watcher:
         watcher.on_tick([stage])
         MetricsLog(partial, resume_step=0).append(7, **STEP, **LOOK)
-        watcher.on_tick([stage])
+        for _ in range(3):  # without news there is no line
+            watcher.on_tick([stage])
     assert told.getvalue().splitlines() == [
-        "  rl/here not done yet",
         "  rl/here 7/80 reward -0.5 kl 0.01 loss 2 rate 0.001 dev_fve 0.25 dev_null -0.9",
+    ]
+
+
+def test_stages_of_one_name_are_told_apart(tmp_path) -> None:
+    """As of two recipes in one graph."""
+    one, other, third = (
+        Stage(
+            kind="rl", label=label, spec=ReportSpec(recipe="any", shown_rows=rows), run=build,
+            inputs={}, revision=1,
+        )
+        for label, rows in (("here", 1), ("here", 2), ("there", 1))
+    )  # fmt: skip
+    log = io.StringIO()
+    with ConsoleWatcher(tmp_path, [one, other, third], Console(file=log, width=200)) as watcher:
+        for stage in (one, other, third):
+            watcher.on_done(stage, None)
+    assert log.getvalue().splitlines() == [
+        f"[1/3] {one.key} reused",
+        f"[2/3] {other.key} reused",
+        "[3/3] rl/there reused",
     ]

@@ -1,6 +1,6 @@
 """Recipe -> stages: the one place that knows the order. Knows no backend and runs nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
 from interlingua.specs.recipe import Recipe
@@ -29,7 +29,6 @@ from interlingua.stages.graph.nla import (
     tuned_encoder_stages,
 )
 from interlingua.stages.graph.rl import learning_inputs, rl_stages
-from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import Stage
 
 
@@ -68,8 +67,12 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         *rooms,
         report_stage(recipe, looks or [start], rooms),
     )
-    # An evaluation of `dev` reads what training looked at, too.
-    return tuple({name_of(stage): stage for stage in stages}.values())
+    return joined([stages])
+
+
+def joined(graphs: Iterable[Sequence[Stage]]) -> tuple[Stage, ...]:
+    """One graph of several: what is equal in them stands once, whatever else is called the same."""
+    return tuple({stage.key: stage for graph in graphs for stage in graph}.values())
 
 
 def nla_stages(
@@ -133,7 +136,7 @@ def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     def visit(stage: Stage) -> None:
         for upstream in stage.inputs.values():
             visit(upstream)
-        needed.setdefault(name_of(stage), stage)
+        needed.setdefault(stage.key, stage)
 
     for stage in stages:
         if stage.kind == kind:

@@ -11,23 +11,24 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from interlingua.stages.running.context import name_of
+from interlingua.stages.running.context import names_of
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import last_metrics
 
-LINE_EVERY_SECONDS = 10.0
+LINE_EVERY_SECONDS = 20.0  # of each stage, in a log
 MOST_OF_STEP, MOST_OF_DEV = 4, 2
 
 
 class ConsoleWatcher:
     """Says which stages are done, were done before, and how far the running ones are."""
 
-    def __init__(self, root: Path, num_stages: int, console: Console | None = None) -> None:
-        self._root, self._num_stages = root, num_stages
+    def __init__(self, root: Path, stages: Sequence[Stage], console: Console | None = None) -> None:
+        self._root, self._num_stages, self._names = root, len(stages), names_of(stages)
         self._console = console or Console()
-        self._started = self._last_lines = time.monotonic()
-        self._num_done, self._seen_running = 0, set[str]()
+        self._num_done, self._started = 0, set[str]()
+        # In a log: when a stage was last reported, and at which step.
+        self._lines: dict[str, tuple[float, int]] = {}
         self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[report]}"),
             TimeRemainingColumn(), console=self._console, transient=True,
@@ -49,43 +50,47 @@ class ConsoleWatcher:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
-        """Say so once, with the time it took or that nothing had to be done."""
+        """Say so once, with the time it took or that it was there before."""
         self._num_done += 1
-        name = name_of(stage)
-        how = f"built in {artifact.record.seconds:.0f} s" if name in self._seen_running else "kept"
-        if name in self._tasks:
-            self._bars.remove_task(self._tasks.pop(name))
-        self._console.print(
-            f"[{self._num_done}/{self._num_stages}] {name} {how}", highlight=False, markup=False
-        )
+        is_built = stage.key in self._started
+        how = f"built in {artifact.record.seconds:.0f} s" if is_built else "reused"
+        if stage.key in self._tasks:
+            self._bars.remove_task(self._tasks.pop(stage.key))
+        self._print(f"[{self._num_done}/{self._num_stages}] {self._names[stage.key]} {how}")
 
     def on_tick(self, running: Sequence[Stage]) -> None:
-        """Show how far the running stages are."""
-        self._seen_running.update(map(name_of, running))
-        reports = {name_of(stage): self._report(stage) for stage in running}
-        known = {name: report for name, report in reports.items() if report is not None}
-        if self._console.is_terminal:
-            for name, report in known.items():
-                self._show_bar(name, report)
-        elif time.monotonic() - self._last_lines > LINE_EVERY_SECONDS:
-            self._last_lines = time.monotonic()
-            for name in reports:
-                self._console.print(
-                    f"  {name} {_progress(known.get(name))}", highlight=False, markup=False
-                )
+        """Show how far the running stages are: as bars, in a log a line where there is news."""
+        self._started.update(stage.key for stage in running)
+        for stage in running:
+            report = last_metrics(latest_folder(folder(stage, self._root)))
+            if report is None:
+                continue
+            if self._console.is_terminal:
+                self._show_bar(stage.key, report)
+            elif self._is_news(stage.key, report["step"]):
+                self._print(f"  {self._names[stage.key]} {_progress(report)}")
 
-    def _report(self, stage: Stage) -> dict[str, Any] | None:
-        return last_metrics(latest_folder(folder(stage, self._root)))
+    def _is_news(self, key: str, step: int) -> bool:
+        """Whether a stage went on since its last line, and that was a while ago."""
+        now = time.monotonic()
+        told, last_step = self._lines.setdefault(key, (now, -1))
+        if now - told < LINE_EVERY_SECONDS or step == last_step:
+            return False
+        self._lines[key] = now, step
+        return True
 
-    def _show_bar(self, name: str, report: dict[str, Any]) -> None:
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=report["num_steps"], report="")
-        self._bars.update(self._tasks[name], completed=report["step"], report=_numbers(report))
+    def _show_bar(self, key: str, report: dict[str, Any]) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._bars.add_task(
+                self._names[key], total=report["num_steps"], report=""
+            )
+        self._bars.update(self._tasks[key], completed=report["step"], report=_numbers(report))
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False)
 
 
-def _progress(report: dict[str, Any] | None) -> str:
-    if report is None:
-        return "not done yet"
+def _progress(report: dict[str, Any]) -> str:
     return f"{report['step']}/{report['num_steps']} {_numbers(report)}"
 
 

@@ -3,6 +3,7 @@
 Knows no Ray: `interlingua.cluster` has the backend that does.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,10 @@ class Backend(Protocol):
         """Build every stage, or raise what kept it from being built."""
 
 
-def name_of(stage: Stage) -> str:
-    """How people call a stage."""
-    return f"{stage.kind}/{stage.label}"
+def names_of(stages: Sequence[Stage]) -> dict[str, str]:
+    """How people call the stages of a graph, by key: with the fingerprint where a name is not one.
+
+    As of several recipes in one graph.
+    """
+    times = Counter(stage.name for stage in stages)
+    return {stage.key: stage.name if times[stage.name] == 1 else stage.key for stage in stages}

@@ -17,8 +17,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from interlingua.specs.text.canonical import jsonable
-from interlingua.stages.running.context import Watcher, name_of
-from interlingua.store.artifact import Artifact, Stage, find, fingerprint, folder
+from interlingua.stages.running.context import Watcher
+from interlingua.store.artifact import Artifact, Stage, find, folder
 from interlingua.store.atomic import write_atomically
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import read_metrics
@@ -77,14 +77,14 @@ class TrackingWatcher:
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
         """Upload the artifact's run: that of a stage that was kept is there, or missing."""
         self._watcher.on_done(stage, artifact)
-        self._unfinished.pop(name_of(stage), None)
+        self._unfinished.pop(stage.key, None)
         self._uploads.put(lambda: self._uploader.add(finished_run(artifact)))
 
     def on_tick(self, running: Sequence[Stage]) -> None:
         """Now and then upload what the running stages reported."""
         self._watcher.on_tick(running)
         self._start()
-        self._unfinished |= {name_of(stage): stage for stage in running}
+        self._unfinished |= {stage.key: stage for stage in running}
         # A slow tracker is asked less often: there is never more than one round of looks waiting.
         if time.monotonic() - self._last_look > UPLOAD_EVERY_SECONDS and self._uploads.empty():
             self._last_look = time.monotonic()
@@ -193,7 +193,7 @@ def run_so_far(stage: Stage, root: Path, *, has_stopped: bool) -> StageRun:
     return StageRun(
         kind=stage.kind,
         label=stage.label,
-        fingerprint=fingerprint(stage),
+        fingerprint=stage.fingerprint,
         spec=spec,
         reports=read_metrics(latest_folder(folder(stage, root))),
         outcome=None,

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from interlingua.stages.running.context import name_of
 from interlingua.store.artifact import Stage
 from interlingua.store.progress import PROGRESS_NAME, MetricsLog
 from interlingua.tracking.runs import MemoryTracker
@@ -64,7 +63,7 @@ class Silent:
         pass
 
     def on_done(self, stage, artifact):
-        self.done.append(name_of(stage))
+        self.done.append(stage.name)
 
     def on_tick(self, running):
         pass
