@@ -9,10 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+from interlingua.recipes.registry import recipe_named
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find, verify, with_upstream
 from interlingua.store.integrity import file_hashes, note_stamps
-from jobs.recipes import recipe_named
 
 
 def main(root: Path, name: str) -> None:

@@ -1,25 +1,7 @@
-"""Show the runs of a run root in MLflow, at http://127.0.0.1:5000: `python -m jobs.ui`."""
+"""`python -m jobs.ui`, also for `ray job submit`: interlingua/commands/ui.py."""
 
-import argparse
-from pathlib import Path
-
-from interlingua.tracking.database import UI_PORT, start_ui
-from jobs.command import run_command
-
-
-def main(arguments: argparse.Namespace) -> None:
-    """Become MLflow's own server, on this machine only; it says where it is once it answers."""
-    start_ui(arguments.root, arguments.port)
-
-
-def ui_parser() -> argparse.ArgumentParser:
-    """Which run root, and at which port."""
-    made = argparse.ArgumentParser(prog="python -m jobs.ui", description=__doc__)
-    made.add_argument("--root", type=Path, default=Path("runs"), help="where artifacts are")
-    made.add_argument("--port", type=int, default=UI_PORT, help=f"default: {UI_PORT}")
-    made.add_argument("--traceback", action="store_true", help="on an error, show where it was")
-    return made
-
+from interlingua.commands.command_line import run_command
+from interlingua.commands.ui import main, ui_parser
 
 if __name__ == "__main__":
     run_command(main, ui_parser().parse_args())

@@ -37,9 +37,9 @@ def mini_nla_root(mini_root, tmp_path_factory) -> Path:
 
 def _built_mini(root: Path, *, is_whole: bool) -> Path:
     from interlingua.cluster.local import LocalBackend
+    from interlingua.recipes.registry import world_mini
     from interlingua.stages.graph.order import graph_of
     from interlingua.stages.running.console import ConsoleWatcher
-    from jobs.recipes import world_mini
 
     later = {
         "av", "ar", "verbalized", "decoder", "bundle", "heard", "scored", "methods",

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from interlingua.published.hosts import UNIVERSAL_POOL, pool_host
+from interlingua.recipes.registry import RECIPES, recipe_named
 from interlingua.specs.hosts import HostRole
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.stages.graph.order import graph_of, joined
 from interlingua.world.stand_ins import WORLD_HOSTS, world_host
-from jobs.recipes import RECIPES, recipe_named
 
 RECORDED = Path(__file__).with_name("recorded_fingerprints.json")
 REPOSITORY = Path(__file__).parents[1]
@@ -211,7 +211,7 @@ def test_a_recipe_needs_neither_torch_nor_transformers_nor_ray() -> None:
     program = """
 import sys
 from interlingua.stages.graph.order import graph_of, joined
-from jobs.recipes import RECIPES
+from interlingua.recipes.registry import RECIPES
 stages = [graph_of(make()) for make in RECIPES.values()]
 print(sorted({"torch", "transformers", "tokenizers", "ray"} & set(sys.modules)))
 """

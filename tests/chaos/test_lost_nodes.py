@@ -16,12 +16,12 @@ from ray import cloudpickle
 from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session, read_authentication_again
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.activations import BlockReader
 from interlingua.store.artifact import build, find
 from interlingua.store.shards import block_folder, list_shards, read_shard
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.ray
 

@@ -13,12 +13,12 @@ import pytest
 from interlingua.cluster.extraction import DEATHS_SURVIVED, PoolLost, RayPool
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.cluster.session import ray_session
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.activations import BlockReader
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.shards import block_folder, list_shards, read_shard
-from jobs.recipes import world_mini
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -10,9 +10,9 @@ import pytest
 from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.schedule import _Schedule
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.placement import Crew, Placement, Workers
 from interlingua.store.artifact import Stage
-from jobs.world import ONE_CORE_A_STAGE
 
 ONE = Workers(count=1, cpus=1, gpus=0)
 

@@ -6,9 +6,9 @@ import pytest
 
 from interlingua.cluster.placement import Node, NoRoom
 from interlingua.cluster.preflight import preflight
+from interlingua.recipes.registry import recipe_named
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
-from jobs.recipes import recipe_named
 
 GIB = 2**30
 

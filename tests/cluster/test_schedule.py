@@ -11,12 +11,12 @@ import pytest
 
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.placement import ExtractionPlacement, HostWorkers, Placement, Workers
 from interlingua.stages.graph.order import joined
 from interlingua.stages.running.context import StagesFailed
 from interlingua.store.artifact import Stage, find
 from interlingua.store.atomic import StorageFull, write_atomically
-from jobs.world import ONE_CORE_A_STAGE
 
 PLACEMENT = Placement(
     cpus_per_stage=1,

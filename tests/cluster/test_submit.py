@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
-from jobs.recipes import world_mini
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

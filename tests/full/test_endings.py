@@ -27,7 +27,7 @@ THREE_GROUPS = (
 
 
 def fewer_steps() -> list[str]:
-    from jobs.recipes import world_three_groups
+    from interlingua.recipes.registry import world_three_groups
 
     return [
         argument

@@ -6,12 +6,12 @@ from pathlib import Path
 from tests.specs.small_rl import SPEC
 
 from interlingua.cluster.local import LocalBackend, local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.recipe import Recipe, Reinforcement
 from interlingua.stages.graph.order import added_host_stages, graph_of
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Stage
-from jobs.recipes import world_mini
 
 SMALL_BLOCKS = 5
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import interlingua.specs
+from interlingua.recipes.registry import world_18, world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import folder
 from interlingua.world.stand_ins import WORLD_HOSTS
-from jobs.recipes import world_18, world_mini
 
 HEAVY = {"torch", "ray", "transformers", "tokenizers", "peft", "deepspeed", "mlflow", "numpy"}
 

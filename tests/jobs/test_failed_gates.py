@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
+from interlingua.recipes.registry import world, world_mini
 from interlingua.specs.evaluation import GateName
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
-from jobs.recipes import world, world_mini
 
-JOB = ("-m", "jobs.evaluate")
+UNTIL = ("--until", "evaluation")
 NOTHING = "evaluation.accepts="  # an empty tuple is written as nothing at all
 
 
@@ -44,7 +44,7 @@ def test_a_gate_that_nobody_accepted_fails_the_run_after_all_is_written(
     root = tmp_path / "root"
     skipped = shutil.ignore_patterns("*.lock", "mlflow*", "tracked.json")
     shutil.copytree(mini_nla_root, root, copy_function=os.link, ignore=skipped)
-    process = start_job("world_mini", "--root", root, "--set", NOTHING, before=JOB)
+    process = start_job("world_mini", "--root", root, "--set", NOTHING, *UNTIL)
     _, err = process.communicate()
     assert process.returncode == 1
     stages = graph_of(with_overrides(world_mini(), [NOTHING]))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import find
 from interlingua.store.progress import read_metrics
-from jobs.recipes import world_mini
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -62,7 +62,7 @@ def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root
         ("passages/*.partial", signal.SIGTERM),
         ("host/*.partial/checkpoint.pt", signal.SIGKILL),
     ):
-        process = start_job("world_mini", "--root", root, before=("-m", "jobs.fit"))
+        process = start_job("world_mini", "--until", "encoder", "--root", root)
         seen(process, root, moment)
         process.send_signal(number)
         _, err = process.communicate()
@@ -74,7 +74,7 @@ def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root
         kept = finished_files(root)
     assert not all(find(stage, root) for stage in STAGES)
 
-    process = start_job("world_mini", "--root", root, before=("-m", "jobs.fit"))
+    process = start_job("world_mini", "--until", "encoder", "--root", root)
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert kept.items() <= finished_files(root).items()
@@ -85,7 +85,7 @@ def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root
 
 def test_two_jobs_at_once_build_every_stage_once(tmp_path, start_job, mini_root):
     root = tmp_path / "root"
-    jobs = [start_job("world_mini", "--root", root, before=("-m", "jobs.fit")) for _ in range(2)]
+    jobs = [start_job("world_mini", "--until", "encoder", "--root", root) for _ in range(2)]
     said = ["".join(job.communicate()) for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
     assert any("waiting for " in text and "is building it" in text for text in said)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from interlingua.commands.recompute import main
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record
 from interlingua.store.scored import host_path, read_scored, write_scored
-from jobs.recipes import world_mini
-from jobs.recompute import main
 
 pytestmark = pytest.mark.slow
 

@@ -12,12 +12,12 @@ from urllib.error import URLError
 
 import pytest
 
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import find
 from interlingua.store.progress import read_metrics
 from interlingua.tracking.database import DATABASE_NAME
 from interlingua.tracking.runs import RUN
-from jobs.recipes import world_mini
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -26,22 +26,24 @@ TRAINED = "host/lfm-7b"
 DEAD_SERVER = "http://user:secret@127.0.0.1:9"
 PATIENCE_SECONDS = 200
 HEAVY = {"mlflow", "sqlalchemy", "ray"}
-# Runs jobs.fit, then says which heavy modules it loaded.
+# Runs jobs.run, then says which heavy modules it loaded.
 LISTS_MODULES = f"""
 import atexit, runpy, sys
 atexit.register(lambda: print("loaded", sorted({HEAVY!r} & set(sys.modules))))
-sys.argv = ["jobs.fit", *sys.argv[1:]]
-runpy.run_module("jobs.fit", run_name="__main__", alter_sys=True)
+sys.argv = ["jobs.run", *sys.argv[1:]]
+runpy.run_module("jobs.run", run_name="__main__", alter_sys=True)
 """
 
 
 @pytest.fixture
 def fit(start_job):
-    """Run `python -m jobs.fit world_mini`: what it said, on stdout and stderr."""
+    """Run `python -m jobs.run world_mini --until encoder`: what it said, on both streams."""
 
     def run(root, **variables):
         before = ("-c", LISTS_MODULES)
-        job = start_job("world_mini", "--root", root, before=before, **variables)
+        job = start_job(
+            "world_mini", "--until", "encoder", "--root", root, before=before, **variables
+        )
         out, err = job.communicate()
         assert job.returncode == 0, err
         return out, err

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.command import run_command
-from jobs.verify import RootDamaged, main
+from interlingua.commands.command_line import run_command
+from interlingua.commands.verify import RootDamaged, main
 
 NUM_DRAWS = 200
 

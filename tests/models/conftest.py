@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 from interlingua.models.nla import NLA
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.training import SamplingSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
-from jobs.recipes import world_mini
 
 SHORT = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=12)
 

@@ -7,12 +7,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from interlingua.models.fresh import NoMarker, contract_of, marker_of, tokenizer_sha256
+from interlingua.recipes.parts import WORLD_AR, WORLD_AV
 from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout
 from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
 from interlingua.store.contract_check import verify_ar, verify_av
 from interlingua.world.tokenizers import MARKER, trained_tokenizer
-from jobs.world import WORLD_AR, WORLD_AV
 
 
 @pytest.fixture(scope="module", params=list(TokenizerKind))

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.geometry import cosine
 from interlingua.models.nla import NLA
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
@@ -22,7 +23,6 @@ from interlingua.store.contract import ContractMismatch
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import SplitAccess
 from interlingua.store.verbalized import read_verbalized
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

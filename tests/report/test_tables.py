@@ -3,12 +3,12 @@
 import pytest
 from rich.console import Console
 
+from interlingua.recipes.registry import world_mini
 from interlingua.report.tables import tables_of
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.provenance import Provenance
 from interlingua.store.record import Record
-from jobs.recipes import world_mini
 
 READ = {
     "num_passages": 2359,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from interlingua.memory.cards import THREE_CARDS
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.placement import Crew, HostWorkers, Workers
-from jobs.world import ONE_CORE_A_STAGE
 
 ONE = Workers(count=1, cpus=1, gpus=0)
 TWO_DEVICES = HostWorkers(tag="qwen3-4b", workers=Workers(count=1, cpus=4, gpus=2), device="auto")

@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import SplitSpec
@@ -19,8 +21,6 @@ from interlingua.stages.graph.hosts import passages_stage
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import build
 from interlingua.world.stand_ins import world_host
-from jobs.recipes import world_mini
-from jobs.world import ONE_CORE_A_STAGE
 
 TRUNK, HOST = "qwen3-1p7b", "lfm-7b"
 LEARNING = {

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.store.artifact import Stage, build, find, folder, lineage
 from interlingua.store.atomic import StorageFull
 from interlingua.store.lock import LockLost
 from interlingua.store.partial import target_of
 from interlingua.store.record import CorruptRecord, read_record
-from jobs.world import ONE_CORE_A_STAGE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from interlingua.recipes.registry import world_mini
 from interlingua.store.bundle import (
     MANIFEST_NAME,
     BundleDamaged,
@@ -17,7 +18,6 @@ from interlingua.store.bundle import (
     write_manifest,
 )
 from interlingua.store.model_files import model_hashes
-from jobs.recipes import world_mini
 
 HUB = Opened(source="someone/some-model", revision="0" * 40, files=None)
 

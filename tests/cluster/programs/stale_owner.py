@@ -11,11 +11,11 @@ from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.training import RayTrainer
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.av import AvProgram
 from interlingua.store import lock
 from interlingua.store.artifact import build
-from jobs.recipes import world_mini
 
 ROOT, MARKS = map(Path, sys.argv[1:])
 PAUSED_AT = 5  # behind the checkpoint of step 4, before the look of step 6

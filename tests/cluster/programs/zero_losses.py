@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 import torch
 
 from interlingua.cluster.zero import ZeroEngine
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.injection import Full
 from interlingua.specs.placement import SAMPLING_ZERO_STAGES, ZERO_STAGES
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.av import AvProgram
 from interlingua.stages.sft.loop import Share, TrainingJob, _dev_rows
 from interlingua.store.artifact import find
-from jobs.recipes import world_mini
 
 NUM_STEPS, MICRO_ROWS = 20, 2
 

@@ -12,6 +12,8 @@ import pytest
 from tests.forging import publish_again
 
 from interlingua.cluster.local import local_context
+from interlingua.commands.build import GatesFailed, check_gates
+from interlingua.recipes.registry import world_mini, world_token
 from interlingua.report.gates import gates_of
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers
 from interlingua.specs.evaluation import Arm, GateName
@@ -26,8 +28,6 @@ from interlingua.store.scored import (
     write_scored,
 )
 from interlingua.store.splits import LEDGER_NAME, SplitViolation, read_consumed
-from jobs.build import GatesFailed, check_gates
-from jobs.recipes import world_mini, world_token
 
 pytestmark = pytest.mark.slow
 

@@ -10,6 +10,7 @@ from tests.forging import publish_again
 from interlingua.cluster.local import local_context
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import derangement
+from interlingua.recipes.registry import world_mini
 from interlingua.report.gates import Evidence, gates_of
 from interlingua.report.numbers import numbers_of
 from interlingua.specs.evaluation import Arm, GateName
@@ -22,7 +23,6 @@ from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.scored import read_scored
 from interlingua.store.splits import LEDGER_NAME, SplitAccess
 from interlingua.store.verbalized import VERBALIZED, Verbalized, block_path, write_block
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

@@ -13,6 +13,7 @@ import pytest
 from tests.forging import publish_again
 
 from interlingua.cluster.local import LocalBackend, local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.graph.order import graph_of, needed_for
@@ -21,7 +22,6 @@ from interlingua.store import record
 from interlingua.store.artifact import build, find
 from interlingua.store.scored import read_scored
 from interlingua.store.splits import LEDGER_NAME, LEDGER_SCHEMA, SplitViolation, read_consumed
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

@@ -9,6 +9,7 @@ from transformers import CONFIG_MAPPING
 
 from interlingua.cluster.local import local_context
 from interlingua.models.hosts import depth_of
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.extraction import Pooled
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.graph.order import added_host_stages, graph_of
@@ -17,7 +18,6 @@ from interlingua.store.artifact import build
 from interlingua.world.hosts import fresh_model
 from interlingua.world.text import tellings
 from interlingua.world.tokenizers import trained_tokenizer
-from jobs.recipes import world_mini
 
 SIZES = {
     "hidden_size": 32,

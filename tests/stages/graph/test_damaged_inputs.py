@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import build, folder
 from interlingua.store.integrity import CorruptFile
 from interlingua.store.record import CorruptRecord
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

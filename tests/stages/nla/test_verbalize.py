@@ -7,6 +7,7 @@ import pytest
 
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.core.geometry import rescale
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.speaking import SPOKEN
 from interlingua.specs.splits import Split
@@ -23,7 +24,6 @@ from interlingua.store.verbalized import (
     read_verbalized,
     write_block,
 )
-from jobs.recipes import world_mini
 
 ANY = SplitAccess({Split.FIT, Split.TEST})
 TAG = "gpt2-medium"

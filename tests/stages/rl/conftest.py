@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import extraction_stage, reading_of
@@ -14,7 +15,6 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rl.local_roles import RlJob
 from interlingua.stages.rl.loop import run
 from interlingua.store.artifact import Stage, build, find
-from jobs.recipes import world_mini
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.adopted_hosts import adopted_spec
 from interlingua.store.artifact import build, find
-from jobs.recipes import world_mini
 
 HOST = "gpt2-medium"
 

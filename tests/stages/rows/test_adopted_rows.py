@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlingua.cluster.local import LocalPool, local_context
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.released import AdoptedRowsSpec
 from interlingua.specs.splits import Split, SplitSpec
@@ -29,7 +30,6 @@ from interlingua.store.splits import (
     read_consumed,
     split_of,
 )
-from jobs.world import ONE_CORE_A_STAGE
 
 D = 4
 THIRDS = SplitSpec(seed=3, pretrain=0, av_sft=0, ar_sft=0, rl=0, fit=0.4, dev=0.3, test=0.3)

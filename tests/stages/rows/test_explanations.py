@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
@@ -13,7 +14,6 @@ from interlingua.store.explanations import read_explanations
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
 from interlingua.world.teacher import facts_said, last_word_said
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

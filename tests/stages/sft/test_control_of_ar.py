@@ -9,6 +9,7 @@ import pytest
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.bag_of_words import BagOfWords
 from interlingua.core.moments import FoldMoments
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft import bag_of_words
@@ -18,7 +19,6 @@ from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.splits import SplitAccess
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.models import verbalizer
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.injection import Full
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
@@ -33,7 +34,6 @@ from interlingua.store.explanations import (
 )
 from interlingua.store.progress import read_metrics
 from interlingua.store.splits import LEDGER_NAME, read_consumed
-from jobs.recipes import world_mini
 
 pytestmark = pytest.mark.slow
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
 from interlingua.store.artifact import Stage, build
 from interlingua.store.shards import ShardHeader, block_folder, shard_path, shard_rows, write_shard
 from interlingua.store.splits import passage_id, recorded_access
-from jobs.recipes import world_mini
 
 BLOCK = 1
 LATENT = 6

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from interlingua.core.moments import fold_of
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import RIDGE, encoder_stage
 from interlingua.stages.graph.order import graph_of
@@ -13,7 +14,6 @@ from interlingua.store.artifact import find
 from interlingua.store.maps import read_encoder
 from interlingua.store.shards import ShardIndex, block_folder, list_shards, read_shard
 from interlingua.store.splits import LEDGER_NAME, read_consumed
-from jobs.recipes import world_mini
 
 
 def unit(x_ND):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import KeyedRows
@@ -12,7 +13,6 @@ from interlingua.store.artifact import find
 from interlingua.store.maps import read_encoder
 from interlingua.store.shards import block_folder, list_shards, read_shard
 from interlingua.store.splits import LEDGER_NAME, consumed_upstream, read_consumed
-from jobs.recipes import world_mini
 
 
 def small_blocks(stage, block_rows):

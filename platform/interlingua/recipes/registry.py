@@ -7,6 +7,13 @@ from difflib import get_close_matches
 from interlingua.published.hosts import pool_host
 from interlingua.published.run import MIN_DELTA, PublishedRun
 from interlingua.published.single_host import PUBLISHED
+from interlingua.recipes.parts import (
+    GROUPS_OF_ONE_CORE,
+    ONE_CORE_A_STAGE,
+    WORLD_AR,
+    WORLD_AV,
+    WORLD_RL,
+)
 from interlingua.specs.evaluation import Evaluating, GateName
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
@@ -22,7 +29,6 @@ from interlingua.specs.training import (
 )
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
 from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
-from jobs.world import GROUPS_OF_ONE_CORE, ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_RL
 
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)
 

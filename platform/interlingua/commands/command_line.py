@@ -11,10 +11,10 @@ from textwrap import fill
 
 from interlingua.published.run import PublishedRun
 from interlingua.published.single_host import PUBLISHED
+from interlingua.recipes.registry import RECIPES, recipe_named
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.store.provenance import RAY_JOB_CONFIG
-from jobs.recipes import RECIPES, recipe_named
 
 EXAMPLES = """\
 overrides (--dry-run lists every path and its value):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from interlingua.commands.command_line import prepared_root, resolved
 from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.published.run import PublishedRun, check_teachers
@@ -18,7 +19,6 @@ from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage, find, lineage
 from interlingua.tracking.database import ui_command
 from interlingua.world.stand_ins import world_size
-from jobs.command import prepared_root, resolved
 
 
 class GatesFailed(ValueError):

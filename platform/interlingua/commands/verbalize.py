@@ -1,0 +1,105 @@
+"""What an NLA says of a host's activations: `python -m jobs.verbalize BUNDLE --host TAG`.
+
+Takes passages of split `dev` from the run that the bundle lies in, or texts from a file, one a
+line. Runs in this process: no Ray, no GPU needed.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Describe, rebuild and print each text; --out also stores them as JSON lines."""
+    from rich.console import Console
+
+    from interlingua.models.nla import NLA
+    from interlingua.report.explanations import explained_panel
+    from interlingua.specs.training import SamplingSpec
+
+    sampling = SamplingSpec(
+        seed=arguments.seed,
+        temperature=arguments.temperature,
+        samples=1,
+        max_new_tokens=arguments.max_new_tokens,
+    )
+    nla, console = NLA.load(arguments.bundle, arguments.device), Console()
+    texts = islice(_texts(arguments), arguments.num_passages)
+    with _sink(arguments.out) as sink:
+        for text, facts in texts:
+            trip = nla.round_trip(text, arguments.host, arguments.position, sampling)
+            row = {
+                "host": arguments.host,
+                "text": text,
+                "explanation": trip.description.explanation,
+                "generated": trip.description.text,
+                "log_prob": trip.description.log_prob,
+                "cosine": trip.cosine,
+                "facts": facts,
+            }
+            sink.write(json.dumps(row) + "\n")
+            title = f"{arguments.host}, cosine {trip.cosine:.3f}"
+            said = trip.description
+            console.print(explained_panel(text, said.text, said.explanation, facts, title))
+
+
+def verbalize_parser() -> argparse.ArgumentParser:
+    """Which bundle, which host, which texts."""
+    made = argparse.ArgumentParser(prog="python -m jobs.verbalize", description=__doc__)
+    made.add_argument("bundle", type=Path, help="the folder of a bundle")
+    made.add_argument("--host", required=True, help="whose activations; the bundle names its hosts")
+    made.add_argument("--num-passages", type=_at_least_one, default=25)
+    made.add_argument("--texts", type=Path, help="a file of texts, one a line, instead of `dev`")
+    made.add_argument("--position", type=int, help="read at this token (default: pooled)")
+    made.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
+    made.add_argument("--max-new-tokens", type=int, default=128)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--device", default="cpu")
+    made.add_argument("--out", type=Path, default=Path("/dev/null"), help="a file of JSON lines")
+    made.add_argument("--traceback", action="store_true", help="on an error, show where it was")
+    return made
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it is {text!r}; it must be at least 1")
+    return int(text)
+
+
+def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]]:
+    """Texts with what is known to be true of them."""
+    if arguments.texts is not None:
+        lines = [line for line in arguments.texts.read_text().splitlines() if line.strip()]
+        if not lines:
+            raise ValueError(f"{arguments.texts} holds no text; write one a line")
+        yield from ((line, {}) for line in lines)
+        return
+    from interlingua.specs.splits import Split
+    from interlingua.store.artifact import Artifact, lineage
+    from interlingua.store.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.record import CorruptRecord, read_record
+    from interlingua.store.splits import SplitAccess
+
+    folder = arguments.bundle.resolve()
+    record = read_record(folder)
+    if record is None:
+        raise ValueError(f"{folder} was not built in a run here; give --texts")
+    root = folder.parent.parent
+    try:
+        upstream = lineage(Artifact(folder, record), root)
+    except CorruptRecord as error:
+        raise ValueError(
+            f"the passages behind {folder} are not to be had from {root}, as where a bundle was "
+            "copied; give --texts"
+        ) from error
+    (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
+    path = passages.path / PASSAGES_NAME
+    for passage in read_passages(path, {Split.DEV}, SplitAccess({Split.DEV})):
+        yield passage.text, dict(passage.facts)
+
+
+def _sink(path: Path) -> Any:
+    return path.open("w")
