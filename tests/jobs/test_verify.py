@@ -1,5 +1,6 @@
 """`jobs.verify` names every file of a run root that is not as it was published."""
 
+import json
 import random
 import shutil
 from argparse import Namespace
@@ -41,7 +42,7 @@ def test_a_changed_byte_of_any_file_is_named(root, capsys):
         kind.name: sorted(path for path in kind.rglob("*") if path.is_file())
         for kind in sorted(root.iterdir())
     }
-    drawn = set()
+    drawn, num_harmless = set(), 0
     for number in range(NUM_DRAWS):
         kind = sorted(by_kind)[number % len(by_kind)]
         path = rng.choice([path for path in by_kind[kind] if path.stat().st_size])
@@ -49,13 +50,19 @@ def test_a_changed_byte_of_any_file_is_named(root, capsys):
         place = rng.randrange(len(content))
         other = (content[place] + rng.randrange(1, 256)) % 256
         path.write_bytes(content[:place] + bytes([other]) + content[place + 1 :])
-        with pytest.raises(RootDamaged):
+        try:
             verified(root)
-        faults = [line for line in capsys.readouterr().out.splitlines() if line.startswith("BAD")]
-        assert any(str(path) in line for line in faults), f"{path} at {place}: {other}"
+        except RootDamaged:
+            lines = capsys.readouterr().out.splitlines()
+            faults = [line for line in lines if line.startswith("BAD")]
+            assert any(str(path) in line for line in faults), f"{path} at {place}: {other}"
+        else:  # another space between two values of a record says what it said
+            assert path.name == "artifact.json"
+            assert json.loads(path.read_bytes()) == json.loads(content)
+            num_harmless += 1
         path.write_bytes(content)
         drawn.add(kind)
-    assert drawn == by_kind.keys()
+    assert drawn == by_kind.keys() and num_harmless < NUM_DRAWS / 20
     verified(root)
 
 

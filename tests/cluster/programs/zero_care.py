@@ -74,3 +74,6 @@ if __name__ == "__main__":
     kinds = [(stage, dtype) for stage in (0, 1, 2) for dtype in ("float32", "bfloat16")]
     found = {f"{stage} {dtype}": looked_at(stage, dtype) for stage, dtype in kinds}
     Path(sys.argv[1]).write_text(json.dumps(found))
+    # Else a rank whose peers are gone may abort as Python ends.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

@@ -105,3 +105,6 @@ def job(root, dtype):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), Path(sys.argv[2]))
+    # Else a rank whose peers are gone may abort as Python ends.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

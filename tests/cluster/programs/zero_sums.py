@@ -84,3 +84,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {f"zero_{stage}": stepped(stage) for stage in ZERO_STAGES}
     Path(sys.argv[1]).write_text(json.dumps({**found, "plain": plain()}))
+    # Else a rank whose peers are gone may abort as Python ends.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

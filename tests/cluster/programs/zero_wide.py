@@ -109,3 +109,6 @@ def main(out):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    # Else a rank whose peers are gone may abort as Python ends.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()

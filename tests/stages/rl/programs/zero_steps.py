@@ -48,3 +48,6 @@ if __name__ == "__main__":
     steps = first_steps(roles, job)
     if roles.av.rank == 0:
         Path(sys.argv[2]).write_text(json.dumps(steps))
+    # Else a rank whose peers are gone may abort as Python ends.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
