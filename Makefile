@@ -5,12 +5,13 @@ READY := .venv/.ready
 BENCH_VENV := .venv-bench/bin/python
 BENCH_READY := .venv-bench/.ready
 
-.PHONY: help demo ui test chaos full lint bench clean
+.PHONY: help demo ui test quick chaos full lint bench clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make test   run every test that needs no GPU"
+	@echo "make quick  lint, types, and the tests that start no cluster and take no time"
 	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"
 	@echo "make full   the long walks (kills, corruption, all families ...), in parts that resume"
 	@echo "make lint   check format, lint and types"
@@ -25,6 +26,9 @@ ui: $(READY)
 
 test: $(READY)
 	$(VENV) -m pytest
+
+quick: lint
+	$(VENV) -m pytest -m "not ray and not slow"
 
 chaos: $(READY)
 	$(VENV) -m pytest tests/chaos
