@@ -11,7 +11,7 @@ from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 
-UNTIL = ("--until", "evaluation")
+UNTIL = ("--until", "report")
 NOTHING = "evaluation.accepts="  # an empty tuple is written as nothing at all
 
 
