@@ -78,7 +78,7 @@ def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert kept.items() <= finished_files(root).items()
-    assert "passages/world kept" in out
+    assert "passages/world reused" in out
     assert_same_models(root, mini_root)
     assert_each_trained_once(root)
 

@@ -114,7 +114,7 @@ def test_a_job_leaves_its_runs_and_the_next_one_adds_nothing(fit, finished_root)
     before = rows_of(finished_root)
     out, err = fit(finished_root)
     assert err == ""
-    assert f"{TRAINED} kept" in out
+    assert f"{TRAINED} reused" in out
     assert out.splitlines()[-1] == "loaded []"
     assert rows_of(finished_root) == before
 
