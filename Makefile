@@ -4,6 +4,8 @@ VENV := .venv/bin/python
 READY := .venv/.ready
 BENCH_VENV := .venv-bench/bin/python
 BENCH_READY := .venv-bench/.ready
+# What starts a cluster or a browser stays in one of the two workers (tests/conftest.py).
+BOTH_CORES := -n 2 --dist loadgroup
 
 .PHONY: help demo ui test quick chaos full lint bench clean
 
@@ -25,10 +27,10 @@ ui: $(READY)
 	$(VENV) -m jobs.ui
 
 test: $(READY)
-	$(VENV) -m pytest
+	$(VENV) -m pytest $(BOTH_CORES)
 
 quick: lint
-	$(VENV) -m pytest -m "not ray and not slow"
+	$(VENV) -m pytest $(BOTH_CORES) -m "not ray and not slow"
 
 chaos: $(READY)
 	$(VENV) -m pytest tests/chaos

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from interlingua.cluster.local import local_context
@@ -21,21 +22,45 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts a cluster or a browser runs in one worker, one after the other."""
+    for item in items:
+        if item.get_closest_marker("ray") or "browser" in item.path.name:
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(scope="session")
 def mini_root(tmp_path_factory) -> Path:
     """A run root with world_mini up to what its models learn from, disturbed by nothing."""
-    return _built_mini(tmp_path_factory.mktemp("mini"), is_whole=False)
+    return _shared(tmp_path_factory, "mini", lambda root: _build_mini(root, is_whole=False))
 
 
 @pytest.fixture(scope="session")
 def mini_nla_root(mini_root, tmp_path_factory) -> Path:
     """The same with the two models and everything after them, in a root of its own."""
-    root = tmp_path_factory.mktemp("mini_nla") / "root"
-    shutil.copytree(mini_root, root, copy_function=os.link)
-    return _built_mini(root, is_whole=True)
+
+    def build(root: Path) -> None:
+        shutil.copytree(mini_root, root, copy_function=os.link, dirs_exist_ok=True)
+        _build_mini(root, is_whole=True)
+
+    return _shared(tmp_path_factory, "mini_nla", build)
 
 
-def _built_mini(root: Path, *, is_whole: bool) -> Path:
+def _shared(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
+    """A root that the first worker which asks for it builds, for all of them."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    root, done = base / name, base / f"{name}.done"
+    with FileLock(base / f"{name}.lock"):
+        if not done.exists():
+            root.mkdir()
+            build(root)
+            done.touch()
+    return root
+
+
+def _build_mini(root: Path, *, is_whole: bool) -> None:
     from interlingua.cluster.local import LocalBackend
     from interlingua.recipes.registry import world_mini
     from interlingua.stages.graph.order import graph_of
@@ -49,7 +74,6 @@ def _built_mini(root: Path, *, is_whole: bool) -> Path:
     with ConsoleWatcher(root, stages) as watcher:
         context = local_context(world_mini().placement)
         LocalBackend().build_all(stages, root, context, watcher)
-    return root
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
         epilog=f"recipes:\n{summaries}\n\n{published}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("recipe", help="which experiment; see below")
+    made.add_argument("recipe", help="which experiment (see below), or FILE.py:NAME")
     made.add_argument(
         "--set",
         metavar="PATH=VALUE",

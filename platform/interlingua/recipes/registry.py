@@ -1,8 +1,10 @@
 """Every experiment that can be submitted, each a function that returns one complete recipe."""
 
+import runpy
 from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 
 from interlingua.published.hosts import pool_host
 from interlingua.published.run import MIN_DELTA, PublishedRun
@@ -190,7 +192,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def recipe_named(name: str) -> Recipe | PublishedRun:
-    """The recipe, or published run, of that name."""
+    """The recipe, or published run, of that name; FILE.py:NAME is a function of one's own."""
+    if ".py:" in name:
+        return _recipe_in(*name.rsplit(":", 1))
     if name in RECIPES:
         return RECIPES[name]()
     if name in PUBLISHED:
@@ -199,6 +203,19 @@ def recipe_named(name: str) -> Recipe | PublishedRun:
     near = get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(near)}" if near else ""
     raise ValueError(f"no recipe {name!r}{hint}; there are: {', '.join(names)}")
+
+
+def _recipe_in(path: str, name: str) -> Recipe:
+    """What the function of that name in a file returns."""
+    if not Path(path).is_file():
+        raise ValueError(f"{path} is not there; a recipe of your own is FILE.py:NAME")
+    make = runpy.run_path(path).get(name)
+    if not callable(make):
+        raise ValueError(f"{path} has no function {name}; a recipe of your own is FILE.py:NAME")
+    made = make()
+    if not isinstance(made, Recipe):
+        raise ValueError(f"{name} of {path} returned a {type(made).__name__}; it must be a Recipe")
+    return made
 
 
 def _tags(role: HostRole) -> tuple[str, ...]:
