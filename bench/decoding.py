@@ -26,7 +26,7 @@ from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
 from interlingua.models.trunk import Trunk
 from interlingua.models.verbalizer import Verbalizer
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import Replace
 from interlingua.specs.training import SamplingSpec
 
 NUM_PROMPT, MARKER_AT = 125, 100
@@ -93,7 +93,7 @@ def random_av(
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
     model.generation_config.eos_token_id = None
-    trunk = Trunk(model, find_parts(model), rule=InjectionRule.REPLACE, after_block=None)
+    trunk = Trunk(model, find_parts(model), rule=Replace())
     verbalizer = Verbalizer(trunk, None, scale=config.hidden_size**0.5, num_slots=1)
     ids_T = torch.randint(config.vocab_size, (NUM_PROMPT,), generator=_generator())
     return verbalizer, AvPrompt(ids_T, torch.tensor([MARKER_AT])).to(device)

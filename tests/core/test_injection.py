@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from interlingua.core.injection import MarkerMismatch, marker_positions, scaled, write_at
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import AfterBlock, Replace
 
 torch.set_num_threads(1)
 
 MARKER, LEFT, RIGHT, PAD = 7, 8, 9, 0
-REPLACE, KARVONEN = InjectionRule.REPLACE, InjectionRule.KARVONEN
+REPLACE, KARVONEN = Replace(), AfterBlock(index=1)
 RULES = pytest.mark.parametrize("rule", [REPLACE, KARVONEN])
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 
@@ -264,6 +264,17 @@ def test_vectors_that_are_not_one_a_slot_are_refused(rule, num_rows, num_slots, 
     x_BSD, positions_BS = x_BSD[:num_rows, :num_slots], positions_BS[:num_rows, :num_positions]
     with pytest.raises((ValueError, RuntimeError)):
         write_at(h_BTD, x_BSD, positions_BS, rule=rule)
+
+
+def test_a_rule_that_nobody_wrote_is_not_another_one():
+    """The symptom would be a model that is trained by one rule under the name of another."""
+    with pytest.raises(AssertionError, match="another rule"):
+        write_at(*batch(), rule="another rule")
+
+
+def test_a_block_before_the_first_is_refused():
+    with pytest.raises(ValueError, match=r"AfterBlock\.index is -1; it must be zero or more"):
+        AfterBlock(index=-1)
 
 
 @DTYPES

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from interlingua.core.moments import FoldMoments, Moments, fold_of
+from interlingua.core.moments import BLOCK_ROWS, FoldMoments, Moments, fold_of, folds_of, row_blocks
 
 NUM_INPUTS, NUM_OUTPUTS, NUM_FOLDS = 7, 4, 3
 GOLDEN_FOLDS = [3, 3, 0, 3, 0, 0, 2, 1, 1, 1]
@@ -45,6 +45,30 @@ def test_blocks_of_any_size_joined_in_any_order_give_the_same_moments(cuts, orde
         assert_moments_of(total.folds[fold], x_ND[folds_N == fold], y_NE[folds_N == fold])
         assert_moments_of(total.without(fold), x_ND[folds_N != fold], y_NE[folds_N != fold])
     assert_moments_of(total.total(), x_ND, y_NE)
+
+
+def test_streamed_blocks_are_added_in_their_order_and_may_be_empty():
+    x_ND, y_NE, folds_N = rows()
+    parts = [slice(0, 90), slice(90, 90), slice(90, 200)]
+    blocks = ((x_ND[part], y_NE[part], folds_N[part]) for part in parts)
+    found = FoldMoments.of_blocks(blocks, num_folds=NUM_FOLDS)
+    by_hand = FoldMoments.empty(NUM_INPUTS, NUM_OUTPUTS, num_folds=NUM_FOLDS)
+    for part in parts:
+        by_hand.add(x_ND[part], y_NE[part], folds_N[part])
+    for name, array in by_hand.as_arrays().items():
+        np.testing.assert_array_equal(found.as_arrays()[name], array)
+    assert (found.num_rows, found.num_occupied) == (200, NUM_FOLDS)
+
+
+def test_of_no_block_at_all_there_are_moments_of_no_row():
+    found = FoldMoments.of_blocks([], num_folds=NUM_FOLDS)
+    assert (len(found.folds), found.num_rows, found.num_occupied) == (NUM_FOLDS, 0, 0)
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, BLOCK_ROWS, 2 * BLOCK_ROWS + 1])
+def test_blocks_of_rows_cover_every_row_once(num_rows):
+    found = [row for part in row_blocks(num_rows) for row in range(num_rows)[part]]
+    assert found == list(range(num_rows))
 
 
 def test_a_mean_far_larger_than_the_spread_costs_no_digits():
@@ -102,9 +126,12 @@ def test_a_passage_has_one_fold(passage_id, num_folds):
 
 
 def test_folds_are_even_and_keep_what_they_always_were():
-    folds = [fold_of(f"{index:016x}", 5) for index in range(5000)]
-    assert np.bincount(folds).min() > 850
-    assert folds[:10] == GOLDEN_FOLDS
+    ids = [f"{index:016x}" for index in range(5000)]
+    folds_N = folds_of(ids, 5)
+    assert np.bincount(folds_N).min() > 850
+    assert folds_N[:10].tolist() == [fold_of(passage_id, 5) for passage_id in ids[:10]]
+    assert folds_N[:10].tolist() == GOLDEN_FOLDS
+    assert np.bincount(folds_of([], 5)).size == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

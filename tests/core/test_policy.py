@@ -107,6 +107,12 @@ def test_a_spec_mixes_rewards_and_takes_length_from_them():
     )
 
 
+def test_a_reward_that_nobody_wrote_is_not_another_one():
+    spec = replace(SPEC, reward="another reward")
+    with pytest.raises(AssertionError, match="another reward"):
+        rewarded(vectors(4, 5, 0), vectors(2, 5, 1), np.ones(4), spec=spec, variance=0.7)
+
+
 def test_advantages_are_standard_scores_of_a_group_with_a_floor():
     rewards_N = np.array([-1.0, -0.5, -2.0, -0.3, -0.2, -0.7])
     found_N = group_advantages(rewards_N, 3, floor=0.1)

@@ -9,13 +9,13 @@ import torch
 from scipy import stats
 
 from interlingua.core.injection import scaled
-from interlingua.models.decoding import Decoder, Ending, draw, uniforms
+from interlingua.models.decoding import Decoded, Decoder, Ending, draw, uniforms
 from interlingua.models.parts import find_parts
-from interlingua.models.prompts import AvPrompt, right_padded
+from interlingua.models.prompts import CLOSING, AvPrompt, right_padded
 from interlingua.models.trunk import Trunk
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.published.hosts import pool_host
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import AfterBlock, Replace
 from interlingua.specs.training import SamplingSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
@@ -24,6 +24,7 @@ torch.set_num_threads(1)
 TAGS = ("qwen3-1p7b", "qwen2p5-7b", "gemma4-e4b", "deepseek-llm-7b", "gpt2-medium",
         "pythia-410m", "bloom-560m", "vikhr-7b-01")  # fmt: skip
 WIDTH, VOCAB, NUM_SLOTS = 32, 120, 2
+REPLACE = Replace()
 EOS, CLOSE, SPLIT = 2, 90, (91, 92, 93)
 PROMPT = AvPrompt(torch.tensor([5, 6, 7, 50, 50, 8, 9]), torch.tensor([3, 4]))
 GREEDY = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=12)
@@ -44,7 +45,7 @@ class Words:
         return "".join(self.pieces.get(i, f" {i}") for i in ids)
 
 
-def verbalizer(tag="qwen3-1p7b", *, rule=InjectionRule.REPLACE, eos=None):
+def verbalizer(tag="qwen3-1p7b", *, rule=REPLACE, eos=None):
     """A tiny AV whose attention matters; `eos` None: nothing ends a text."""
     config = tiny_config(
         pool_host(tag),
@@ -60,8 +61,7 @@ def verbalizer(tag="qwen3-1p7b", *, rule=InjectionRule.REPLACE, eos=None):
         for weight in model.parameters():
             weight.mul_(4.0 if weight.ndim > 1 else 1.0)
     model.generation_config.eos_token_id = eos
-    after_block = 1 if rule is InjectionRule.KARVONEN else None
-    trunk = Trunk(model, find_parts(model), rule=rule, after_block=after_block)
+    trunk = Trunk(model, find_parts(model), rule=rule)
     return Verbalizer(trunk, None, scale=WIDTH**0.5, num_slots=NUM_SLOTS).eval()
 
 
@@ -119,7 +119,7 @@ def test_greedy_is_what_generate_gives_from_embeddings():
     assert ids_of(ours) == [[row] for row in found_BT.tolist()]
 
 
-@pytest.mark.parametrize("rule", list(InjectionRule))
+@pytest.mark.parametrize("rule", [REPLACE, AfterBlock(index=1)])
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
 def test_log_probabilities_are_those_of_a_second_pass(rule, temperature):
     av, v_BD = verbalizer(rule=rule), vectors()
@@ -212,6 +212,19 @@ def test_a_text_ends_at_its_closing_tag_in_one_piece_or_several_and_at_eos():
     assert reached(7, *SPLIT) == [False, False, False, True]
     assert reached(7, SPLIT[0], SPLIT[2]) == [False] * 3
     assert reached(7, EOS) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<explanation> a farm </explanation>", "a farm"),
+        ("<explanation> </explanation>", None),
+        ("a farm </explanation>", None),
+        ("<explanation> a farm", None),
+    ],
+)
+def test_the_explanation_of_a_sample_stands_between_its_tags(text, expected):
+    assert Decoded((), (), text, is_closed=CLOSING in text).explanation == expected
 
 
 @pytest.mark.parametrize(("last", "is_closed"), [(CLOSE, True), (EOS, False), (7, False)])

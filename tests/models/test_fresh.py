@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from interlingua.models.fresh import NoMarker, contract_of, marker_of, tokenizer_sha256
 from interlingua.recipes.parts import WORLD_AR, WORLD_AV
-from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout
+from interlingua.specs.injection import BosRule, Centring, Readout, Replace
 from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
 from interlingua.store.contract_check import verify_ar, verify_av
@@ -52,7 +52,7 @@ def test_the_contract_of_a_pair_holds_on_its_own_tokenizer(tokenizer):
     verify_av(contract, tokenizer)
     verify_ar(contract, tokenizer)
     extension = contract.extension
-    assert (extension.num_slots, extension.injection_rule) == (4, InjectionRule.REPLACE)
+    assert (extension.num_slots, extension.injection_rule) == (4, Replace())
     assert (extension.centring, extension.ar_readout) == (Centring.HOST_MEAN, Readout.NORMALIZED)
     assert extension.ar_bos is BosRule.TOKENIZER_DEFAULT
     assert contract.injection_norm() == contract.mse_norm() == 96**0.5

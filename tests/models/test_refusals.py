@@ -35,7 +35,7 @@ from interlingua.models.hosts import Host, depth_of, load_host, read_block
 from interlingua.models.parts import NotCausal, UnknownArchitecture, find_parts
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import Trunk
-from interlingua.specs.injection import InjectionRule, Readout
+from interlingua.specs.injection import Readout, Replace
 from interlingua.world.hosts import fresh_model
 
 torch.set_num_threads(1)
@@ -196,7 +196,13 @@ def test_a_bare_backbone_can_be_an_ar(tied, tmp_path) -> None:
 def test_a_bare_backbone_cannot_speak(tmp_path) -> None:
     host = opened(backbone(tied=False), tmp_path)
     with pytest.raises(ValueError, match="LlamaModel has no output embeddings, by which an AV"):
-        Trunk(host.model, host.parts, rule=InjectionRule.REPLACE, after_block=None)
+        Trunk(host.model, host.parts, rule=Replace())
     # a tied head is the embedding, so nothing is missing
     host = opened(backbone(tied=True), tmp_path / "tied")
-    Trunk(host.model, host.parts, rule=InjectionRule.REPLACE, after_block=None)
+    Trunk(host.model, host.parts, rule=Replace())
+
+
+def test_a_rule_that_nobody_wrote_is_hooked_nowhere(tmp_path) -> None:
+    host = opened(backbone(tied=True), tmp_path)
+    with pytest.raises(AssertionError, match="another rule"):
+        Trunk(host.model, host.parts, rule="another rule")

@@ -13,14 +13,14 @@ from interlingua.core.injection import marker_positions, scaled
 from interlingua.models.parts import HostParts, block_output, find_parts
 from interlingua.models.trunk import Sites, Trunk, add_lora
 from interlingua.published.hosts import pool_host
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import AfterBlock, InjectionRule, Replace
 from interlingua.specs.training import LoraSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
 torch.set_num_threads(1)
 
-REPLACE, KARVONEN = InjectionRule.REPLACE, InjectionRule.KARVONEN
 WIDTH, VOCAB, NUM_BLOCKS, AFTER = 32, 100, 3, 1
+REPLACE, KARVONEN = Replace(), AfterBlock(index=AFTER)
 TAGS = {
     "qwen3": "qwen3-1p7b",
     "qwen2": "qwen2p5-0p5b",
@@ -76,7 +76,7 @@ def model_of(family: str) -> PreTrainedModel:
 def trunk_of(family: str, rule: InjectionRule) -> tuple[Trunk, HostParts]:
     model = model_of(family)
     parts = find_parts(model)
-    return Trunk(model, parts, rule=rule, after_block=AFTER if rule is KARVONEN else None), parts
+    return Trunk(model, parts, rule=rule), parts
 
 
 def inputs() -> tuple[Tensor, Tensor]:
@@ -188,11 +188,11 @@ def test_nothing_is_left_behind_by_a_forward(rule):
     assert torch.equal(seen(trunk, parts, None)[1], plain_BTV)
 
 
-@pytest.mark.parametrize("after_block", [NUM_BLOCKS, NUM_BLOCKS + 5, -1])
-def test_a_block_that_is_not_there_is_refused(after_block):
+@pytest.mark.parametrize("index", [NUM_BLOCKS, NUM_BLOCKS + 5])
+def test_a_block_that_is_not_there_is_refused(index):
     model = model_of("qwen3")
-    with pytest.raises(ValueError, match=rf"after_block is {after_block}; .* blocks are 0\.\.2"):
-        Trunk(model, find_parts(model), rule=KARVONEN, after_block=after_block)
+    with pytest.raises(ValueError, match=rf"AfterBlock.index is {index}; .* blocks are 0\.\.2"):
+        Trunk(model, find_parts(model), rule=AfterBlock(index=index))
 
 
 def test_an_unmeasured_scale_is_not_taken_for_one():
@@ -200,8 +200,8 @@ def test_an_unmeasured_scale_is_not_taken_for_one():
     model = model_of("granite")
     parts = replace(find_parts(model), embedding_scale=None, inputs_scale=None)
     with pytest.raises(ValueError, match="inputs_scale"):
-        Trunk(model, parts, rule=REPLACE, after_block=None)
-    Trunk(model, parts, rule=KARVONEN, after_block=AFTER)
+        Trunk(model, parts, rule=REPLACE)
+    Trunk(model, parts, rule=KARVONEN)
 
 
 @pytest.mark.parametrize("num_logits", [0, 1, 4])

@@ -15,7 +15,7 @@ from interlingua.models.prompts import IGNORED, AvPrompt
 from interlingua.models.trunk import Trunk, add_lora
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.published.hosts import pool_host
-from interlingua.specs.injection import BiasOnly, Full, InjectionRule, LowRank, Shared
+from interlingua.specs.injection import AfterBlock, BiasOnly, Full, LowRank, Replace, Shared
 from interlingua.specs.training import LoraSpec
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow  # of many families: seconds together
 
 torch.set_num_threads(1)
 
-REPLACE, KARVONEN = InjectionRule.REPLACE, InjectionRule.KARVONEN
 WIDTH, VOCAB, NUM_BLOCKS, AFTER = 32, 100, 3, 1
+REPLACE, KARVONEN = Replace(), AfterBlock(index=AFTER)
 TAGS = {
     "qwen3": "qwen3-1p7b",
     "qwen2": "qwen2p5-0p5b",
@@ -81,10 +81,9 @@ def model_of(family: str, **fields: object) -> PreTrainedModel:
 
 
 def av_of(
-    model: PreTrainedModel, rule: InjectionRule = REPLACE, affine: SlotAffine | None = None
+    model: PreTrainedModel, rule: Replace | AfterBlock = REPLACE, affine: SlotAffine | None = None
 ) -> Verbalizer:
-    after_block = AFTER if rule is KARVONEN else None
-    trunk = Trunk(model, find_parts(model), rule=rule, after_block=after_block)
+    trunk = Trunk(model, find_parts(model), rule=rule)
     return Verbalizer(trunk, affine, scale=sqrt(WIDTH), num_slots=NUM_SLOTS)
 
 
@@ -107,7 +106,7 @@ def padded(responses: list[list[int]], extra: int = 0) -> Tensor:
 
 @torch.no_grad()
 def plain_nll(
-    model: PreTrainedModel, rule: InjectionRule, x_SD: Tensor, response: list[int]
+    model: PreTrainedModel, rule: Replace | AfterBlock, x_SD: Tensor, response: list[int]
 ) -> Tensor:
     """[T] of one row alone, by Hugging Face's own means: no cache, all logits."""
     parts = find_parts(model)
@@ -123,7 +122,7 @@ def plain_nll(
     embeds_1TD, others = parts.embedding(ids_1T), {}
     if model.config.model_type == "gemma4_text":  # reads the ids a second time
         others["per_layer_inputs"] = model.model.get_per_layer_inputs(ids_1T, None)
-    if rule is REPLACE:
+    if rule == REPLACE:
         embeds_1TD[0, slots] = x_SD
         logits_1TV = model(inputs_embeds=embeds_1TD, use_cache=False, **others).logits
     else:
@@ -134,7 +133,7 @@ def plain_nll(
     return -log_p_TV[range(len(response)), response]
 
 
-def assert_plain(av: Verbalizer, model: PreTrainedModel, rule: InjectionRule) -> None:
+def assert_plain(av: Verbalizer, model: PreTrainedModel, rule: Replace | AfterBlock) -> None:
     v_BD = vectors()
     with torch.no_grad():
         nll_BT = av.nll(PROMPT, v_BD, padded(RESPONSES))
@@ -302,7 +301,7 @@ def test_a_trunk_in_bf16_gives_nearly_the_same_loss():
     torch.testing.assert_close(nll_BT, exact_BT, rtol=0.05, atol=0.2)
 
 
-def gradients(family: str, rule: InjectionRule, how: str) -> dict[str, Tensor]:
+def gradients(family: str, rule: Replace | AfterBlock, how: str) -> dict[str, Tensor]:
     """Of adapters, affine maps and two batches of vectors; one backward ends two forwards."""
     model, affine = model_of(family), moved_affine()
     av = av_of(model, rule, affine)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from interlingua.core.geometry import rescale
+from interlingua.core.maps import Encoder
 from interlingua.probes.decoder_fits import FitRows
 from interlingua.probes.methods import ScoredRows
 from interlingua.specs.maps import RidgeSpec
-from interlingua.store.maps import Encoder
 
 RIDGE = RidgeSpec(strengths=(1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5)
 ROWS_EACH = 2

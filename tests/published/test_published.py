@@ -13,7 +13,7 @@ from interlingua.published.run import HostBlock, PublishedRun, check_teachers
 from interlingua.published.single_host import PUBLISHED
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
-from interlingua.specs.injection import BosRule, Centring, Full, InjectionRule, Readout
+from interlingua.specs.injection import AfterBlock, BosRule, Centring, Full, Readout, Replace
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.specs.training import RateDecay
@@ -92,7 +92,7 @@ def test_a_universal_run_has_the_published_training(name: str) -> None:
     assert run.read == Pooled(include_first=True)
     assert (run.max_tokens, run.corpus.max_characters) == (512, 4000)
     assert (run.corpus.name, run.corpus.subset) == ("HuggingFaceFW/fineweb-edu", "sample-10BT")
-    assert (av.injection.rule, av.injection.scale) == (InjectionRule.REPLACE, "sqrt_d")
+    assert (av.injection.rule, av.injection.scale) == (Replace(), "sqrt_d")
     assert (av.injection.num_slots, av.injection.affine) == (1, None)
     assert av.injection.centring is Centring.NONE
     assert av.lora == ar.lora is not None
@@ -157,7 +157,7 @@ def test_a_single_host_run_reads_positions_of_the_host_under_its_models(name: st
 
 def test_nano_is_the_card_of_its_checkpoint() -> None:
     run = PUBLISHED["nano_qwen3_8b_L24"]
-    assert (run.av.injection.rule, run.av.injection.after_block) == (InjectionRule.KARVONEN, 1)
+    assert run.av.injection.rule == AfterBlock(index=1)
     assert (run.av.optim.num_steps, run.av.optim.learning_rate) == (1000, 3e-5)
     assert run.av.lora == run.ar.lora is not None
     assert (run.av.lora.rank, run.av.lora.alpha, run.av.lora.rank_stabilised) == (128, 16.0, True)
@@ -176,7 +176,7 @@ def test_the_slots_and_their_control_differ_in_the_slots_alone() -> None:
     assert (optim.num_steps, optim.batch_rows, optim.learning_rate) == (3000, 32, 2e-5)
     assert control.av.lora is None
     assert control.av.injection.scale == "sqrt_d"
-    assert control.av.injection.rule is InjectionRule.REPLACE
+    assert control.av.injection.rule == Replace()
     assert control.warm_start == "syvb/nanonla-qwen3-8b-L24-av"
     assert control.av.watch.dev_rows == 832
 
@@ -191,7 +191,7 @@ def test_the_slots_and_their_control_differ_in_the_slots_alone() -> None:
 def test_a_released_nla(name: str, tag: str, block_index: int, scale: float) -> None:
     run = PUBLISHED[name]
     assert blocks_of(run) == {tag: block_index}
-    assert (run.av.injection.rule, run.av.injection.scale) == (InjectionRule.REPLACE, scale)
+    assert (run.av.injection.rule, run.av.injection.scale) == (Replace(), scale)
     assert run.av.lora is run.ar.lora is None
     assert run.ar.trains_value_head
     assert run.ar.bos is BosRule.TOKENIZER_DEFAULT
@@ -231,7 +231,7 @@ def test_parts_that_do_not_fit_are_refused(change, message) -> None:
     ("name", "override", "message"),
     [
         ("universal_v6", "ar.block_index=28", "PublishedRun.ar.block_index is 28"),
-        ("nano_qwen3_8b_L24", "av.injection.after_block=36", "after_block is 36"),
+        ("nano_qwen3_8b_L24", "av.injection.rule.index=36", "av.injection.rule.index is 36"),
         ("nano_qwen3_8b_L24", "av.encoder_learning_rate=1e-4", "encoder is the identity"),
         ("universal_v6", "hosts.gpt2-medium.block_index=24", "HostBlock.block_index is 24"),
         ("universal_v6", "corpus.num_passages=0", "CorpusSpec.num_passages is 0"),
@@ -241,6 +241,16 @@ def test_parts_that_do_not_fit_are_refused(change, message) -> None:
 def test_an_override_that_does_not_fit_is_refused(name, override, message) -> None:
     with pytest.raises(ValueError, match=message):
         with_overrides(PUBLISHED[name], [override])
+
+
+def test_the_injection_rule_is_set_by_name_and_then_its_block() -> None:
+    there = ["av.injection.rule=after_block", "av.injection.rule.index=3"]
+    changed = with_overrides(PUBLISHED["universal_v6"], there)
+    assert changed.av.injection.rule == AfterBlock(index=3)
+    back = with_overrides(changed, ["av.injection.rule=replace"])
+    assert back == PUBLISHED["universal_v6"]
+    with pytest.raises(ValueError, match=r"rule also needs av\.injection\.rule\.index; set"):
+        with_overrides(back, there[:1])
 
 
 def test_an_unknown_host_names_the_near_ones() -> None:

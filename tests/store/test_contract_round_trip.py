@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout
+from interlingua.specs.injection import AfterBlock, BosRule, Centring, Readout, Replace
 from interlingua.store.contract import (
     AffineFile,
     DatasetSidecar,
@@ -30,11 +30,8 @@ foreign = st.dictionaries(
 )
 blocks = st.integers(0, 80)
 extensions = st.builds(
-    lambda rule, block, **rest: Extension(
-        injection_rule=rule, after_block=block if rule is InjectionRule.KARVONEN else None, **rest
-    ),
-    st.sampled_from(InjectionRule),
-    blocks,
+    Extension,
+    injection_rule=st.just(Replace()) | st.builds(AfterBlock, index=blocks),
     num_slots=st.integers(1, 64),
     marker_is_added=st.booleans(),
     centring=st.sampled_from(Centring),

@@ -4,10 +4,12 @@ Where a vector goes is found in the ids themselves and checked before anything i
 at the wrong place gives fluent explanations of nothing.
 """
 
+from typing import assert_never
+
 import torch
 from torch import Tensor
 
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import AfterBlock, InjectionRule, Replace
 
 FLOOR = 1e-12
 SYMPTOM = "template or tokenizer drifted (symptom: explanations in Chinese)"
@@ -66,7 +68,7 @@ def scaled(v_BD: Tensor, scale: float) -> Tensor:
 def write_at(h_BTD: Tensor, x_BSD: Tensor, positions_BS: Tensor, *, rule: InjectionRule) -> Tensor:
     """The residual stream with the vectors in it at these positions; everything else as it was.
 
-    REPLACE puts x there. KARVONEN adds the direction of x with the norm that is there, so that
+    Replace puts x there. AfterBlock adds the direction of x with the norm that is there, so that
     only the direction of x counts, and a zero x adds nothing.
     """
     if len(h_BTD) != len(x_BSD) or positions_BS.shape != x_BSD.shape[:2]:
@@ -75,12 +77,16 @@ def write_at(h_BTD: Tensor, x_BSD: Tensor, positions_BS: Tensor, *, rule: Inject
             f"{tuple(h_BTD.shape)}: expected one vector a slot of every row"
         )
     index_BSD = positions_BS[..., None].expand(x_BSD.shape)
-    if rule is InjectionRule.REPLACE:
-        return h_BTD.scatter(1, index_BSD, x_BSD.to(h_BTD.dtype))
-    # fp32: the norm of a bf16 residual keeps two digits otherwise
-    there_BSD = h_BTD.gather(1, index_BSD).float()
-    norms_BS1 = there_BSD.square().sum(-1, keepdim=True).add(FLOOR**2).sqrt()
-    written_BSD = there_BSD + scaled(x_BSD, 1.0) * norms_BS1
+    match rule:
+        case Replace():
+            written_BSD = x_BSD
+        case AfterBlock():
+            # fp32: the norm of a bf16 residual keeps two digits otherwise
+            there_BSD = h_BTD.gather(1, index_BSD).float()
+            norms_BS1 = there_BSD.square().sum(-1, keepdim=True).add(FLOOR**2).sqrt()
+            written_BSD = there_BSD + scaled(x_BSD, 1.0) * norms_BS1
+        case _:
+            assert_never(rule)
     return h_BTD.scatter(1, index_BSD, written_BSD.to(h_BTD.dtype))
 
 

@@ -5,14 +5,15 @@ minimises ||Y - X W||^2 + s * mean(diag(X^T X)) * ||W||^2. Strength 0 is least s
 norm where the rows do not determine the map.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import lapack
 
-from interlingua.core.moments import FoldMoments, Moments
+from interlingua.core.moments import Block, FoldMoments, Moments
+from interlingua.specs.maps import RidgeSpec
 
 ROWS_PER_DIMENSION = 5
 EPSILON = float(np.finfo(np.float64).eps)
@@ -41,6 +42,12 @@ class FitReport:
     has_few_rows: bool
     fold_errors: dict[float, float] = field(default_factory=dict)
 
+    def as_metrics(self) -> dict[str, float]:
+        """For a record: one number a name."""
+        numbers = asdict(self)
+        errors = numbers.pop("fold_errors").items()
+        return numbers | {f"fold_error/{strength:g}": error for strength, error in errors}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LinearMap:
@@ -62,6 +69,12 @@ def fit(folds: FoldMoments, *, strengths: Sequence[float], centred: bool) -> Lin
     chosen = solve(folds.total(), ridge=strengths[int(np.argmin(errors_S))], centred=centred)
     errors = dict(zip(strengths, errors_S.tolist(), strict=True))
     return replace(chosen, report=replace(chosen.report, fold_errors=errors))
+
+
+def fit_blocks(blocks: Iterable[Block], ridge: RidgeSpec) -> LinearMap:
+    """The ridge about the means of streamed rows, in the order in which they come."""
+    folds = FoldMoments.of_blocks(blocks, num_folds=ridge.num_folds)
+    return fit(folds, strengths=ridge.strengths, centred=True)
 
 
 def solve(moments: Moments, *, ridge: float, centred: bool) -> LinearMap:
@@ -99,7 +112,7 @@ def fold_errors(folds: FoldMoments, *, strengths: Sequence[float], centred: bool
     errors_S = np.zeros(len(strengths))
     for fold in occupied:
         errors_S += _held_out_errors(folds.without(fold), folds.folds[fold], strengths, centred)
-    return errors_S / sum(moments.num_rows for moments in folds.folds)
+    return errors_S / folds.num_rows
 
 
 def _held_out_errors(

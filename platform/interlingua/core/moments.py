@@ -5,13 +5,18 @@ would with plain sums. Knows no solver, no host and no file.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
 from typing import NamedTuple, Self
 
 import numpy as np
+
+# Rows taken in at once, where no spec says how many. Another number rounds the sums elsewhere.
+BLOCK_ROWS = 512
+
+Block = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, the fold of every row
 
 
 class Products(NamedTuple):
@@ -114,6 +119,26 @@ class FoldMoments:
         """No rows yet in any fold."""
         return cls(tuple(Moments.empty(num_inputs, num_outputs) for _ in range(num_folds)))
 
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[Block], *, num_folds: int) -> Self:
+        """The moments of streamed rows, taken in one block after the other."""
+        folds: Self | None = None
+        for x_ND, y_NE, folds_N in blocks:
+            if folds is None:
+                folds = cls.empty(x_ND.shape[1], y_NE.shape[1], num_folds=num_folds)
+            folds.add(x_ND, y_NE, folds_N)
+        return cls.empty(0, 0, num_folds=num_folds) if folds is None else folds
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows all folds hold."""
+        return sum(moments.num_rows for moments in self.folds)
+
+    @property
+    def num_occupied(self) -> int:
+        """How many folds hold a row."""
+        return sum(1 for moments in self.folds if moments.num_rows)
+
     def add(self, x_ND: np.ndarray, y_NE: np.ndarray, folds_N: np.ndarray) -> None:
         """Take in a block of rows, each into its fold, in place."""
         present = np.unique(folds_N)
@@ -159,6 +184,16 @@ def fold_of(passage_id: str, num_folds: int) -> int:
     """The fold of a passage, by content alone: rows of one passage never part."""
     digest = hashlib.sha256(f"fold|{passage_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % num_folds
+
+
+def folds_of(passage_ids: Iterable[str], num_folds: int) -> np.ndarray:
+    """The fold of every passage."""
+    return np.array([fold_of(passage_id, num_folds) for passage_id in passage_ids], dtype=int)
+
+
+def row_blocks(num_rows: int) -> Iterator[slice]:
+    """The slices of so many rows that are streamed one after the other."""
+    return (slice(start, start + BLOCK_ROWS) for start in range(0, num_rows, BLOCK_ROWS))
 
 
 def _moments(arrays: Mapping[str, np.ndarray], fold: int) -> Moments:

@@ -4,14 +4,14 @@ N samples, those of one activation side by side. Knows no model and no text.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from interlingua.core.geometry import has_direction, nmse, unit
-from interlingua.specs.rl import Contrast, LogError, RlSpec
+from interlingua.specs.rl import Contrast, LogError, RlSpec, ScaledError
 
 LEAST_ERROR = 1e-8  # the logarithm of a perfect reconstruction would be infinite
 
@@ -33,14 +33,17 @@ def rewarded(
 ) -> Rewarded:
     """The rewards of one host's samples as the spec has them."""
     v_NE = np.repeat(v_BE, len(a_NE) // len(v_BE), axis=0)
-    if isinstance(spec.reward, LogError):
-        rewards_N = log_error_rewards(a_NE, v_NE)
-    else:
-        rewards_N = scaled_error_rewards(a_NE, v_NE, variance=variance)
-    if isinstance(spec.reward, Contrast):
-        share = spec.reward.share
-        told_N = contrast_rewards(a_NE, v_BE, temperature=spec.reward.temperature)
-        rewards_N = (1 - share) * rewards_N + share * told_N
+    match spec.reward:
+        case ScaledError():
+            rewards_N = scaled_error_rewards(a_NE, v_NE, variance=variance)
+        case LogError():
+            rewards_N = log_error_rewards(a_NE, v_NE)
+        case Contrast(share=share, temperature=temperature):
+            errors_N = scaled_error_rewards(a_NE, v_NE, variance=variance)
+            told_N = contrast_rewards(a_NE, v_BE, temperature=temperature)
+            rewards_N = (1 - share) * errors_N + share * told_N
+        case _:
+            assert_never(spec.reward)
     return with_failures(
         rewards_N - spec.length_penalty * num_tokens_N, failure_reward=spec.failure_reward
     )

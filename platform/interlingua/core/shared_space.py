@@ -6,6 +6,7 @@ c = n(h) - m, e = E c, v = n(e): the chain of one host. An anchor's E is the ide
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -59,6 +60,12 @@ class SharedSpace(nn.Module):
         c_BD = scaled(h_BD, h_BD.shape[-1] ** 0.5) - self.mean_of(tag)
         e_BE = c_BD @ self.weight_of(tag).float().T + self.get_buffer("offset_E")
         return scaled(e_BE, self.width**0.5)
+
+    @torch.no_grad()
+    def v_of(self, tag: str, h_ND: np.ndarray) -> np.ndarray:
+        """v of rows as they are stored, for whoever does not train the encoders."""
+        v_NE: np.ndarray = self(tag, torch.from_numpy(h_ND)).numpy()
+        return v_NE
 
     def weight_of(self, tag: str) -> Tensor:
         """E of a host."""

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load
 
 from interlingua.core.affine import FullAffine
+from interlingua.core.maps import Decoder
 from interlingua.core.shared_space import HostMap, SharedSpace
 from interlingua.models.fresh import chat_template_sha256, contract_of, tokenizer_sha256
 from interlingua.models.hosts import load_tokenizer
@@ -35,7 +36,7 @@ from interlingua.store.contract import (
 )
 from interlingua.store.contract_check import verify_affine, verify_ar, verify_av, verify_hashes
 from interlingua.store.contract_file import read_sidecar
-from interlingua.store.maps import Decoder, read_decoder, read_encoder
+from interlingua.store.maps import read_decoder, read_encoder
 
 
 def checked_contract(folder: Path, manifest: Manifest) -> Contract:

@@ -18,7 +18,7 @@ from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 from interlingua.models.buffered_cache import buffered_cache, require_plain_cache
 from interlingua.models.grouped_attention import grouped_attention
 from interlingua.models.parts import text_config
-from interlingua.models.prompts import CLOSING, AvPrompt
+from interlingua.models.prompts import CLOSING, AvPrompt, explanation_in
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import SamplingSpec
 
@@ -41,6 +41,11 @@ class Decoded:
     log_probs: tuple[float, ...]
     text: str  # with its tags
     is_closed: bool  # its closing tag is there
+
+    @property
+    def explanation(self) -> str | None:
+        """What stands between the tags; None where they are not closed, or around nothing."""
+        return explanation_in(self.text) if self.is_closed else None
 
 
 class Decoder:

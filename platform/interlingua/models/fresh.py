@@ -43,7 +43,7 @@ def fresh_verbalizer(
     if spec.lora is not None:
         add_lora(host.model, spec.lora, seed=spec.seed)
     injection = spec.injection
-    trunk = Trunk(host.model, host.parts, rule=injection.rule, after_block=injection.after_block)
+    trunk = Trunk(host.model, host.parts, rule=injection.rule)
     affine = None
     if injection.affine is not None:
         affine = fresh_affine(
@@ -101,7 +101,6 @@ def contract_of(
         extension = replace(
             extension,
             injection_rule=av.injection.rule,
-            after_block=av.injection.after_block,
             num_slots=num_slots,
             marker_is_added=marker in tokenizer.get_added_vocab(),
             centring=av.injection.centring,

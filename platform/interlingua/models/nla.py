@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from interlingua.core.geometry import cosine, nmse, rescale
+from interlingua.core.maps import Decoder
 from interlingua.models.activations import Reader
 from interlingua.models.bundled import checked_contract, opened_maps, opened_pair
 from interlingua.models.decoding import Decoded
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.inputs import position_of, text_of, vector_of
-from interlingua.models.prompts import explanation_in
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.speaker import Listener, Speaker
 from interlingua.models.verbalizer import Verbalizer
@@ -37,7 +37,6 @@ from interlingua.store.bundle import (
 )
 from interlingua.store.contract import Contract
 from interlingua.store.contract_check import verify_width
-from interlingua.store.maps import Decoder
 
 logger = logging.getLogger(__name__)
 
@@ -186,9 +185,7 @@ class NLA:
         4
         """
         width = len(self._decoder(host).mean_D)
-        h_1D = torch.from_numpy(vector_of(h_D, width, host))[None]
-        with torch.no_grad():
-            v_1E = self.space(host, h_1D)
+        v_1E = torch.from_numpy(self.space.v_of(host, vector_of(h_D, width, host)[None]))
         (drawn,) = self.speaker.say(host, v_1E, ["0"], sampling)
         return [_description(one) for one in drawn]
 
@@ -262,5 +259,4 @@ class NLA:
 
 
 def _description(decoded: Decoded) -> Description:
-    explanation = explanation_in(decoded.text) if decoded.is_closed else None
-    return Description(explanation, decoded.text, sum(decoded.log_probs))
+    return Description(decoded.explanation, decoded.text, sum(decoded.log_probs))

@@ -7,7 +7,7 @@ checkpointing runs again in the backward sees those that it saw.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -18,7 +18,7 @@ from transformers.utils import ModelOutput
 
 from interlingua.core.injection import write_at
 from interlingua.models.parts import HostParts, block_output
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import AfterBlock, InjectionRule, Replace
 from interlingua.specs.training import LoraSpec
 
 ADAPTER = "trained"
@@ -35,18 +35,11 @@ class Sites:
 class Trunk(nn.Module):
     """A model whose forward may write vectors into its residual stream.
 
-    REPLACE writes what enters block 0, positions and a norm behind the embedding aside; KARVONEN
-    after block `after_block`.
+    Replace writes what enters block 0, positions and a norm behind the embedding aside; AfterBlock
+    what its block gives.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        parts: HostParts,
-        *,
-        rule: InjectionRule,
-        after_block: int | None,
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, parts: HostParts, *, rule: InjectionRule) -> None:
         super().__init__()
         self.model = model
         self._rule = rule
@@ -64,21 +57,13 @@ class Trunk(nn.Module):
                 "checkpoint of the whole language model as its trunk"
             )
         head.register_forward_pre_hook(_packed)
-        if after_block is None:
-            if parts.inputs_scale is None:
-                raise ValueError(
-                    "HostParts.inputs_scale is not measured; find the parts with check"
-                )
-            # What the model multiplies behind its embedding module is divided out before it.
-            self._inputs_scale = parts.inputs_scale
-            parts.embedding.register_forward_hook(self._embedded)
-        else:
-            if not 0 <= after_block < len(parts.blocks):
-                raise ValueError(
-                    f"InjectionSpec.after_block is {after_block}; "
-                    f"the trunk's blocks are 0..{len(parts.blocks) - 1}"
-                )
-            parts.blocks[after_block].register_forward_hook(self._after_block)
+        match rule:
+            case Replace():
+                self._write_behind_embedding(parts)
+            case AfterBlock(index=index):
+                self._write_after_block(parts, index)
+            case _:
+                assert_never(rule)
 
     def forward(
         self,
@@ -135,6 +120,20 @@ class Trunk(nn.Module):
         """Keep only block inputs for the backward, which runs the blocks again."""
         # Only what is inside a block runs again: what is written around it stays as it was.
         self.model.activation_checkpointing_enable({"use_reentrant": False})
+
+    def _write_behind_embedding(self, parts: HostParts) -> None:
+        if parts.inputs_scale is None:
+            raise ValueError("HostParts.inputs_scale is not measured; find the parts with check")
+        # What the model multiplies behind its embedding module is divided out before it.
+        self._inputs_scale = parts.inputs_scale
+        parts.embedding.register_forward_hook(self._embedded)
+
+    def _write_after_block(self, parts: HostParts, index: int) -> None:
+        if index >= len(parts.blocks):
+            raise ValueError(
+                f"AfterBlock.index is {index}; the trunk's blocks are 0..{len(parts.blocks) - 1}"
+            )
+        parts.blocks[index].register_forward_hook(self._after_block)
 
     @contextmanager
     def _knowing(self, output: ModelOutput) -> Iterator[None]:

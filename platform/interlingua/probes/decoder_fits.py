@@ -14,11 +14,11 @@ import numpy as np
 from scipy import linalg
 
 from interlingua.core.geometry import has_direction, norms, rescale
-from interlingua.core.linear import fit
-from interlingua.core.moments import FoldMoments, fold_of
+from interlingua.core.linear import fit_blocks
+from interlingua.core.maps import Encoder
+from interlingua.core.moments import folds_of
 from interlingua.probes.small_mlp import fitted_mlp
 from interlingua.specs.maps import RidgeSpec
-from interlingua.store.maps import Encoder
 
 HELD_SHARE = 0.1  # of the passages: where the MLP is stopped
 EPSILON = float(np.finfo(np.float64).eps)
@@ -114,9 +114,7 @@ def _uncentred(rows: FitRows) -> Decode:
 
 
 def _ridge(x_NE: np.ndarray, rows: FitRows, ridge: RidgeSpec) -> Decode:
-    folds = FoldMoments.empty(x_NE.shape[1], rows.n_ND.shape[1], num_folds=ridge.num_folds)
-    folds.add(x_NE, rows.n_ND, _folds(rows.passages_N, ridge))
-    return fit(folds, strengths=ridge.strengths, centred=True)
+    return fit_blocks([(x_NE, rows.n_ND, _folds(rows.passages_N, ridge))], ridge)
 
 
 def _mlp(rows: FitRows, ridge: RidgeSpec, is_held_N: np.ndarray, *, seed: int) -> Decode:
@@ -127,7 +125,7 @@ def _mlp(rows: FitRows, ridge: RidgeSpec, is_held_N: np.ndarray, *, seed: int) -
 
 
 def _folds(passages_N: np.ndarray, ridge: RidgeSpec) -> np.ndarray:
-    return np.array([fold_of(str(one), ridge.num_folds) for one in passages_N], dtype=int)
+    return folds_of(map(str, passages_N), ridge.num_folds)
 
 
 def _is_held(passages_N: np.ndarray, seed: int) -> np.ndarray:

@@ -9,15 +9,14 @@ from interlingua.memory.parameters import RoleSize, role_sizes
 from interlingua.published.hosts import pool_host
 from interlingua.specs.checks import check_one_of, check_positive, check_slug
 from interlingua.specs.extraction import Pooled, TokenPositions
-from interlingua.specs.injection import Centring, InjectionRule, InjectionSpec
+from interlingua.specs.injection import AfterBlock, Centring, InjectionSpec, Replace
 from interlingua.specs.training import ArSpec, AvSpec, WatchSpec
 
 AR_TEMPLATE = "Summary of the following text: <text>{explanation}</text> <summary>"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 ONE_SLOT = InjectionSpec(
-    rule=InjectionRule.REPLACE,
-    after_block=None,
+    rule=Replace(),
     num_slots=1,
     scale="sqrt_d",
     centring=Centring.NONE,
@@ -111,8 +110,8 @@ class PublishedRun:
                 f"the anchor {self.anchor} ({anchor.width}), whose space its embeddings share"
             )
         blocks = {"ar.block_index": self.ar.block_index}
-        if (after_block := self.av.injection.after_block) is not None:
-            blocks["av.injection.after_block"] = after_block
+        if isinstance(self.av.injection.rule, AfterBlock):
+            blocks["av.injection.rule.index"] = self.av.injection.rule.index
         check_one_of(self, range(trunk.num_blocks), **blocks)
         if not self.trained and self.av.encoder_learning_rate is not None:
             raise ValueError(

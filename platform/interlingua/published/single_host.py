@@ -19,7 +19,7 @@ from interlingua.published.run import (
 )
 from interlingua.published.universal import UNIVERSAL_RUNS
 from interlingua.specs.extraction import TokenPositions
-from interlingua.specs.injection import BosRule, Full, InjectionRule, Readout
+from interlingua.specs.injection import AfterBlock, BosRule, Full, Readout
 from interlingua.specs.training import ArSpec, AvSpec, LoraSpec, OptimSpec, RateDecay
 
 AV_TEMPLATE = """\
@@ -86,7 +86,7 @@ NANO = PublishedRun(
         seed=0,
         template=AV_TEMPLATE,
         # Only directions count under this rule: the scale is what the sidecar must hold.
-        injection=replace(ONE_SLOT, rule=InjectionRule.KARVONEN, after_block=1),
+        injection=replace(ONE_SLOT, rule=AfterBlock(index=1)),
         lora=NANO_LORA,
         optim=NANO_OPTIM,
         encoder_learning_rate=None,
@@ -129,8 +129,8 @@ SLOTS_1 = replace(
     warm_start="syvb/nanonla-qwen3-8b-L24-av",
     av=replace(
         NANO.av,
-        # The cards name the scale and no rule, and a scale means something under REPLACE alone;
-        # the warm start was trained with KARVONEN.
+        # The cards name the scale and no rule, and a scale means something under Replace alone;
+        # the warm start was trained with AfterBlock.
         injection=ONE_SLOT,
         # "Affines and backbone trained": all weights, though the trainer that the authors
         # published before has adapters.

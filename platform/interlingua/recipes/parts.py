@@ -3,13 +3,7 @@
 from dataclasses import replace
 
 from interlingua.published.run import ALL_LINEAR, MIN_DELTA
-from interlingua.specs.injection import (
-    BosRule,
-    Centring,
-    InjectionRule,
-    InjectionSpec,
-    Readout,
-)
+from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout, Replace
 from interlingua.specs.placement import (
     ExtractionPlacement,
     FrozenPlacement,
@@ -81,8 +75,7 @@ WORLD_AV = AvSpec(
     seed=0,
     template="model {host_tag} vector <concept>{injection_char}</concept>",
     injection=InjectionSpec(
-        rule=InjectionRule.REPLACE,
-        after_block=None,
+        rule=Replace(),
         num_slots=4,
         scale="sqrt_d",
         centring=Centring.HOST_MEAN,

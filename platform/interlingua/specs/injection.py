@@ -7,11 +7,25 @@ from typing import Literal
 from interlingua.specs.checks import check_not_negative, check_positive
 
 
-class InjectionRule(StrEnum):
-    """How a vector enters the AV at a marker."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replace:
+    """The marker's input embedding becomes the vector."""
 
-    REPLACE = "replace"  # the marker's input embedding becomes the vector
-    KARVONEN = "karvonen"  # after a block, its direction is added with the norm that is there
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterBlock:
+    """The vector's direction is added to the output of a block, with the norm that is there.
+
+    Karvonen's rule, and so named in sidecars.
+    """
+
+    index: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, index=self.index)
+
+
+InjectionRule = Replace | AfterBlock
 
 
 class Centring(StrEnum):
@@ -69,7 +83,6 @@ class InjectionSpec:
     """How an activation enters the AV; `affine` None puts the same vector into every slot."""
 
     rule: InjectionRule
-    after_block: int | None  # the block whose output KARVONEN changes; None for REPLACE
     num_slots: int
     scale: float | Literal["sqrt_d"]  # the L2 norm of what is injected
     centring: Centring
@@ -77,12 +90,5 @@ class InjectionSpec:
 
     def __post_init__(self) -> None:
         check_positive(self, num_slots=self.num_slots)
-        if (self.after_block is not None) != (self.rule is InjectionRule.KARVONEN):
-            raise ValueError(
-                f"InjectionSpec.after_block is {self.after_block} with the rule {self.rule}; "
-                "karvonen needs a block, replace has none"
-            )
-        if self.after_block is not None:
-            check_not_negative(self, after_block=self.after_block)
         if self.scale != "sqrt_d":
             check_positive(self, scale=self.scale)

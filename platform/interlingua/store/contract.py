@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal, TypeVar
 
 from interlingua.specs.checks import check_not_negative, check_positive, check_share
-from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout
+from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout, Replace
 
 MARKER_FIELD = "{injection_char}"
 EXPLANATION_FIELD = "{explanation}"
@@ -54,7 +54,6 @@ class Extension:
     """What the public schema cannot say; stored under the one key `interlingua`."""
 
     injection_rule: InjectionRule
-    after_block: int | None  # the decoder block whose output KARVONEN changes
     num_slots: int
     marker_is_added: bool  # the marker is no character of the trunk's own vocabulary
     centring: Centring
@@ -67,20 +66,12 @@ class Extension:
 
     def __post_init__(self) -> None:
         check_positive(self, num_slots=self.num_slots)
-        if (self.after_block is not None) != (self.injection_rule is InjectionRule.KARVONEN):
-            raise ValueError(
-                f"Extension.after_block is {self.after_block!r} with the rule "
-                f"{self.injection_rule}; karvonen needs a block, replace has none"
-            )
-        if self.after_block is not None:
-            check_not_negative(self, after_block=self.after_block)
         if self.train_variance is not None:
             check_share(self, train_variance=self.train_variance)
 
 
 RELEASED = Extension(  # how every public release works that says nothing of it
-    injection_rule=InjectionRule.REPLACE,
-    after_block=None,
+    injection_rule=Replace(),
     num_slots=1,
     marker_is_added=False,
     centring=Centring.NONE,

@@ -6,28 +6,24 @@ are kept and written back, except under our own key, where they are an error.
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout
 from interlingua.store.atomic import write_atomically
 from interlingua.store.contract import (
-    AffineFile,
     DatasetSidecar,
-    Extension,
     MarkerTokens,
     ModelSidecar,
     Role,
     Scale,
     norm_of,
 )
+from interlingua.store.contract_extension import OUR_KEY, extension_tree, read_extension
 from interlingua.store.sections import Section, merged
 
 FILE_NAME = "nla_meta.yaml"
-OUR_KEY = "interlingua"
 MODEL_KIND = "nla_model"
 DATASET_KIND = "nla_dataset"
 READ_VERSIONS = {MODEL_KIND: (1, 2), DATASET_KIND: (1,)}  # the last is the one written
@@ -134,7 +130,7 @@ def _shared(root: Section, extraction: Section) -> dict[str, Any]:
         "ar_suffix_ids": _suffix(tokens),
         "av_template": templates.take(str, "av", "actor"),
         "ar_template": templates.take(str, "ar", "critic"),
-        "extension": _extension(root),
+        "extension": read_extension(root),
     }
 
 
@@ -172,35 +168,6 @@ def _suffix(tokens: Section) -> tuple[int, ...] | None:
     if any(type(item) is not int for item in ids):
         raise ValueError(f"{tokens.at('critic_suffix_ids')} is {ids!r}; it must be a list of int")
     return tuple(ids)
-
-
-def _extension(root: Section) -> Extension | None:
-    if not root.has(OUR_KEY):
-        return None
-    ours = root.section(OUR_KEY)
-    affine = ours.section("affine")
-    is_affine = affine.has("file", "sha256")
-    extension = Extension(
-        injection_rule=ours.choice(InjectionRule, "injection_rule"),
-        after_block=ours.take(int, "after_block"),
-        num_slots=ours.need(int, "num_slots"),
-        marker_is_added=ours.need(bool, "marker_is_added"),
-        centring=ours.choice(Centring, "centring"),
-        affine=_affine(affine) if is_affine else None,
-        ar_readout=ours.choice(Readout, "ar_readout"),
-        ar_bos=ours.choice(BosRule, "ar_bos"),
-        train_variance=ours.number("train_variance"),
-        tokenizer_sha256=ours.take(str, "tokenizer_sha256"),
-        chat_template_sha256=ours.take(str, "chat_template_sha256"),
-    )
-    if ours.rest():
-        known = ", ".join(f.name for f in fields(Extension))
-        raise ValueError(f"{OUR_KEY} has the unknown keys {ours.rest()}; known: {known}")
-    return extension
-
-
-def _affine(affine: Section) -> AffineFile:
-    return AffineFile(file=affine.need(str, "file"), sha256=affine.need(str, "sha256"))
 
 
 def _model_tree(sidecar: ModelSidecar) -> dict[str, object]:
@@ -247,7 +214,7 @@ def _shared_tree(sidecar: Sidecar) -> dict[str, object]:
     if sidecar.ar_suffix_ids is not None:
         tokens["critic_suffix_ids"] = list(sidecar.ar_suffix_ids)
     templates = _stated(av=sidecar.av_template, ar=sidecar.ar_template)
-    ours = {} if sidecar.extension is None else {OUR_KEY: _extension_tree(sidecar.extension)}
+    ours = {} if sidecar.extension is None else {OUR_KEY: extension_tree(sidecar.extension)}
     return {"tokens": tokens, "prompt_templates": templates, **ours}
 
 
@@ -258,16 +225,6 @@ def _scales_tree(sidecar: Sidecar, *, d_model: int | None) -> dict[str, object]:
         "sqrt_d": "sqrt_d_model" if d_model is None else norm_of("sqrt_d", d_model),
     }
     return {name: words[s] if isinstance(s, str) else s for name, s in scales.items()}
-
-
-def _extension_tree(extension: Extension) -> dict[str, object]:
-    return {f.name: _plain(getattr(extension, f.name)) for f in fields(extension)}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, AffineFile):
-        return {"file": value.file, "sha256": value.sha256}
-    return value.value if isinstance(value, InjectionRule | Centring | Readout | BosRule) else value
 
 
 def _stated(**values: object) -> dict[str, object]:

@@ -1,29 +1,17 @@
-"""Encoders and decoders on disk. Knows no host and no fit."""
+"""Encoders and decoders on disk. Knows no host and no fit, and not what a map computes."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load, save
 
+from interlingua.core.maps import Decoder, Encoder
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import naming
 
 ENCODER_NAME = "encoder.safetensors"
 DECODER_NAME = "decoder.safetensors"
 ENCODERS = "encoders"  # the folder of an AV artifact that holds those it trained, by host
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Encoder:
-    """e = weight (n(h) - mean): a host's direction, centred, in the shared space."""
-
-    weight_ED: np.ndarray
-    mean_D: np.ndarray
-
-    def __call__(self, rescaled_ND: np.ndarray) -> np.ndarray:
-        """e of every row of n(h)."""
-        return np.asarray((rescaled_ND - self.mean_D) @ self.weight_ED.T)
 
 
 def write_encoder(out: Path, encoder: Encoder) -> None:
@@ -45,24 +33,6 @@ def read_encoder(folder: Path) -> Encoder:
         arrays = load(path.read_bytes())
     weight_ED, mean_D = (arrays[name].astype(np.float64) for name in ("weight", "mean"))
     return Encoder(weight_ED=weight_ED, mean_D=mean_D)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Decoder:
-    """h^ = mean + weight (a - centre): from what the AR makes of a text back into a host.
-
-    In the units of n(h): h^ as it is for `fve_linear`, n(h^) for everything else.
-    """
-
-    weight_DE: np.ndarray
-    centre_E: np.ndarray
-    mean_D: np.ndarray
-
-    def __call__(self, a_NE: np.ndarray) -> np.ndarray:
-        """h^ of every row of a = n(AR(z)); the mean where there was no text to read."""
-        is_read_N = np.isfinite(a_NE).all(axis=1)
-        about_NE = np.where(is_read_N[:, None], a_NE - self.centre_E, 0.0)
-        return np.asarray(self.mean_D + about_NE @ self.weight_DE.T)
 
 
 def write_decoder(out: Path, decoder: Decoder) -> None:

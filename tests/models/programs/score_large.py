@@ -14,7 +14,7 @@ from interlingua.models.prompts import IGNORED, AvPrompt
 from interlingua.models.trunk import Trunk
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.published.hosts import pool_host
-from interlingua.specs.injection import InjectionRule
+from interlingua.specs.injection import Replace
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
 ROWS, NUM_TOKENS, VOCAB, WIDTH = 64, 896, 150_000, 8
@@ -35,7 +35,7 @@ def verbalizer():
         special_ids=SpecialIds(bos=1, eos=2, pad=0),
     )
     model = fresh_model(config, seed=0).eval()
-    trunk = Trunk(model, find_parts(model), rule=InjectionRule.REPLACE, after_block=None)
+    trunk = Trunk(model, find_parts(model), rule=Replace())
     return Verbalizer(trunk, None, scale=1.0, num_slots=2)
 
 

@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 
 from interlingua.cluster.local import LocalPool, local_context
-from interlingua.core.geometry import rescale
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.speaking import SPOKEN
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.maps.decoders import BLOCK_ROWS
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.store.artifact import build, find
-from interlingua.store.maps import Decoder
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, SplitViolation, read_consumed
 from interlingua.store.verbalized import (
     VERBALIZED,
@@ -197,17 +194,3 @@ def test_arms_and_splits_are_read_apart(tmp_path):
     assert lost.rows == rows[1:2] and np.isnan(lost.a_NE).all()
     with pytest.raises(SplitViolation):
         read_verbalized(tmp_path, Split.TEST, Arm.SAMPLED, SplitAccess({Split.FIT}))
-
-
-def test_a_decoder_is_the_affine_map_of_the_method():
-    rng = np.random.default_rng(0)
-    decoder = Decoder(
-        weight_DE=rng.normal(size=(4, 3)), centre_E=rng.normal(size=3), mean_D=rng.normal(size=4)
-    )
-    a_NE = rescale(rng.normal(size=(5, 3)))
-    a_NE[2] = np.nan
-    found_ND = decoder(a_NE)
-    expected_D = decoder.mean_D + decoder.weight_DE @ (a_NE[0] - decoder.centre_E)
-    np.testing.assert_allclose(found_ND[0], expected_D)
-    np.testing.assert_array_equal(found_ND[2], decoder.mean_D)
-    assert len(a_NE) < BLOCK_ROWS

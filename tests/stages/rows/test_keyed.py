@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interlingua.specs.splits import Split
-from interlingua.stages.rows.keyed import KeyedRows, shared_keys
+from interlingua.stages.rows.keyed import KeyedRows, distinct, shared_keys
 from interlingua.store.artifact import Stage, build
 from interlingua.store.shards import (
     CorruptShard,
@@ -111,6 +111,15 @@ def test_rows_come_in_the_order_asked(artifact, mode):
         expected_ND = np.array([vector_of(key) for key in asked])
         np.testing.assert_array_equal(rows.vectors(asked), expected_ND)
     assert access.consumed() == {Split.FIT: frozenset(i for i, _ in keys)}
+
+
+def test_keys_may_repeat(artifact):
+    rows, access = opened(artifact)
+    first, second = rows.finite_keys()[:2]
+    asked = [second, first, second, second]
+    np.testing.assert_array_equal(rows.vectors(asked), [vector_of(key) for key in asked])
+    assert access.consumed() == {Split.FIT: {first[0], second[0]}}
+    assert distinct(asked) == ([second, first], [0, 1, 0, 0])
 
 
 def test_only_what_is_asked_is_noted(tmp_path):

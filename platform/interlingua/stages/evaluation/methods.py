@@ -29,7 +29,7 @@ from interlingua.specs.evaluation import Arm, MethodsSpec
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.rows.keyed import opened_rows, vectors_of
+from interlingua.stages.rows.keyed import opened_rows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.maps import read_encoder
@@ -66,9 +66,8 @@ def _drawn(
     """One host, in the draws of all."""
     rows = opened_rows(inputs[f"{tag}_{spec.split.value}"], [spec.split], access)
     passages_N = _passages(said)
-    scored = ScoredRows(
-        a_NE=said.a_NE, n_ND=rescale(vectors_of(rows, said.keys)), passages_N=passages_N
-    )
+    n_ND = rescale(rows.vectors(said.keys))
+    scored = ScoredRows(a_NE=said.a_NE, n_ND=n_ND, passages_N=passages_N)
     texts: dict[Predictor, list[str | None]] = {
         Predictor.NLA: [row.explanation for row in said.rows],
         Predictor.COLLAPSED_AV: ["one and the same"] * len(said.rows),
@@ -96,15 +95,13 @@ def _fit_rows(
 ) -> FitRows:
     said = read_verbalized(inputs[f"{tag}_verbalized"].path, Split.FIT, Arm.SAMPLED, access)
     rows = opened_rows(inputs[f"{tag}_fit"], [Split.FIT], access)
-    h_ND = vectors_of(rows, said.keys)
+    h_ND = rows.vectors(said.keys)
     tags = list(dict.fromkeys((spec.anchor, tag)))
     space = opened_space(inputs, tags, anchor=spec.anchor, centring=spec.centring)
-    with torch.no_grad():
-        v_NE = space(tag, torch.from_numpy(h_ND)).double().numpy()
     return FitRows(
         a_NE=said.a_NE,
         n_ND=rescale(h_ND),
-        v_NE=v_NE,
+        v_NE=space.v_of(tag, h_ND).astype(np.float64),
         passages_N=_passages(said),
         encoder=read_encoder(inputs[f"{tag}_encoder"].path),
     )

@@ -1,22 +1,19 @@
 """Maps that only the scoring of other ways than the NLA's needs, fitted on `fit`. Knows no row."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from interlingua.core.bag_of_words import BagOfWords
 from interlingua.core.geometry import has_direction, rescale
-from interlingua.core.linear import fit
-from interlingua.core.moments import FoldMoments, fold_of
+from interlingua.core.linear import fit_blocks
+from interlingua.core.moments import Block, folds_of, row_blocks
 from interlingua.specs.evaluation import ScoreSpec
 from interlingua.stages.maps.space import opened_space
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key
 from interlingua.store.verbalized import Rebuilt
-
-BLOCK_ROWS = 512
 
 
 def encoder_ridge(
@@ -26,10 +23,8 @@ def encoder_ridge(
     tags = list(dict.fromkeys((spec.anchor, spec.host_tag)))
     space = opened_space(inputs, tags, anchor=spec.anchor, centring=spec.centring)
 
-    @torch.no_grad()
     def encoded(h_ND: np.ndarray) -> np.ndarray:
-        v_NE: np.ndarray = space(spec.host_tag, torch.from_numpy(h_ND)).double().numpy()
-        return v_NE
+        return space.v_of(spec.host_tag, h_ND).astype(np.float64)
 
     return _ridge(encoded, keys, fit_ND, fit_ND, spec)
 
@@ -49,14 +44,13 @@ def word_ridge(
 def _ridge(
     features: Callable, keys: Sequence[Key], sources: Any, fit_ND: np.ndarray, spec: ScoreSpec
 ) -> Callable:
-    num_features = features(sources[:1]).shape[1]
-    folds = FoldMoments.empty(num_features, fit_ND.shape[1], num_folds=spec.ridge.num_folds)
     is_good_N = has_direction(fit_ND)
-    for start in range(0, len(keys), BLOCK_ROWS):
-        part = slice(start, start + BLOCK_ROWS)
-        good = np.flatnonzero(is_good_N[part])
-        x_BF = features(sources[part])[good]
-        fold_B = np.array([fold_of(key[0], spec.ridge.num_folds) for key in keys[part]])[good]
-        folds.add(x_BF, rescale(fit_ND[part][good]), fold_B)
-    chosen = fit(folds, strengths=spec.ridge.strengths, centred=True)
+
+    def blocks() -> Iterator[Block]:
+        for part in row_blocks(len(keys)):
+            good = np.flatnonzero(is_good_N[part])
+            fold_B = folds_of((key[0] for key in keys[part]), spec.ridge.num_folds)
+            yield features(sources[part])[good], rescale(fit_ND[part][good]), fold_B[good]
+
+    chosen = fit_blocks(blocks(), spec.ridge)
     return lambda new: chosen(features(new))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from interlingua.core.geometry import has_direction, norms, rescale, unit
+from interlingua.core.maps import Decoder
 from interlingua.core.metrics import (
     best_constant,
     category_variance,
@@ -25,11 +26,11 @@ from interlingua.specs.speaking import SPOKEN, TOLD
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.ridges import encoder_ridge, word_ridge
 from interlingua.stages.evaluation.unseen import check_unseen
-from interlingua.stages.rows.keyed import opened_rows, vectors_of
+from interlingua.stages.rows.keyed import opened_rows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key
-from interlingua.store.maps import Decoder, read_decoder, read_encoder
+from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.scored import host_path, joined, write_scored
 from interlingua.store.splits import SplitAccess, recorded_access
@@ -109,7 +110,7 @@ def _parts(
     decoder, encoder = read_decoder(inputs["decoder"].path), read_encoder(inputs["encoder"].path)
     fit = opened_rows(inputs["fit"], [Split.FIT], access)
     said = read_verbalized(inputs["verbalized"].path, Split.FIT, Arm.SAMPLED, access)
-    fit_ND = vectors_of(fit, said.keys)
+    fit_ND = fit.vectors(said.keys)
     scorer = _Scorer(golds, spec, mean_D=encoder.mean_D, train_variance=mean_variance(fit_ND))
 
     told = {arm: read_verbalized(inputs["heard"].path, spec.split, arm, access) for arm in TOLD}

@@ -5,8 +5,7 @@ be given. How much comes back is for the evaluation to say.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,19 @@ import numpy as np
 
 from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.linear import fit
-from interlingua.core.moments import FoldMoments, fold_of
+from interlingua.core.maps import Decoder, Encoder
+from interlingua.core.moments import Block, FoldMoments, folds_of, row_blocks
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.specs.training import DecoderSpec
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.maps import Decoder, Encoder, read_encoder, write_decoder
+from interlingua.store.maps import read_encoder, write_decoder
 from interlingua.store.splits import recorded_access
 from interlingua.store.verbalized import Rebuilt, read_verbalized
 
 logger = logging.getLogger(__name__)
-
-BLOCK_ROWS = 512
 
 
 def run(
@@ -47,31 +45,21 @@ def run(
 def _fitted(
     rebuilt: Rebuilt, rows: KeyedRows, encoder: Encoder, spec: DecoderSpec
 ) -> tuple[Decoder, dict[str, Any]]:
-    width = encoder.weight_ED.shape[0]
-    folds = FoldMoments.empty(width, rows.width, num_folds=spec.ridge.num_folds)
-    num_unread = 0
-    for start in range(0, len(rebuilt.keys), BLOCK_ROWS):
-        part = slice(start, start + BLOCK_ROWS)
-        keys, a_NE = rebuilt.keys[part], rebuilt.a_NE[part]
-        unique = list(dict.fromkeys(keys))
-        place = {key: index for index, key in enumerate(unique)}
-        h_ND = rows.vectors(unique)[[place[key] for key in keys]]
-        is_good_N = has_direction(a_NE) & has_direction(h_ND)
-        num_unread += int((~is_good_N).sum())
-        if is_good_N.any():
-            fold_N = np.array([fold_of(key[0], spec.ridge.num_folds) for key in keys])[is_good_N]
-            c_ND = rescale(h_ND[is_good_N]) - encoder.mean_D
-            folds.add(rescale(a_NE[is_good_N]), c_ND, fold_N)
-    if sum(1 for fold in folds.folds if fold.num_rows) < 2:
+    blocks = _blocks(rebuilt, rows, encoder, spec.ridge.num_folds)
+    folds = FoldMoments.of_blocks(blocks, num_folds=spec.ridge.num_folds)
+    num_unread = len(rebuilt.keys) - folds.num_rows
+    if folds.num_occupied < 2:
         logger.warning(
             "%s: %d of %d explanations of `fit` could not be parsed; its decoder is a constant",
             spec.host_tag,
             num_unread,
             len(rebuilt.keys),
         )
-        mean_D, zero_E = encoder.mean_D, np.zeros(width)
-        constant = Decoder(weight_DE=np.zeros((rows.width, width)), centre_E=zero_E, mean_D=mean_D)
-        return constant, {"num_rows": 0, "is_rank_deficient": True, "num_unread": num_unread}
+        return _constant(encoder), {
+            "num_rows": 0,
+            "is_rank_deficient": True,
+            "num_unread": num_unread,
+        }
     chosen = fit(folds, strengths=spec.ridge.strengths, centred=True)
     total = folds.total()
     decoder = Decoder(
@@ -79,6 +67,23 @@ def _fitted(
         centre_E=total.mean_x_D,
         mean_D=encoder.mean_D + total.mean_y_E,
     )
-    report = asdict(chosen.report)
-    errors = {f"fold_error/{s:g}": error for s, error in report.pop("fold_errors").items()}
-    return decoder, {**report, **errors, "num_unread": num_unread}
+    return decoder, {**chosen.report.as_metrics(), "num_unread": num_unread}
+
+
+def _blocks(rebuilt: Rebuilt, rows: KeyedRows, encoder: Encoder, num_folds: int) -> Iterator[Block]:
+    """n(a) and n(h) less its mean, of the texts that could be read."""
+    for part in row_blocks(len(rebuilt.keys)):
+        keys, a_NE = rebuilt.keys[part], rebuilt.a_NE[part]
+        h_ND = rows.vectors(keys)
+        is_good_N = has_direction(a_NE) & has_direction(h_ND)
+        fold_N = folds_of((key[0] for key in keys), num_folds)
+        c_ND = rescale(h_ND[is_good_N]) - encoder.mean_D
+        yield rescale(a_NE[is_good_N]), c_ND, fold_N[is_good_N]
+
+
+def _constant(encoder: Encoder) -> Decoder:
+    """The host's mean, whatever was said."""
+    width, host_width = encoder.weight_ED.shape
+    return Decoder(
+        weight_DE=np.zeros((host_width, width)), centre_E=np.zeros(width), mean_D=encoder.mean_D
+    )

@@ -6,7 +6,6 @@ there are. Rows of `dev` are scored all at once.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.linear import FitReport, fit
+from interlingua.core.maps import Encoder
 from interlingua.core.metrics import (
     RowScores,
     constant_scores,
@@ -21,19 +21,17 @@ from interlingua.core.metrics import (
     score_rows,
     shuffled_fve_centred,
 )
-from interlingua.core.moments import FoldMoments, Moments, fold_of
+from interlingua.core.moments import Block, FoldMoments, Moments, folds_of
 from interlingua.specs.maps import EncoderSpec, RidgeSpec, TunedEncoderSpec
 from interlingua.specs.splits import Split
 from interlingua.stages.rows.keyed import KeyedRows, shared_keys
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key
-from interlingua.store.maps import ENCODERS, Encoder, read_encoder, write_encoder
+from interlingua.store.maps import ENCODERS, read_encoder, write_encoder
 from interlingua.store.splits import SplitAccess, recorded_access
 
 logger = logging.getLogger(__name__)
-
-Block = tuple[list[Key], np.ndarray, np.ndarray]  # keys, n(h), target
 
 
 def run(
@@ -91,21 +89,18 @@ def _fitted(
     host: KeyedRows, target: _Target, spec: EncoderSpec, ridge: RidgeSpec
 ) -> tuple[Encoder, dict[str, Any]]:
     keys = shared_keys([host, *target.rows])
-    folds: FoldMoments | None = None
-    for block_keys, n_ND, target_NE in _blocks(keys, host, target, spec.block_rows):
-        if folds is None:
-            shape = (n_ND.shape[1], target_NE.shape[1])
-            folds = FoldMoments.empty(*shape, num_folds=ridge.num_folds)
-        fold_N = np.array([fold_of(key[0], ridge.num_folds) for key in block_keys])
-        folds.add(n_ND, target_NE, fold_N)
-    if folds is None:
+    blocks = (
+        _block(block_keys, host, target, ridge.num_folds)
+        for block_keys in _key_blocks(keys, spec.block_rows)
+    )
+    folds = FoldMoments.of_blocks(blocks, num_folds=ridge.num_folds)
+    if not folds.num_rows:
         raise ValueError(f"{spec.host_tag} and its targets share no `fit` row with a direction")
     chosen = fit(folds, strengths=ridge.strengths, centred=True)
     _warn(spec.host_tag, host.width, chosen.report)
     encoder = Encoder(weight_ED=chosen.weight_ED, mean_D=folds.total().mean_x_D)
-    report = asdict(chosen.report)
-    errors = {f"fold_error/{s:g}": error for s, error in report.pop("fold_errors").items()}
-    return encoder, {**report, **errors, "num_dropped": host.num_expected - report["num_rows"]}
+    num_dropped = host.num_expected - chosen.report.num_rows
+    return encoder, {**chosen.report.as_metrics(), "num_dropped": num_dropped}
 
 
 def _identity(host: KeyedRows, spec: EncoderSpec) -> tuple[Encoder, dict[str, Any]]:
@@ -123,16 +118,13 @@ def _identity(host: KeyedRows, spec: EncoderSpec) -> tuple[Encoder, dict[str, An
     return encoder, report | {"effective_rank": float(host.width), "is_rank_deficient": False}
 
 
-def _blocks(
-    keys: Sequence[Key], host: KeyedRows, target: _Target, block_rows: int
-) -> Iterator[Block]:
-    for block_keys in _key_blocks(keys, block_rows):
-        h_ND = host.vectors(block_keys)
-        target_NE, is_good_N = target(block_keys)
-        is_good_N &= has_direction(h_ND)
-        if is_good_N.any():
-            good = [key for key, is_good in zip(block_keys, is_good_N, strict=True) if is_good]
-            yield good, rescale(h_ND[is_good_N]), target_NE[is_good_N]
+def _block(keys: Sequence[Key], host: KeyedRows, target: _Target, num_folds: int) -> Block:
+    """n(h) and its target, of the rows for which both have a direction."""
+    h_ND = host.vectors(keys)
+    target_NE, is_good_N = target(keys)
+    is_good_N &= has_direction(h_ND)
+    fold_N = folds_of((key[0] for key in keys), num_folds)
+    return rescale(h_ND[is_good_N]), target_NE[is_good_N], fold_N[is_good_N]
 
 
 def _key_blocks(keys: Sequence[Key], block_rows: int) -> Iterator[Sequence[Key]]:

@@ -15,7 +15,6 @@ import numpy as np
 from torch import Tensor
 
 from interlingua.core.metrics import derangement
-from interlingua.models.prompts import explanation_in
 from interlingua.models.speaker import Speaker
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.speaking import Turn, VerbalizeSpec
@@ -150,7 +149,7 @@ class BlockVerbalizer:
                 arm=turn.arm,
                 sample=sample,
                 text=decoded.text,
-                explanation=explanation_in(decoded.text) if decoded.is_closed else None,
+                explanation=decoded.explanation,
                 num_tokens=len(decoded.ids),
                 log_prob=sum(decoded.log_probs),
             )
@@ -165,9 +164,7 @@ class BlockVerbalizer:
         if block.sources is None:
             return torch.zeros(len(block.keys), self._space.width)
         h_ND = self._rows[block.turn.split].vectors(block.sources)
-        with torch.no_grad():
-            v_NE: Tensor = self._space(self._job.spec.host_tag, torch.from_numpy(h_ND))
-        return v_NE
+        return torch.from_numpy(self._space.v_of(self._job.spec.host_tag, h_ND))
 
     def _speaker(self, *, is_trained: bool) -> Speaker:
         if is_trained not in self._speakers:

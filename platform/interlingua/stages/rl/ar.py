@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from interlingua.core.injection import scaled
+from interlingua.core.keyed import seed_of
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.stages.rl.batches import shares
 from interlingua.stages.rl.roles import NO_TOKEN, Rollouts
@@ -68,7 +69,7 @@ class EngineReconstructor:
     def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
         """One step on this rank's share; what was not heard is carried along for nothing."""
         # Dropout must not depend on where the AR is, nor on what ran before a resume.
-        torch.manual_seed(hash((seed, self._engine.rank)) % 2**31)
+        torch.manual_seed(seed_of(seed, self._engine.rank))
         is_heard_N = rollouts.is_heard_N
         if not is_heard_N.any():
             return Stepped(0.0, 0.0)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from interlingua.core.policy import sample_losses
 from interlingua.models.decoding import Decoded, Ending
-from interlingua.models.prompts import AvPrompt, explanation_in
+from interlingua.models.prompts import AvPrompt
 from interlingua.models.speaker import Speaker
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import SamplingSpec
@@ -91,13 +91,13 @@ class SampleTexts:
 
     def heard(self, sample: Decoded) -> Sequence[int]:
         """The AR's prompt; none for a sample that is no explanation."""
-        explanation = explanation_in(sample.text) if sample.is_closed else None
+        explanation = sample.explanation
         heard = self._encode(explanation) if explanation is not None else ()
         return heard if len(heard) <= self._max_tokens else ()
 
     def explanation(self, ids: list[int]) -> str | None:
         """What stands between the tags of these ids."""
-        return explanation_in(self._ending.decoded(ids, []).text)
+        return self._ending.decoded(ids, []).explanation
 
 
 class EngineVerbalizer:

@@ -6,14 +6,13 @@ One host a step: every host once a round, in an order of its own.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
 from interlingua.core.metrics import mean_variance
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.rl.roles import Asked
-from interlingua.stages.rows.keyed import KeyedRows, keyed_choice, opened_rows
+from interlingua.stages.rows.keyed import KeyedRows, distinct, keyed_choice, opened_rows
 from interlingua.stages.sft.batches import Draws
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key
@@ -53,11 +52,7 @@ class RlCorpus:
         order = np.random.default_rng([self._spec.seed, turn]).permutation(len(self._tags))
         tag, size = self._tags[order[place]], self._spec.activations_per_step
         keys = [key for key, _ in self._draws[tag].draw(turn * size, size)]
-        # Short corpora give a key twice in a step; rows are read once.
-        unique = list(dict.fromkeys(keys))
-        v_UE = self._v(tag, self._rows[tag], unique)
-        v_BE = v_UE[[unique.index(key) for key in keys]]
-        return _named(tag, keys, v_BE, f"{step}|")
+        return _named(tag, keys, self._v(tag, self._rows[tag], keys), f"{step}|")
 
     def _dev_asked(self, tag: str, rows: KeyedRows) -> Asked:
         count, seed = self._spec.watch.dev_rows, self._spec.seed
@@ -68,10 +63,9 @@ class RlCorpus:
         keys = keyed_choice(rows.finite_keys(), VARIANCE_ROWS, seed=self._spec.seed)
         return mean_variance(self._v(tag, rows, keys))
 
-    @torch.no_grad()
     def _v(self, tag: str, rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
-        v_NE: np.ndarray = self._space(tag, torch.from_numpy(rows.vectors(keys))).numpy()
-        return v_NE
+        unique, places = distinct(keys)
+        return self._space.v_of(tag, rows.vectors(unique))[places]
 
 
 def _opened(

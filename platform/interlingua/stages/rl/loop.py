@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from interlingua.core.keyed import seed_of
 from interlingua.core.policy import group_advantages, group_deviation, rewarded
 from interlingua.core.schedule import rate_factor
 from interlingua.core.statistics import clustered_ratio_of_sums
@@ -83,7 +84,7 @@ def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, kept: Kept) -> str | N
 def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, float]:
     """One step: sample, judge, reward, and each model learns; returns its metrics."""
     # Dropout must not depend on what ran before a resume.
-    torch.manual_seed(hash((spec.seed, step, roles.av.rank)) % 2**31)
+    torch.manual_seed(seed_of(spec.seed, step, roles.av.rank))
     clock = Stopwatch()
     asked = corpus.asked(step)
     variance = corpus.variances[asked.host_tag]
@@ -107,7 +108,7 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
     if spec.ar is not None:  # after the rewards: those are of the AR that the samples met
         factor = _factor(step, spec, spec.ar)
         with clock.phase("learn_ar"):
-            seed = hash((spec.seed, step))
+            seed = seed_of(spec.seed, step)
             stepped["ar"] = roles.ar.step(rollouts, variance=variance, factor=factor, seed=seed)
     return {
         "num_steps": spec.num_steps,

@@ -56,11 +56,12 @@ class KeyedRows:
         return [key for shard in self._shards for key in self._finite_keys(shard)]
 
     def vectors(self, keys: Sequence[Key]) -> np.ndarray:
-        """[N, D] raw, in the order of the keys, each passage noted as consumed."""
-        rows = self._index.rows_at(keys)
-        for passage_id, _ in keys:
+        """[N, D] raw, in the order of the keys, which may repeat; passages count as consumed."""
+        unique, places = distinct(keys)
+        h_UD = self._index.rows_at(unique).vectors_ND
+        for passage_id, _ in unique:
             self._access.consume(passage_id, self._split_of[passage_id])
-        return rows.vectors_ND
+        return h_UD if len(unique) == len(keys) else h_UD[places]
 
     def _finite_keys(self, shard: Shard) -> list[Key]:
         is_finite_N = shard.rows.is_finite_N
@@ -69,11 +70,13 @@ class KeyedRows:
         return [key for key in zip(ids, positions, strict=True) if key[0] in self._split_of]
 
 
-def vectors_of(rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
-    """The vectors of keys that may come several times, as where there are several texts of each."""
-    unique = list(dict.fromkeys(keys))
-    place = {key: index for index, key in enumerate(unique)}
-    return rows.vectors(unique)[[place[key] for key in keys]]
+def distinct(keys: Sequence[Key]) -> tuple[list[Key], list[int]]:
+    """Every key once, and the place of each of `keys` among them.
+
+    Several texts of an activation, or a short corpus, repeat keys; rows are read once.
+    """
+    place = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+    return list(place), [place[key] for key in keys]
 
 
 def shared_keys(several: Sequence[KeyedRows]) -> list[Key]:

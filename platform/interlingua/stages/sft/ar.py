@@ -22,7 +22,13 @@ from interlingua.models.reconstructor import Reconstructor
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.rows.keyed import KeyedRows, keyed_choice, opened_rows, shared_keys
+from interlingua.stages.rows.keyed import (
+    KeyedRows,
+    distinct,
+    keyed_choice,
+    opened_rows,
+    shared_keys,
+)
 from interlingua.stages.sft.batches import Draws, Texts, of_like_length
 from interlingua.stages.sft.engine import ParamGroup
 from interlingua.stages.sft.loop import Placed, Rows, Share, TrainingJob
@@ -71,13 +77,11 @@ class Targets:
         self._rows, self._space, self.width = rows, space, space.width
         self.keys = shared_keys(list(rows.values()))
 
-    @torch.no_grad()
     def of(self, keys: Sequence[Key]) -> dict[str, np.ndarray]:
         """v of every host, [N, E]."""
-        unique = list(dict.fromkeys(keys))
-        places = [unique.index(key) for key in keys] if len(unique) < len(keys) else slice(None)
+        unique, places = distinct(keys)
         return {
-            tag: self._space(tag, torch.from_numpy(rows.vectors(unique))).numpy()[places]
+            tag: self._space.v_of(tag, rows.vectors(unique))[places]
             for tag, rows in self._rows.items()
         }
 

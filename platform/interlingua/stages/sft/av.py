@@ -171,11 +171,8 @@ class AvProgram:
 
     def _batch(self, tag: str, rows: Sequence[tuple[Key, Sequence[int]]], weight: float) -> AvBatch:
         keys = tuple(key for key, _ in rows)
-        # Short corpora give a key twice in a batch; rows are read once.
-        unique = list(dict.fromkeys(keys))
-        h_UD = self._rows[tag].vectors(unique)
-        places = [unique.index(key) for key in keys]
-        return self._made(tag, keys, h_UD[places], [ids for _, ids in rows], weight)
+        h_BD = self._rows[tag].vectors(keys)
+        return self._made(tag, keys, h_BD, [ids for _, ids in rows], weight)
 
     def _made(
         self,

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
+from interlingua.core.keyed import seed_of
 from interlingua.core.schedule import rate_factor
 from interlingua.specs.training import OptimSpec, WatchSpec
 from interlingua.stages.sft.best_weights import (
@@ -132,7 +133,7 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
         if step % watch.checkpoint_every == 0 and step > 0:
             kept.checkpoint(step)
         # Dropout must not depend on what ran before a resume.
-        torch.manual_seed(hash((program.seed, step, engine.rank)) % 2**31)
+        torch.manual_seed(seed_of(program.seed, step, engine.rank))
         factor = rate_factor(
             step, num_steps=optim.num_steps, warmup_steps=optim.warmup_steps, decay=optim.decay
         )

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from interlingua.core.affine import deviations, fresh_affine
+from interlingua.core.maps import Encoder
 from interlingua.core.metrics import fve_estimates
 from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.splits import Split
@@ -35,7 +36,7 @@ from interlingua.stages.sft.loop import (
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.explanations import check_one_teacher, read_explanations
-from interlingua.store.maps import ENCODERS, Encoder, write_encoder
+from interlingua.store.maps import ENCODERS, write_encoder
 from interlingua.store.splits import SplitAccess, recorded_access
 
 AFFINE_PREFIX = "verbalizer.affine."
