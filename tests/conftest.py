@@ -22,6 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
+@pytest.hookimpl(tryfirst=True)  # before the scheduler of both workers reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts a cluster or a browser runs in one worker, one after the other."""
     for item in items:

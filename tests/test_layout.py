@@ -235,3 +235,9 @@ def test_platform_is_that_of_the_standard_library(tmp_path, python_path, how) ->
         environment["PYTHONPATH"] = python_path
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.ray
+def test_what_starts_a_cluster_is_in_one_group(request: pytest.FixtureRequest) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@ray")
