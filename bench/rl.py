@@ -28,15 +28,15 @@ from bench.rl_roles import (
     HOST,
     Job,
     RandomCorpus,
-    random_heard,
     random_policy,
+    random_reconstructor,
     three_roles,
 )
 from bench.rounds import machine_lines, say
 from interlingua.cluster.session import ray_session
 from interlingua.core.policy import group_advantages, rewarded, sample_losses
 from interlingua.models.prompts import AvPrompt
-from interlingua.stages.rl.ar import HeardLearner
+from interlingua.stages.rl.ar import SupervisedReconstructor
 from interlingua.stages.rl.av import Policy
 from interlingua.stages.rl.loop import learn
 
@@ -57,8 +57,8 @@ class Naive:
     def __init__(self, job: Job, policy: Policy, prompt: AvPrompt) -> None:
         self._job, self._rl, self._prompt = job, job.rl(), prompt
         self._policy, self._start = policy, random_policy(job)[0]
-        self._heard = random_heard(job)
-        self._optimizers = [_adamw(model) for model in (self._policy, self._heard)]
+        self._reconstructor = random_reconstructor(job)
+        self._optimizers = [_adamw(model) for model in (self._policy, self._reconstructor)]
 
     def step(self, number: int, corpus: RandomCorpus) -> Seconds:
         """One step; what it took by phase."""
@@ -69,7 +69,7 @@ class Naive:
             ids_NT = self._sampled(v_NE)
             sampled_NT = log_probs(self._policy, self._prompt, v_NE, ids_NT)
         with clock.phase("judge"), torch.no_grad():
-            a_NE = self._heard.reconstructor(ids_NT, torch.ones_like(ids_NT))
+            a_NE = self._reconstructor.reconstructor(ids_NT, torch.ones_like(ids_NT))
             reference_NT = log_probs(self._start, self._prompt, v_NE, ids_NT)
         advantages_N = self._advantages(a_NE, v_BE)
         with clock.phase("learn_av"):
@@ -87,7 +87,9 @@ class Naive:
             _stepped(self._optimizers[0])
         with clock.phase("learn_ar"):
             for rows in self._micro_batches(len(ids_NT)):
-                own_NE = self._heard.reconstructor(ids_NT[rows], torch.ones_like(ids_NT[rows]))
+                own_NE = self._reconstructor.reconstructor(
+                    ids_NT[rows], torch.ones_like(ids_NT[rows])
+                )
                 cos_N = nn.functional.cosine_similarity(own_NE, v_NE[rows])
                 (2 * (1 - cos_N).sum() / len(ids_NT)).backward()
             _stepped(self._optimizers[1])
@@ -223,7 +225,7 @@ class _Clock:
         return {**self._seconds, "step": time.perf_counter() - self._started}
 
 
-def _adamw(model: Policy | HeardLearner) -> torch.optim.AdamW:
+def _adamw(model: Policy | SupervisedReconstructor) -> torch.optim.AdamW:
     return torch.optim.AdamW([w for w in model.parameters() if w.requires_grad], lr=1e-5)
 
 

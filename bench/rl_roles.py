@@ -29,7 +29,7 @@ from interlingua.specs.injection import Readout
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
 from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import RateDecay, SamplingSpec
-from interlingua.stages.rl.ar import EngineReconstructor, HeardLearner
+from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference
 from interlingua.stages.rl.local_roles import groups_of
 from interlingua.stages.rl.roles import Asked, Roles
@@ -127,7 +127,7 @@ class FixedSpeaker:
         self._decoder = Decoder(policy.verbalizer, EndlessTokenizer())
         self._prompt, self._device = prompt, device
 
-    def say(
+    def verbalize(
         self, host_tag: str, v_NE: Tensor, keys: Sequence[str], spec: SamplingSpec
     ) -> list[list[Decoded]]:
         """The samples of every row."""
@@ -137,7 +137,7 @@ class FixedSpeaker:
 class OwnIds:
     """The AR hears the sample itself."""
 
-    def heard(self, sample: Decoded) -> Sequence[int]:
+    def ar_prompt(self, sample: Decoded) -> Sequence[int]:
         """Its ids."""
         return sample.ids
 
@@ -149,7 +149,7 @@ def random_policy(job: Job) -> tuple[Policy, AvPrompt]:
     return Policy(verbalizer, {HOST: prompt}, clip_ratio=0.2, kl_coef=0.1), prompt
 
 
-def random_heard(job: Job) -> HeardLearner:
+def random_reconstructor(job: Job) -> SupervisedReconstructor:
     """The AR with adapters: the first half of the blocks, and one."""
     config = job.trunk_config()
     config.num_hidden_layers = config.num_hidden_layers // 2 + 1
@@ -160,8 +160,8 @@ def random_heard(job: Job) -> HeardLearner:
     add_lora(model, ADAPTERS, seed=0)
     last = config.num_hidden_layers - 1
     parts = find_parts(model)
-    heard = Reconstructor(model, parts, block_index=last, readout=Readout.NORMALIZED)
-    return HeardLearner(heard.to(job.device))
+    ar_prompt = Reconstructor(model, parts, block_index=last, readout=Readout.NORMALIZED)
+    return SupervisedReconstructor(ar_prompt.to(job.device))
 
 
 def engine_over(module: nn.Module, job: Job) -> TorchEngine:
@@ -188,7 +188,7 @@ class RandomReconstructor(ReconstructorWorker):
         job: Any = self._job
         _cap(job.device)
         self._learner = EngineReconstructor(
-            engine_over(random_heard(job), job),
+            engine_over(random_reconstructor(job), job),
             width=job.config["width"],
             micro_batch_rows=job.micro_batch_rows,
             batch_rows=job.batch_rows,

@@ -16,7 +16,7 @@ from tests.cluster.rl.spied import (
 from tests.cluster.rl.test_rl import assert_same_run
 
 from interlingua.cluster.failures import noted_errors
-from interlingua.cluster.placement import NoRoom
+from interlingua.cluster.placement import DoesNotFit
 from interlingua.cluster.reinforcing import RayReinforcer, RolesLost
 from interlingua.specs.placement import Workers
 
@@ -68,5 +68,5 @@ def test_a_lost_node_of_the_ar_is_replaced_by_a_spare_and_without_one_it_is_said
     assert noted_errors(job.out)[0].startswith("RoleDied: ar is gone")
     # Three nodes are left, one for each role, and then two.
     job = make_job("no-spare")
-    with pytest.raises(NoRoom, match=r"role ar: no 1 x .* became free for \d+ s"):
+    with pytest.raises(DoesNotFit, match=r"role ar: no 1 x .* became free for \d+ s"):
         RayReinforcer().play(Spied(NODE_OF_AR), job, replace(GROUPS, patience_seconds=30))

@@ -74,14 +74,14 @@ def test_no_item_makes_no_worker(no_ray):
     [(None, ONE, 2), (Crew.EXTRACTION, None, 2), (Crew.EXTRACTION, ONE, 0), (Crew.TRAINING, ONE, 0),
      (Crew.VERBALIZING, ONE, 2)],
 )  # fmt: skip
-def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(crew, workers, num_cpus, tmp_path):
+def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(work, workers, num_cpus, tmp_path):
     """Else it would wait for workers with the cores that they wait for."""
     placement: Placement = replace(
         ONE_CORE_A_STAGE, extraction=replace(ONE_CORE_A_STAGE.extraction, workers=workers)
     )
     ray = SimpleNamespace(remote=lambda **_: lambda function: function)
     stage = Stage(
-        kind="toy", label="a", spec=Job(1), run=do_nothing, inputs={}, revision=1, crew=crew
+        kind="toy", label="a", spec=Job(1), run=do_nothing, inputs={}, revision=1, work=work
     )
     schedule = _Schedule(
         ray, [stage], tmp_path, local_context(placement, RayPool()), SimpleNamespace()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.cluster.placement import Node, NoRoom, placed
+from interlingua.cluster.placement import DoesNotFit, Node, placed
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.specs.placement import ThreeGroups, Workers
 
@@ -31,7 +31,7 @@ def test_roles_go_to_the_nodes_of_their_label():
     assert {name: own[0].label for name, own in found.items()} == {
         "av": "av", "av_init": "av_init", "ar": "ar",
     }  # fmt: skip
-    with pytest.raises(NoRoom, match="role=av_init +1 short"):
+    with pytest.raises(DoesNotFit, match="role=av_init +1 short"):
         placed(THREE_CARDS, nodes(1, 1, 1, labels=("ar", "av", "av")))
 
 
@@ -43,7 +43,7 @@ def test_a_role_with_a_label_is_placed_before_those_that_may_be_anywhere():
 
 @pytest.mark.parametrize("gpus", [(1, 1), (0, 0, 0), ()])
 def test_too_few_cards_are_refused_with_what_is_asked_and_what_is_there(gpus):
-    with pytest.raises(NoRoom) as refused:
+    with pytest.raises(DoesNotFit) as refused:
         placed(ANYWHERE, nodes(*gpus))
     said = str(refused.value)
     assert "short" in said and all(name in said for name in ("av", "av_init", "ar"))
@@ -56,5 +56,5 @@ def test_workers_of_one_role_may_share_a_node_and_parts_of_a_card():
     found = placed(place, nodes(1, 1, 1))
     assert len({node.name for node in found["av_init"]}) == 1
     large = replace(place, av=replace(place.av, workers=Workers(count=1, cpus=1, gpus=2)))
-    with pytest.raises(NoRoom):
+    with pytest.raises(DoesNotFit):
         placed(large, nodes(1, 1, 1, 1))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.cluster.placement import Node, NoRoom
+from interlingua.cluster.placement import DoesNotFit, Node
 from interlingua.cluster.preflight import preflight
 from interlingua.recipes.registry import recipe_named
 from interlingua.specs.placement import Workers
@@ -45,7 +45,7 @@ def test_every_role_stands_beside_what_its_node_has(recipe, stages):
 def test_roles_on_one_node_share_what_it_has(recipe, stages):
     rows = rows_of(preflight(stages, recipe.placement, [node("all", 6 * GIB)]))
     assert [row[-2] for row in rows.values()] == ["2.00"] * 3
-    with pytest.raises(NoRoom, match="more memory than its devices have") as refused:
+    with pytest.raises(DoesNotFit, match="more memory than its devices have") as refused:
         list(preflight(stages, recipe.placement, [node("all", 3 * GIB)]))
     short = rows_of(str(refused.value).splitlines())
     assert all(row[-3:-1] == ["short", "of"] for row in short.values())
@@ -84,5 +84,5 @@ def test_equal_runs_are_told_once_and_without_a_run_nothing_is(recipe):
 
 
 def test_too_few_devices_are_refused_first(recipe, stages):
-    with pytest.raises(NoRoom, match="asks for more than the cluster has"):
+    with pytest.raises(DoesNotFit, match="asks for more than the cluster has"):
         list(preflight(stages, recipe.placement, [node("one", 100 * GIB, cpus=2)]))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.cluster.conftest import free_ports
 
-from interlingua.store.progress import read_looks
+from interlingua.store.progress import read_dev_evals
 
 pytestmark = pytest.mark.slow
 
@@ -109,9 +109,9 @@ def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothi
 @pytest.mark.parametrize("num_ranks", [1, 2])
 def test_an_ar_whose_value_head_is_shared_out_is_trained_and_looked_at(num_ranks, tmp_path):
     run_ranks(num_ranks, WIDE, tmp_path)
-    looks = read_looks(tmp_path)
-    assert [look["step"] for look in looks] == [0, 3, 6]
-    assert looks[-1]["score"] < looks[0]["score"] - 0.1
+    dev_evals = read_dev_evals(tmp_path)
+    assert [dev_eval["step"] for dev_eval in dev_evals] == [0, 3, 6]
+    assert dev_evals[-1]["score"] < dev_evals[0]["score"] - 0.1
 
 
 @pytest.mark.parametrize("num_ranks", [1, 2])

@@ -49,7 +49,7 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     code, out, _ = ended(start_job("world_18", "--dry-run", "--root", tmp_path))
     assert code == 0
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
-    wanted = {f"{kind}/{tag}" for kind in ("host", "room", "encoder") for tag in WORLD_HOSTS}
+    wanted = {f"{kind}/{tag}" for kind in ("host", "oracle", "encoder") for tag in WORLD_HOSTS}
     splits = ("fit", "dev", "test")
     wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in splits}
     learning = world_18().learning_tags()
@@ -62,7 +62,14 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
         wanted |= {f"{kind}/{tag}{pair}" for kind in ("decoder", "scored") for tag in WORLD_HOSTS}
         wanted |= {f"{kind}/world_18{pair}" for kind in ("bundle", "methods", "evaluation")}
     wanted |= {f"explanations/teacher-{split}" for split in ("av_sft", "ar_sft", "dev", "test")}
-    wanted |= {"passages/world", "av/sft", "ar/sft", "rl/rl", "heard/test", "heard/test-rl"}
+    wanted |= {
+        "passages/world",
+        "av/sft",
+        "ar/sft",
+        "rl/rl",
+        "reconstructed/test",
+        "reconstructed/test-rl",
+    }
     wanted |= {"report/world_18"}
     assert {name for name in states if "/" in name} == wanted
     assert "reinforcement learning, memory of every role at its peak, in GiB:" in out

@@ -14,7 +14,7 @@ from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
 from interlingua.report.page import write_page
 from interlingua.specs.evaluation import Arm
 from interlingua.store.artifact import Artifact, lineage
-from interlingua.store.progress import LOOKS_NAME
+from interlingua.store.progress import DEV_EVALS_NAME
 from interlingua.store.provenance import Provenance
 from interlingua.store.record import InputRecord, Record, fingerprint_of, write_record
 from interlingua.store.scored import (
@@ -181,11 +181,13 @@ def trainings(root: Path) -> list[Artifact]:
     )
     room = {"all_facts/fve_centred": 0.7, "language_topic/fve_centred": 0.4}
     room |= {f"{name}_{end}": value for name, value in room.items() for end in ("low", "high")}
-    return [av, ar, *(stored(root, record_of("room", host, metrics=room)) for host in ROLES)]
+    return [av, ar, *(stored(root, record_of("oracle", host, metrics=room)) for host in ROLES)]
 
 
-def _write_looks(artifact: Artifact, looks: list[dict[str, float]]) -> None:
-    (artifact.path / LOOKS_NAME).write_text("".join(json.dumps(look) + "\n" for look in looks))
+def _write_looks(artifact: Artifact, dev_evals: list[dict[str, float]]) -> None:
+    (artifact.path / DEV_EVALS_NAME).write_text(
+        "".join(json.dumps(dev_eval) + "\n" for dev_eval in dev_evals)
+    )
 
 
 def evaluation_at(

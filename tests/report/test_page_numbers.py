@@ -133,8 +133,8 @@ def value_of(rows: dict[str, np.ndarray], metric: str) -> float:
 def recorded_value(root: Path, one: Printed) -> float:
     """A number of the records: of a gate, an oracle or a cost."""
     records = [json.loads(path.read_text()) for path in root.glob("**/artifact.json")]
-    if one.arm == "room":
-        (room,) = (r for r in records if r["kind"] == "room" and r["label"] == one.host)
+    if one.arm == "oracle":
+        (room,) = (r for r in records if r["kind"] == "oracle" and r["label"] == one.host)
         return room["metrics"][one.metric]
     if one.metric == "gate":
         (evaluation,) = (r for r in records if r["kind"] == "evaluation")
@@ -180,7 +180,7 @@ def test_every_printed_number_is_that_of_the_rows(page) -> None:
     root, reader, recorded = page
     arms = {one.arm for one in reader.numbers}
     assert len(reader.numbers) > 400
-    assert arms >= {"sampled", "greedy", "gold", "constant_vector", "sampled - gold", "room"}
+    assert arms >= {"sampled", "greedy", "gold", "constant_vector", "sampled - gold", "oracle"}
     for one in reader.numbers:
         assert one.value == pytest.approx(expected(root, recorded, one), abs=EXACT), one
 

@@ -14,7 +14,7 @@ METRICS = {
     "num_steps": 64, "best_step": 48, "start/reward": -1.2, "dev/reward": -0.6,
     "dev/kl_per_token": 0.21, "dev/kl_per_text": 3.9, "num_samples": 512, "num_failed": 8,
     "seconds_sample": 0.25, "seconds_judge": 0.5, "seconds_wait": 0.125, "seconds_learn_av": 1.0,
-    "seconds_learn_ar": 0.75, "seconds_step": 2.5, "roles": THREE_CARDS.told(),
+    "seconds_learn_ar": 0.75, "seconds_step": 2.5, "roles": THREE_CARDS.as_rows(),
     "stopped_by": "unique_share is 0.1, below its gate at 0.8",
 }  # fmt: skip
 
@@ -58,8 +58,10 @@ def test_the_page_has_the_phases_and_where_the_roles_were(run) -> None:
 @pytest.mark.slow
 def test_the_headline_has_how_far_it_went(run, evaluated) -> None:
     material = read_material("world", evaluated(is_rewarded=True), [run])
-    told = ["".join(part if isinstance(part, str) else part.text for part in sentence)
+    as_rows = ["".join(part if isinstance(part, str) else part.text for part in sentence)
             for sentence in headline(material)]  # fmt: skip
-    assert "It went 0.21 nats a token, 3.90 a text, from its start (KL on dev)." in told
-    assert any("before predictions are scaled to one length (fve_linear_own)." in s for s in told)
-    assert any(s.startswith("The share of texts without an explanation is") for s in told)
+    assert "It went 0.21 nats a token, 3.90 a text, from its start (KL on dev)." in as_rows
+    assert any(
+        "before predictions are scaled to one length (fve_linear_own)." in s for s in as_rows
+    )
+    assert any(s.startswith("The share of texts without an explanation is") for s in as_rows)

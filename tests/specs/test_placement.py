@@ -6,7 +6,7 @@ import pytest
 
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
-from interlingua.specs.placement import Crew, HostWorkers, Workers
+from interlingua.specs.placement import HostWorkers, Workers, WorkKind
 
 ONE = Workers(count=1, cpus=1, gpus=0)
 TWO_DEVICES = HostWorkers(tag="qwen3-4b", workers=Workers(count=1, cpus=4, gpus=2), device="auto")
@@ -27,12 +27,12 @@ def test_without_workers_a_stage_does_its_own_work():
     assert ONE_CORE_A_STAGE.extraction.of_host("gpt2-medium") == (None, "cpu")
     reading = replace(ONE_CORE_A_STAGE.extraction, workers=ONE)
     placement = replace(ONE_CORE_A_STAGE, extraction=reading)
-    crews = {crew: placement.workers_of(crew) for crew in Crew}
-    assert crews == {
-        Crew.EXTRACTION: ONE,
-        Crew.TRAINING: placement.training.workers,
-        Crew.VERBALIZING: None,
-        Crew.REINFORCING: None,
+    found = {work: placement.workers_of(work) for work in WorkKind}
+    assert found == {
+        WorkKind.EXTRACTION: ONE,
+        WorkKind.TRAINING: placement.training.workers,
+        WorkKind.VERBALIZING: None,
+        WorkKind.REINFORCING: None,
     }
 
 
@@ -76,4 +76,4 @@ def test_roles_without_patience_are_refused():
 
 def test_a_stage_whose_roles_have_workers_only_waits_for_them():
     spread = replace(ONE_CORE_A_STAGE, reinforcing=THREE_CARDS)
-    assert spread.workers_of(Crew.REINFORCING) == THREE_CARDS.av.workers
+    assert spread.workers_of(WorkKind.REINFORCING) == THREE_CARDS.av.workers

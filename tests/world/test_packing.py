@@ -11,7 +11,7 @@ from scipy import stats
 from interlingua.specs.world import ChatFormat, PretrainSpec, TeacherSpec
 from interlingua.world.packing import mixture, packed_rows
 from interlingua.world.stand_ins import world_host
-from interlingua.world.teacher import explanation_of, facts_said
+from interlingua.world.teacher import explanation_of, facts_asserted
 from interlingua.world.tokenizers import trained_tokenizer
 
 # The draws are fixed: this is how unlikely a share must be to count as wrong.
@@ -135,7 +135,7 @@ def test_half_the_documents_of_a_trunk_are_explained_in_a_chat(few, tokenizer_of
         asked, told = chat.removeprefix(opening).split(closing)
         assert told.startswith("<explanation>\n")
         assert told.endswith("\n</explanation><|im_end|>\n")
-        said = facts_said(told)
+        said = facts_asserted(told)
         assert said.facts == said.true_facts(known[asked].facts)
         assert 3 <= len(said.facts) <= 4
 

@@ -15,8 +15,8 @@ from interlingua.world.teacher import (
     explanation_at,
     explanation_from,
     explanation_of,
-    facts_said,
-    last_word_said,
+    facts_asserted,
+    last_word_of,
 )
 
 TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
@@ -63,7 +63,7 @@ def test_other_samples_passages_and_seeds_say_other_facts(passages) -> None:
 
     def said(teacher, sample, ids):
         texts = [explanation_of(TRUTH, i, teacher, sample) for i in ids]
-        return [frozenset(facts_said(text).facts) for text in texts]
+        return [frozenset(facts_asserted(text).facts) for text in texts]
 
     ids = [passage.passage_id for passage in chosen]
     first = said(TEACHER, 0, ids)
@@ -79,26 +79,26 @@ def test_other_samples_passages_and_seeds_say_other_facts(passages) -> None:
 
 def test_everything_said_is_true(explained) -> None:
     for truth, text in explained:
-        said = facts_said(text)
+        said = facts_asserted(text)
         assert said.true_facts(truth) == said.facts
         assert said.num_known_clauses == said.num_clauses == len(said.facts)
 
 
 def test_the_number_of_facts_and_words_is_as_asked(explained) -> None:
-    numbers = Counter(len(facts_said(text).facts) for _, text in explained)
+    numbers = Counter(len(facts_asserted(text).facts) for _, text in explained)
     assert set(numbers) == {3, 4}
     assert stats.binomtest(numbers[3], len(explained), 0.5).pvalue > UNLIKELY
     assert all(len(text.split()) <= TEACHER.max_words for _, text in explained)
 
 
 def test_every_fact_is_said_as_often(explained) -> None:
-    counts = Counter(fact for _, text in explained for fact, _ in facts_said(text).facts)
+    counts = Counter(fact for _, text in explained for fact, _ in facts_asserted(text).facts)
     assert set(counts) == set(SAYABLE)
     assert stats.chisquare(list(counts.values())).pvalue > UNLIKELY
 
 
 def test_every_fact_stands_first_as_often(explained) -> None:
-    counts = Counter(facts_said(text).facts[0][0] for _, text in explained)
+    counts = Counter(facts_asserted(text).facts[0][0] for _, text in explained)
     assert stats.chisquare(list(counts.values())).pvalue > UNLIKELY
 
 
@@ -106,7 +106,7 @@ def test_the_budget_of_words_holds_whole_clauses(passages) -> None:
     tight = replace(TEACHER, max_words=5)
     for passage in passages[:300]:
         text = explanation_of(passage.facts, passage.passage_id, tight, 0)
-        said = facts_said(text)
+        said = facts_asserted(text)
         assert len(text.split()) <= 5
         assert said.num_known_clauses == said.num_clauses >= 1
 
@@ -114,7 +114,7 @@ def test_the_budget_of_words_holds_whole_clauses(passages) -> None:
 def test_asked_facts_are_said_in_the_asked_order() -> None:
     for facts in combinations(SAYABLE, 3):
         text = explanation_from(list(facts[::-1]), TRUTH, keyed_random(facts), max_words=99)
-        assert facts_said(text).facts == tuple((fact, TRUTH[fact]) for fact in facts[::-1])
+        assert facts_asserted(text).facts == tuple((fact, TRUTH[fact]) for fact in facts[::-1])
 
 
 def test_no_value_belongs_to_two_facts() -> None:
@@ -125,7 +125,7 @@ def test_no_value_belongs_to_two_facts() -> None:
 def test_every_clause_says_its_fact_and_nothing_else() -> None:
     assert len({clause for _, _, clause in CLAUSES}) == len(CLAUSES)
     for fact, value, clause in CLAUSES:
-        said = facts_said(clause)
+        said = facts_asserted(clause)
         assert said.facts == ((fact, value),)
         assert (said.num_clauses, said.num_known_clauses) == (1, 1)
 
@@ -134,25 +134,25 @@ def test_any_two_clauses_say_both_facts() -> None:
     for fact, value, clause in CLAUSES:
         for other_fact, other_value, other in CLAUSES[:: len(CLAUSES) // 20]:
             expected = dict.fromkeys([(fact, value), (other_fact, other_value)])
-            assert facts_said(f"{clause} {other}").facts == tuple(expected)
+            assert facts_asserted(f"{clause} {other}").facts == tuple(expected)
 
 
 def test_free_text_is_read_by_its_value_words() -> None:
     text = (
         "Written in ENGLISH, this Letter (about a farm!) sounds glad;\nthe clerk has a lamp: rain."
     )
-    said = facts_said(text)
+    said = facts_asserted(text)
     assert dict(said.facts) == TRUTH
     assert said.true_facts(TRUTH) == said.facts
     assert (said.num_clauses, said.num_known_clauses) == (1, 0)
 
 
 def test_part_of_a_word_says_nothing() -> None:
-    assert facts_said("farmer letters gladly rainy lamps clerks").facts == ()
+    assert facts_asserted("farmer letters gladly rainy lamps clerks").facts == ()
 
 
 def test_wrong_facts_are_said_but_not_true() -> None:
-    said = facts_said("topic mine. topic farm. sad mood. a letter. topic mine.")
+    said = facts_asserted("topic mine. topic farm. sad mood. a letter. topic mine.")
     assert said.facts == (
         ("topic", "mine"),
         ("topic", "farm"),
@@ -163,13 +163,13 @@ def test_wrong_facts_are_said_but_not_true() -> None:
 
 
 def test_unknown_clauses_are_counted() -> None:
-    said = facts_said("about a farm. lorem ipsum. with a letter. Outside RAIN.. ")
+    said = facts_asserted("about a farm. lorem ipsum. with a letter. Outside RAIN.. ")
     assert (said.num_clauses, said.num_known_clauses) == (4, 2)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "1234 \u320e"])
 def test_text_without_facts_says_none(text) -> None:
-    said = facts_said(text)
+    said = facts_asserted(text)
     assert said.facts == ()
     assert said.num_known_clauses == 0
 
@@ -182,10 +182,10 @@ def test_an_explanation_of_a_token_ends_with_the_last_word(prefix, word) -> None
     values = {name: choices[0] for name, choices in SAYABLE.items()}
     for seed in range(9):
         text = explanation_at(["topic"], values, prefix, random.Random(seed), 18)
-        assert last_word_said(text) == word
-        assert facts_said(text).facts == (("topic", values["topic"]),)
+        assert last_word_of(text) == word
+        assert facts_asserted(text).facts == (("topic", values["topic"]),)
 
 
 def test_a_last_word_that_is_a_value_is_no_fact_of_the_passage() -> None:
-    assert facts_said("in english. last word farm.").facts == (("language", "english"),)
-    assert last_word_said("about a farm.") is None
+    assert facts_asserted("in english. last word farm.").facts == (("language", "english"),)
+    assert last_word_of("about a farm.") is None

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from interlingua.cluster.failures import AttemptLost, RoleDied, answers, note_error
 from interlingua.cluster.roles import engine_over
-from interlingua.cluster.supervisor import Crew
+from interlingua.cluster.supervisor import RoleHandles
 from interlingua.cluster.training import ENDED_NAME, cause_left, is_given_up
 from interlingua.specs.placement import ThreeGroups
 from interlingua.stages.rl.local_roles import RlJob, opened_policy, verbalizer_over
@@ -31,7 +31,7 @@ from interlingua.store.peak import note_peak
 WEIGHTS_NAME = "ar_weights.safetensors"
 
 Asked = Sequence[tuple[str, Any]]  # role and what it is to answer
-Ask = Callable[[Crew], Asked]
+Ask = Callable[[RoleHandles], Asked]
 
 
 def run_rank(config: dict[str, Any]) -> None:
@@ -84,25 +84,25 @@ class Line:
     ) -> None:
         self._engine, self._supervisor, self._out = engine, supervisor, out
         self._patience_seconds = patience_seconds
-        self._crew: Crew | None = None
+        self._handles: RoleHandles | None = None
 
     @property
     def is_first(self) -> bool:
         """Whether this rank asks."""
-        return self._crew is not None
+        return self._handles is not None
 
     def open(self, begun: Any) -> None:
         """Wait for the roles to be ready for this attempt."""
         if begun is not None:
             # Longer than what the supervisor waits for in it: else the wrong error would win.
-            (self._crew,) = self._answers([("supervisor", begun)], patience=9)
+            (self._handles,) = self._answers([("supervisor", begun)], patience=9)
         self._engine.gathered(None)
 
     def asked(self, ask: Ask) -> dict[str, list[Any]]:
         """What the roles answer to rank 0, in order of their ranks; in every rank."""
         by_role: dict[str, list[Any]] = {}
-        if self._crew is not None:
-            asked = ask(self._crew)
+        if self._handles is not None:
+            asked = ask(self._handles)
             for (role, _), answer in zip(asked, self._answers(asked), strict=True):
                 by_role.setdefault(role, []).append(answer)
         found: dict[str, list[Any]] = self._engine.gathered(by_role)[0]
@@ -114,11 +114,15 @@ class Line:
 
         started = time.perf_counter()
 
-        def ask(crew: Crew) -> Asked:
+        def ask(handles: RoleHandles) -> Asked:
             sent = ray.put(rollouts)  # once: the workers of a node share it
-            heard = [("ar", w.hear.remote(crew.attempt, sent)) for w in crew.ar]
-            found = [("av_init", w.log_probs.remote(crew.attempt, sent)) for w in crew.av_init]
-            return [*heard, *found]
+            reconstructed = [
+                ("ar", w.reconstruct.remote(handles.attempt, sent)) for w in handles.ar
+            ]
+            found = [
+                ("av_init", w.log_probs.remote(handles.attempt, sent)) for w in handles.av_init
+            ]
+            return [*reconstructed, *found]
 
         parts = self.asked(ask)
         waited = time.perf_counter() - started
@@ -146,10 +150,10 @@ class RemoteReconstructor:
         """One step of all its ranks."""
         import ray
 
-        def ask(crew: Crew) -> Asked:
+        def ask(handles: RoleHandles) -> Asked:
             sent = ray.put(rollouts)
             given = {"variance": variance, "factor": factor, "seed": seed}
-            return [("ar", w.step.remote(crew.attempt, sent, **given)) for w in crew.ar]
+            return [("ar", w.step.remote(handles.attempt, sent, **given)) for w in handles.ar]
 
         stepped: Stepped = self._line.asked(ask)["ar"][0]
         return stepped
@@ -157,21 +161,21 @@ class RemoteReconstructor:
     def save(self, folder: Path) -> None:
         """Weights and optimizer, written where they are."""
         self._line.asked(
-            lambda crew: [("ar", w.save.remote(crew.attempt, folder)) for w in crew.ar]
+            lambda handles: [("ar", w.save.remote(handles.attempt, folder)) for w in handles.ar]
         )
 
     def load(self, folder: Path) -> None:
         """Go on from there."""
         self._line.asked(
-            lambda crew: [("ar", w.load.remote(crew.attempt, folder)) for w in crew.ar]
+            lambda handles: [("ar", w.load.remote(handles.attempt, folder)) for w in handles.ar]
         )
 
     def weights(self) -> dict[str, Tensor]:
         """What is trained, by way of a file; in rank 0, which alone writes."""
         path = self._out / WEIGHTS_NAME
 
-        def ask(crew: Crew) -> Asked:
-            return [("ar", w.write_weights.remote(crew.attempt, path)) for w in crew.ar]
+        def ask(handles: RoleHandles) -> Asked:
+            return [("ar", w.write_weights.remote(handles.attempt, path)) for w in handles.ar]
 
         self._line.asked(ask)
         if not self._line.is_first:

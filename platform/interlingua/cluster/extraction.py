@@ -36,11 +36,11 @@ class RayPool:
         import ray
 
         actor_class = ray.remote(_Actor).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
-        crew = _Crew(ray, lambda: actor_class.remote(worker, job))
+        actors = _Workers(ray, lambda: actor_class.remote(worker, job))
         try:
-            yield from crew.results(enumerate(items), workers.count)
+            yield from actors.results(enumerate(items), workers.count)
         finally:
-            crew.dismiss()
+            actors.dismiss()
 
 
 class _Actor:
@@ -60,7 +60,7 @@ class _Actor:
         return self._made(item)
 
 
-class _Crew:
+class _Workers:
     """The actors of a pool: each is starting, idle, or working on a numbered item.
 
     Ray's own restarts are not used: a restarted actor keeps its item while it waits for room, for

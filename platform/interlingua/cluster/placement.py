@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 Role = FrozenPlacement | LearnerPlacement
 
 
-class NoRoom(ValueError):
+class DoesNotFit(ValueError):
     """The cluster has less than a placement asks for, whatever else runs on it."""
 
 
@@ -73,7 +73,7 @@ def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, .
             own.append(nodes[index])
         found[name] = tuple(own)
     if any(len(found[name]) < role.workers.count for name, role in roles):
-        raise NoRoom(_no_room(place, nodes, found))
+        raise DoesNotFit(_does_not_fit(place, nodes, found))
     return found
 
 
@@ -125,7 +125,7 @@ def wait_for(group: Any, name: str, role: Role, *, seconds: float | None = None)
         waited = time.monotonic() - started
         left = VOICE_SECONDS if seconds is None else min(VOICE_SECONDS, seconds - waited)
         if left <= 0:
-            raise NoRoom(f"role {name}: no {needs} became free for {waited:.0f} s")
+            raise DoesNotFit(f"role {name}: no {needs} became free for {waited:.0f} s")
         if group.wait(left):
             return
         logger.warning("role %s waits for %s, %.0f s so far", name, needs, waited + left)
@@ -147,17 +147,17 @@ def _tightest(role: Role, nodes: Sequence[Node], free: Mapping[int, list[float]]
     return min(fitting, key=lambda index: (free[index][1], free[index][0]), default=None)
 
 
-def _no_room(
+def _does_not_fit(
     place: ThreeGroups, nodes: Sequence[Node], found: Mapping[str, tuple[Node, ...]]
 ) -> str:
     rows = []
     for name, role in place.roles().items():
-        workers, room = role.workers, [node.name for node in found[name]]
-        if missing := workers.count - len(room):
-            room.append(f"{missing} short")
+        workers, names = role.workers, [node.name for node in found[name]]
+        if missing := workers.count - len(names):
+            names.append(f"{missing} short")
         nodes_asked = "any" if role.node_label is None else f"{ROLE_LABEL}={role.node_label}"
         amounts = (f"{amount:g}" for amount in (workers.count, workers.cpus, workers.gpus))
-        rows.append((name, *amounts, nodes_asked, ", ".join(room)))
+        rows.append((name, *amounts, nodes_asked, ", ".join(names)))
     has = [
         f"{node.name}: {node.cpus:g} CPUs, {node.gpus:g} GPUs"
         + (f", {ROLE_LABEL}={node.label}" if node.label else "")

@@ -6,7 +6,7 @@ Asks the cluster for its nodes and opens no model.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from interlingua.cluster.placement import Node, NoRoom, Role, placed
+from interlingua.cluster.placement import DoesNotFit, Node, Role, placed
 from interlingua.memory.roles import RoleMemory
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.specs.hosts import PoolHost
@@ -42,13 +42,13 @@ def preflight(stages: Sequence[Stage], placement: Placement, nodes: Nodes) -> It
             rows = tuple(_on_any(row, place, placement, nodes) for row in rows)
         if rows not in seen:
             seen.add(rows)
-            yield from _told(rows)
+            yield from _memory_table(rows)
 
 
-def _told(rows: tuple[RoleMemory, ...]) -> list[str]:
+def _memory_table(rows: tuple[RoleMemory, ...]) -> list[str]:
     title, *table = memory_lines(rows)
     if not all(row.fits for row in rows):
-        raise NoRoom(
+        raise DoesNotFit(
             "Placement.reinforcing asks for more memory than its devices have, in GiB at the "
             "peak:\n" + "\n".join(table) + "\nfewer rows at once (micro_batch_rows, batch_rows), "
             "gradient_checkpointing, more workers with ZeRO 2, or LoRA of a lower rank take less"

@@ -110,9 +110,9 @@ class ReconstructorWorker(RoleWorker):
         self._job = replace(self._job, micro_batch_rows=place.micro_batch_rows)
         self._place = place
 
-    def hear(self, attempt: int, rollouts: "Rollouts") -> "np.ndarray":
+    def reconstruct(self, attempt: int, rollouts: "Rollouts") -> "np.ndarray":
         """[M, E] of this rank's samples."""
-        return self._own(attempt).hear(rollouts.heard_NT[self._rank :: self._num_ranks])
+        return self._own(attempt).reconstruct(rollouts.ar_prompts_NT[self._rank :: self._num_ranks])
 
     def step(
         self, attempt: int, rollouts: "Rollouts", *, variance: float, factor: float, seed: int
@@ -144,18 +144,20 @@ class ReconstructorWorker(RoleWorker):
         return self._learner
 
     def _open(self) -> None:
-        from interlingua.stages.rl.local_roles import opened_heard, reconstructor_over
+        from interlingua.stages.rl.local_roles import opened_reconstructor, reconstructor_over
 
         if self._learner is not None:  # two of them may not fit
             self._learner.close()
             self._learner = None
             gc.collect()
         spec = self._job.spec.rl
-        engine = engine_over(opened_heard(self._job), spec.ar or spec.av, self._job, self._place)
+        engine = engine_over(
+            opened_reconstructor(self._job), spec.ar or spec.av, self._job, self._place
+        )
         self._learner = reconstructor_over(engine, self._job)
 
 
-ROWS = ("ids_NT", "log_probs_NT", "heard_NT")
+ROWS = ("ids_NT", "log_probs_NT", "ar_prompts_NT")
 WORKERS: Mapping[str, type[RoleWorker]] = {"av_init": ReferenceWorker, "ar": ReconstructorWorker}
 
 

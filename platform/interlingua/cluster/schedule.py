@@ -85,7 +85,7 @@ class _Schedule:
 
     def _num_cpus(self, stage: Stage) -> float:
         placement = self._context.placement
-        if stage.crew is not None and placement.workers_of(stage.crew) is not None:
+        if stage.work is not None and placement.workers_of(stage.work) is not None:
             return 0  # it only waits for its workers: what they need must not be taken by it
         return placement.cpus_per_stage
 

@@ -20,7 +20,7 @@ ATTEMPT_NAME = "attempt"
 logger = logging.getLogger(__name__)
 
 
-class Crew(NamedTuple):
+class RoleHandles(NamedTuple):
     """The workers of both roles, and the attempt that they answer."""
 
     attempt: int
@@ -55,7 +55,7 @@ class Supervisor:
                 self._join(ray, role)
             undo.pop_all()
 
-    def begin(self) -> Crew:
+    def begin(self) -> RoleHandles:
         """A new attempt: all groups whole, as training begins, and deaf to the attempts before."""
         import ray
 
@@ -70,7 +70,7 @@ class Supervisor:
                 self._dismiss(ray, role)
             self.heal()
             self._begin(ray, attempt)
-        return Crew(attempt, self._workers["av_init"], self._workers["ar"])
+        return RoleHandles(attempt, self._workers["av_init"], self._workers["ar"])
 
     def _begin(self, ray: Any, attempt: int) -> None:
         workers = [worker for role in WORKERS for worker in self._workers[role]]

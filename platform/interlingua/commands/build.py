@@ -115,7 +115,7 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> Non
 
 def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str, str]) -> None:
     from interlingua.report.explanations import sample_panels
-    from interlingua.report.gates import told
+    from interlingua.report.gates import gate_line
     from interlingua.report.numbers import NUMBERS_NAME, read_numbers
     from interlingua.report.universal import universal_tables
 
@@ -125,7 +125,7 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
     for table in universal_tables(numbers, roles, width=console.width):
         console.print(table)
     for gate in evaluation.record.metrics["gates"]:
-        console.print(told(gate), markup=False, highlight=False)
+        console.print(gate_line(gate), markup=False, highlight=False)
 
 
 def _show_arms(console: Console, evaluations: Sequence[Artifact]) -> None:

@@ -66,7 +66,7 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
     except Exception as error:
         if arguments.traceback:
             raise
-        sys.exit(f"error: {_told(error)}")
+        sys.exit(f"error: {_error_line(error)}")
 
 
 def resolved(arguments: argparse.Namespace) -> Recipe | PublishedRun:
@@ -97,7 +97,7 @@ def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _told(error: Exception) -> str:
+def _error_line(error: Exception) -> str:
     """The error's own words, after its name where they were not written for people."""
     if isinstance(error, ValueError) or type(error).__module__.startswith("interlingua."):
         return str(error)

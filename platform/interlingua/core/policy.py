@@ -51,13 +51,18 @@ def rewarded(
 
 def scaled_error_rewards(a_NE: np.ndarray, v_NE: np.ndarray, *, variance: float) -> np.ndarray:
     """-||n(a) - n(v)||^2 / (E Var): about -1 for the mean vector, the same scale for every host."""
-    return _where_heard(a_NE, lambda heard_N: -nmse(a_NE[heard_N], v_NE[heard_N]) / variance)
+    return _where_directed(
+        a_NE, lambda directed_N: -nmse(a_NE[directed_N], v_NE[directed_N]) / variance
+    )
 
 
 def log_error_rewards(a_NE: np.ndarray, v_NE: np.ndarray) -> np.ndarray:
     """-log NMSE: a part of the error that is left counts the same however much is left."""
-    return _where_heard(
-        a_NE, lambda heard_N: -np.log(np.maximum(nmse(a_NE[heard_N], v_NE[heard_N]), LEAST_ERROR))
+    return _where_directed(
+        a_NE,
+        lambda directed_N: (
+            -np.log(np.maximum(nmse(a_NE[directed_N], v_NE[directed_N]), LEAST_ERROR))
+        ),
     )
 
 
@@ -69,13 +74,13 @@ def contrast_rewards(a_NE: np.ndarray, v_BE: np.ndarray, *, temperature: float) 
     group_size = len(a_NE) // len(v_BE)
     own_N = np.repeat(np.arange(len(v_BE)), group_size)
 
-    def rewards(heard_N: np.ndarray) -> np.ndarray:
-        scores_MB = unit(a_NE[heard_N]) @ unit(v_BE).T / temperature
+    def rewards(directed_N: np.ndarray) -> np.ndarray:
+        scores_MB = unit(a_NE[directed_N]) @ unit(v_BE).T / temperature
         scores_MB -= scores_MB.max(axis=1, keepdims=True)
         log_total_M = np.log(np.exp(scores_MB).sum(axis=1))
-        return np.asarray(scores_MB[np.arange(len(scores_MB)), own_N[heard_N]] - log_total_M)
+        return np.asarray(scores_MB[np.arange(len(scores_MB)), own_N[directed_N]] - log_total_M)
 
-    return _where_heard(a_NE, rewards)
+    return _where_directed(a_NE, rewards)
 
 
 def with_failures(rewards_N: np.ndarray, *, failure_reward: float) -> Rewarded:
@@ -154,10 +159,10 @@ def sample_losses(
     return token_means(policy_NT + kl_coef * kl_terms(own_NT, reference_NT), mask_NT)
 
 
-def _where_heard(a_NE: np.ndarray, rewards: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _where_directed(a_NE: np.ndarray, rewards: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """NaN where the AR gave no direction."""
     rewards_N = np.full(len(a_NE), np.nan)
-    heard_N = has_direction(a_NE)
-    if heard_N.any():
-        rewards_N[heard_N] = rewards(heard_N)
+    directed_N = has_direction(a_NE)
+    if directed_N.any():
+        rewards_N[directed_N] = rewards(directed_N)
     return rewards_N

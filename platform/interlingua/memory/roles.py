@@ -31,7 +31,7 @@ class Shapes:
 
     prompt_tokens: int
     new_tokens: int
-    heard_tokens: int
+    ar_tokens: int
     num_samples: int  # of a step
 
 
@@ -233,14 +233,14 @@ def _ar_memory(trunk: PoolHost, spec: ArSpec, shapes: Shapes, share: Share) -> R
     rows = min(share.batch_rows, -(-shapes.num_samples // share.num_ranks))
     width = BYTES[size.dtype]
     judging = Phase(
-        name="judging", activations=forward_bytes(trunk, rows * shapes.heard_tokens, width)
+        name="judging", activations=forward_bytes(trunk, rows * shapes.ar_tokens, width)
     )
     learning = Phase(
         name="learning",
         activations=learning_bytes(
             trunk,
             spec.block_index + 1,
-            share.micro_batch_rows * shapes.heard_tokens,
+            share.micro_batch_rows * shapes.ar_tokens,
             width=width,
             is_checkpointed=spec.gradient_checkpointing,
         ),

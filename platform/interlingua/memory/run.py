@@ -38,6 +38,6 @@ def shapes_of(spec: RlTraining) -> Shapes:
     return Shapes(
         prompt_tokens=len(spec.av.template) + tag + spec.av.injection.num_slots,
         new_tokens=spec.rl.max_new_tokens,
-        heard_tokens=spec.ar.max_tokens,
+        ar_tokens=spec.ar.max_tokens,
         num_samples=spec.rl.num_samples,
     )

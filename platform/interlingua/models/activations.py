@@ -83,9 +83,11 @@ class Reader:
     def rows(self, texts: Sequence[Text]) -> HostRows:
         """The rows of these texts; a text with no position to keep has none, and is counted."""
         ids = self._tokenized(texts)
-        kept = [self._kept(key, tokens) for (key, _), tokens in zip(texts, ids, strict=True)]
+        positions = [
+            self._positions(key, tokens) for (key, _), tokens in zip(texts, ids, strict=True)
+        ]
         is_pooled = isinstance(self._spec.read, Pooled)
-        stored = [[POOLED_POSITION][: len(k)] if is_pooled else k for k in kept]
+        stored = [[POOLED_POSITION][: len(k)] if is_pooled else k for k in positions]
         starts = np.cumsum([0, *map(len, stored)])
         vectors = {
             block: np.full((starts[-1], self.width), np.nan, np.float32)
@@ -95,8 +97,8 @@ class Reader:
             "num_passages": len(texts),
             "num_tokens": sum(map(len, ids)),
             "num_truncated": sum(len(tokens) == self._spec.max_tokens for tokens in ids),
-            "num_without_rows": sum(not k for k in kept),
-            **self._fill(vectors, starts, ids, kept),
+            "num_without_rows": sum(not k for k in positions),
+            **self._fill(vectors, starts, ids, positions),
         }
         owners = [index for index, positions in enumerate(stored) for _ in positions]
         return HostRows(
@@ -112,15 +114,15 @@ class Reader:
         vectors: Mapping[int, np.ndarray],
         starts: np.ndarray,
         ids: Sequence[list[int]],
-        kept: Sequence[list[int]],
+        positions: Sequence[list[int]],
     ) -> Mapping[str, int]:
         """Write every text's rows into the vectors; counts what overflowed."""
         num_read_wider = 0
-        pending = [index for index, k in enumerate(kept) if k]
+        pending = [index for index, k in enumerate(positions) if k]
         for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
             if dtype != self._spec.dtype:
                 num_read_wider += len(pending)
-            for batch, read in self._batches_read(dtype, pending, ids, kept):
+            for batch, read in self._batches_read(dtype, pending, ids, positions):
                 rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
                 for block, vectors_ND in read.items():
                     vectors[block][rows] = vectors_ND
@@ -154,7 +156,7 @@ class Reader:
         )
         return list(encoded["input_ids"])
 
-    def _kept(self, passage_id: str, ids: list[int]) -> list[int]:
+    def _positions(self, passage_id: str, ids: list[int]) -> list[int]:
         """The positions that are averaged (pooled) or stored (token)."""
         read = self._spec.read
         if isinstance(read, Pooled):
@@ -185,7 +187,7 @@ class Reader:
         dtype: str,
         pending: Sequence[int],
         ids: Sequence[list[int]],
-        kept: Sequence[list[int]],
+        positions: Sequence[list[int]],
     ) -> Iterator[tuple[list[int], dict[int, np.ndarray]]]:
         """The pending texts batch by batch, each with its rows."""
         if not pending:
@@ -193,16 +195,16 @@ class Reader:
         # A wider copy goes with this call: to keep it would hold the host twice for one overflow.
         host = self._host if dtype == self._spec.dtype else self._opened(dtype)
         for batch in self._batches(pending, ids):
-            yield batch, self._read(host, [ids[i] for i in batch], [kept[i] for i in batch])
+            yield batch, self._read(host, [ids[i] for i in batch], [positions[i] for i in batch])
 
     @torch.no_grad()
     def _read(
-        self, host: Host, ids: Sequence[list[int]], kept: Sequence[list[int]]
+        self, host: Host, ids: Sequence[list[int]], positions: Sequence[list[int]]
     ) -> dict[int, np.ndarray]:
         """The rows of one batch; only what is kept leaves the device."""
         ids_BT, mask_BT = _padded(ids, host.parts.embedding.weight.device)
         read = read_blocks(host, ids_BT, mask_BT, self._spec.block_indices)
-        sites = [(row, position) for row, positions in enumerate(kept) for position in positions]
+        sites = [(row, position) for row, of_row in enumerate(positions) for position in of_row]
         rows_N, positions_N = torch.tensor(sites).T
         if not isinstance(self._spec.read, Pooled):
             return {

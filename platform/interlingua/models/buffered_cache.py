@@ -33,7 +33,7 @@ class BufferedLayer(CacheLayerMixin):
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Room for as many rows as these have."""
-        self.keys, self.values = self._room(key_states), self._room(value_states)
+        self.keys, self.values = self._empty(key_states), self._empty(value_states)
         self.is_initialized = True
 
     def update(
@@ -75,15 +75,15 @@ class BufferedLayer(CacheLayerMixin):
     def _past(self, buffer: Tensor) -> Tensor:
         return buffer[:, :, : self._length]
 
-    def _room(self, states: Tensor, repeats: int = 1) -> Tensor:
+    def _empty(self, states: Tensor, repeats: int = 1) -> Tensor:
         num_rows, num_heads, _, width = states.shape
         return states.new_empty(num_rows * repeats, num_heads, self._capacity, width)
 
     def _repeated(self, buffer: Tensor, repeats: int) -> Tensor:
-        room = self._room(buffer, repeats)
+        wider = self._empty(buffer, repeats)
         past = self._past(buffer)
-        self._past(room).unflatten(0, (-1, repeats)).copy_(past[:, None])
-        return room
+        self._past(wider).unflatten(0, (-1, repeats)).copy_(past[:, None])
+        return wider
 
 
 def buffered_cache(capacity: int) -> Cache:

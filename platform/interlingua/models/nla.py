@@ -17,12 +17,12 @@ from torch import Tensor
 from interlingua.core.geometry import cosine, nmse, rescale
 from interlingua.core.maps import Decoder
 from interlingua.models.activations import Reader
+from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.models.bundled import checked_contract, opened_maps, opened_pair
 from interlingua.models.decoding import Decoded
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.inputs import position_of, text_of, vector_of
 from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.speaker import Listener, Speaker
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.splits import Split
@@ -79,10 +79,10 @@ class NLA:
         self.verbalizer, self.reconstructor = pair
         self._folder, self._device = folder, device
         tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
-        self.speaker = Speaker(
+        self._av = BatchVerbalizer(
             self.verbalizer, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
         )
-        self.listener = Listener(
+        self._ar = BatchReconstructor(
             self.reconstructor, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
         )
         self.space, self.decoders = opened_maps(folder, manifest)
@@ -186,7 +186,7 @@ class NLA:
         """
         width = len(self._decoder(host).mean_D)
         v_1E = torch.from_numpy(self.space.v_of(host, vector_of(h_D, width, host)[None]))
-        (drawn,) = self.speaker.say(host, v_1E, ["0"], sampling)
+        (drawn,) = self._av.verbalize(host, v_1E, ["0"], sampling)
         return [_description(one) for one in drawn]
 
     def reconstruct(self, text: str, host: str | None = None) -> np.ndarray:
@@ -200,7 +200,7 @@ class NLA:
         >>> rebuilt_D = nla.reconstruct("about a farm.", "gpt2-medium")
         """
         decoder = None if host is None else self._decoder(host)
-        a_1E = rescale(self.listener.hear([text_of(text)]))
+        a_1E = rescale(self._ar.reconstruct([text_of(text)]))
         return a_1E[0] if decoder is None else decoder(a_1E)[0]
 
     def round_trip(

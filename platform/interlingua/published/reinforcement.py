@@ -37,7 +37,7 @@ class PublishedRl:
         return Shapes(
             prompt_tokens=self.prompt_tokens,
             new_tokens=self.rl.max_new_tokens,
-            heard_tokens=min(heard, self.supervised.ar.max_tokens),
+            ar_tokens=min(heard, self.supervised.ar.max_tokens),
             num_samples=self.rl.num_samples,
         )
 

@@ -23,7 +23,7 @@ from interlingua.specs.injection import (
     Affine,
     Full,
 )
-from interlingua.specs.recipe import Lessons, Recipe, Reinforcement, Speaking
+from interlingua.specs.recipe import Recipe, Reinforcement, Speaking, TeachingSpec
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.specs.training import (
     OptimSpec,
@@ -67,9 +67,9 @@ def world() -> Recipe:
             held_out=("lfm-7b", "rugpt3-large"),
         ),
         read=Pooled(include_first=False),
-        av_lessons=Lessons(teacher=TEACHER, samples=3),
+        av_lessons=TeachingSpec(teacher=TEACHER, samples=3),
         # Up to everything: an AR that has heard more than the AV says can reward saying more.
-        ar_lessons=Lessons(
+        ar_lessons=TeachingSpec(
             teacher=TeacherSpec(seed=1, min_facts=1, max_facts=7, max_words=40), samples=12
         ),
         accepts_mixed_teachers=False,

@@ -10,7 +10,7 @@ from interlingua.report.material import PLAIN, Material
 from interlingua.report.plots import Plot, Series, dot_plot, histogram, line_plot
 from interlingua.report.universal import OWN
 from interlingua.specs.evaluation import Arm
-from interlingua.store.progress import read_looks, read_metrics
+from interlingua.store.progress import read_dev_evals, read_metrics
 from interlingua.store.scored import Scored
 
 BESIDE = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.ENCODER, Arm.CONSTANT_EXPLANATION)
@@ -114,22 +114,22 @@ def training_plots(material: Material) -> Iterator[Plot]:
         names = {"real": "nll_real", "shuffled": "nll_shuffled", "zero": "nll_zero"}
         title = f"AV: loss on dev ({artifact.record.label})"
         caption = "Loss a token under its own vector, another passage's, and none."
-        yield from _curves(title, caption, read_looks(artifact.path), names)
+        yield from _curves(title, caption, read_dev_evals(artifact.path), names)
     for artifact in material.of_kind("ar"):
         title = f"AR: fve_centred_own on dev ({artifact.record.label})"
         caption = "Of gold explanations, all learning hosts."
         names = {"AR": "fve_centred_own"}
-        yield from _curves(title, caption, read_looks(artifact.path), names)
+        yield from _curves(title, caption, read_dev_evals(artifact.path), names)
     for artifact in material.of_kind("rl"):
         label = artifact.record.label
-        steps, looks = read_metrics(artifact.path), read_looks(artifact.path)
+        steps, dev_evals = read_metrics(artifact.path), read_dev_evals(artifact.path)
         caption = "Mean reward of every step's samples, hosts in turn."
         yield from _curves(f"Reward ({label})", caption, steps, {"reward": "reward"})
         caption = "To where reinforcement learning began, nats a token."
         yield from _curves(f"KL ({label})", caption, steps, {"KL": "kl_per_token"})
         caption = "In the shared space, T=1."
         names = {"fve_centred_own": "fve_centred_own"}
-        yield from _curves(f"FVE on dev ({label})", caption, looks, names)
+        yield from _curves(f"FVE on dev ({label})", caption, dev_evals, names)
 
 
 def _curves(

@@ -57,7 +57,7 @@ Finding = tuple[bool, float, float, str]  # is passed, value, bound, words
 
 def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
     """Every gate, passed or not."""
-    looks: dict[GateName, Callable[[Evidence], Finding]] = {
+    checks: dict[GateName, Callable[[Evidence], Finding]] = {
         GateName.LEAKAGE: _leakage,
         GateName.LOST_KEYS: _lost_keys,
         GateName.NON_FINITE: _non_finite,
@@ -69,8 +69,8 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
         GateName.FAR_BELOW: _far_below,
     }
     gates = []
-    for name, look in looks.items():
-        is_passed, value, bound, words = look(evidence)
+    for name, check in checks.items():
+        is_passed, value, bound, words = check(evidence)
         gates.append(
             Gate(
                 name=name,
@@ -124,7 +124,7 @@ def _non_finite(evidence: Evidence) -> Finding:
 
 def _null_range(evidence: Evidence) -> Finding:
     """Wrong pairs score below zero, as much as they should; so does a constant."""
-    worst, told = -np.inf, ""
+    worst, words = -np.inf, ""
     for host in evidence.rows.hosts():
         expected = evidence.numbers.get(host, Arm.SAMPLED, SHUFFLED_NULL)
         found = evidence.numbers.get(host, Arm.SHUFFLED_EXPLANATIONS, FVE)
@@ -136,31 +136,31 @@ def _null_range(evidence: Evidence) -> Finding:
         above = max(expected.value, found.value, constant.value) + MOST_BETWEEN_NULLS
         if max(off, above) > worst:
             worst = max(off, above)
-            told = (
+            words = (
                 f"{host}: shuffled explanations score {found.value:.3f}, expected "
                 f"{expected.value:.3f}; the constant {constant.value:.3f}; all must be at most 0"
             )
-    if not told:
+    if not words:
         return _unknown("wrong pairs and a constant", MOST_BETWEEN_NULLS)
-    return worst <= MOST_BETWEEN_NULLS, worst, MOST_BETWEEN_NULLS, told
+    return worst <= MOST_BETWEEN_NULLS, worst, MOST_BETWEEN_NULLS, words
 
 
 def _tag_failures(evidence: Evidence) -> Finding:
     """Explanations close their tag about as often as where training started."""
-    worst, told = -np.inf, ""
+    worst, words = -np.inf, ""
     for host, mine, before in _texts(evidence):
         added = float(mine["is_failed"].mean() - before["is_failed"].mean())
         if added > worst:
             worst = added
-            told = f"{host}: {mine['is_failed'].mean():.1%} of T=1 texts have no explanation"
-    if not told:
+            words = f"{host}: {mine['is_failed'].mean():.1%} of T=1 texts have no explanation"
+    if not words:
         return _unknown("T=1 texts and some to compare them with", MOST_FAILURES_ADDED)
-    return worst <= MOST_FAILURES_ADDED, worst, MOST_FAILURES_ADDED, told
+    return worst <= MOST_FAILURES_ADDED, worst, MOST_FAILURES_ADDED, words
 
 
 def _few_texts(evidence: Evidence) -> Finding:
     """Explanations at T=1 are as different, and as little repetitive, as those they began with."""
-    least, told = np.inf, ""
+    least, words = np.inf, ""
     for host, mine, before in _texts(evidence):
         kept = {
             "distinct texts": (_unique(mine), _unique(before), LEAST_TEXTS_KEPT),
@@ -170,25 +170,25 @@ def _few_texts(evidence: Evidence) -> Finding:
             # Scaled, so that one bound serves both.
             share = (now / then if then else 0.0) * LEAST_TEXTS_KEPT / bound
             if share < least:
-                least, told = share, f"{host}: {what} {now:.2f}, at the start {then:.2f}"
-    if not told:
+                least, words = share, f"{host}: {what} {now:.2f}, at the start {then:.2f}"
+    if not words:
         return _unknown("T=1 texts and some to compare them with", LEAST_TEXTS_KEPT)
-    return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, told
+    return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, words
 
 
 def _private_code(evidence: Evidence) -> Finding:
     """Where the wordings are known, as much of the texts is in them as when training started."""
-    least, told = np.inf, ""
+    least, words = np.inf, ""
     for host, mine, before in _texts(evidence):
         now, then = _worded(mine), _worded(before)
         if now is not None and then and now / then < least:
             least = now / then
-            told = (
+            words = (
                 f"{host}: {now:.1%} of clauses in the teacher's wordings, at the start {then:.1%}"
             )
-    if not told:
+    if not words:
         return True, 1, LEAST_WORDINGS_KEPT, "no wordings are known: nothing to compare"
-    return least >= LEAST_WORDINGS_KEPT, least, LEAST_WORDINGS_KEPT, told
+    return least >= LEAST_WORDINGS_KEPT, least, LEAST_WORDINGS_KEPT, words
 
 
 def _unread_vector(evidence: Evidence) -> Finding:
@@ -200,17 +200,17 @@ def _unread_vector(evidence: Evidence) -> Finding:
     hosts = list(evidence.rows.hosts())
     whole = ALL if evidence.numbers.get(ALL, Arm.SAMPLED, "similarity_gap") else hosts[0]
     gain = f"{Arm.SAMPLED}{LESS}{Arm.SHUFFLED_VECTORS}"
-    looks = [(host, gain, FVE, "explained better") for host in hosts]
-    looks.append((whole, Arm.SAMPLED, "similarity_gap", "told more alike"))
-    least, told = np.inf, ""
-    for host, arm, metric, what in looks:
+    checks = [(host, gain, FVE, "explained better") for host in hosts]
+    checks.append((whole, Arm.SAMPLED, "similarity_gap", "told more alike"))
+    least, words = np.inf, ""
+    for host, arm, metric, what in checks:
         number = evidence.numbers.get(host, arm, metric)
         if number is not None and number.low < least:
             least = number.low
-            told = f"{host}: {what} by {number.value:.3f} (low end {least:.3f})"
-    if not told:
+            words = f"{host}: {what} by {number.value:.3f} (low end {least:.3f})"
+    if not words:
         return _unknown("texts of right and of shuffled vectors", 0)
-    return least > 0, least, 0, told
+    return least > 0, least, 0, words
 
 
 def _far_below(evidence: Evidence) -> Finding:
@@ -270,7 +270,7 @@ def failed(gates: Sequence[Gate]) -> list[str]:
     return [gate.name.value for gate in gates if not gate.is_passed and not gate.is_accepted]
 
 
-def told(gate: Mapping[str, object]) -> str:
+def gate_line(gate: Mapping[str, object]) -> str:
     """A recorded gate on one line."""
     verdict = "passed" if gate["is_passed"] else "accepted" if gate["is_accepted"] else "FAILED"
     return f"{verdict:8} {gate['name']}: {gate['words']}"

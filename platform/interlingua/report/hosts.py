@@ -39,7 +39,7 @@ def exam_table(metrics_by_tag: Mapping[str, Metrics], roles: Mapping[str, str]) 
     return table
 
 
-def room_table(metrics_by_tag: Mapping[str, Metrics]) -> Table:
+def oracle_table(metrics_by_tag: Mapping[str, Metrics]) -> Table:
     """What true facts could explain of every host's pooled activations."""
     some = next(iter(metrics_by_tag.values()))
     table = Table(

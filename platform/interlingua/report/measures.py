@@ -12,7 +12,14 @@ from interlingua.specs.evaluation import Arm
 from interlingua.store.scored import Scored
 
 # The arms whose texts the AV wrote; those of the teacher are looked at as what it learned from.
-SPOKEN = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
+WITH_TEXT = (
+    Arm.SAMPLED,
+    Arm.GREEDY,
+    Arm.GOLD,
+    Arm.SHUFFLED_VECTORS,
+    Arm.ZERO_VECTOR,
+    Arm.UNTRAINED,
+)
 FACT_SEPARATOR = "="
 SAID = "said"  # / kind of fact: the share of texts that name one, true or not
 SHUFFLED_NULL = "shuffled_fve_centred_own"
@@ -42,7 +49,7 @@ def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
     if {"shuffled_nmse", "own_variance"} <= columns.keys():
         null = {"nmse": columns["shuffled_nmse"], "own_variance": columns["own_variance"]}
         found[SHUFFLED_NULL] = fve_drawn(null, passages_N, draws)["fve_centred_own"]
-    if rows["arm"][0] in SPOKEN:
+    if rows["arm"][0] in WITH_TEXT:
         found |= _text_measures(rows, passages_N, draws)
     return found
 

@@ -133,7 +133,7 @@ def truth_grids(material: Material) -> Iterator[Grid]:
             rows=tuple(rows),
         )
         yield from _learned_grids(material, kinds)
-    yield from _room_grids(material)
+    yield from _oracle_grids(material)
 
 
 def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
@@ -167,15 +167,15 @@ def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
     )
 
 
-def _room_grids(material: Material) -> Iterator[Grid]:
+def _oracle_grids(material: Material) -> Iterator[Grid]:
     columns = {
         "all facts": "all_facts/fve_centred",
         "language and topic": "language_topic/fve_centred",
         "all less these": "beyond_language_topic/fve_centred",
         "best less random triple": "best_over_random_triple/fve_centred",
     }
-    rooms = {one.record.label: one.record.metrics for one in material.of_kind("room")}
-    hosts = [host for host in material.roles if host in rooms]
+    oracles = {one.record.label: one.record.metrics for one in material.of_kind("oracle")}
+    hosts = [host for host in material.roles if host in oracles]
     if not hosts:
         return
     yield without_empty_columns(
@@ -189,7 +189,7 @@ def _room_grids(material: Material) -> Iterator[Grid]:
                 Row(
                     labels=(host,),
                     cells=tuple(
-                        metric_cell(f"{host}{BETWEEN}room", rooms[host], metric)
+                        metric_cell(f"{host}{BETWEEN}oracle", oracles[host], metric)
                         for metric in columns.values()
                     ),
                 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from interlingua.report.hosts import exam_table, room_table
+from interlingua.report.hosts import exam_table, oracle_table
 from interlingua.report.maps import activations_table, encoder_table
 from interlingua.report.models import affine_table, ar_table, av_table
 from interlingua.store.record import Record
@@ -19,7 +19,7 @@ def tables_of(records: Sequence[Record], roles: Mapping[str, str]) -> list[Table
     made = {
         "host": lambda metrics: exam_table(metrics, roles),
         "activations": activations_table,
-        "room": room_table,
+        "oracle": oracle_table,
         "encoder": lambda metrics: encoder_table(metrics, roles),
         "av": av_table,
         "ar": ar_table,

@@ -19,7 +19,7 @@ ZERO_STAGES = (0, 1, 2, 3)
 SAMPLING_ZERO_STAGES = (None, 0, 1, 2)
 
 
-class Crew(StrEnum):
+class WorkKind(StrEnum):
     """Whose workers do the work of a stage that only deals it out."""
 
     EXTRACTION = "extraction"
@@ -130,7 +130,7 @@ class Single:
     def __post_init__(self) -> None:
         check_positive(self, micro_batch_rows=self.micro_batch_rows, batch_rows=self.batch_rows)
 
-    def told(self) -> list[dict[str, str]]:
+    def as_rows(self) -> list[dict[str, str]]:
         """Where every role is, for people."""
         where = {"workers": "the stage's own process", "device": self.device, "each": "-"}
         return [{"role": role, **where} for role in ("av", "av_init", "ar")]
@@ -199,7 +199,7 @@ class ThreeGroups:
         """The placement of every role, by name."""
         return {"av": self.av, "av_init": self.av_init, "ar": self.ar}
 
-    def told(self) -> list[dict[str, str]]:
+    def as_rows(self) -> list[dict[str, str]]:
         """Where every role is, for people."""
         return [
             {
@@ -232,17 +232,17 @@ class Placement:
             stages_side_by_side=self.stages_side_by_side,
         )
 
-    def workers_of(self, crew: Crew) -> Workers | None:
+    def workers_of(self, work: WorkKind) -> Workers | None:
         """The workers of a crew; None where the stage's own process does the work."""
-        crews = {
-            Crew.EXTRACTION: self.extraction.workers,
-            Crew.TRAINING: self.training.workers,
-            Crew.VERBALIZING: self.verbalizing.workers,
-            Crew.REINFORCING: None,
+        found = {
+            WorkKind.EXTRACTION: self.extraction.workers,
+            WorkKind.TRAINING: self.training.workers,
+            WorkKind.VERBALIZING: self.verbalizing.workers,
+            WorkKind.REINFORCING: None,
         }
         if isinstance(self.reinforcing, ThreeGroups):
-            crews[Crew.REINFORCING] = self.reinforcing.av.workers
-        return crews[crew]
+            found[WorkKind.REINFORCING] = self.reinforcing.av.workers
+        return found[work]
 
 
 def _check_role(role: FrozenPlacement | LearnerPlacement) -> None:

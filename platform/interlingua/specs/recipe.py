@@ -12,7 +12,7 @@ from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lessons:
+class TeachingSpec:
     """What a model is taught from: so many explanations of every activation."""
 
     teacher: TeacherSpec
@@ -72,8 +72,8 @@ class Recipe:
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
     read: Pooled | TokenPositions
-    av_lessons: Lessons
-    ar_lessons: Lessons
+    av_lessons: TeachingSpec
+    ar_lessons: TeachingSpec
     accepts_mixed_teachers: bool
     av: AvSpec
     ar: ArSpec

@@ -161,7 +161,7 @@ class WorldHostSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoomSpec:
+class OracleSpec:
     """Where and how the oracle looks at one host."""
 
     seed: int

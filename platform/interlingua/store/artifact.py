@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import Any
 
 from interlingua.specs.checks import check_not_negative, check_slug
-from interlingua.specs.placement import Crew, Placement
+from interlingua.specs.placement import Placement, WorkKind
 from interlingua.specs.text.canonical import jsonable
 from interlingua.store.atomic import naming_full_storage, settle, sync
 from interlingua.store.integrity import file_hashes, note_stamps, verify_files
@@ -58,7 +58,7 @@ class Stage:
     run: Run
     inputs: Mapping[str, "Stage"]
     revision: int
-    crew: Crew | None = None  # who does its work, where it only deals it out
+    work: WorkKind | None = None  # who does its work, where it only deals it out
     seals: bool = False
     fingerprint: str = field(init=False)
 

@@ -11,7 +11,7 @@ from typing import Any
 from interlingua.store.atomic import write_atomically
 
 PROGRESS_NAME = "metrics.jsonl"
-LOOKS_NAME = "looks.jsonl"  # of a training run at `dev`
+DEV_EVALS_NAME = "dev_evals.jsonl"  # of a training run at `dev`
 
 
 class MetricsLog:
@@ -41,9 +41,9 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def read_looks(out: Path) -> list[dict[str, Any]]:
+def read_dev_evals(out: Path) -> list[dict[str, Any]]:
     """All looks at `dev` of a training run, in the order of their steps."""
-    path = out / LOOKS_NAME
+    path = out / DEV_EVALS_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 

@@ -167,8 +167,8 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, TrackerDamaged):
         return str(error)
     return (
-        f"{_told(error)}; nothing is lost: once MLflow is up, and MLFLOW_TRACKING_URI right, run "
-        "the same command again to upload them"
+        f"{_error_line(error)}; nothing is lost: once MLflow is up, and MLFLOW_TRACKING_URI right, "
+        "run the same command again to upload them"
     )
 
 
@@ -280,7 +280,7 @@ def _cut(text: str, limit: int) -> str:
     return f"{text[: limit - 13]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _told(error: Exception) -> str:
+def _error_line(error: Exception) -> str:
     """The error on one short line, without the password of an address."""
     line = " ".join(f"{type(error).__name__}: {error}".split())
     return _cut(re.sub(r"//[^/@\s]+@", "//", line), 300)

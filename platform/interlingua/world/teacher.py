@@ -43,7 +43,7 @@ _CLAUSES = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Assertions:
     """The facts that a text asserts, and how much of it is in the teacher's wordings."""
 
     facts: tuple[tuple[str, str], ...]  # each (fact, value) once, in the order said
@@ -86,13 +86,13 @@ def explanation_at(
     return f"{explanation_from(facts, values, rng, room)} {last}".strip()
 
 
-def last_word_said(text: str) -> str | None:
+def last_word_of(text: str) -> str | None:
     """The word that an explanation of one token ends with."""
     found = _LAST_CLAUSE.search(text)
     return found.group(1) if found else None
 
 
-def facts_said(text: str) -> Said:
+def facts_asserted(text: str) -> Assertions:
     """The facts that any text asserts: every value word counts, whatever stands around it.
 
     The word at which an explanation of one token ends is no fact of the passage.
@@ -104,7 +104,7 @@ def facts_said(text: str) -> Said:
         if word in _FACT_OF_VALUE
     ]
     clauses = [clause.strip().casefold() for clause in text.split(".") if clause.strip()]
-    return Said(
+    return Assertions(
         facts=tuple(dict.fromkeys(found)),
         num_clauses=len(clauses),
         num_known_clauses=sum(clause in _CLAUSES for clause in clauses),

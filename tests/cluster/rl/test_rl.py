@@ -9,7 +9,7 @@ from tests.cluster.rl.conftest import GROUPS, ONE, RL
 from tests.cluster.rl.spied import AR, GROUPS_NAME, KILLED_NAME, Spied, sampled
 
 from interlingua.cluster.failures import noted_errors
-from interlingua.cluster.placement import NoRoom, reserved
+from interlingua.cluster.placement import DoesNotFit, reserved
 from interlingua.cluster.reinforcing import RayReinforcer
 from interlingua.store.progress import read_metrics
 
@@ -67,7 +67,7 @@ def test_more_than_the_cluster_has_is_refused_before_any_group_is_made(three_nod
     job = make_job("large")
     before = placement_group_table().keys()
     large = replace(GROUPS, ar=replace(GROUPS.ar, workers=replace(ONE, count=2), zero_stage=2))
-    with pytest.raises(NoRoom) as refused:
+    with pytest.raises(DoesNotFit) as refused:
         RayReinforcer().play(Spied(), job, large)
     assert re.search(r" ar +2 +1 +1 +any .*1 short", str(refused.value))
     assert placement_group_table().keys() == before

@@ -32,7 +32,7 @@ CONTEXT = local_context(world_mini().placement)
 STAGES = {(stage.kind, stage.label): stage for stage in graph_of(world_mini())}
 SCORED, DECODER = STAGES["scored", TAG], STAGES["decoder", TAG]
 FIT_TEXTS, TEST_TEXTS = (STAGES["verbalized", f"{TAG}-{split}"] for split in ("fit", "test"))
-LINKED = {"passages", "host", "activations", "encoder", "explanations", "av", "ar", "heard"}
+LINKED = {"passages", "host", "activations", "encoder", "explanations", "av", "ar", "reconstructed"}
 NUM_LOST, NUM_WORDS = 3, 6
 
 

@@ -32,7 +32,7 @@ CONTEXT = local_context(RECIPE.placement)
 # Nothing goes into them: they make the passages.
 SEES_NOTHING = {"passages/world"}
 # What reads the split in order to evaluate it.
-READERS = ("heard/", "methods/", "scored/")
+READERS = ("reconstructed/", "methods/", "scored/")
 ONE_A_KIND = sorted({name.split("/")[0]: name for name in sorted(STAGES)}.values())
 
 
@@ -100,7 +100,7 @@ def test_there_is_something_of_every_kind_to_forge():
     kinds = {name.split("/")[0] for name in VICTIMS}
     assert kinds >= {
         "host", "activations", "encoder", "explanations", "av", "ar", "verbalized", "decoder",
-        "heard", "scored",
+        "reconstructed", "scored",
     }  # fmt: skip
     assert len(VICTIMS) > 30 and upstream(SCORED) < upstream(EVALUATION)
 

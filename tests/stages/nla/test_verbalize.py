@@ -8,7 +8,7 @@ import pytest
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Arm
-from interlingua.specs.speaking import SPOKEN
+from interlingua.specs.generation import AV_ARMS
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
@@ -59,7 +59,7 @@ def test_a_finished_block_is_not_made_again(stages, mini_nla_root, tmp_path):
     artifact = build(stage, tmp_path, local_context(placement))
     assert (artifact.path / VERBALIZED / first.name).stat().st_mtime_ns == changed
     whole = find(stage, mini_nla_root)
-    for arm in SPOKEN:
+    for arm in AV_ARMS:
         ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
         assert ours.rows == theirs.rows and ours.rows
         np.testing.assert_array_equal(ours.a_NE, theirs.a_NE)
@@ -82,7 +82,7 @@ def test_a_run_that_goes_on_with_blocks_of_another_size_says_what_an_unbroken_on
         build(stage, tmp_path, local_context(in_second)),
         find(stage, mini_nla_root),
     )
-    for arm in SPOKEN:
+    for arm in AV_ARMS:
         ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
         assert [(key, row.text) for key, row in zip(ours.keys, ours.rows, strict=True)] == [
             (key, row.text) for key, row in zip(theirs.keys, theirs.rows, strict=True)
@@ -109,9 +109,9 @@ def test_blocks_of_another_size_say_the_same(stages, mini_nla_root, tmp_path):
     stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement
     small = replace(placement, verbalizing=replace(placement.verbalizing, block_rows=5))
     artifact = build(stage, tmp_path, local_context(small))
-    assert len(list((artifact.path / VERBALIZED).iterdir())) == 4 * len(SPOKEN)
+    assert len(list((artifact.path / VERBALIZED).iterdir())) == 4 * len(AV_ARMS)
     whole = find(stage, mini_nla_root)
-    for arm in SPOKEN:
+    for arm in AV_ARMS:
         ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
         assert [row.text for row in ours.rows] == [row.text for row in theirs.rows]
 
@@ -123,7 +123,7 @@ def test_every_turn_speaks_of_the_same_activations(tag, stages, mini_nla_root):
     rows = opened_rows(find(stages["activations", f"{tag}-test"], mini_nla_root), ["test"], ANY)
     recipe = world_mini()
     chosen = keyed_choice(rows.finite_keys(), recipe.evaluation.rows, seed=recipe.speaking.seed)
-    for arm in SPOKEN:
+    for arm in AV_ARMS:
         said = read_verbalized(artifact.path, Split.TEST, arm, ANY)
         samples = recipe.evaluation.samples if arm is Arm.SAMPLED else 1
         assert said.keys == [key for key in chosen for _ in range(samples)], arm
@@ -140,7 +140,7 @@ def test_nothing_fitted_has_seen_test(stages, mini_nla_root):
     for tag in world_mini().roles():
         assert seen["verbalized", f"{tag}-fit"] == seen["decoder", tag] == {Split.FIT}
         assert seen["verbalized", f"{tag}-test"] == {Split.TEST}
-    trained = {"host", "encoder", "av", "ar", "decoder", "room"}
+    trained = {"host", "encoder", "av", "ar", "decoder", "oracle"}
     assert not [name for name in seen if name[0] in trained and Split.TEST in seen[name]]
 
 

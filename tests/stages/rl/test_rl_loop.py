@@ -11,13 +11,13 @@ from tests.stages.rl.stepping import disagreeing
 from interlingua.specs.rl import CollapseGates
 from interlingua.specs.splits import Split
 from interlingua.specs.training import RateDecay
-from interlingua.stages.rl.checkpoints import Kept, looks_of
+from interlingua.stages.rl.checkpoints import RunCheckpoints, read_dev_evals
 from interlingua.stages.rl.corpus import RlCorpus
-from interlingua.stages.rl.dev_eval import closed_gate
+from interlingua.stages.rl.dev_eval import failed_gate
 from interlingua.stages.rl.local_roles import local_roles
 from interlingua.stages.rl.loop import TooManySkipped, reinforce
 from interlingua.stages.rl.roles import Judgement
-from interlingua.stages.sft.loop import LOOKS_NAME
+from interlingua.stages.sft.loop import DEV_EVALS_NAME
 from interlingua.store.progress import read_metrics
 from interlingua.store.splits import SplitAccess
 
@@ -57,7 +57,7 @@ def reinforced(job, judge=EvenTokens, spoil=lambda roles: None):
     roles = local_roles(job)
     roles = roles._replace(judge=judge(roles.judge))
     spoil(roles)
-    kept = Kept(roles, job.spec.rl.watch, job.out)
+    kept = RunCheckpoints(roles, job.spec.rl.watch, job.out)
     gate = reinforce(job.spec.rl, roles, corpus, kept)
     return read_metrics(job.out), gate, kept
 
@@ -67,7 +67,7 @@ def test_the_reward_rises(make_job):
     assert gate is None and len(steps) == TOY.num_steps
     first, last = (np.mean([s["reward"] for s in part]) for part in (steps[:4], steps[-4:]))
     assert last > first + 0.15
-    start, end = looks_of(make_job(TOY).out)
+    start, end = read_dev_evals(make_job(TOY).out)
     assert end["kl_per_token"] > 0.05 and start["kl_per_token"] < 1e-8
     assert {"seconds_sample", "seconds_judge", "seconds_learn_av", "seconds_learn_ar",
             "seconds_wait", "entropy_per_token", "mean_tokens"} <= steps[0].keys()  # fmt: skip
@@ -79,8 +79,8 @@ def test_a_large_coefficient_keeps_the_policy_at_its_start(make_job):
     for kl_coef in (0.0, 5.0):
         job = make_job(replace(TOY, av=learner, kl_coef=kl_coef))
         reinforced(job)
-        kl[kl_coef] = looks_of(job.out)[-1]["kl_per_token"]
-        (job.out / LOOKS_NAME).unlink()
+        kl[kl_coef] = read_dev_evals(job.out)[-1]["kl_per_token"]
+        (job.out / DEV_EVALS_NAME).unlink()
     assert kl[5.0] < 0.05 < 0.2 < kl[0.0], kl
 
 
@@ -101,8 +101,8 @@ def test_noise_below_the_floor_leaves_the_policy_where_the_anchor_holds_it(make_
     for floor in (0.1, 0.0):
         job = make_job(replace(TOY, av=learner, advantage_floor=floor, kl_coef=0.5))
         reinforced(job, judge=Noise)
-        kl[floor] = looks_of(job.out)[-1]["kl_per_token"]
-        (job.out / LOOKS_NAME).unlink()
+        kl[floor] = read_dev_evals(job.out)[-1]["kl_per_token"]
+        (job.out / DEV_EVALS_NAME).unlink()
     assert kl[0.1] < 0.02 < 0.05 < kl[0.0], kl
 
 
@@ -175,7 +175,7 @@ def test_rewards_are_of_the_ar_that_the_samples_met(make_job):
         job = make_job(replace(SPEC, num_steps=2, ar=ar, max_new_tokens=30))
         steps, _, _ = reinforced(job, judge=lambda judge: judge)
         rewards[ar] = [step["reward"] for step in steps]
-        (job.out / LOOKS_NAME).unlink()
+        (job.out / DEV_EVALS_NAME).unlink()
     assert rewards[LEARNER][0] == rewards[None][0]
     assert rewards[LEARNER][1] != rewards[None][1]
 
@@ -184,7 +184,7 @@ def test_a_policy_too_far_from_its_start_is_stopped(make_job):
     watch = replace(TOY.watch, max_kl_per_token=0.01)
     steps, gate, _ = reinforced(make_job(replace(TOY, watch=watch)))
     assert gate.startswith("kl_per_token is") and len(steps) < TOY.num_steps
-    assert looks_of(make_job(TOY).out)[-1]["is_best"]
+    assert read_dev_evals(make_job(TOY).out)[-1]["is_best"]
 
 
 def test_sampler_and_trainer_agree_and_where_the_av_stays_nobody_asks(make_job):
@@ -192,7 +192,7 @@ def test_sampler_and_trainer_agree_and_where_the_av_stays_nobody_asks(make_job):
     steps, gate, _ = reinforced(make_job(spec))
     assert gate is None and len(steps) == 4
     assert all(0 < step["log_ratio_mean"] <= step["log_ratio_p99"] < 1e-4 for step in steps)
-    (make_job(spec).out / LOOKS_NAME).unlink()
+    (make_job(spec).out / DEV_EVALS_NAME).unlink()
     still = replace(SPEC, num_steps=2, av=None, watch=replace(SPEC.watch, max_log_ratio=1e-9))
     steps, gate, _ = reinforced(make_job(still))
     assert gate is None and not any("log_ratio" in name for step in steps for name in step)
@@ -236,11 +236,11 @@ def test_a_gate_closes_relative_to_the_start_and_says_its_name(name, passes, fai
         "similarity_gap": 0.1,
     }
     watch = replace(SPEC.watch, gates=GATES)
-    assert closed_gate({**start, name: passes}, start, watch) is None
-    assert closed_gate({**start, name: fails}, start, watch).startswith(name)
-    assert closed_gate({**start, name: fails}, start, SPEC.watch) is None
+    assert failed_gate({**start, name: passes}, start, watch) is None
+    assert failed_gate({**start, name: fails}, start, watch).startswith(name)
+    assert failed_gate({**start, name: fails}, start, SPEC.watch) is None
     without = {**start, "similarity_gap": -0.01}
-    assert closed_gate({**without, "similarity_gap": -0.02}, without, watch) is None
+    assert failed_gate({**without, "similarity_gap": -0.02}, without, watch) is None
 
 
 # Two texts of an activation are alike by accident here: the gap is not looked at.
@@ -254,7 +254,7 @@ class Silencing(EvenTokens):
 
     def __call__(self, rollouts):
         judged = super().__call__(rollouts)
-        a_NE = np.where(rollouts.is_heard_N[:, None], -rollouts.own_v_NE, rollouts.own_v_NE)
+        a_NE = np.where(rollouts.is_explanation_N[:, None], -rollouts.own_v_NE, rollouts.own_v_NE)
         return judged._replace(a_NE=a_NE)
 
 
@@ -263,5 +263,5 @@ def test_a_collapse_ends_the_run_with_the_weights_before_it(make_job):
     spec = replace(TOY, num_steps=24, max_new_tokens=30, watch=watch)
     steps, gate, _ = reinforced(make_job(spec), judge=Silencing)
     assert gate.startswith("tag_failure_share") and len(steps) < spec.num_steps
-    looks = looks_of(make_job(spec).out)
+    looks = read_dev_evals(make_job(spec).out)
     assert looks[0]["is_best"] and not looks[-1]["is_best"]

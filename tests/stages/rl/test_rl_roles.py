@@ -9,7 +9,7 @@ from tests.specs.small_rl import SPEC
 
 from interlingua.core.policy import sample_losses
 from interlingua.specs.splits import Split
-from interlingua.stages.nla.pair import opened_listener
+from interlingua.stages.nla.pair import opened_reconstructor_of
 from interlingua.stages.rl.av import switched
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.local_roles import local_roles, opened_policy
@@ -86,27 +86,27 @@ def test_a_step_is_the_gradient_of_the_mean_of_the_samples_losses(job, rollouts)
 
 
 def test_samples_end_where_they_were_ended_and_failures_are_not_heard(roles, rollouts):
-    texts, is_heard_N = roles.av.explanations(rollouts), rollouts.is_heard_N
-    assert 0 < is_heard_N.sum() < len(texts)  # both kinds
-    assert [text is not None for text in texts] == is_heard_N.tolist()
+    texts, is_explanation_N = roles.av.explanations(rollouts), rollouts.is_explanation_N
+    assert 0 < is_explanation_N.sum() < len(texts)  # both kinds
+    assert [text is not None for text in texts] == is_explanation_N.tolist()
     for ids_T in rollouts.ids_NT:
         length = int((ids_T != NO_TOKEN).sum())
         assert (ids_T[:length] >= 0).all() and (ids_T[length:] == NO_TOKEN).all()
     a_NE = roles.judge(rollouts).a_NE
-    assert np.isnan(a_NE[~is_heard_N]).all() and np.isfinite(a_NE[is_heard_N]).all()
+    assert np.isnan(a_NE[~is_explanation_N]).all() and np.isfinite(a_NE[is_explanation_N]).all()
 
 
 def test_what_was_cut_off_is_no_explanation(make_job, asked):
     roles = local_roles(make_job(replace(LONG, max_new_tokens=5)))
     cut = roles.av.sample(asked, num_samples=2, seed=0)
-    assert cut.ids_NT.shape[1] == 5 and not cut.is_heard_N.any()
+    assert cut.ids_NT.shape[1] == 5 and not cut.is_explanation_N.any()
     assert np.isnan(roles.judge(cut).a_NE).all()
     assert roles.av.explanations(cut) == [None] * len(cut.ids_NT)
 
 
 def test_the_ar_hears_what_a_listener_does(job, roles, rollouts):
-    listener = opened_listener(job.inputs, device="cpu", batch_rows=7)
-    expected_NE = listener.hear(roles.av.explanations(rollouts))
+    listener = opened_reconstructor_of(job.inputs, device="cpu", batch_rows=7)
+    expected_NE = listener.reconstruct(roles.av.explanations(rollouts))
     np.testing.assert_allclose(roles.judge(rollouts).a_NE, expected_NE, atol=1e-4)
 
 
@@ -114,12 +114,12 @@ def test_the_ar_learns_from_what_it_heard_alone(job, rollouts):
     roles = local_roles(job)
     losses = [roles.ar.step(rollouts, variance=0.5, factor=1.0, seed=0).loss for _ in range(4)]
     a_NE = local_roles(job).judge(rollouts).a_NE
-    heard_N = rollouts.is_heard_N
+    heard_N = rollouts.is_explanation_N
     unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (a_NE, rollouts.own_v_NE)]
     expected = (2 * (1 - (unit[0] * unit[1]).sum(1)))[heard_N].mean() / 0.5
     assert losses[0] == pytest.approx(expected, rel=1e-4)
     assert losses[-1] < losses[0]
-    silent = replace(rollouts, heard_NT=np.full_like(rollouts.heard_NT, NO_TOKEN))
+    silent = replace(rollouts, ar_prompts_NT=np.full_like(rollouts.ar_prompts_NT, NO_TOKEN))
     before = roles.ar.weights()
     assert roles.ar.step(silent, variance=0.5, factor=1.0, seed=0).grad_norm == 0
     assert all(torch.equal(weight, before[n]) for n, weight in roles.ar.weights().items())

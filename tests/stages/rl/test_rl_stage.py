@@ -13,12 +13,12 @@ from interlingua.specs.splits import Split
 from interlingua.stages.nla.pair import (
     AR_PREFIX,
     AV_PREFIX,
-    opened_listener,
-    opened_speaker,
+    opened_reconstructor_of,
+    opened_verbalizer,
     weights_of,
 )
 from interlingua.stages.rl import loop as rl
-from interlingua.stages.rl.checkpoints import START_ROWS_NAME, looks_of
+from interlingua.stages.rl.checkpoints import START_ROWS_NAME, read_dev_evals
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.inputs import check_inputs
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
@@ -70,7 +70,7 @@ def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
             breaking_at(step, patched)
             build(stage, own_root, context)
     artifact = build(stage, own_root, context)
-    for name in (WEIGHTS_NAME, ROWS_NAME, START_ROWS_NAME, "looks.jsonl"):
+    for name in (WEIGHTS_NAME, ROWS_NAME, START_ROWS_NAME, "dev_evals.jsonl"):
         assert (artifact.path / name).read_bytes() == (built.path / name).read_bytes()
     assert without_times(artifact.record.metrics) == without_times(built.record.metrics)
     ours, theirs = (
@@ -138,29 +138,29 @@ def test_the_numbers_are_those_of_the_rows(built):
     assert {"dev/precision_all", "dev/said_topic", "dev/similarity_gap", "dev/unique_share",
             "dev/group_deviation", "dev/entropy_per_token", "dev/kl_per_token",
             "dev/fve_centred_own_gain_low", "train_variance"} <= metrics.keys()  # fmt: skip
-    best = max(looks_of(built.path), key=lambda look: look["fve_centred_own"])
+    best = max(read_dev_evals(built.path), key=lambda dev_eval: dev_eval["fve_centred_own"])
     assert metrics["best_step"] == best["step"]
     assert not (built.path / BEST).exists() and not (built.path / CHECKPOINTS).exists()
 
 
 def test_the_result_is_opened_as_a_pair(built, before):
     inputs = {**before, "av": built, "ar": built}
-    opened_speaker(inputs, device="cpu", batch_rows=8)
-    listener = opened_listener(inputs, device="cpu", batch_rows=8)
-    assert np.isfinite(listener.hear(["about a farm."])).all()
+    opened_verbalizer(inputs, device="cpu", batch_rows=8)
+    listener = opened_reconstructor_of(inputs, device="cpu", batch_rows=8)
+    assert np.isfinite(listener.reconstruct(["about a farm."])).all()
     for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX)):
         assert weights_of(built, prefix).keys() == weights_of(before[name], prefix).keys()
 
 
 def scoring(monkeypatch, scores):
     """Give the looks of a run these scores, in turn; less is better."""
-    real, turns = rl.look_at, iter(scores)
+    real, turns = rl.evaluated_on_dev, iter(scores)
 
-    def look_at(*args):
-        look = real(*args)
-        return look._replace(numbers={**look.numbers, "score": next(turns)})
+    def evaluated_on_dev(*args):
+        dev_eval = real(*args)
+        return dev_eval._replace(numbers={**dev_eval.numbers, "score": next(turns)})
 
-    monkeypatch.setattr(rl, "look_at", look_at)
+    monkeypatch.setattr(rl, "evaluated_on_dev", evaluated_on_dev)
 
 
 def test_what_is_kept_are_the_weights_and_rows_of_the_best_look(

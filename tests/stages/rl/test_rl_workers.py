@@ -19,9 +19,9 @@ from interlingua.cluster.roles import (
 from interlingua.cluster.supervisor import Supervisor
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
 from interlingua.specs.splits import Split
-from interlingua.stages.rl.ar import EngineReconstructor, HeardLearner
+from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.corpus import RlCorpus
-from interlingua.stages.rl.local_roles import local_roles, opened_heard, opened_policy
+from interlingua.stages.rl.local_roles import local_roles, opened_policy, opened_reconstructor
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
 from interlingua.store.splits import SplitAccess
 
@@ -68,10 +68,10 @@ def test_ranks_share_the_samples_and_together_say_what_one_says(job, rollouts, n
 def test_an_attempt_that_is_over_is_not_answered(job, rollouts):
     worker = ReconstructorWorker(pickle.dumps(job), LEARNS)
     with pytest.raises(StaleAttempt):
-        worker.hear(1, rollouts)
+        worker.reconstruct(1, rollouts)
     begun(worker, 0, 1, attempt=2)
     first = worker.step(2, rollouts, variance=0.5, factor=1.0, seed=0).loss
-    for call in (worker.hear, worker.save, worker.load, worker.write_weights):
+    for call in (worker.reconstruct, worker.save, worker.load, worker.write_weights):
         with pytest.raises(StaleAttempt, match="attempt 1 is over; this role answers 2"):
             call(1, rollouts)
     with pytest.raises(StaleAttempt):
@@ -86,7 +86,7 @@ def test_buffers_of_every_role_are_fp32_whatever_the_forward_is(make_job):
     job = make_job(replace(LONG, av=half, ar=half))
     reference = opened_reference(job)._engine.module
     av = engine_over(opened_policy(job), half, job, LEARNS).module
-    ar = engine_over(opened_heard(job), half, job, LEARNS).module
+    ar = engine_over(opened_reconstructor(job), half, job, LEARNS).module
     assert {weight.dtype for weight in reference.parameters()} == {torch.bfloat16}
     for role in (reference, av, ar):
         buffers = {name: buffer.dtype for name, buffer in role.named_buffers()}
@@ -112,7 +112,7 @@ def test_dropout_depends_on_the_step_alone(rollouts):
 
     def loss_of(seed, before):
         torch.manual_seed(1)
-        learner = HeardLearner(Forgetful(width))
+        learner = SupervisedReconstructor(Forgetful(width))
         groups = [ParamGroup(list(learner.parameters()), 1e-3)]
         engine = TorchEngine(learner, groups, LONG.optim_of(LEARNER), "cpu")
         ar = EngineReconstructor(

@@ -13,7 +13,7 @@ from interlingua.store.artifact import build, find
 from interlingua.store.explanations import read_explanations
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
-from interlingua.world.teacher import facts_said, last_word_said
+from interlingua.world.teacher import facts_asserted, last_word_of
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def test_every_passage_is_explained_by_true_facts(label, split, samples, counts,
     for (passage_id, position), said in texts.items():
         assert position == -1 and len(said) == samples
         for text in said:
-            facts = facts_said(text)
+            facts = facts_asserted(text)
             assert facts.true_facts(passages[passage_id].facts) == facts.facts
             found.add(len(facts.facts))
     assert found == counts
@@ -100,8 +100,8 @@ def test_at_a_token_only_what_was_told_by_then_is_said(token_root):
         for text in said:
             # A letter that the token only begins counts as read.
             ends = (prefix, passage.text[: len(prefix) + 1])
-            assert any(end.rstrip().endswith(last_word_said(text)) for end in ends)
-            facts = facts_said(text)
+            assert any(end.rstrip().endswith(last_word_of(text)) for end in ends)
+            facts = facts_asserted(text)
             assert facts.facts and {fact for fact, _ in facts.facts} <= told
             assert facts.true_facts(passage.facts) == facts.facts
             num_early += len(facts.facts) < 3

@@ -22,7 +22,7 @@ from interlingua.core.metrics import (
     score_rows,
 )
 from interlingua.specs.evaluation import Arm, ScoreSpec
-from interlingua.specs.speaking import SPOKEN, TOLD
+from interlingua.specs.generation import AV_ARMS, TEXT_ARMS
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.ridges import encoder_ridge, word_ridge
 from interlingua.stages.evaluation.unseen import check_unseen
@@ -36,7 +36,7 @@ from interlingua.store.scored import host_path, joined, write_scored
 from interlingua.store.splits import SplitAccess, recorded_access
 from interlingua.store.verbalized import Rebuilt, Verbalized, read_verbalized
 from interlingua.world.facts import SAYABLE
-from interlingua.world.teacher import facts_said
+from interlingua.world.teacher import facts_asserted
 
 CATEGORY = "language"
 
@@ -48,7 +48,7 @@ def run(
     with recorded_access({Split.FIT, spec.split}, out) as access:
         spoken = {
             arm: rebuilt
-            for arm in SPOKEN
+            for arm in AV_ARMS
             if (rebuilt := read_verbalized(inputs["spoken"].path, spec.split, arm, access)).keys
         }
         asked = list(dict.fromkeys(spoken[Arm.SAMPLED].keys))
@@ -113,8 +113,11 @@ def _parts(
     fit_ND = fit.vectors(said.keys)
     scorer = _Scorer(golds, spec, mean_D=encoder.mean_D, train_variance=mean_variance(fit_ND))
 
-    told = {arm: read_verbalized(inputs["heard"].path, spec.split, arm, access) for arm in TOLD}
-    for arm, rebuilt in {**spoken, **told}.items():
+    by_text = {
+        arm: read_verbalized(inputs["reconstructed"].path, spec.split, arm, access)
+        for arm in TEXT_ARMS
+    }
+    for arm, rebuilt in {**spoken, **by_text}.items():
         if rebuilt.keys:
             yield scorer.of_texts(arm, rebuilt, decoder)
     sampled = _only(spoken[Arm.SAMPLED], golds)
@@ -159,14 +162,14 @@ class _Scorer:
         mine = _only(rebuilt, self._golds)
         predicted_ND = _decoded(mine.a_NE, decoder)
         cos_N = unit(predicted_ND) @ self._gold_mean_D
-        heard = [facts_said(row.explanation or "") for row in mine.rows]
+        assertions = [facts_asserted(row.explanation or "") for row in mine.rows]
         columns = dict(self.of(arm, mine.keys, predicted_ND, mine.rows))
         return columns | {
             "text": [row.text for row in mine.rows],
             "explanation": [row.explanation for row in mine.rows],
-            "said": [[f"{fact}={value}" for fact, value in one.facts] for one in heard],
-            "num_clauses": np.array([one.num_clauses for one in heard]),
-            "num_worded": np.array([one.num_known_clauses for one in heard]),
+            "said": [[f"{fact}={value}" for fact, value in one.facts] for one in assertions],
+            "num_clauses": np.array([one.num_clauses for one in assertions]),
+            "num_worded": np.array([one.num_known_clauses for one in assertions]),
             "true": [self._golds.holds(key) for key in mine.keys],
             "num_tokens": np.array([row.num_tokens for row in mine.rows]),
             "log_prob": np.array([row.log_prob for row in mine.rows]),

@@ -8,11 +8,17 @@ from typing import NamedTuple
 
 from interlingua.specs.evaluation import Arm, EvaluationSpec, MethodsSpec, ReportSpec, ScoreSpec
 from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.specs.generation import TEXT_ARMS, ReconstructSpec, Turn
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.speaking import TOLD, HearSpec, Turn
 from interlingua.stages.graph.hosts import MOST_WORDS, RIDGE, extraction_stage, reading_of
 from interlingua.stages.graph.nla import Maps, Pair, speaking_stage, teach_stage
-from interlingua.stages.graph.runs import run_evaluate, run_hear, run_methods, run_report, run_score
+from interlingua.stages.graph.runs import (
+    run_evaluate,
+    run_methods,
+    run_reconstruct,
+    run_report,
+    run_score,
+)
 from interlingua.store.artifact import Stage
 
 SHOWN_ROWS = 200
@@ -52,7 +58,7 @@ def evaluation_stages(
         )
         for tag in tags
     }
-    heard = heard_stage(recipe, maps.pair, unseen)
+    heard = reconstructed_stage(recipe, maps.pair, unseen)
     scored = {
         tag: score_stage(
             recipe,
@@ -61,7 +67,7 @@ def evaluation_stages(
             {
                 split: unseen.rows[tag],
                 "spoken": spoken[tag],
-                "heard": heard,
+                "reconstructed": heard,
                 "passages": unseen.passages,
             },
         )
@@ -75,19 +81,19 @@ def evaluation_stages(
     return (heard, *spoken.values(), methods, *scored.values(), evaluation)
 
 
-def heard_stage(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
+def reconstructed_stage(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
     """What the AR makes of texts that are known to be true."""
     # What is true of a token depends on how far the text has come: only the teacher knows.
-    arms = TOLD if isinstance(recipe.read, Pooled) else (Arm.GOLD,)
+    arms = TEXT_ARMS if isinstance(recipe.read, Pooled) else (Arm.GOLD,)
     return Stage(
-        kind="heard",
+        kind="reconstructed",
         label="-".join(pair.labels(recipe.evaluation.split)),
-        spec=HearSpec(
+        spec=ReconstructSpec(
             split=recipe.evaluation.split,
             arms=arms,
             max_words=recipe.ar_lessons.teacher.max_words,
         ),
-        run=run_hear,
+        run=run_reconstruct,
         inputs={
             "trunk": pair.trunk,
             "ar": pair.ar,
@@ -183,7 +189,7 @@ def evaluation_stage(
     )
 
 
-def report_stage(recipe: Recipe, evaluations: Sequence[Stage], rooms: Sequence[Stage]) -> Stage:
+def report_stage(recipe: Recipe, evaluations: Sequence[Stage], oracles: Sequence[Stage]) -> Stage:
     """The page that shows the first evaluation and all that it came from; others are its arms."""
     first, *others = evaluations
     return Stage(
@@ -194,7 +200,7 @@ def report_stage(recipe: Recipe, evaluations: Sequence[Stage], rooms: Sequence[S
         inputs={
             "evaluation": first,
             **{f"{arm.label}_evaluation": arm for arm in others},
-            **{f"{room.label}_room": room for room in rooms},
+            **{f"{one.label}_oracle": one for one in oracles},
         },
         revision=4,
     )

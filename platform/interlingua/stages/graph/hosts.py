@@ -10,17 +10,17 @@ from typing import NamedTuple
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled, TokenPositions
 from interlingua.specs.hosts import AtDepth
 from interlingua.specs.maps import EncoderSpec, RidgeSpec
-from interlingua.specs.placement import Crew
+from interlingua.specs.placement import WorkKind
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
-from interlingua.specs.world import RoomSpec, WorldHostSpec
+from interlingua.specs.world import OracleSpec, WorldHostSpec
 from interlingua.stages.graph.runs import (
     run_adopt,
     run_extract,
     run_fit,
+    run_oracle,
     run_passages,
     run_pretrain,
-    run_room,
 )
 from interlingua.store.artifact import Stage
 
@@ -116,18 +116,18 @@ def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
         run=run_extract,
         inputs={"host": host, "passages": passages},
         revision=2,
-        crew=Crew.EXTRACTION,
+        work=WorkKind.EXTRACTION,
     )
 
 
-def room_stage(rows: HostRows, passages: Stage) -> Stage:
+def oracle_stage(rows: HostRows, passages: Stage) -> Stage:
     """What true facts could explain of one host's activations."""
     read: ExtractSpec = rows.fit.spec
     return Stage(
-        kind="room",
+        kind="oracle",
         label=read.host_tag,
-        spec=RoomSpec(seed=0, block_index=read.block_indices[0]),
-        run=run_room,
+        spec=OracleSpec(seed=0, block_index=read.block_indices[0]),
+        run=run_oracle,
         inputs={"fit": rows.fit, "dev": rows.dev, "passages": passages},
         revision=2,
     )

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.specs.generation import Turn, VerbalizeSpec
 from interlingua.specs.maps import TunedEncoderSpec
-from interlingua.specs.placement import Crew
-from interlingua.specs.recipe import Lessons, Recipe
-from interlingua.specs.speaking import Turn, VerbalizeSpec
+from interlingua.specs.placement import WorkKind
+from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.training import (
     ArTraining,
@@ -42,7 +42,7 @@ LEARNING = (Split.AV_SFT, Split.AR_SFT)
 SUPERVISED = "sft"
 
 
-class Lesson(NamedTuple):
+class LearningStages(NamedTuple):
     """What both models learn from: rows of the learning hosts, and explanations."""
 
     rows: Mapping[str, Stage]
@@ -77,9 +77,9 @@ class Maps(NamedTuple):
     decoders: Mapping[str, Stage]
 
 
-def lesson_of(
+def learning_stages(
     recipe: Recipe, hosts: Mapping[str, Stage], rows: Mapping[str, HostRows], passages: Stage
-) -> Lesson:
+) -> LearningStages:
     """Rows and explanations of the learning splits, and gold explanations of `dev`."""
     learning = {
         tag: extraction_stage(hosts[tag], passages, reading_of(hosts[tag], recipe.read, LEARNING))
@@ -87,10 +87,10 @@ def lesson_of(
     }
     anchor = hosts[recipe.anchor]
 
-    def taught(lessons: Lessons, split: Split, of: Stage) -> Stage:
+    def taught(lessons: TeachingSpec, split: Split, of: Stage) -> Stage:
         return teach_stage(recipe, lessons, split, passages, (anchor, of))
 
-    return Lesson(
+    return LearningStages(
         rows=learning,
         av_texts=taught(recipe.av_lessons, Split.AV_SFT, learning[recipe.anchor]),
         ar_texts=taught(recipe.ar_lessons, Split.AR_SFT, learning[recipe.anchor]),
@@ -100,7 +100,7 @@ def lesson_of(
 
 def av_stage(
     recipe: Recipe,
-    lesson: Lesson,
+    learning: LearningStages,
     trunk: Stage,
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
@@ -112,16 +112,22 @@ def av_stage(
         host_tags=recipe.learning_tags(),
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
-    inputs = {"trunk": trunk, "explanations": lesson.av_texts}
-    inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
+    inputs = {"trunk": trunk, "explanations": learning.av_texts}
+    inputs |= _of_hosts(spec.host_tags, learning, rows, encoders)
     return Stage(
-        kind="av", label="sft", spec=spec, run=run_av, inputs=inputs, revision=2, crew=Crew.TRAINING
+        kind="av",
+        label="sft",
+        spec=spec,
+        run=run_av,
+        inputs=inputs,
+        revision=2,
+        work=WorkKind.TRAINING,
     )
 
 
 def ar_stage(
     recipe: Recipe,
-    lesson: Lesson,
+    learning: LearningStages,
     trunk: Stage,
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
@@ -136,10 +142,16 @@ def ar_stage(
         most_words=MOST_WORDS,
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
-    inputs = {"trunk": trunk, "explanations": lesson.ar_texts}
-    inputs |= _of_hosts(spec.host_tags, lesson, rows, encoders)
+    inputs = {"trunk": trunk, "explanations": learning.ar_texts}
+    inputs |= _of_hosts(spec.host_tags, learning, rows, encoders)
     return Stage(
-        kind="ar", label="sft", spec=spec, run=run_ar, inputs=inputs, revision=2, crew=Crew.TRAINING
+        kind="ar",
+        label="sft",
+        spec=spec,
+        run=run_ar,
+        inputs=inputs,
+        revision=2,
+        work=WorkKind.TRAINING,
     )
 
 
@@ -225,7 +237,7 @@ def speaking_stage(
             f"{tag}_encoder": encoders[tag],
         },
         revision=2,
-        crew=Crew.VERBALIZING,
+        work=WorkKind.VERBALIZING,
     )
 
 
@@ -269,21 +281,25 @@ def bundle_stage(
 
 def _of_hosts(
     tags: tuple[str, ...],
-    lesson: Lesson,
+    learning: LearningStages,
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
 ) -> dict[str, Stage]:
     """What both models need of every learning host, and the texts that both are looked at by."""
-    of_hosts = {"dev_explanations": lesson.dev_texts}
+    of_hosts = {"dev_explanations": learning.dev_texts}
     for tag in tags:
-        of_hosts[f"{tag}_rows"] = lesson.rows[tag]
+        of_hosts[f"{tag}_rows"] = learning.rows[tag]
         of_hosts[f"{tag}_dev"] = rows[tag].dev
         of_hosts[f"{tag}_encoder"] = encoders[tag]
     return of_hosts
 
 
 def teach_stage(
-    recipe: Recipe, lessons: Lessons, split: Split, passages: Stage, anchor: tuple[Stage, Stage]
+    recipe: Recipe,
+    lessons: TeachingSpec,
+    split: Split,
+    passages: Stage,
+    anchor: tuple[Stage, Stage],
 ) -> Stage:
     """Explanations of a split; `anchor` is the host whose tokens are explained, and its rows."""
     host, rows = anchor

@@ -13,18 +13,18 @@ from interlingua.stages.graph.hosts import (
     encoder_stage,
     encoder_stages,
     host_stages,
+    oracle_stage,
     passages_stage,
-    room_stage,
     rows_of,
     trained_encoders,
 )
 from interlingua.stages.graph.nla import (
-    Lesson,
+    LearningStages,
     Maps,
     Pair,
     ar_stage,
     av_stage,
-    lesson_of,
+    learning_stages,
     maps_stages,
     tuned_encoder_stages,
 )
@@ -37,35 +37,35 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     passages = passages_stage(recipe)
     hosts = host_stages(recipe)
     rows = {tag: rows_of(host, passages, recipe.read) for tag, host in hosts.items()}
-    rooms = []
+    oracles = []
     if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
-        rooms = [room_stage(host_rows, passages) for host_rows in rows.values()]
+        oracles = [oracle_stage(host_rows, passages) for host_rows in rows.values()]
     encoders = encoder_stages(recipe, rows)
-    lesson = lesson_of(recipe, hosts, rows, passages)
-    nla, maps = nla_stages(recipe, lesson, hosts, rows, encoders)
+    learning = learning_stages(recipe, hosts, rows, passages)
+    nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
     unseen = unseen_of(recipe, hosts, passages)
     evaluated = evaluation_stages(recipe, maps, unseen, start=None)
     inputs = learning_inputs(recipe, hosts, passages)
     reinforced = tuple(inputs.values())[1:] if recipe.rl else ()  # the passages stand above
-    start, looks = evaluated[-1], []
+    start, evaluated_rl = evaluated[-1], []
     for run in recipe.rl:
         learned, again = rl_stages(recipe, run, maps, hosts, rows, inputs)
         looked_at = evaluation_stages(recipe, again, unseen, start=start)
         reinforced = (*reinforced, *learned, *looked_at)
-        looks.append(looked_at[-1])
+        evaluated_rl.append(looked_at[-1])
     stages = (
         passages,
         *hosts.values(),
         *(stage for host_rows in rows.values() for stage in host_rows),
-        *lesson.rows.values(),
+        *learning.rows.values(),
         *unseen.rows.values(),
         unseen.taught,
         *encoders.values(),
         *nla,
         *evaluated,
         *reinforced,
-        *rooms,
-        report_stage(recipe, looks or [start], rooms),
+        *oracles,
+        report_stage(recipe, evaluated_rl or [start], oracles),
     )
     return joined([stages])
 
@@ -77,23 +77,23 @@ def joined(graphs: Iterable[Sequence[Stage]]) -> tuple[Stage, ...]:
 
 def nla_stages(
     recipe: Recipe,
-    lesson: Lesson,
+    learning: LearningStages,
     hosts: Mapping[str, Stage],
     rows: Mapping[str, HostRows],
     encoders: Mapping[str, Stage],
 ) -> tuple[tuple[Stage, ...], Maps]:
     """The stages of the pair, of the maps that go with it, and of the bundle; and the maps."""
     trunk = hosts[recipe.anchor]
-    av = av_stage(recipe, lesson, trunk, rows, encoders)
+    av = av_stage(recipe, learning, trunk, rows, encoders)
     if tuned := tuned_encoder_stages(recipe, av, rows, encoders):
         encoders = encoder_stages(recipe, rows, tuned)
-    ar = ar_stage(recipe, lesson, trunk, rows, encoders)
+    ar = ar_stage(recipe, learning, trunk, rows, encoders)
     pair = Pair(trunk, av, ar)
     fitted, maps = maps_stages(recipe, pair, hosts, rows, encoders)
     stages = (
-        lesson.av_texts,
-        lesson.ar_texts,
-        lesson.dev_texts,
+        learning.av_texts,
+        learning.ar_texts,
+        learning.dev_texts,
         av,
         *tuned.values(),
         *(encoders[tag] for tag in recipe.held_out if tuned),
@@ -121,8 +121,11 @@ def added_host_stages(
     own = both_splits(adopted_stage(host), passages, read)
     hosts = host_stages(recipe)
     rows = {tag: rows_of(stage, passages, recipe.read) for tag, stage in hosts.items()}
-    lesson, encoders = lesson_of(recipe, hosts, rows, passages), encoder_stages(recipe, rows)
-    av = av_stage(recipe, lesson, hosts[recipe.anchor], rows, encoders)
+    learning, encoders = (
+        learning_stages(recipe, hosts, rows, passages),
+        encoder_stages(recipe, rows),
+    )
+    av = av_stage(recipe, learning, hosts[recipe.anchor], rows, encoders)
     tuned = tuned_encoder_stages(recipe, av, rows, encoders)
     anchor, trained = trained_encoders(recipe, rows, tuned)
     targets = trained or {recipe.anchor: anchor}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from interlingua.specs.placement import Crew
+from interlingua.specs.placement import WorkKind
 from interlingua.specs.recipe import Recipe, Reinforcement
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
@@ -68,5 +68,5 @@ def rl_stage(
         run=run_rl,
         inputs={**maps.pair.models(), **inputs, **of_hosts},
         revision=5,
-        crew=Crew.REINFORCING,
+        work=WorkKind.REINFORCING,
     )

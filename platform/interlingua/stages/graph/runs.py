@@ -6,9 +6,9 @@ from typing import Any
 
 from interlingua.specs.evaluation import EvaluationSpec, MethodsSpec, ReportSpec, ScoreSpec
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec
+from interlingua.specs.generation import ReconstructSpec, VerbalizeSpec
 from interlingua.specs.maps import EncoderSpec, TunedEncoderSpec
 from interlingua.specs.rl import RlTraining
-from interlingua.specs.speaking import HearSpec, VerbalizeSpec
 from interlingua.specs.training import (
     ArTraining,
     AvTraining,
@@ -16,7 +16,7 @@ from interlingua.specs.training import (
     DecoderSpec,
     TeachSpec,
 )
-from interlingua.specs.world import PassagesSpec, RoomSpec, WorldHostSpec
+from interlingua.specs.world import OracleSpec, PassagesSpec, WorldHostSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 
@@ -54,7 +54,7 @@ def run_fit(spec: EncoderSpec, inputs: Inputs, out: Path, context: Context) -> M
     return run(spec, inputs, out, context)
 
 
-def run_room(spec: RoomSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+def run_oracle(spec: OracleSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
     from interlingua.stages.maps.oracle import run
 
     return run(spec, inputs, out, context)
@@ -90,7 +90,7 @@ def run_verbalize(spec: VerbalizeSpec, inputs: Inputs, out: Path, context: Conte
     return run(spec, inputs, out, context)
 
 
-def run_hear(spec: HearSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
+def run_reconstruct(spec: ReconstructSpec, inputs: Inputs, out: Path, context: Context) -> Metrics:
     from interlingua.stages.nla.reconstruct import run
 
     return run(spec, inputs, out, context)

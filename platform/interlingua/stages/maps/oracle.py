@@ -1,11 +1,11 @@
-"""Stage `room`: what an oracle that knows the true facts explains of one host's activations."""
+"""Stage `oracle`: what an oracle that knows the true facts explains of one host's activations."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from interlingua.specs.splits import Split
-from interlingua.specs.world import RoomSpec
+from interlingua.specs.world import OracleSpec
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
@@ -16,7 +16,7 @@ from interlingua.world.oracle import Oracle, Truth
 
 
 def run(
-    spec: RoomSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: OracleSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Fit the oracle on split `fit` and score it on `dev`."""
     with recorded_access({Split.FIT, Split.DEV}, out) as access:

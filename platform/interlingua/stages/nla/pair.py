@@ -9,9 +9,9 @@ from safetensors.torch import load
 from torch import Tensor
 
 from interlingua.core.shared_space import SharedSpace
+from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.models.fresh import contract_of, fresh_verbalizer
 from interlingua.models.hosts import load_tokenizer
-from interlingua.models.speaker import Listener, Speaker
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.text.canonical import TYPE_KEY
@@ -26,9 +26,9 @@ from interlingua.store.reading import naming
 AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."
 
 
-def opened_speaker(
+def opened_verbalizer(
     inputs: Mapping[str, Artifact], *, device: str, batch_rows: int, is_trained: bool = True
-) -> Speaker:
+) -> BatchVerbalizer:
     """The AV ready to speak, as it is or as its training began."""
     spec = av_training_of(inputs["av"])
     source, revision = opened_from(inputs["trunk"])
@@ -40,7 +40,7 @@ def opened_speaker(
         verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=device)
         verbalizer = verbalizer.to(device).eval()
     contract = contract_of(tokenizer, opened_space_of(inputs, spec.anchor).width, av=spec.av)
-    return Speaker(verbalizer, tokenizer, contract, device=device, batch_rows=batch_rows)
+    return BatchVerbalizer(verbalizer, tokenizer, contract, device=device, batch_rows=batch_rows)
 
 
 def opened_space_of(inputs: Mapping[str, Artifact], host_tag: str) -> SharedSpace:
@@ -50,7 +50,9 @@ def opened_space_of(inputs: Mapping[str, Artifact], host_tag: str) -> SharedSpac
     return opened_space(inputs, tags, anchor=spec.anchor, centring=spec.av.injection.centring)
 
 
-def opened_listener(inputs: Mapping[str, Artifact], *, device: str, batch_rows: int) -> Listener:
+def opened_reconstructor_of(
+    inputs: Mapping[str, Artifact], *, device: str, batch_rows: int
+) -> BatchReconstructor:
     """The AR ready to listen."""
     spec = ar_training_of(inputs["ar"])
     source, revision = opened_from(inputs["trunk"])
@@ -60,7 +62,9 @@ def opened_listener(inputs: Mapping[str, Artifact], *, device: str, batch_rows: 
         source, spec.ar, weights, revision=revision, device=device
     )
     contract = contract_of(tokenizer, reconstructor.width, ar=spec.ar)
-    return Listener(reconstructor, tokenizer, contract, device=device, batch_rows=batch_rows)
+    return BatchReconstructor(
+        reconstructor, tokenizer, contract, device=device, batch_rows=batch_rows
+    )
 
 
 def av_training_of(artifact: Artifact) -> AvTraining | RlTraining:

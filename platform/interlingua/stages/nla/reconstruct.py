@@ -1,4 +1,4 @@
-"""Stage `heard`: what the AR makes of texts that no AV wrote, once for all hosts.
+"""Stage `reconstructed`: what the AR makes of texts that no AV wrote, once for all hosts.
 
 The teacher's explanations give the ceiling that imitation of it could reach; lists of true facts
 what a better choice of words could.
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.specs.evaluation import Arm
-from interlingua.specs.speaking import HearSpec
-from interlingua.stages.nla.pair import opened_listener
+from interlingua.specs.generation import ReconstructSpec
+from interlingua.stages.nla.pair import opened_reconstructor_of
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.explanations import Key, read_explanations
@@ -25,28 +25,30 @@ FACTS = {Arm.GENERAL_FACTS: ["language", "topic"], Arm.ALL_FACTS: list(SAYABLE)}
 
 
 def run(
-    spec: HearSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: ReconstructSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Hear every text of every arm, an arm a block."""
     import torch
 
     torch.set_num_threads(context.placement.threads_per_worker)
     place = context.placement.verbalizing
-    listener = opened_listener(inputs, device=place.device, batch_rows=place.batch_rows)
+    reconstructor = opened_reconstructor_of(
+        inputs, device=place.device, batch_rows=place.batch_rows
+    )
     (out / VERBALIZED).mkdir(exist_ok=True)
     num_rows = 0
     with recorded_access({spec.split}, out) as access:
         for index, arm in enumerate(spec.arms):
             texts = dict(_texts(arm, spec, inputs, access))
-            rows = [_told(key, text, arm, spec) for key, text in texts.items()]
-            a_NE = listener.hear([row.explanation for row in rows])
+            rows = [_as_row(key, text, arm, spec) for key, text in texts.items()]
+            a_NE = reconstructor.reconstruct([row.explanation for row in rows])
             write_block(block_path(out, index), rows, a_NE)
             num_rows += len(rows)
     return {"num_rows": num_rows}
 
 
 def _texts(
-    arm: Arm, spec: HearSpec, inputs: Mapping[str, Artifact], access: SplitAccess
+    arm: Arm, spec: ReconstructSpec, inputs: Mapping[str, Artifact], access: SplitAccess
 ) -> Iterator[tuple[Key, str]]:
     if arm is Arm.GOLD:
         explained = read_explanations(inputs["explanations"].path, {spec.split}, access)
@@ -60,7 +62,7 @@ def _texts(
         yield (passage.passage_id, POOLED_POSITION), text
 
 
-def _told(key: Key, text: str, arm: Arm, spec: HearSpec) -> Verbalized:
+def _as_row(key: Key, text: str, arm: Arm, spec: ReconstructSpec) -> Verbalized:
     passage_id, position = key
     return Verbalized(
         passage_id=passage_id,

@@ -15,12 +15,12 @@ import numpy as np
 from torch import Tensor
 
 from interlingua.core.metrics import derangement
-from interlingua.models.speaker import Speaker
+from interlingua.models.batched import BatchVerbalizer
 from interlingua.specs.evaluation import Arm
-from interlingua.specs.speaking import Turn, VerbalizeSpec
+from interlingua.specs.generation import Turn, VerbalizeSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.text.canonical import canonical_json
-from interlingua.stages.nla.pair import opened_listener, opened_space_of, opened_speaker
+from interlingua.stages.nla.pair import opened_reconstructor_of, opened_space_of, opened_verbalizer
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
@@ -110,9 +110,11 @@ class BlockVerbalizer:
 
         torch.set_num_threads(job.threads)
         self._job = job
-        self._speakers: dict[bool, Speaker] = {}
+        self._verbalizers: dict[bool, BatchVerbalizer] = {}
         self._space = opened_space_of(job.inputs, job.spec.host_tag)
-        self._listener = opened_listener(job.inputs, device=job.device, batch_rows=job.batch_rows)
+        self._reconstructor = opened_reconstructor_of(
+            job.inputs, device=job.device, batch_rows=job.batch_rows
+        )
         self._access = SplitAccess(_splits(job.spec))
         self._rows = {
             split: opened_rows(job.inputs[split], [split], self._access)
@@ -122,8 +124,8 @@ class BlockVerbalizer:
     def __call__(self, block: Block) -> Mapping[str, int]:
         """Verbalize and rebuild the block, store it; returns its counts."""
         started = time.process_time()
-        rows = self._said(block)
-        a_NE = self._listener.hear([row.explanation for row in rows])
+        rows = self._sampled(block)
+        a_NE = self._reconstructor.reconstruct([row.explanation for row in rows])
         counts = {
             "num_rows": len(rows),
             "num_unparsable": sum(row.explanation is None for row in rows),
@@ -136,11 +138,11 @@ class BlockVerbalizer:
         note_peak(self._job.out)
         return counts
 
-    def _said(self, block: Block) -> list[Verbalized]:
+    def _sampled(self, block: Block) -> list[Verbalized]:
         turn, tag = block.turn, self._job.spec.host_tag
         names = [f"{tag}|{passage_id}|{place}" for passage_id, place in block.keys]
-        speaker = self._speaker(is_trained=turn.arm is not Arm.UNTRAINED)
-        said = speaker.say(tag, self._vectors(block), names, turn.sampling)
+        verbalizer = self._verbalizer(is_trained=turn.arm is not Arm.UNTRAINED)
+        samples_of_rows = verbalizer.verbalize(tag, self._vectors(block), names, turn.sampling)
         return [
             Verbalized(
                 passage_id=passage_id,
@@ -153,7 +155,7 @@ class BlockVerbalizer:
                 num_tokens=len(decoded.ids),
                 log_prob=sum(decoded.log_probs),
             )
-            for (passage_id, position), samples in zip(block.keys, said, strict=True)
+            for (passage_id, position), samples in zip(block.keys, samples_of_rows, strict=True)
             for sample, decoded in enumerate(samples)
         ]
 
@@ -166,13 +168,13 @@ class BlockVerbalizer:
         h_ND = self._rows[block.turn.split].vectors(block.sources)
         return torch.from_numpy(self._space.v_of(self._job.spec.host_tag, h_ND))
 
-    def _speaker(self, *, is_trained: bool) -> Speaker:
-        if is_trained not in self._speakers:
+    def _verbalizer(self, *, is_trained: bool) -> BatchVerbalizer:
+        if is_trained not in self._verbalizers:
             job = self._job
-            self._speakers[is_trained] = opened_speaker(
+            self._verbalizers[is_trained] = opened_verbalizer(
                 job.inputs, device=job.device, batch_rows=job.batch_rows, is_trained=is_trained
             )
-        return self._speakers[is_trained]
+        return self._verbalizers[is_trained]
 
 
 def _splits(spec: VerbalizeSpec) -> list[Split]:

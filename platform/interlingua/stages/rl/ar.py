@@ -19,7 +19,7 @@ from interlingua.stages.sft.engine import Engine, Stepped
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeardBatch:
+class ArPrompts:
     """Prompts of the AR with the vectors they are to give; a weight of 0 is a sample unheard."""
 
     ids_NT: Tensor
@@ -28,14 +28,14 @@ class HeardBatch:
     weights_N: Tensor
 
 
-class HeardLearner(nn.Module):
+class SupervisedReconstructor(nn.Module):
     """The reconstructor under its supervised loss."""
 
     def __init__(self, reconstructor: Reconstructor) -> None:
         super().__init__()
         self.reconstructor = reconstructor
 
-    def forward(self, batch: HeardBatch) -> Tensor:
+    def forward(self, batch: ArPrompts) -> Tensor:
         """The batch's part of the weighted mean of NMSE."""
         a_NE = self.reconstructor(batch.ids_NT, batch.mask_NT)
         cos_N = (scaled(a_NE, 1.0) * scaled(batch.v_NE, 1.0)).sum(-1)
@@ -53,16 +53,16 @@ class EngineReconstructor:
         self.weights, self.save, self.load = engine.trained_weights, engine.save, engine.load
         self.close = engine.close
 
-    def hear(self, heard_NT: np.ndarray) -> np.ndarray:
+    def reconstruct(self, ar_prompts_NT: np.ndarray) -> np.ndarray:
         """[N, E]; NaN where there is nothing to hear."""
-        a_NE = np.full((len(heard_NT), self._width), np.nan, np.float32)
-        lengths_N = (heard_NT != NO_TOKEN).sum(axis=1)
+        a_NE = np.full((len(ar_prompts_NT), self._width), np.nan, np.float32)
+        lengths_N = (ar_prompts_NT != NO_TOKEN).sum(axis=1)
         order_M = np.argsort(lengths_N, kind="stable")[int((lengths_N == 0).sum()) :]
         learner: Any = self._engine.module
         with self._engine.forwarding():
             for start in range(0, len(order_M), self._batch_rows):
                 rows = order_M[start : start + self._batch_rows]
-                ids_NT, mask_NT = self._prompts(heard_NT, rows)
+                ids_NT, mask_NT = self._prompts(ar_prompts_NT, rows)
                 a_NE[rows] = learner.reconstructor(ids_NT, mask_NT).float().cpu().numpy()
         return a_NE
 
@@ -70,18 +70,18 @@ class EngineReconstructor:
         """One step on this rank's share; what was not heard is carried along for nothing."""
         # Dropout must not depend on where the AR is, nor on what ran before a resume.
         torch.manual_seed(seed_of(seed, self._engine.rank))
-        is_heard_N = rollouts.is_heard_N
-        if not is_heard_N.any():
+        is_explanation_N = rollouts.is_explanation_N
+        if not is_explanation_N.any():
             return Stepped(0.0, 0.0)
         # A batch has as many rows whatever failed: engines count their micro-batches.
-        heard_NT = rollouts.heard_NT.copy()
-        heard_NT[~is_heard_N] = heard_NT[is_heard_N.argmax()]
-        lengths_N, own_v_NE = (heard_NT != NO_TOKEN).sum(axis=1), rollouts.own_v_NE
-        weight = self._engine.world_size / (is_heard_N.sum() * variance)
-        weights_N = (weight * is_heard_N).astype(np.float32)
+        ar_prompts_NT = rollouts.ar_prompts_NT.copy()
+        ar_prompts_NT[~is_explanation_N] = ar_prompts_NT[is_explanation_N.argmax()]
+        lengths_N, own_v_NE = (ar_prompts_NT != NO_TOKEN).sum(axis=1), rollouts.own_v_NE
+        weight = self._engine.world_size / (is_explanation_N.sum() * variance)
+        weights_N = (weight * is_explanation_N).astype(np.float32)
         batches = [
-            HeardBatch(
-                *self._prompts(heard_NT, rows),
+            ArPrompts(
+                *self._prompts(ar_prompts_NT, rows),
                 v_NE=torch.from_numpy(own_v_NE[rows]).to(self._device),
                 weights_N=torch.from_numpy(weights_N[rows]).to(self._device),
             )
@@ -89,9 +89,9 @@ class EngineReconstructor:
         ]
         return self._engine.step(batches, factor)
 
-    def _prompts(self, heard_NT: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        is_token_NT = heard_NT[rows] != NO_TOKEN
+    def _prompts(self, ar_prompts_NT: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        is_token_NT = ar_prompts_NT[rows] != NO_TOKEN
         length = int(is_token_NT.sum(axis=1).max())
-        ids_NT = np.where(is_token_NT, heard_NT[rows], 0)[:, :length].astype(np.int64)
+        ids_NT = np.where(is_token_NT, ar_prompts_NT[rows], 0)[:, :length].astype(np.int64)
         mask_NT = is_token_NT[:, :length].astype(np.int64)
         return torch.from_numpy(ids_NT).to(self._device), torch.from_numpy(mask_NT).to(self._device)

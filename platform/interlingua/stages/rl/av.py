@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from interlingua.core.policy import sample_losses
+from interlingua.models.batched import BatchVerbalizer
 from interlingua.models.decoding import Decoded, Ending
 from interlingua.models.prompts import AvPrompt
-from interlingua.models.speaker import Speaker
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import SamplingSpec
 from interlingua.stages.rl.batches import padded, shares
@@ -89,11 +89,11 @@ class SampleTexts:
     ) -> None:
         self._ending, self._encode, self._max_tokens = ending, encode, max_tokens
 
-    def heard(self, sample: Decoded) -> Sequence[int]:
+    def ar_prompt(self, sample: Decoded) -> Sequence[int]:
         """The AR's prompt; none for a sample that is no explanation."""
         explanation = sample.explanation
-        heard = self._encode(explanation) if explanation is not None else ()
-        return heard if len(heard) <= self._max_tokens else ()
+        ar_prompt = self._encode(explanation) if explanation is not None else ()
+        return ar_prompt if len(ar_prompt) <= self._max_tokens else ()
 
     def explanation(self, ids: list[int]) -> str | None:
         """What stands between the tags of these ids."""
@@ -106,14 +106,14 @@ class EngineVerbalizer:
     def __init__(
         self,
         engine: Engine,
-        speaker: Speaker,
+        verbalizer: BatchVerbalizer,
         texts: SampleTexts,
         *,
         max_new_tokens: int,
         micro_batch_rows: int,
         device: str,
     ) -> None:
-        self._engine, self._speaker, self._texts = engine, speaker, texts
+        self._engine, self._verbalizer, self._texts = engine, verbalizer, texts
         self._max_new_tokens, self._micro_batch_rows = max_new_tokens, micro_batch_rows
         self._device = device
         self.rank, self.gathered = engine.rank, engine.gathered
@@ -127,7 +127,9 @@ class EngineVerbalizer:
         rank, num_ranks = self._engine.rank, self._engine.world_size
         v_ME = torch.from_numpy(asked.v_BE[rank::num_ranks])
         with self._engine.forwarding():
-            mine = self._speaker.say(asked.host_tag, v_ME, asked.names[rank::num_ranks], sampling)
+            mine = self._verbalizer.verbalize(
+                asked.host_tag, v_ME, asked.names[rank::num_ranks], sampling
+            )
         by_rank = self._engine.gathered(mine)
         samples = [
             sample
@@ -139,14 +141,16 @@ class EngineVerbalizer:
             v_BE=asked.v_BE,
             ids_NT=padded([s.ids for s in samples], NO_TOKEN, np.int32),
             log_probs_NT=padded([s.log_probs for s in samples], 0, np.float32),
-            heard_NT=padded([self._texts.heard(s) for s in samples], NO_TOKEN, np.int32),
+            ar_prompts_NT=padded([self._texts.ar_prompt(s) for s in samples], NO_TOKEN, np.int32),
         )
 
     def explanations(self, rollouts: Rollouts) -> list[str | None]:
         """What stands between the tags; None where the AR was given nothing."""
         return [
-            self._texts.explanation(ids_T[ids_T != NO_TOKEN].tolist()) if is_heard else None
-            for ids_T, is_heard in zip(rollouts.ids_NT, rollouts.is_heard_N, strict=True)
+            self._texts.explanation(ids_T[ids_T != NO_TOKEN].tolist()) if is_explanation else None
+            for ids_T, is_explanation in zip(
+                rollouts.ids_NT, rollouts.is_explanation_N, strict=True
+            )
         ]
 
     def step(

@@ -14,16 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from interlingua.specs.rl import RlWatch
-from interlingua.stages.rl.dev_eval import Columns, Look, closed_gate
+from interlingua.stages.rl.dev_eval import Columns, DevEval, failed_gate
 from interlingua.stages.rl.roles import Roles
 from interlingua.stages.sft.best_weights import (
-    ABOUT_A_LOOK,
-    best_look,
+    ABOUT_A_DEV_EVAL,
+    best_dev_eval,
     forget_best,
     is_better,
     keep_best,
 )
-from interlingua.stages.sft.loop import CHECKPOINTS, LOOKS_NAME
+from interlingua.stages.sft.loop import CHECKPOINTS, DEV_EVALS_NAME
 from interlingua.store.atomic import write_atomically
 from interlingua.store.progress import MetricsLog
 
@@ -32,13 +32,13 @@ STATE_NAME = "state.json"
 AV_FOLDER, AR_FOLDER = "av", "ar"
 
 
-class Kept:
+class RunCheckpoints:
     """The stage's folder; every rank calls every method, rank 0 writes."""
 
     def __init__(self, roles: Roles, watch: RlWatch, out: Path) -> None:
         self._roles, self._watch, self._out = roles, watch, out
         self._folder = out / CHECKPOINTS
-        self._looks: list[dict[str, float]] = []
+        self._dev_evals: list[dict[str, float]] = []
         self._log: MetricsLog | None = None
         self.counts: Counter[str] = Counter()
 
@@ -53,8 +53,8 @@ class Kept:
             self._roles.ar.load(folder / AR_FOLDER)
             state = json.loads((folder / STATE_NAME).read_bytes())
             self.counts = Counter(self._roles.av.gathered(state["counts"])[0])
-        looks: list[dict[str, float]] = self._roles.av.gathered(looks_of(self._out))[0]
-        self._looks = [look for look in looks if look["step"] < step]
+        dev_evals: list[dict[str, float]] = self._roles.av.gathered(read_dev_evals(self._out))[0]
+        self._dev_evals = [dev_eval for dev_eval in dev_evals if dev_eval["step"] < step]
         if self._roles.av.rank == 0:
             self._log = MetricsLog(self._out, resume_step=step)
         return step
@@ -79,45 +79,49 @@ class Kept:
                 if path != target:
                     shutil.rmtree(path)
             # To go on from here is to look at this step again, and to know those before it.
-            before = [look for look in self._looks if look["step"] < step]
-            steps = {best_look(looks)["step"] for looks in (before, self._looks) if looks}
+            before = [dev_eval for dev_eval in self._dev_evals if dev_eval["step"] < step]
+            steps = {
+                best_dev_eval(dev_evals)["step"]
+                for dev_evals in (before, self._dev_evals)
+                if dev_evals
+            }
             forget_best(self._out, but=map(int, steps))
         self._roles.av.gathered(None)
 
-    def look(self, step: int, look: Look) -> str | None:
+    def add(self, step: int, dev_eval: DevEval) -> str | None:
         """Keep the weights where they are the best so far; the gate that they do not pass."""
-        start = self._looks[0] if self._looks else look.numbers
-        gate = closed_gate(look.numbers, start, self._watch)
-        score = look.numbers["score"]
+        start = self._dev_evals[0] if self._dev_evals else dev_eval.numbers
+        gate = failed_gate(dev_eval.numbers, start, self._watch)
+        score = dev_eval.numbers["score"]
         min_delta = self._watch.min_delta
-        is_best = gate is None and is_better(score, self._looks, min_delta=min_delta)
-        self._looks.append({"step": step, "is_best": is_best, **look.numbers})
+        is_best = gate is None and is_better(score, self._dev_evals, min_delta=min_delta)
+        self._dev_evals.append({"step": step, "is_best": is_best, **dev_eval.numbers})
         weights = {**self._roles.av.weights(), **self._roles.ar.weights()} if is_best else {}
         if self._roles.av.rank == 0:
             if step == 0:
-                _write_rows(self._out / START_ROWS_NAME, look.columns)
+                _write_rows(self._out / START_ROWS_NAME, dev_eval.columns)
             if is_best:
-                keep_best(self._out, step, weights, pa.table(look.columns))
-            with write_atomically(self._out / LOOKS_NAME) as file:
-                file.write("".join(json.dumps(line) + "\n" for line in self._looks).encode())
+                keep_best(self._out, step, weights, pa.table(dev_eval.columns))
+            with write_atomically(self._out / DEV_EVALS_NAME) as file:
+                file.write("".join(json.dumps(line) + "\n" for line in self._dev_evals).encode())
         return gate
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """One line of the stage's metrics, with the last look beside it."""
-        last = {f"dev_{name}": value for name, value in numbers_of(self._looks[-1]).items()}
+        last = {f"dev_{name}": value for name, value in numbers_of(self._dev_evals[-1]).items()}
         if self._log is not None:
             self._log.append(step, **metrics, **last)
 
 
-def looks_of(out: Path) -> list[dict[str, float]]:
+def read_dev_evals(out: Path) -> list[dict[str, float]]:
     """All looks of a run, in order."""
-    path = out / LOOKS_NAME
+    path = out / DEV_EVALS_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def numbers_of(look: Mapping[str, float]) -> dict[str, float]:
+def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:
     """The numbers of a look alone."""
-    return {name: value for name, value in look.items() if name not in ABOUT_A_LOOK}
+    return {name: value for name, value in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
 
 
 def _write_rows(path: Path, columns: Columns) -> None:

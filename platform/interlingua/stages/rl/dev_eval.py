@@ -19,19 +19,19 @@ from interlingua.core.truth import ALL_KINDS, fact_counts
 from interlingua.specs.rl import RlSpec, RlWatch
 from interlingua.stages.rl.roles import Asked, Corpus, Judgement, Roles, Rollouts
 from interlingua.world.facts import SAYABLE
-from interlingua.world.teacher import facts_said
+from interlingua.world.teacher import facts_asserted
 
 Columns = dict[str, list[Any]]
 
 
-class Look(NamedTuple):
+class DevEval(NamedTuple):
     """One row a sample, and the numbers over all of them; of `score` less is better."""
 
     columns: Columns
     numbers: dict[str, float]
 
 
-def look_at(roles: Roles, corpus: Corpus, spec: RlSpec) -> Look:
+def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
     """What the pair makes of the rows of `dev` as it is now."""
     columns: Columns = {}
     by_host: list[dict[str, float]] = []
@@ -53,10 +53,10 @@ def look_at(roles: Roles, corpus: Corpus, spec: RlSpec) -> Look:
         columns = {name: [*columns.get(name, ()), *values] for name, values in own.items()}
     means = {name: float(np.mean([host[name] for host in by_host])) for name in by_host[0]}
     numbers = {**means, **_over_tokens(columns), **_facts(columns, corpus.truth)}
-    return Look(columns, {"score": -means["fve_centred_own"], **numbers})
+    return DevEval(columns, {"score": -means["fve_centred_own"], **numbers})
 
 
-def closed_gate(
+def failed_gate(
     numbers: Mapping[str, float], start: Mapping[str, float], watch: RlWatch
 ) -> str | None:
     """Which gate a look does not pass, beside the look at the start; None where it passes all."""
@@ -91,10 +91,12 @@ def _columns(
     group_size = rollouts.group_size
     unit_BE = unit(rollouts.v_BE)
     variance_N = np.repeat(((unit_BE - unit_BE.mean(axis=0)) ** 2).sum(axis=1), group_size)
-    is_heard_N = np.isfinite(judged.a_NE).all(axis=1)
+    is_explanation_N = np.isfinite(judged.a_NE).all(axis=1)
     # Where nothing was said there is nothing to rebuild: the mean, whose error is the variance.
     nmse_N = variance_N.copy()
-    nmse_N[is_heard_N] = nmse(judged.a_NE[is_heard_N], rollouts.own_v_NE[is_heard_N])
+    nmse_N[is_explanation_N] = nmse(
+        judged.a_NE[is_explanation_N], rollouts.own_v_NE[is_explanation_N]
+    )
     keys = [key for key in asked.keys for _ in range(group_size)]
     return {
         "host": [asked.host_tag] * len(keys),
@@ -113,10 +115,10 @@ def _columns(
 def _of_host(own: Columns, rollouts: Rollouts, judged: Judgement, seed: int) -> dict[str, float]:
     passages_N = np.array(own["passage_id"])
     texts = score_texts(own["explanation"], passages_N)
-    is_heard_N = np.isfinite(judged.a_NE).all(axis=1)
+    is_explanation_N = np.isfinite(judged.a_NE).all(axis=1)
     shuffled = 0.0  # nothing was heard: the mean for every row
-    if is_heard_N.any():
-        shuffled = shuffled_fve_centred(judged.a_NE[is_heard_N], rollouts.v_BE)
+    if is_explanation_N.any():
+        shuffled = shuffled_fve_centred(judged.a_NE[is_explanation_N], rollouts.v_BE)
     return {
         "fve_centred_own": 1 - sum(own["nmse"]) / sum(own["own_variance"]),
         "shuffled_fve_centred_own": shuffled,
@@ -160,8 +162,8 @@ def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> d
     """What share of the texts speaks of every kind of fact, and how much of what is said holds."""
     if truth is None:
         return {}
-    heard = [facts_said(text or "") for text in columns["explanation"]]
-    said = [set(one.facts) for one in heard]
+    assertions = [facts_asserted(text or "") for text in columns["explanation"]]
+    said = [set(one.facts) for one in assertions]
     true = [
         {(kind, value) for kind, value in truth[passage_id].items() if kind in SAYABLE}
         for passage_id in columns["passage_id"]
@@ -171,8 +173,8 @@ def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> d
     for kind in (ALL_KINDS, *SAYABLE):
         if num_said := counts[kind].num_said.sum():
             numbers[f"precision_{kind}"] = float(counts[kind].num_both.sum() / num_said)
-    num_clauses = sum(one.num_clauses for one in heard)
-    numbers["worded_share"] = sum(one.num_known_clauses for one in heard) / max(1, num_clauses)
+    num_clauses = sum(one.num_clauses for one in assertions)
+    numbers["worded_share"] = sum(one.num_known_clauses for one in assertions) / max(1, num_clauses)
     total = counts[ALL_KINDS]
     numbers["facts_per_text"] = float(total.num_said.mean())
     numbers["true_facts_per_text"] = float(total.num_both.mean())

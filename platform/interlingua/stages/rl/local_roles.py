@@ -9,17 +9,17 @@ from pathlib import Path
 
 from torch import nn
 
+from interlingua.models.batched import BatchVerbalizer
 from interlingua.models.decoding import Ending
 from interlingua.models.fresh import contract_of
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import ar_ids, av_prompt
-from interlingua.models.speaker import Speaker
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.rl import LearnerSpec, RlTraining
 from interlingua.specs.training import AvSpec
 from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, weights_of
-from interlingua.stages.rl.ar import EngineReconstructor, HeardLearner
+from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference, SampleTexts
 from interlingua.stages.rl.roles import Judgement, Roles, Rollouts
 from interlingua.stages.sft.engine import Engine, ParamGroup, TorchEngine
@@ -49,17 +49,17 @@ class LocalJudge:
     def __call__(self, rollouts: Rollouts) -> Judgement:
         """What both say of the samples."""
         return Judgement(
-            a_NE=self._reconstructor.hear(rollouts.heard_NT),
+            a_NE=self._reconstructor.reconstruct(rollouts.ar_prompts_NT),
             reference_NT=self._reference.log_probs(rollouts),
         )
 
 
 def local_roles(job: RlJob) -> Roles:
     """All roles in this process, by plain torch."""
-    policy, heard = opened_policy(job), opened_heard(job)
+    policy, model = opened_policy(job), opened_reconstructor(job)
     spec = job.spec.rl
     av_engine = _engine(policy, job, spec.av or spec.ar)
-    ar_engine = _engine(heard, job, spec.ar or spec.av)
+    ar_engine = _engine(model, job, spec.ar or spec.av)
     reconstructor = reconstructor_over(ar_engine, job)
     # Copied before anything is stepped or resumed: the start is that of the artifact.
     reference = Reference(
@@ -87,11 +87,11 @@ def opened_policy(job: RlJob) -> Policy:
     return Policy(verbalizer, prompts, clip_ratio=spec.rl.clip_ratio, kl_coef=spec.rl.kl_coef)
 
 
-def opened_heard(job: RlJob) -> HeardLearner:
+def opened_reconstructor(job: RlJob) -> SupervisedReconstructor:
     """The AR as supervised training left it."""
     source, revision = opened_from(job.inputs["trunk"])
     weights = weights_of(job.inputs["ar"], AR_PREFIX)
-    return HeardLearner(
+    return SupervisedReconstructor(
         trained_reconstructor(source, job.spec.ar, weights, revision=revision, device=job.device)
     )
 
@@ -110,10 +110,12 @@ def verbalizer_over(engine: Engine, job: RlJob) -> EngineVerbalizer:
         lambda explanation: ar_ids(contract, tokenizer, [explanation])[0],
         max_tokens=spec.ar.max_tokens,
     )
-    speaker = Speaker(verbalizer, tokenizer, contract, device=job.device, batch_rows=job.batch_rows)
+    sampler = BatchVerbalizer(
+        verbalizer, tokenizer, contract, device=job.device, batch_rows=job.batch_rows
+    )
     return EngineVerbalizer(
         engine,
-        speaker,
+        sampler,
         texts,
         max_new_tokens=spec.rl.max_new_tokens,
         micro_batch_rows=job.micro_batch_rows,
@@ -124,7 +126,7 @@ def verbalizer_over(engine: Engine, job: RlJob) -> EngineVerbalizer:
 def reconstructor_over(engine: Engine, job: RlJob) -> EngineReconstructor:
     """The AR's role, over an engine that holds a HeardLearner."""
     learner = engine.module
-    assert isinstance(learner, HeardLearner)
+    assert isinstance(learner, SupervisedReconstructor)
     return EngineReconstructor(
         engine,
         width=learner.reconstructor.width,

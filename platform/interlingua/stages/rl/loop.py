@@ -25,14 +25,19 @@ from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.placement import ThreeGroups
 from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining, RlWatch
 from interlingua.specs.splits import Split
-from interlingua.stages.rl.checkpoints import START_ROWS_NAME, Kept, looks_of, numbers_of
+from interlingua.stages.rl.checkpoints import (
+    START_ROWS_NAME,
+    RunCheckpoints,
+    numbers_of,
+    read_dev_evals,
+)
 from interlingua.stages.rl.corpus import RlCorpus
-from interlingua.stages.rl.dev_eval import kl_sums, look_at
+from interlingua.stages.rl.dev_eval import evaluated_on_dev, kl_sums
 from interlingua.stages.rl.inputs import check_inputs
 from interlingua.stages.rl.local_roles import RlJob
 from interlingua.stages.rl.roles import Corpus, Judgement, PolicyStepped, Roles, Rollouts
 from interlingua.stages.running.context import Context, Ended
-from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME, best_folder, best_look
+from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME, best_dev_eval, best_folder
 from interlingua.stages.sft.engine import Stepped
 from interlingua.stages.sft.loop import forget_training
 from interlingua.stages.sft.stage import TRAIN_VARIANCE
@@ -54,27 +59,29 @@ class TooManySkipped(RuntimeError):
 def play(job: RlJob, roles: Roles) -> Ended:
     """The whole run with these roles, in every rank of the AV."""
     corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
-    kept = Kept(roles, job.spec.rl.watch, job.out)
-    stopped_by = reinforce(job.spec.rl, roles, corpus, kept)
-    return Ended(stopped_by, dict(kept.counts))
+    checkpoints = RunCheckpoints(roles, job.spec.rl.watch, job.out)
+    stopped_by = reinforce(job.spec.rl, roles, corpus, checkpoints)
+    return Ended(stopped_by, dict(checkpoints.counts))
 
 
-def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, kept: Kept) -> str | None:
+def reinforce(
+    spec: RlSpec, roles: Roles, corpus: Corpus, checkpoints: RunCheckpoints
+) -> str | None:
     """Learn from the last checkpoint to the end; what ended the run before it, if anything did."""
     watch = spec.watch
-    for step in range(kept.resume(), spec.num_steps + 1):
+    for step in range(checkpoints.resume(), spec.num_steps + 1):
         is_last = step == spec.num_steps
         if is_last or step % watch.evaluate_every == 0:
-            gate = kept.look(step, look_at(roles, corpus, spec))
+            gate = checkpoints.add(step, evaluated_on_dev(roles, corpus, spec))
             if is_last or gate is not None:
                 return gate
         if step % watch.checkpoint_every == 0 and step > 0:
-            kept.checkpoint(step)
+            checkpoints.checkpoint(step)
         metrics = learn(step, spec, roles, corpus)
-        kept.counts.update({name: int(metrics[name]) for name in COUNTED})
-        kept.counts["num_steps"] = step + 1
-        kept.report(step + 1, metrics)
-        _check_skipped(kept.counts, spec)
+        checkpoints.counts.update({name: int(metrics[name]) for name in COUNTED})
+        checkpoints.counts["num_steps"] = step + 1
+        checkpoints.report(step + 1, metrics)
+        _check_skipped(checkpoints.counts, spec)
         gate = _closed_at_a_step(metrics, watch)
         if gate is not None:
             return gate
@@ -218,7 +225,7 @@ def run(
     gate, counts = ended.stopped_by, ended.counts
     if gate is not None:
         logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)
-    best = best_folder(out, int(best_look(looks_of(out))["step"]))
+    best = best_folder(out, int(best_dev_eval(read_dev_evals(out))["step"]))
     for name in (WEIGHTS_NAME, ROWS_NAME):
         shutil.copyfile(best / name, out / name)
     metrics = {
@@ -226,7 +233,7 @@ def run(
         **counts,
         **_seconds(out),
         **_log_ratios(out),
-        "roles": place.told(),
+        "roles": place.as_rows(),
         "stopped_by": gate or "",
         TRAIN_VARIANCE: inputs["ar"].record.metrics[TRAIN_VARIANCE],
     }
@@ -257,8 +264,8 @@ def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:
 
     The best was chosen by these rows, so that its gain here is a little too good.
     """
-    looks = looks_of(out)
-    best = best_look(looks)
+    dev_evals = read_dev_evals(out)
+    best = best_dev_eval(dev_evals)
     before, after = (
         pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
         for name in (START_ROWS_NAME, ROWS_NAME)
@@ -272,7 +279,7 @@ def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:
     )
     return {
         "best_step": best["step"],
-        **{f"start/{name}": value for name, value in numbers_of(looks[0]).items()},
+        **{f"start/{name}": value for name, value in numbers_of(dev_evals[0]).items()},
         **{f"dev/{name}": value for name, value in numbers_of(best).items()},
         **gain.as_metrics("dev/fve_centred_own_gain"),
     }

@@ -33,7 +33,7 @@ class Asked:
 class Rollouts:
     """Samples as they were drawn, each up to the token that ended it.
 
-    `heard_NT` are the AR's prompts: a sample that is no explanation (no closing tag, cut off,
+    `ar_prompts_NT` are the AR's prompts: a sample that is no explanation (no closing tag, cut off,
     empty, longer than the AR reads) has none.
     """
 
@@ -41,7 +41,7 @@ class Rollouts:
     v_BE: np.ndarray
     ids_NT: np.ndarray
     log_probs_NT: np.ndarray
-    heard_NT: np.ndarray
+    ar_prompts_NT: np.ndarray
 
     @property
     def group_size(self) -> int:
@@ -59,9 +59,9 @@ class Rollouts:
         return np.asarray(self.mask_NT.sum(axis=1))
 
     @property
-    def is_heard_N(self) -> np.ndarray:
+    def is_explanation_N(self) -> np.ndarray:
         """Which samples are explanations."""
-        return np.asarray((self.heard_NT != NO_TOKEN).any(axis=1))
+        return np.asarray((self.ar_prompts_NT != NO_TOKEN).any(axis=1))
 
     @property
     def own_v_NE(self) -> np.ndarray:

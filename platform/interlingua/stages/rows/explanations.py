@@ -32,19 +32,19 @@ def run(
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
         passages = read_passages(inputs["passages"].path / PASSAGES_NAME, spec.splits, access)
-        told = _Told(inputs, spec, access)
+        so_far = _FactsSoFar(inputs, spec, access)
         counts["num_rows"] = write_explanations(
             out,
             (
                 explanation
                 for passage in passages
-                for explanation in _explained(passage, told, spec, counts)
+                for explanation in _explained(passage, so_far, spec, counts)
             ),
         )
     return counts
 
 
-class _Told:
+class _FactsSoFar:
     """Which facts a row's text has told, by position."""
 
     def __init__(
@@ -80,18 +80,18 @@ class _Told:
         )
         for position in positions:
             end = encoded["offset_mapping"][position][1]
-            told = {m.fact for m in passage.mentions if m.end <= end}
+            so_far = {m.fact for m in passage.mentions if m.end <= end}
             # Any word shows which language it is of.
-            facts = [fact for fact in SAYABLE if fact in told or fact == "language"]
+            facts = [fact for fact in SAYABLE if fact in so_far or fact == "language"]
             yield position, facts, passage.text[:end]
 
 
 def _explained(
-    passage: Passage, told: _Told, spec: TeachSpec, counts: Counter[str]
+    passage: Passage, so_far: _FactsSoFar, spec: TeachSpec, counts: Counter[str]
 ) -> Iterator[Explanation]:
     teacher = spec.teacher
     name = f"world-{hashlib.sha256(canonical_json(teacher).encode()).hexdigest()[:12]}"
-    for position, facts, prefix in told.by_position(passage):
+    for position, facts, prefix in so_far.by_position(passage):
         for sample in range(spec.samples):
             key = (passage.passage_id, *([position] if position >= 0 else []), sample)
             rng = keyed_random("teacher", teacher.seed, *key)

@@ -179,7 +179,7 @@ class ArProgram:
             for row, (key, place) in enumerate(zip(batch.inputs.keys, batch.places, strict=True))
         ]
 
-    def look(self, rows: Rows) -> dict[str, float]:
+    def summarized(self, rows: Rows) -> dict[str, float]:
         """What of the variance of a mean host is explained."""
         unexplained = [
             sum(row["nmse"] for row in of_host) / sum(row["own_variance"] for row in of_host)

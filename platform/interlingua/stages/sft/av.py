@@ -157,7 +157,7 @@ class AvProgram:
         ]
         return list(zip(batch.places, rows, strict=True))
 
-    def look(self, rows: Rows) -> dict[str, float]:
+    def summarized(self, rows: Rows) -> dict[str, float]:
         """Mean NLL a token under the three kinds of vectors; the real one decides."""
         num_tokens = sum(row["num_tokens"] for row in rows)
         means = {

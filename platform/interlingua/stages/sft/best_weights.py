@@ -18,18 +18,20 @@ from torch import Tensor
 from interlingua.store.atomic import write_atomically
 
 BEST = "best"
-ABOUT_A_LOOK = ("step", "score", "is_best")  # beside its numbers
+ABOUT_A_DEV_EVAL = ("step", "score", "is_best")  # beside its numbers
 WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
 
 
-def is_better(score: float, looks: Sequence[Mapping[str, float]], *, min_delta: float) -> bool:
+def is_better(score: float, dev_evals: Sequence[Mapping[str, float]], *, min_delta: float) -> bool:
     """Whether a score is below that of the best look so far by more than the margin."""
-    return all(score < look["score"] - min_delta for look in looks if look["is_best"])
+    return all(
+        score < dev_eval["score"] - min_delta for dev_eval in dev_evals if dev_eval["is_best"]
+    )
 
 
-def best_look(looks: Sequence[dict[str, float]]) -> dict[str, float]:
+def best_dev_eval(dev_evals: Sequence[dict[str, float]]) -> dict[str, float]:
     """The look whose weights are kept."""
-    return next(look for look in reversed(looks) if look["is_best"])
+    return next(dev_eval for dev_eval in reversed(dev_evals) if dev_eval["is_best"])
 
 
 def best_folder(out: Path, step: int) -> Path:

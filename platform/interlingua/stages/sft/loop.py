@@ -24,12 +24,12 @@ from interlingua.core.keyed import seed_of
 from interlingua.core.schedule import rate_factor
 from interlingua.specs.training import OptimSpec, WatchSpec
 from interlingua.stages.sft.best_weights import (
-    ABOUT_A_LOOK,
+    ABOUT_A_DEV_EVAL,
     BEST,
     ROWS_NAME,
     WEIGHTS_NAME,
+    best_dev_eval,
     best_folder,
-    best_look,
     forget_best,
     is_better,
     keep_best,
@@ -38,7 +38,7 @@ from interlingua.stages.sft.engine import Engine, ParamGroup
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.peak import note_peak
-from interlingua.store.progress import LOOKS_NAME, MetricsLog, read_looks
+from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog, read_dev_evals
 from interlingua.store.reading import naming, read_parquet
 
 CHECKPOINTS = "checkpoints"
@@ -91,7 +91,7 @@ class Program(Protocol):
     def dev_rows(self, batch: Any) -> Placed:
         """One row a scored item, with its place in a look."""
 
-    def look(self, rows: Rows) -> Mapping[str, float]:
+    def summarized(self, rows: Rows) -> Mapping[str, float]:
         """The numbers of a look; `score` decides which weights are kept, less is better."""
 
     def counts(self) -> Mapping[str, int]:
@@ -117,8 +117,8 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
     """Train from the last checkpoint to the end; the best weights and their rows lie in BEST."""
     optim, watch = program.optim, program.watch
     share = Share(engine.rank, engine.world_size, job.micro_batch_rows)
-    kept = _Kept(engine, job)
-    step = kept.resume()
+    checkpoints = _RunCheckpoints(engine, job)
+    step = checkpoints.resume()
     log = MetricsLog(job.out, resume_step=step) if engine.rank == 0 else None
     if engine.rank == 0:
         with write_atomically(job.out / COUNTS_NAME) as file:
@@ -127,11 +127,11 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
     while True:
         is_last = step == optim.num_steps
         if is_last or step % watch.validate_every == 0:
-            kept.look(step, program)
+            checkpoints.evaluate(step, program)
         if is_last:
             return
         if step % watch.checkpoint_every == 0 and step > 0:
-            kept.checkpoint(step)
+            checkpoints.checkpoint(step)
         # Dropout must not depend on what ran before a resume.
         torch.manual_seed(seed_of(program.seed, step, engine.rank))
         factor = rate_factor(
@@ -152,7 +152,7 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
                 grad_norm=stepped.grad_norm,
                 learning_rate=factor * optim.learning_rate,
                 rows_per_second=REPORT_EVERY * optim.batch_rows / (time.monotonic() - clock),
-                **kept.last_look,
+                **checkpoints.last_dev_eval,
             )
             clock = time.monotonic()
 
@@ -163,13 +163,13 @@ def forget_training(out: Path) -> None:
         shutil.rmtree(out / name, ignore_errors=True)
 
 
-class _Kept:
+class _RunCheckpoints:
     """Checkpoints, looks and the best weights of a run, in the stage's folder."""
 
     def __init__(self, engine: Engine, job: TrainingJob) -> None:
         self._engine, self._job = engine, job
-        self._looks: list[dict[str, float]] = []
-        self.last_look: dict[str, float] = {}
+        self._dev_evals: list[dict[str, float]] = []
+        self.last_dev_eval: dict[str, float] = {}
 
     def resume(self) -> int:
         """Put the engine where the last whole checkpoint stands; its step, or 0."""
@@ -178,10 +178,10 @@ class _Kept:
         step: int = min(self._engine.gathered(max(done, default=0)))
         if step:
             self._engine.load(self._folder / str(step))
-        looks: list[dict[str, float]] = self._engine.gathered(read_looks(self._job.out))[0]
-        self._looks = [look for look in looks if look["step"] < step]
-        if self._looks:  # reports go on as if nothing had been broken off
-            self.last_look = _reported(self._looks[-1])
+        dev_evals: list[dict[str, float]] = self._engine.gathered(read_dev_evals(self._job.out))[0]
+        self._dev_evals = [dev_eval for dev_eval in dev_evals if dev_eval["step"] < step]
+        if self._dev_evals:  # reports go on as if nothing had been broken off
+            self.last_dev_eval = _reported(self._dev_evals[-1])
         return step
 
     def checkpoint(self, step: int) -> None:
@@ -201,47 +201,47 @@ class _Kept:
                 if path != target:
                     shutil.rmtree(path)
             # To go on from here is to look at this step again, and to know those before it.
-            before = [look for look in self._looks if look["step"] < step]
-            forget_best(self._job.out, but=_best_steps(before, self._looks))
+            before = [dev_eval for dev_eval in self._dev_evals if dev_eval["step"] < step]
+            forget_best(self._job.out, but=_best_steps(before, self._dev_evals))
         self._engine.gathered(None)
 
-    def look(self, step: int, program: Program) -> None:
+    def evaluate(self, step: int, program: Program) -> None:
         """Score the dev rows; keep weights and rows where they are the best so far."""
-        numbers = program.look(rows := _dev_rows(program, self._engine))
+        numbers = program.summarized(rows := _dev_rows(program, self._engine))
         min_delta = program.watch.min_delta
-        is_best = is_better(numbers["score"], self._looks, min_delta=min_delta)
-        look = {"step": step, "is_best": is_best, **numbers}
-        self._looks.append(look)
-        self.last_look = _reported(look)
+        is_best = is_better(numbers["score"], self._dev_evals, min_delta=min_delta)
+        dev_eval = {"step": step, "is_best": is_best, **numbers}
+        self._dev_evals.append(dev_eval)
+        self.last_dev_eval = _reported(dev_eval)
         weights = self._engine.trained_weights() if is_best else {}
         if self._engine.rank == 0:
             if is_best:
                 keep_best(self._job.out, step, weights, pa.Table.from_pylist(rows))
-            with write_atomically(self._job.out / LOOKS_NAME) as file:
-                file.write("".join(json.dumps(line) + "\n" for line in self._looks).encode())
+            with write_atomically(self._job.out / DEV_EVALS_NAME) as file:
+                file.write("".join(json.dumps(line) + "\n" for line in self._dev_evals).encode())
 
     @property
     def _folder(self) -> Path:
         return self._job.out / CHECKPOINTS
 
 
-def _reported(look: Mapping[str, float]) -> dict[str, float]:
-    return {f"dev_{name}": v for name, v in look.items() if name not in ABOUT_A_LOOK}
+def _reported(dev_eval: Mapping[str, float]) -> dict[str, float]:
+    return {f"dev_{name}": v for name, v in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
 
 
 def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[str, float]]:
     """The best weights of a finished run, their dev rows by column, and the look at them."""
-    look = best_look(read_looks(out))
-    folder = best_folder(out, int(look["step"]))
+    dev_eval = best_dev_eval(read_dev_evals(out))
+    folder = best_folder(out, int(dev_eval["step"]))
     with naming(folder / WEIGHTS_NAME):
         weights = load((folder / WEIGHTS_NAME).read_bytes())
     table = read_parquet(folder / ROWS_NAME)
     columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
-    return weights, columns, look
+    return weights, columns, dev_eval
 
 
 def _best_steps(*several: Sequence[dict[str, float]]) -> set[int]:
-    return {int(best_look(looks)["step"]) for looks in several if looks}
+    return {int(best_dev_eval(dev_evals)["step"]) for dev_evals in several if dev_evals}
 
 
 def _dev_rows(program: Program, engine: Engine) -> Rows:

@@ -52,11 +52,11 @@ def run_av(
     check_one_teacher(inputs["explanations"].path, accepts_mixed=spec.accepts_mixed_teachers)
     with recorded_access({Split.AV_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AV_SFT, access)
-    weights, columns, look = _trained(AvProgram, spec, inputs, out, context)
+    weights, columns, dev_eval = _trained(AvProgram, spec, inputs, out, context)
     _store_encoders(spec, inputs, weights, out)
     metrics = {
         **_counts(out),
-        "best_step": look["step"],
+        "best_step": dev_eval["step"],
         "num_trained": sum(weight.numel() for weight in weights.values()),
         **_nll_metrics(columns, spec.av.seed),
         **_affine_metrics(spec.av, weights),
@@ -72,7 +72,7 @@ def run_ar(
     check_one_teacher(inputs["explanations"].path, accepts_mixed=spec.accepts_mixed_teachers)
     with recorded_access({Split.AR_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AR_SFT, access)
-        weights, columns, look = _trained(ArProgram, spec, inputs, out, context)
+        weights, columns, dev_eval = _trained(ArProgram, spec, inputs, out, context)
         train = opened_targets(spec, inputs, "rows", Split.AR_SFT, access)
         baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
         train_variance = train.variances(spec.ar.seed)[spec.anchor]
@@ -81,7 +81,7 @@ def run_ar(
         pq.write_table(pa.table(dict(columns)), file)
     metrics = {
         **_counts(out),
-        "best_step": look["step"],
+        "best_step": dev_eval["step"],
         "num_trained": sum(weight.numel() for weight in weights.values()),
         TRAIN_VARIANCE: train_variance,
         **_fve_metrics(columns, spec.ar.seed),
@@ -104,10 +104,10 @@ def _trained(
         device=place.device,
     )
     context.trainer.fit(make, job, place)
-    weights, columns, look = best_of(out)
+    weights, columns, dev_eval = best_of(out)
     for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(best_folder(out, int(look["step"])) / name, out / name)
-    return weights, columns, look
+        shutil.copyfile(best_folder(out, int(dev_eval["step"])) / name, out / name)
+    return weights, columns, dev_eval
 
 
 def _note_explanations(inputs: Mapping[str, Artifact], split: Split, access: SplitAccess) -> None:

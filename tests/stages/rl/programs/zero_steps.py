@@ -13,8 +13,8 @@ from interlingua.stages.rl.av import Reference
 from interlingua.stages.rl.local_roles import (
     LocalJudge,
     groups_of,
-    opened_heard,
     opened_policy,
+    opened_reconstructor,
     reconstructor_over,
     verbalizer_over,
 )
@@ -35,7 +35,7 @@ def zero_roles(job):
             micro_batch_rows=job.micro_batch_rows,
         )
 
-    av, ar = engine_of(opened_policy(job), spec.av), engine_of(opened_heard(job), spec.ar)
+    av, ar = engine_of(opened_policy(job), spec.av), engine_of(opened_reconstructor(job), spec.ar)
     reconstructor = reconstructor_over(ar, job)
     reference = Reference(av, av.trained_weights(), batch_rows=64, device="cpu")
     return Roles(verbalizer_over(av, job), reconstructor, LocalJudge(reconstructor, reference))

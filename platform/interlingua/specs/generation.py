@@ -8,8 +8,8 @@ from interlingua.specs.injection import Centring
 from interlingua.specs.splits import Split
 from interlingua.specs.training import SamplingSpec
 
-SPOKEN = (Arm.SAMPLED, Arm.GREEDY, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
-TOLD = (Arm.GOLD, Arm.GENERAL_FACTS, Arm.ALL_FACTS)
+AV_ARMS = (Arm.SAMPLED, Arm.GREEDY, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
+TEXT_ARMS = (Arm.GOLD, Arm.GENERAL_FACTS, Arm.ALL_FACTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Turn:
     rows: int | None
 
     def __post_init__(self) -> None:
-        check_one_of(self, SPOKEN, arm=self.arm)
+        check_one_of(self, AV_ARMS, arm=self.arm)
         if self.rows is not None:
             check_positive(self, rows=self.rows)
 
@@ -46,7 +46,7 @@ class VerbalizeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HearSpec:
+class ReconstructSpec:
     """What the AR makes of texts that it is told: the teacher's, or lists of true facts."""
 
     split: Split
@@ -56,4 +56,4 @@ class HearSpec:
     def __post_init__(self) -> None:
         check_positive(self, max_words=self.max_words)
         for arm in self.arms:
-            check_one_of(self, TOLD, arms=arm)
+            check_one_of(self, TEXT_ARMS, arms=arm)

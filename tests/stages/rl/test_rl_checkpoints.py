@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import torch
 from tests.specs.small_rl import SPEC
 
-from interlingua.stages.rl.checkpoints import Kept, looks_of
-from interlingua.stages.rl.dev_eval import Look
+from interlingua.stages.rl.checkpoints import RunCheckpoints, read_dev_evals
+from interlingua.stages.rl.dev_eval import DevEval
 from interlingua.stages.rl.roles import Roles
-from interlingua.stages.sft.best_weights import BEST, best_look
+from interlingua.stages.sft.best_weights import BEST, best_dev_eval
 
 WATCH = replace(SPEC.watch, min_delta=1e-3)
 
@@ -36,21 +36,21 @@ class Learner:
 
 def kept_of(out):
     """Of two such learners."""
-    return Kept(Roles(Learner(), Learner(), SimpleNamespace()), WATCH, out)
+    return RunCheckpoints(Roles(Learner(), Learner(), SimpleNamespace()), WATCH, out)
 
 
 def test_a_look_is_kept_that_is_better_by_more_than_the_margin_also_after_a_resume(tmp_path):
     scores = {0: -0.5, 3: -0.5009, 6: -0.502, 9: -0.5028, 12: -0.5031}
     kept = kept_of(tmp_path)
     for step in (0, 3, 6):
-        kept.look(step, Look({"nmse": [1.0]}, {"score": scores[step]}))
+        kept.add(step, DevEval({"nmse": [1.0]}, {"score": scores[step]}))
         kept.checkpoint(step + 1)
     kept = kept_of(tmp_path)
     assert kept.resume() == 7
     for step in (9, 12):
-        kept.look(step, Look({"nmse": [1.0]}, {"score": scores[step]}))
-    looks = looks_of(tmp_path)
-    assert [look["step"] for look in looks if look["is_best"]] == [0, 6, 12]
-    assert best_look(looks)["step"] == 12
+        kept.add(step, DevEval({"nmse": [1.0]}, {"score": scores[step]}))
+    looks = read_dev_evals(tmp_path)
+    assert [add["step"] for add in looks if add["is_best"]] == [0, 6, 12]
+    assert best_dev_eval(looks)["step"] == 12
     kept.checkpoint(13)
     assert [path.name for path in (tmp_path / BEST).iterdir()] == ["12"]

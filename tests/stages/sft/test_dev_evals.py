@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec
-from interlingua.stages.sft.best_weights import BEST, best_look, is_better
+from interlingua.stages.sft.best_weights import BEST, best_dev_eval, is_better
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
 from interlingua.stages.sft.loop import CHECKPOINTS, TrainingJob, best_of, train
-from interlingua.store.progress import read_looks
+from interlingua.store.progress import read_dev_evals
 
 SCORES = [1.0, 0.9999, 0.5, 0.49991, 0.49989, 0.4]  # of looks at steps 0, 2, 4, ...
 BETTER = [True, False, True, False, True, True]
@@ -68,7 +68,7 @@ class Scripted:
         """One row, which says at which step it was made."""
         return [((batch,), {"batch": batch, "step": round(self.module.weight.item())})]
 
-    def look(self, rows):
+    def summarized(self, rows):
         """The score of the step."""
         assert [row["batch"] for row in rows] == [0, 1]
         return {"score": self._scores[rows[0]["step"] // 2]}
@@ -92,23 +92,23 @@ def test_a_look_is_better_by_more_than_the_margin_also_after_a_resume(breaks, tm
         with pytest.raises(Interrupted):
             run(tmp_path, breaks_at=step)
         kept = {int(path.name) for path in (tmp_path / BEST).iterdir()}
-        assert int(best_look(read_looks(tmp_path))["step"]) in kept
+        assert int(best_dev_eval(read_dev_evals(tmp_path))["step"]) in kept
     run(tmp_path)
-    assert [look["is_best"] for look in read_looks(tmp_path)] == BETTER
+    assert [dev_eval["is_best"] for dev_eval in read_dev_evals(tmp_path)] == BETTER
     assert (tmp_path / CHECKPOINTS / "9").exists()
-    weights, columns, look = best_of(tmp_path)
-    assert look["step"] == 10 == round(weights["weight"].item())
+    weights, columns, dev_eval = best_of(tmp_path)
+    assert dev_eval["step"] == 10 == round(weights["weight"].item())
     np.testing.assert_array_equal(columns["step"], [10, 10])
 
 
 def test_what_is_no_better_than_the_start_by_the_margin_leaves_the_start(tmp_path):
     run(tmp_path, scores=[1.0, 0.99999, 0.99995])
-    weights, _, look = best_of(tmp_path)
-    assert look["step"] == 0 and weights["weight"].item() == 0
+    weights, _, dev_eval = best_of(tmp_path)
+    assert dev_eval["step"] == 0 and weights["weight"].item() == 0
 
 
 def test_a_score_that_is_no_number_is_no_better():
-    looks = [{"step": 0, "score": 1.0, "is_best": True}]
-    assert not is_better(float("nan"), looks, min_delta=0.0)
+    dev_evals = [{"step": 0, "score": 1.0, "is_best": True}]
+    assert not is_better(float("nan"), dev_evals, min_delta=0.0)
     assert is_better(float("nan"), [], min_delta=0.0)
-    assert is_better(0.9, looks, min_delta=0.0) and not is_better(0.9, looks, min_delta=0.2)
+    assert is_better(0.9, dev_evals, min_delta=0.0) and not is_better(0.9, dev_evals, min_delta=0.2)

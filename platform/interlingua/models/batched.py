@@ -17,7 +17,7 @@ from interlingua.specs.training import SamplingSpec
 from interlingua.store.contract import Contract
 
 
-class Speaker:
+class BatchVerbalizer:
     """The AV with its tokenizer: what vectors of a host say."""
 
     def __init__(
@@ -33,20 +33,20 @@ class Speaker:
         self._decoder = Decoder(verbalizer, tokenizer)
         self._device, self._batch_rows = device, batch_rows
 
-    def say(
+    def verbalize(
         self, host_tag: str, v_NE: Tensor, keys: Sequence[str], spec: SamplingSpec
     ) -> list[list[Decoded]]:
         """The samples of every row."""
         prompt = av_prompt(self._contract, self._tokenizer, host_tag).to(self._device)
-        said = []
+        samples = []
         step = max(1, self._batch_rows // spec.samples)
         for start in range(0, len(v_NE), step):
             part = slice(start, start + step)
-            said += self._decoder(prompt, v_NE[part].to(self._device), keys[part], spec)
-        return said
+            samples += self._decoder(prompt, v_NE[part].to(self._device), keys[part], spec)
+        return samples
 
 
-class Listener:
+class BatchReconstructor:
     """The AR with its tokenizer: the vectors that texts stand for."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Listener:
         self._device, self._batch_rows = device, batch_rows
 
     @torch.no_grad()
-    def hear(self, texts: Sequence[str | None]) -> np.ndarray:
+    def reconstruct(self, texts: Sequence[str | None]) -> np.ndarray:
         """[N, E]; NaN for a text that is not there, an error for one that the AR cannot read."""
         a_NE = np.full((len(texts), self._reconstructor.width), np.nan, np.float32)
         # Each distinct text once: greedy explanations repeat.
@@ -77,7 +77,7 @@ class Listener:
         order = sorted(range(len(unique)), key=lambda place: len(ids[place]))
         for start in range(0, len(order), self._batch_rows):
             places = order[start : start + self._batch_rows]
-            a_BE = self._heard([ids[place] for place in places])
+            a_BE = self._reconstruct([ids[place] for place in places])
             for place, a_E in zip(places, a_BE, strict=True):
                 a_NE[rows[unique[place]]] = a_E
         return a_NE
@@ -91,7 +91,7 @@ class Listener:
                     f"reads at most {limit} ({name})"
                 )
 
-    def _heard(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+    def _reconstruct(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
         ids_BT = right_padded(ids, self._tokenizer.pad_token_id or 0)
         lengths_B1 = torch.tensor([[len(tokens)] for tokens in ids])
         mask_BT = (torch.arange(ids_BT.shape[1]) < lengths_B1).long()
