@@ -12,4 +12,4 @@ TEXT = "dear friend, the farmer happily carried a basket. there was rain."
 nla = NLA.load(sys.argv[1])
 for host in nla.manifest.hosts:
     trip = nla.round_trip(TEXT, host)
-    print(f"{host}: {trip.description.explanation!r}, cosine {trip.cosine:.2f}")
+    print(f"{host}: {trip.verbalization.explanation!r}, cosine {trip.cosine:.2f}")

@@ -30,7 +30,7 @@ def test_an_override_changes_what_it_takes(start_job):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["universal_v6_rl"], "the pair that it goes on from is not here"),
+        (["universal_v6_rl"], "the pair that it goes on from is not included"),
         (["world_mini"], "world_mini has no reinforcement learning; recipes with it: world, "),
         (["universal_v6_rl", "--dry-run", "--set", "rl.group_size=1"], "must be at least 2"),
     ],

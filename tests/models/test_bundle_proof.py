@@ -103,18 +103,16 @@ def test_a_missing_trunk_is_told_where_it_should_be(moved):
 
 
 def test_without_a_host_its_vectors_are_explained_all_the_same(moved, nla, short):
-    h_D = nla.read(TEXT, "gpt2-medium")
+    h_D = nla.activation(TEXT, "gpt2-medium")
     folder = folder_of(moved, "gpt2-medium")
     aside = folder.rename(folder.with_name("aside"))
     opened = NLA.load(moved)
-    assert opened.describe_activation(h_D, "gpt2-medium", short) == nla.describe_activation(
-        h_D, "gpt2-medium", short
-    )
+    assert opened.verbalize(h_D, "gpt2-medium", short) == nla.verbalize(h_D, "gpt2-medium", short)
     with pytest.raises(BundleDamaged, match=f"the host gpt2-medium of {moved} is not at {folder}"):
-        opened.describe(TEXT, "gpt2-medium")
+        opened.activation(TEXT, "gpt2-medium")
     # It is proved when it comes back, too.
     aside.rename(folder)
-    np.testing.assert_array_equal(opened.read(TEXT, "gpt2-medium"), h_D)
+    np.testing.assert_array_equal(opened.activation(TEXT, "gpt2-medium"), h_D)
 
 
 def test_a_host_that_comes_back_as_another_is_refused(moved):
@@ -124,4 +122,4 @@ def test_a_host_that_comes_back_as_another_is_refused(moved):
     aside.rename(folder)
     flip_a_bit(folder / "model.safetensors")
     with pytest.raises(BundleDamaged, match="the host gpt2-medium is not the model"):
-        opened.read(TEXT, "gpt2-medium")
+        opened.activation(TEXT, "gpt2-medium")

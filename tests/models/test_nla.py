@@ -18,7 +18,7 @@ from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
-from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged, manifest_sha256
+from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged, NotABundle, manifest_sha256
 from interlingua.store.contract import ContractMismatch
 from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.splits import SplitAccess
@@ -40,9 +40,10 @@ def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root, 
     rebuilt = read_verbalized(folder, Split.TEST, Arm.GREEDY, SplitAccess({Split.TEST}))
     assert len(rebuilt.rows) == 16
     for row in rebuilt.rows[:4]:
-        said = nla.describe(passages[row.passage_id], tag, sampling=short)
-        assert said.text == row.text
-        assert said.log_prob == pytest.approx(row.log_prob, abs=1e-3)
+        h_D = nla.activation(passages[row.passage_id], tag)
+        one = nla.verbalize(h_D, tag, short)
+        assert one.raw_text == row.text
+        assert one.log_prob == pytest.approx(row.log_prob, abs=1e-3)
 
 
 def test_there_and_back(nla, passages, short):
@@ -61,18 +62,18 @@ def test_there_and_back(nla, passages, short):
 
 def test_a_token_is_read_where_it_stands(nla, passages):
     text = next(iter(passages.values()))
-    first, last = nla.read(text, "gpt2-medium", 3), nla.read(text, "gpt2-medium", -1)
+    first, last = nla.activation(text, "gpt2-medium", 3), nla.activation(text, "gpt2-medium", -1)
     assert first.shape == last.shape == (32,) and not np.allclose(first, last)
     # What comes later does not change what was read before.
-    longer = nla.read(text + " and more", "gpt2-medium", 3)
+    longer = nla.activation(text + " and more", "gpt2-medium", 3)
     np.testing.assert_allclose(longer, first, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="position is 99999; gpt2-medium reads this text as"):
-        nla.read(text, "gpt2-medium", 99999)
+        nla.activation(text, "gpt2-medium", 99999)
 
 
 def test_an_unknown_host_names_the_known_ones(nla):
     with pytest.raises(ValueError, match="host is 'llama'; this NLA knows: qwen3-1p7b, "):
-        nla.describe("a text", "llama")
+        nla.activation("a text", "llama")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_weights_of_another_model_are_refused(copied):
 
 
 def test_a_folder_that_is_no_bundle_says_so(tmp_path):
-    with pytest.raises(BundleDamaged, match="it is no bundle"):
+    with pytest.raises(NotABundle, match="is not a bundle"):
         NLA.load(tmp_path)
 
 

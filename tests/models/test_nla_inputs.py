@@ -21,22 +21,22 @@ DRAWN = SamplingSpec(seed=3, temperature=1.0, samples=4, max_new_tokens=8)
 
 @pytest.fixture(scope="module")
 def h_D(nla):
-    return nla.read(TEXT, HOST)
+    return nla.activation(TEXT, HOST)
 
 
 @pytest.mark.parametrize("factor", [2.0**-70, 1e-30, 1e-300, 3.0, 1e20, 1e300])
 def test_only_the_direction_of_a_vector_counts(factor, nla, h_D, short):
-    expected = nla.describe_activation(h_D, HOST, short)
-    found = nla.describe_activation(h_D.astype(np.float64) * factor, HOST, short)
+    expected = nla.verbalize(h_D, HOST, short)
+    found = nla.verbalize(h_D.astype(np.float64) * factor, HOST, short)
     assert found.text == expected.text
     assert found.log_prob == pytest.approx(expected.log_prob, abs=1e-4)
 
 
 def test_a_power_of_two_changes_no_digit(nla, h_D):
     drawn = replace(DRAWN, samples=1)
-    expected = nla.describe_activation(h_D, HOST, drawn)
-    assert nla.describe_activation(h_D * np.float32(2.0**-90), HOST, drawn) == expected
-    assert nla.describe_activation(h_D * np.float32(2.0**90), HOST, drawn) == expected
+    expected = nla.verbalize(h_D, HOST, drawn)
+    assert nla.verbalize(h_D * np.float32(2.0**-90), HOST, drawn) == expected
+    assert nla.verbalize(h_D * np.float32(2.0**90), HOST, drawn) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,15 +51,15 @@ def test_a_power_of_two_changes_no_digit(nla, h_D):
     ],
 )
 def test_tensors_arrays_and_lists_are_the_same_vector(as_given, nla, h_D, short):
-    expected = nla.describe_activation(h_D, HOST, short)
-    assert nla.describe_activation(as_given(h_D), HOST, short) == expected
+    expected = nla.verbalize(h_D, HOST, short)
+    assert nla.verbalize(as_given(h_D), HOST, short) == expected
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_short_float_is_read_as_what_it_stands_for(dtype, nla, h_D, short):
     given_D = torch.from_numpy(h_D).to(dtype)
-    expected = nla.describe_activation(given_D.float().numpy(), HOST, short)
-    assert nla.describe_activation(given_D, HOST, short) == expected
+    expected = nla.verbalize(given_D.float().numpy(), HOST, short)
+    assert nla.verbalize(given_D, HOST, short) == expected
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_short_float_is_read_as_what_it_stands_for(dtype, nla, h_D, short):
     ],
 )
 def test_what_is_no_activation_is_refused(spoilt, said, nla, h_D):
-    for ask in (nla.describe_activation, nla.sample):
+    for ask in (nla.verbalize, nla.sample):
         with pytest.raises(ValueError, match=said):
             ask(spoilt(h_D), HOST, replace(DRAWN, samples=1))
 
@@ -88,10 +88,9 @@ def test_what_is_no_activation_is_refused(spoilt, said, nla, h_D):
 @pytest.mark.parametrize("host", ["llama", None, ["gpt2-medium"]])
 def test_an_unknown_host_names_the_known_ones_wherever_it_is_asked(host, nla, h_D):
     for ask in (
-        lambda: nla.describe_activation(h_D, host),
+        lambda: nla.verbalize(h_D, host),
         lambda: nla.sample(h_D, host, DRAWN),
-        lambda: nla.read(TEXT, host),
-        lambda: nla.describe(TEXT, host),
+        lambda: nla.activation(TEXT, host),
         lambda: nla.reconstruct("about rain.", host or 3),
         lambda: nla.round_trip(TEXT, host),
     ):
@@ -101,14 +100,13 @@ def test_an_unknown_host_names_the_known_ones_wherever_it_is_asked(host, nla, h_
 
 def test_all_samples_are_handed_out(nla, h_D):
     drawn = nla.sample(h_D, HOST, DRAWN)
-    assert len(drawn) == 4 and len({one.text for one in drawn}) > 1
-    assert nla.describe_activation(h_D, HOST, replace(DRAWN, samples=1)) == drawn[0]
+    assert len(drawn) == 4 and len({one.raw_text for one in drawn}) > 1
+    assert nla.verbalize(h_D, HOST, replace(DRAWN, samples=1)) == drawn[0]
 
 
 def test_several_samples_are_not_dropped_in_silence(nla, h_D):
     for ask in (
-        lambda: nla.describe_activation(h_D, HOST, DRAWN),
-        lambda: nla.describe(TEXT, HOST, sampling=DRAWN),
+        lambda: nla.verbalize(h_D, HOST, DRAWN),
         lambda: nla.round_trip(TEXT, HOST, sampling=DRAWN),
     ):
         with pytest.raises(ValueError, match="samples is 4; .* `sample` hands out all of them"):
@@ -125,7 +123,7 @@ def test_several_samples_are_not_dropped_in_silence(nla, h_D):
     ],
 )
 def test_what_is_no_text_is_refused(text, said, nla):
-    for ask in (nla.read, nla.describe, nla.round_trip, nla.reconstruct):
+    for ask in (nla.activation, nla.round_trip, nla.reconstruct):
         with pytest.raises(ValueError, match=said):
             ask(text, HOST)
     with pytest.raises(ValueError, match=said):
@@ -140,29 +138,29 @@ def test_nothing_said_is_not_rebuilt(nla):
 @pytest.mark.parametrize("position", [1.5, "3", np.ones(2)])
 def test_a_position_is_a_whole_number(position, nla):
     with pytest.raises(ValueError, match=r"position is .*; it must be a whole number"):
-        nla.read(TEXT, HOST, position)
-    assert np.array_equal(nla.read(TEXT, HOST, np.int64(3)), nla.read(TEXT, HOST, 3))
+        nla.activation(TEXT, HOST, position)
+    assert np.array_equal(nla.activation(TEXT, HOST, np.int64(3)), nla.activation(TEXT, HOST, 3))
 
 
 def test_a_text_that_is_cut_is_told(nla, caplog):
     long = "farmer " * 20_000
     with caplog.at_level(logging.WARNING):
-        cut_D = nla.read(long, HOST)
+        cut_D = nla.activation(long, HOST)
     [record] = caplog.records
     most = nla.manifest.hosts[HOST].max_tokens
     assert f"{HOST} reads the first {most} of this text's " in record.getMessage()
     caplog.clear()
-    assert np.array_equal(nla.read(long, HOST), cut_D)
+    assert np.array_equal(nla.activation(long, HOST), cut_D)
     with caplog.at_level(logging.WARNING):
-        nla.read(TEXT, HOST)
-        nla.read(long, HOST, 3)  # what comes later does not change it
+        nla.activation(TEXT, HOST)
+        nla.activation(long, HOST, 3)  # what comes later does not change it
     assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("position", [-1, 5000])
 def test_a_token_that_is_cut_off_is_refused(position, nla):
     with pytest.raises(ValueError, match=f"position is {position}; {HOST} reads the first "):
-        nla.read("farmer " * 20_000, HOST, position)
+        nla.activation("farmer " * 20_000, HOST, position)
 
 
 def test_an_explanation_that_the_ar_cannot_read_is_refused(nla):
@@ -170,14 +168,12 @@ def test_an_explanation_that_the_ar_cannot_read_is_refused(nla):
         nla.reconstruct("farmer " * 3000)
 
 
-def test_a_round_trip_says_what_a_description_says(nla, short):
+def test_a_round_trip_says_what_a_verbalization_says(nla, short):
     trip = nla.round_trip(TEXT, HOST, sampling=short)
-    assert trip.description == nla.describe(TEXT, HOST, sampling=short)
+    assert trip.verbalization == nla.verbalize(nla.activation(TEXT, HOST), HOST, short)
 
 
-@pytest.mark.parametrize(
-    "name", ["read", "describe", "describe_activation", "sample", "reconstruct", "round_trip"]
-)
+@pytest.mark.parametrize("name", ["activation", "verbalize", "sample", "reconstruct", "round_trip"])
 def test_every_method_shows_how_it_is_used(name, nla):
     finder = DocTestFinder(recurse=False)
     [example] = finder.find(getattr(NLA, name), name, module, extraglobs={"nla": nla})

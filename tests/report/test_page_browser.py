@@ -126,7 +126,7 @@ def test_it_turns_dark_with_the_reader(reported, browse) -> None:
 def test_explanations_are_chosen_ordered_and_searched(reported, browse) -> None:
     hostile = "</script><img src=x onerror=\"console.error('ran')\"><b>b</b> "
     found = browse(reported(text=hostile), DESK, LIGHT)
-    assert found["arms"][:3] == ["T=1", "greedy", "gold explanations"]
+    assert found["arms"][:3] == ["sampled (T=1)", "greedy", "teacher's explanations"]
     assert (found["first"], found["more"]) == (10, 20)
     assert found["worst"] == sorted(found["worst"])
     assert all(name.startswith("lfm-7b|greedy|row_fve:") for name in found["names"])
@@ -135,7 +135,7 @@ def test_explanations_are_chosen_ordered_and_searched(reported, browse) -> None:
     good, bad = found["marks"]
     assert good
     assert bad
-    assert (found["nothing"], found["count"]) == (0, "0 of 0 found; 60 rows were scored.")
+    assert (found["nothing"], found["count"]) == (0, "Showing 0 of 0 (sample of 60)")
     assert (found["injected"], found["seen"]) == (0, [])
 
 

@@ -60,8 +60,8 @@ def test_the_headline_has_how_far_it_went(run, evaluated) -> None:
     material = read_material("world", evaluated(is_rewarded=True), [run])
     as_rows = ["".join(part if isinstance(part, str) else part.text for part in sentence)
             for sentence in headline(material)]  # fmt: skip
-    assert "It went 0.21 nats a token, 3.90 a text, from its start (KL on dev)." in as_rows
+    assert "KL from the supervised AV: 0.21 nats/token, 3.90/text (on dev)." in as_rows
     assert any(
         "before predictions are scaled to one length (fve_linear_own)." in s for s in as_rows
     )
-    assert any(s.startswith("The share of texts without an explanation is") for s in as_rows)
+    assert any(s.startswith("Unparseable texts (share): ") for s in as_rows)

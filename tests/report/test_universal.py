@@ -32,7 +32,7 @@ def test_no_row_is_broken(material, width) -> None:
     assert max(map(len, text.splitlines())) <= width
     # A row that was broken would leave a bound without its other.
     assert all(line.count("[") == line.count("]") for line in lines)
-    for title in ("There and back", "Controls", "Texts and retrieval", "FVE_pipeline_meannorm"):
+    for title in ("Round trip", "Controls", "Texts and retrieval", "FVE_pipeline_meannorm"):
         assert title in text
 
 
@@ -40,7 +40,7 @@ def test_the_uncentred_number_has_the_constant_predictors_beside_it(material) ->
     *_, grid = universal_grids(material.numbers, material.roles)
     assert "FVE_pipeline_meannorm" in grid.title
     assert grid.columns == (
-        "T=1", "greedy", "constant predictor", "published: v6", "published: baseline",
+        "sampled (T=1)", "greedy", "constant predictor", "published: v6", "published: baseline",
     )  # fmt: skip
     (row,) = (row for row in grid.rows if row.labels[0] == "bloom-560m")
     assert row.cells[2].name == "bloom-560m|constant_vector|fve_uncentred|passages"
@@ -69,7 +69,7 @@ def test_reward_training_is_shown_from_its_start(material) -> None:
     row = grid.rows[0]
     before, after, gain = (cell.value for cell in row.cells[:3])
     assert before == pytest.approx(after - gain)
-    assert grid.columns[:3] == ("T=1: supervised", "T=1: rewarded", "T=1: gain")
+    assert grid.columns[:3] == ("sampled: before RL", "sampled: after RL", "sampled: gain")
     assert row.cells[2].doubt
 
 

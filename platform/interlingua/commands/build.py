@@ -36,9 +36,8 @@ def build_recipe(
     check_teachers(experiment)
     if not arguments.dry_run:
         raise ValueError(
-            f"{experiment.name} is known by its published values alone: its corpus and the "
-            f"explanations of {', '.join(experiment.teachers)} are not here; look at it with "
-            "--dry-run"
+            f"{experiment.name} cannot be run here: its corpus and the explanations of "
+            f"{', '.join(experiment.teachers)} are not included; --dry-run prints it"
         )
     _show_values(experiment)
     _show_sizes(experiment.sizes())
@@ -74,7 +73,7 @@ def build_and_show(
         RayBackend().build_all(stages, root, context, watcher)
     roles = recipe.roles() | ({added: "added"} if added else {})
     show_results(roles, [found for stage in stages if (found := find(stage, root))])
-    print(f"all runs in MLflow: {ui_command(root)}")
+    print(f"view runs: {ui_command(root)}")
     check_gates(recipe, [found for stage in stages if (found := find(stage, root))])
 
 

@@ -1,4 +1,4 @@
-"""Reinforce the pair of a recipe, and what that needs: `python -m jobs.rl world`.
+"""Run RL, building prerequisites first: `python -m jobs.rl world`.
 
 Of a published run it says what it asks for and whether its roles fit on cards of 32 GB.
 """
@@ -39,8 +39,8 @@ def show_published(run: PublishedRl, *, is_dry: bool) -> None:
     """Its values, and what its roles take on cards of one kind."""
     if not is_dry:
         raise ValueError(
-            f"{run.name} is known by its published values alone: the pair that it goes on from is "
-            "not here; look at it with --dry-run"
+            f"{run.name} cannot be run here: the pair that it goes on from is not included; "
+            "--dry-run prints it"
         )
     for path, _, value in list_paths(run):
         print(f"{path} = {value}")

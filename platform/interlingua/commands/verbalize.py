@@ -34,16 +34,16 @@ def main(arguments: argparse.Namespace) -> None:
             row = {
                 "host": arguments.host,
                 "text": text,
-                "explanation": trip.description.explanation,
-                "generated": trip.description.text,
-                "log_prob": trip.description.log_prob,
+                "explanation": trip.verbalization.explanation,
+                "generated": trip.verbalization.raw_text,
+                "log_prob": trip.verbalization.log_prob,
                 "cosine": trip.cosine,
                 "facts": facts,
             }
             sink.write(json.dumps(row) + "\n")
             title = f"{arguments.host}, cosine {trip.cosine:.3f}"
-            said = trip.description
-            console.print(explained_panel(text, said.text, said.explanation, facts, title))
+            one = trip.verbalization
+            console.print(explained_panel(text, one.raw_text, one.explanation, facts, title))
 
 
 def verbalize_parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """A trained NLA: activations to text and back, from one folder. Needs no Ray.
 
 nla = NLA.load("runs/bundle/world-...")
-nla.describe("dear friend, the farmer ...", host="pythia-410m").explanation
+nla.verbalize(nla.activation("dear friend, the farmer ...", "pythia-410m"), "pythia-410m")
 """
 
 import logging
@@ -45,11 +45,11 @@ BATCH_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
-    """What the AV said of one activation; `explanation` is None where it did not close its tag."""
+class Verbalization:
+    """A text of the AV on one activation; `explanation` is None where it did not close its tag."""
 
     explanation: str | None
-    text: str
+    raw_text: str
     log_prob: float
 
 
@@ -57,7 +57,7 @@ class Description:
 class RoundTrip:
     """An activation, its explanation, and what of it came back (both in the units of n(h))."""
 
-    description: Description
+    verbalization: Verbalization
     activation_D: np.ndarray
     rebuilt_D: np.ndarray
     cosine: float
@@ -105,7 +105,7 @@ class NLA:
         verify_width(contract, pair[1].width)
         return cls(folder, manifest, contract, pair, device)
 
-    def read(self, text: str, host: str, position: int | None = None) -> np.ndarray:
+    def activation(self, text: str, host: str, position: int | None = None) -> np.ndarray:
         """The raw activation [D] of a host: the mean over a text's tokens, or at one `position`.
 
         A position counts the host's tokens from 0, or from the end where it is negative. The host
@@ -113,8 +113,8 @@ class NLA:
         longer text the mean is over its beginning, which a warning says, and a position behind that
         is refused.
 
-        >>> h_D = nla.read("dear friend, there was rain.", "gpt2-medium")
-        >>> last_D = nla.read("dear friend, there was rain.", "gpt2-medium", position=-1)
+        >>> h_D = nla.activation("dear friend, there was rain.", "gpt2-medium")
+        >>> last_D = nla.activation("dear friend, there was rain.", "gpt2-medium", position=-1)
         >>> h_D.shape == last_D.shape
         True
         """
@@ -132,54 +132,48 @@ class NLA:
             logger.warning("%s: what is behind them is not explained", read)
         rows = reader.rows([("0" * 16, text)])
         if not rows.positions:
-            raise ValueError(f"{host} has no token to average in {text!r}")
+            raise ValueError(
+                f"{text!r} is too short for {host}: its first token is dropped before pooling"
+            )
         pooled_D: np.ndarray = rows.vectors_by_block[bundled.block_index][0]
         return pooled_D
 
-    def describe(
-        self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
-    ) -> Description:
-        """What the AV says of a host's activation on a text; `text` and `position` as in `read`.
-
-        Greedy where no `sampling` is given, which may ask for one sample only.
-
-        >>> said = nla.describe("dear friend, there was rain.", "gpt2-medium")
-        >>> said.explanation is None or said.explanation in said.text
-        True
-        """
-        return self.describe_activation(self.read(text, host, position), host, sampling)
-
-    def describe_activation(
+    def verbalize(
         self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec = GREEDY
-    ) -> Description:
+    ) -> Verbalization:
         """What the AV says of any raw vector of a host's width.
 
         `h_D` is a tensor of any float dtype, an array or a list: one vector [D], because one
-        description is handed out. Only its direction counts; a zero vector, which has none, and
+        explanation is handed out. Only its direction counts; a zero vector, which has none, and
         values that are not finite are refused.
 
-        >>> h_D = nla.read("dear friend, there was rain.", "gpt2-medium")
-        >>> nla.describe_activation(4 * h_D, "gpt2-medium") == nla.describe_activation(
+        Greedy where no `sampling` is given, which may ask for one sample only.
+
+        >>> h_D = nla.activation("dear friend, there was rain.", "gpt2-medium")
+        >>> one = nla.verbalize(h_D, "gpt2-medium")
+        >>> one.explanation is None or one.explanation in one.raw_text
+        True
+        >>> nla.verbalize(4 * h_D, "gpt2-medium") == nla.verbalize(
         ...     h_D, "gpt2-medium"
         ... )
         True
         """
         if sampling.samples != 1:
             raise ValueError(
-                f"sampling.samples is {sampling.samples}; one description is handed out here, "
+                f"sampling.samples is {sampling.samples}; one explanation is handed out here, "
                 "`sample` hands out all of them"
             )
-        (description,) = self.sample(h_D, host, sampling)
-        return description
+        (verbalization,) = self.sample(h_D, host, sampling)
+        return verbalization
 
     def sample(
         self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec
-    ) -> list[Description]:
-        """The `sampling.samples` things that the AV says of a raw vector, as `describe_activation`.
+    ) -> list[Verbalization]:
+        """The `sampling.samples` things that the AV says of a raw vector, as `verbalize`.
 
         Seed and number of a sample fix it: the first is what one sample alone would be.
 
-        >>> h_D = nla.read("dear friend, there was rain.", "gpt2-medium")
+        >>> h_D = nla.activation("dear friend, there was rain.", "gpt2-medium")
         >>> sampling = SamplingSpec(seed=0, temperature=1.0, samples=4, max_new_tokens=20)
         >>> len(nla.sample(h_D, "gpt2-medium", sampling))
         4
@@ -187,7 +181,7 @@ class NLA:
         width = len(self._decoder(host).mean_D)
         v_1E = torch.from_numpy(self.space.v_of(host, vector_of(h_D, width, host)[None]))
         (drawn,) = self._av.verbalize(host, v_1E, ["0"], sampling)
-        return [_description(one) for one in drawn]
+        return [_verbalization(one) for one in drawn]
 
     def reconstruct(self, text: str, host: str | None = None) -> np.ndarray:
         """The vector that an explanation stands for: shared [E], or of a host [D].
@@ -206,7 +200,7 @@ class NLA:
     def round_trip(
         self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
     ) -> RoundTrip:
-        """From a host's activation to words and back; arguments as in `describe`.
+        """From a host's activation to words and back; arguments as in `activation` and `verbalize`.
 
         Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
 
@@ -214,14 +208,14 @@ class NLA:
         >>> bool(np.isclose(trip.nmse, 2 * (1 - trip.cosine)))
         True
         """
-        h_D = self.read(text, host, position)
-        description = self.describe_activation(h_D, host, sampling)
+        h_D = self.activation(text, host, position)
+        verbalization = self.verbalize(h_D, host, sampling)
         rebuilt_D = self._decoder(host).mean_D
-        if description.explanation is not None:
-            rebuilt_D = self.reconstruct(description.explanation, host)
+        if verbalization.explanation is not None:
+            rebuilt_D = self.reconstruct(verbalization.explanation, host)
         h_1D = rescale(h_D[None])
         return RoundTrip(
-            description=description,
+            verbalization=verbalization,
             activation_D=h_1D[0],
             rebuilt_D=rebuilt_D,
             cosine=float(cosine(rebuilt_D[None], h_1D)[0]),
@@ -258,5 +252,5 @@ class NLA:
         return self._readers[host]
 
 
-def _description(decoded: Decoded) -> Description:
-    return Description(decoded.explanation, decoded.text, sum(decoded.log_probs))
+def _verbalization(decoded: Decoded) -> Verbalization:
+    return Verbalization(decoded.explanation, decoded.text, sum(decoded.log_probs))

@@ -88,7 +88,7 @@ def world_three_groups() -> Recipe:
 
 
 def world_rl_arms() -> Recipe:
-    """What does it: with the AR frozen, the AR alone, a weak anchor; three seeds each, on dev.
+    """RL ablations, 3 seeds each, on dev: with the AR frozen, the AR alone, a weak KL anchor.
 
     The weak anchor is given the time in which a policy leaves its words, and is not stopped; the
     usual one has the same time beside it.
@@ -149,7 +149,7 @@ def world_slots16_affine() -> Recipe:
 
 
 def world_slots16() -> Recipe:
-    """The arm that tells repetition from the affine maps: 16 slots without them."""
+    """Ablation: 16 slots, no affine maps."""
     return replace(_fully_trained(16, None), name="world_slots16")
 
 
@@ -159,7 +159,7 @@ def world_slots1() -> Recipe:
 
 
 def world_mini() -> Recipe:
-    """Three hosts that learn nothing in seconds: for tests of everything but quality."""
+    """Smoke test (seconds): three hosts that learn nothing; its scores are meaningless."""
     full = world()
     hosts = tuple(_miniature(world_host(t)) for t in (ANCHOR.tag, "gpt2-medium", "lfm-7b"))
     return replace(

@@ -37,7 +37,7 @@ from interlingua.store.record import Record
 SEEDS = "seeds"
 COLUMNS = {
     "gain": (Arm.SAMPLED + LESS + START, OWN),
-    "T=1": (Arm.SAMPLED, OWN),
+    "sampled (T=1)": (Arm.SAMPLED, OWN),
     "distinct texts": (Arm.SAMPLED, "unique_share"),
     "distinct words": (Arm.SAMPLED, "distinct_word_share"),
     "in known wordings": (Arm.SAMPLED, "worded_share"),
@@ -88,9 +88,9 @@ def arms_grid(runs: Sequence[ArmRun]) -> Grid:
     num_passages = runs[0].numbers[runs[0].whole, Arm.SAMPLED, OWN].num_units
     return Grid(
         title="Arms of reinforcement learning, each against the supervised pair on the same rows",
-        caption=f"{OWN} at T=1, {runs[0].whole}, {num_passages} passages. 95% intervals: of a run "
-        "over passages, of an arm over seeds (Student). KL: nats a token from the start, on dev, "
-        "at the weights that were kept. Gates: those that its evaluation failed.",
+        caption=f"{OWN}, sampled (T=1), {runs[0].whole}, {num_passages} passages. 95% intervals: "
+        "of a run over passages, of an arm over seeds (Student). KL: nats/token from the "
+        "supervised AV, on dev, at the best weights. Gates: those that its evaluation failed.",
         labels=("run",),
         columns=(*COLUMNS, "KL", "gates", "ended by"),
         rows=tuple(rows),

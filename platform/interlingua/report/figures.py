@@ -71,18 +71,20 @@ def host_plot(material: Material) -> Plot:
         if len(numbers) == len(hosts)
     ]
     caption = "fve_centred_own with 95% intervals over passages; 0 is predicting the mean vector."
-    return dot_plot("Hosts between ceilings and controls", caption, hosts, series)
+    return dot_plot("FVE per host, with baselines", caption, hosts, series)
 
 
 def spread_plot(material: Material) -> Plot:
-    """How row fve spreads, over all hosts."""
+    """Distribution of per-row FVE, over all hosts."""
     series = [
         Series(name=PLAIN[arm], colour=COLOURS[arm], y_N=_pooled(material, arm)["fve"])
         for arm in SPREAD
         if _has(material, arm)
     ]
     caption = f"All hosts together. {ROW_FVE} Below {LEAST_SHOWN}: in the first bin."
-    return histogram("How row fve spreads", caption, series, label="row fve", low=LEAST_SHOWN)
+    return histogram(
+        "Distribution of per-row FVE", caption, series, label="row fve", low=LEAST_SHOWN
+    )
 
 
 def place_plots(material: Material) -> Iterator[Plot]:
@@ -113,11 +115,11 @@ def training_plots(material: Material) -> Iterator[Plot]:
     for artifact in material.of_kind("av"):
         names = {"real": "nll_real", "shuffled": "nll_shuffled", "zero": "nll_zero"}
         title = f"AV: loss on dev ({artifact.record.label})"
-        caption = "Loss a token under its own vector, another passage's, and none."
+        caption = "NLL/token: own, shuffled, zero vector."
         yield from _curves(title, caption, read_dev_evals(artifact.path), names)
     for artifact in material.of_kind("ar"):
         title = f"AR: fve_centred_own on dev ({artifact.record.label})"
-        caption = "Of gold explanations, all learning hosts."
+        caption = "Of the teacher's explanations, all learning hosts."
         names = {"AR": "fve_centred_own"}
         yield from _curves(title, caption, read_dev_evals(artifact.path), names)
     for artifact in material.of_kind("rl"):
@@ -125,9 +127,9 @@ def training_plots(material: Material) -> Iterator[Plot]:
         steps, dev_evals = read_metrics(artifact.path), read_dev_evals(artifact.path)
         caption = "Mean reward of every step's samples, hosts in turn."
         yield from _curves(f"Reward ({label})", caption, steps, {"reward": "reward"})
-        caption = "To where reinforcement learning began, nats a token."
+        caption = "KL from the supervised AV, nats/token."
         yield from _curves(f"KL ({label})", caption, steps, {"KL": "kl_per_token"})
-        caption = "In the shared space, T=1."
+        caption = "In the shared space, sampled (T=1)."
         names = {"fve_centred_own": "fve_centred_own"}
         yield from _curves(f"FVE on dev ({label})", caption, dev_evals, names)
 

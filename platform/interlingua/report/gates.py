@@ -22,6 +22,7 @@ LEAST_WORDS_KEPT = 0.9
 LEAST_WORDINGS_KEPT = 0.85
 MOST_BETWEEN_NULLS = 0.1
 MOST_BELOW_MEDIAN = 0.35
+ALIKE = "texts match their own vector better than a shuffled one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ def _lost_keys(evidence: Evidence) -> Finding:
     num_texts = len(set(zip(*columns[1:3], strict=True)))  # arms, each as often as it was sampled
     missing = len(hosts) * len(activations) * num_texts - len(found)
     twice = len(evidence.rows) - len(found)
-    words = f"{missing} rows are missing in some arm of some host"
+    words = f"{missing} missing rows"
     if twice:
         words += f"; {twice} are there more than once"
     return not missing and not twice, missing + twice, 0, words
@@ -114,8 +115,8 @@ def _non_finite(evidence: Evidence) -> Finding:
     scores = [name for name in NUMBERS if name != "shuffled_nmse"]
     num_bad = sum(int((~np.isfinite(evidence.rows[name])).sum()) for name in scores)
     words = (
-        f"{evidence.num_dropped} of {evidence.num_asked} activations had no direction, on their "
-        "host or on another"
+        f"{evidence.num_dropped} of {evidence.num_asked} activations have zero or non-finite "
+        "norm, on their host or on another"
     )
     if num_bad:
         words += f"; {num_bad} scores are not finite"
@@ -152,9 +153,9 @@ def _tag_failures(evidence: Evidence) -> Finding:
         added = float(mine["is_failed"].mean() - before["is_failed"].mean())
         if added > worst:
             worst = added
-            words = f"{host}: {mine['is_failed'].mean():.1%} of T=1 texts have no explanation"
+            words = f"{host}: {mine['is_failed'].mean():.1%} of sampled texts (T=1) are unparseable"
     if not words:
-        return _unknown("T=1 texts and some to compare them with", MOST_FAILURES_ADDED)
+        return _unknown("sampled texts (T=1) and some to compare them with", MOST_FAILURES_ADDED)
     return worst <= MOST_FAILURES_ADDED, worst, MOST_FAILURES_ADDED, words
 
 
@@ -172,7 +173,7 @@ def _few_texts(evidence: Evidence) -> Finding:
             if share < least:
                 least, words = share, f"{host}: {what} {now:.2f}, at the start {then:.2f}"
     if not words:
-        return _unknown("T=1 texts and some to compare them with", LEAST_TEXTS_KEPT)
+        return _unknown("sampled texts (T=1) and some to compare them with", LEAST_TEXTS_KEPT)
     return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, words
 
 
@@ -201,7 +202,7 @@ def _unread_vector(evidence: Evidence) -> Finding:
     whole = ALL if evidence.numbers.get(ALL, Arm.SAMPLED, "similarity_gap") else hosts[0]
     gain = f"{Arm.SAMPLED}{LESS}{Arm.SHUFFLED_VECTORS}"
     checks = [(host, gain, FVE, "explained better") for host in hosts]
-    checks.append((whole, Arm.SAMPLED, "similarity_gap", "told more alike"))
+    checks.append((whole, Arm.SAMPLED, "similarity_gap", ALIKE))
     least, words = np.inf, ""
     for host, arm, metric, what in checks:
         number = evidence.numbers.get(host, arm, metric)

@@ -29,7 +29,7 @@ def headline(material: Material) -> list[Sentence]:
     return [
         _scope(material),
         (
-            "At T=1 the words of the AV bring back ",
+            "Sampled (T=1), the AV's explanations recover ",
             number_cell(spoken),
             " of a host's variance about its mean vector (fve_centred_own",
             ", mean of hosts without the anchor)" if material.whole == ALL else ")",
@@ -133,7 +133,8 @@ def _against_general(material: Material) -> Iterator[Sentence]:
     if within is not None:
         found = "some" if _sign(within) > 0 else "none"
         yield (
-            f"Of what varies within one language the words explain {found} (fve_centred_category ",
+            f"Within one language the explanations recover {found} of the variance ("
+            "fve_centred_category ",
             number_cell(within),
             ").",
         )
@@ -146,20 +147,20 @@ def _against_gold(material: Material) -> Iterator[Sentence]:
     sign = _sign(less)
     if sign < 0 and not material.of_kind("rl"):
         words = (
-            "Until reinforcement learning the pipeline stays below this ceiling: the teacher says "
+            "Until RL the NLA stays below its teacher: the teacher says "
             "only a random part of what is true, and the AV learned to do the same."
         )
     else:
         words = {
-            -1: "The pipeline stays below this ceiling.",
-            0: "The pipeline is not told apart from this ceiling.",
-            1: "The pipeline is above what was meant as its ceiling: the AV's words suit the AR "
+            -1: "The NLA stays below its teacher.",
+            0: "The NLA and its teacher do not differ measurably.",
+            1: "The NLA is above its teacher: the AV's words suit the AR "
             "better than the teacher's.",
         }[sign]
     yield (
         "The teacher's own explanations, through the same AR and decoder, give ",
         number_cell(gold),
-        "; the pipeline less that is ",
+        "; NLA minus teacher: ",
         number_cell(less),
         f". {words}",
     )
@@ -172,9 +173,9 @@ def _texts(material: Material) -> Iterator[Sentence]:
     )
     if lost is not None and unique is not None:
         yield (
-            "The share of texts without an explanation is ",
+            "Unparseable texts (share): ",
             number_cell(lost, digits=3),
-            ", that of distinct ones among the others ",
+            "; distinct among the rest: ",
             number_cell(unique),
             ".",
         )
@@ -184,8 +185,8 @@ def _against_start(material: Material) -> Iterator[Sentence]:
     gain = _number(material, f"{Arm.SAMPLED}{LESS}{START}")
     if gain is None:
         return
-    words = {-1: "lost", 0: "changed nothing that can be told apart from 0", 1: "gained"}
-    how_much = f"Reward training {words[_sign(gain)]}: "
+    words = {-1: "lost", 0: "changed nothing measurable", 1: "gained"}
+    how_much = f"RL {words[_sign(gain)]}: "
     yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
     for artifact in material.of_kind("rl"):
         record = artifact.record
@@ -196,7 +197,7 @@ def _against_start(material: Material) -> Iterator[Sentence]:
             )
             for name, value in ((name, record.metrics[name]) for name in names)
         )
-        yield ("It went ", token, " nats a token, ", text, " a text, from its start (KL on dev).")
+        yield ("KL from the supervised AV: ", token, " nats/token, ", text, "/text (on dev).")
 
 
 def _linear(material: Material) -> Iterator[str | Cell]:
@@ -245,16 +246,18 @@ def _gap(material: Material) -> Iterator[Sentence]:
     if gap is None:
         return
     words = {
-        -1: "these held-out hosts are better off than the trained ones",
-        0: "these held-out hosts are not told apart from the trained ones",
-        1: "these held-out hosts lose against the trained ones",
+        -1: "held-out hosts score higher than the trained ones",
+        0: "trained and held-out hosts do not differ measurably",
+        1: "trained hosts score higher than held-out ones",
     }
-    yield ("Trained less held out: ", number_cell(gap), f", so {words[_sign(gap)]}.")
+    yield ("Trained minus held-out hosts: ", number_cell(gap), f": {words[_sign(gap)]}.")
     over_hosts = material.numbers.get(GAP, Arm.SAMPLED, OWN, HOSTS)
     if over_hosts is not None:
-        of_others = "says the same of others" if _sign(over_hosts) else "says nothing of others"
+        of_others = (
+            "holds for other hosts, too" if _sign(over_hosts) else "is too few hosts to generalise"
+        )
         yield (
-            "With the host as the unit that is ",
+            "With the host as the unit: ",
             number_cell(over_hosts),
             f", which {of_others}.",
         )

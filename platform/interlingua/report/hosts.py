@@ -43,7 +43,7 @@ def oracle_table(metrics_by_tag: Mapping[str, Metrics]) -> Table:
     """What true facts could explain of every host's pooled activations."""
     some = next(iter(metrics_by_tag.values()))
     table = Table(
-        title="Room: fve_centred that true facts could give (ridge fitted on fit, scored on dev)",
+        title="Oracle: FVE (fve_centred) from the true facts (ridge fitted on fit, scored on dev)",
         caption=f"{some['all_facts/fve_centred_n']} passages a host; intervals: 95%, over passages",
     )
     columns = {

@@ -14,9 +14,9 @@ from interlingua.store.scored import EvaluatedPassage, Scored, read_evaluated, r
 
 METHODS_NAME = "methods.csv"
 PLAIN = {
-    Arm.SAMPLED: "T=1",
+    Arm.SAMPLED: "sampled (T=1)",
     Arm.GREEDY: "greedy",
-    Arm.GOLD: "gold explanations",
+    Arm.GOLD: "teacher's explanations",
     Arm.GENERAL_FACTS: "language and topic only",
     Arm.ALL_FACTS: "all true facts",
     Arm.ENCODER: "encoder, no words",

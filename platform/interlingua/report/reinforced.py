@@ -62,7 +62,7 @@ PHASES = {
 
 
 def reinforcing_grids(artifacts: Sequence[Artifact]) -> Iterator[Grid]:
-    """How long the phases of a step took, and where its roles were."""
+    """How long the phases of a step took, and the placement of its roles."""
     runs = [a.record for a in artifacts if a.record.kind == "rl"]
     if not runs:
         return
@@ -73,15 +73,15 @@ def reinforcing_grids(artifacts: Sequence[Artifact]) -> Iterator[Grid]:
         columns=tuple(record.label for record in runs),
         rows=tuple(
             Row(
-                labels=(told,),
+                labels=(words,),
                 cells=tuple(_phase_cell(record, f"seconds_{phase}") for record in runs),
             )
-            for phase, told in PHASES.items()
+            for phase, words in PHASES.items()
         ),
     )
     yield Grid(
-        title="Where its roles were",
-        caption="As the placement had it; a placement is no part of what is computed.",
+        title="RL placement",
+        caption="Placement does not affect results.",
         labels=("run", "role"),
         columns=("workers", "each", "device"),
         rows=tuple(

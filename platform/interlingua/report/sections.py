@@ -154,7 +154,7 @@ def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
         for kind in kinds
     ]
     yield Grid(
-        title=f"What reinforcement learning changed in the explanations at T=1, {whole}",
+        title=f"What reinforcement learning changed in the sampled explanations (T=1), {whole}",
         caption="said: the share of texts that name a fact of the kind, true or not; precision: of "
         "the facts said, those that hold. Differences are paired; 95% intervals over passages.",
         labels=("kind of fact",),
@@ -171,8 +171,8 @@ def _oracle_grids(material: Material) -> Iterator[Grid]:
     columns = {
         "all facts": "all_facts/fve_centred",
         "language and topic": "language_topic/fve_centred",
-        "all less these": "beyond_language_topic/fve_centred",
-        "best less random triple": "best_over_random_triple/fve_centred",
+        "all facts minus language+topic": "beyond_language_topic/fve_centred",
+        "best 3 facts minus random 3": "best_over_random_triple/fve_centred",
     }
     oracles = {one.record.label: one.record.metrics for one in material.of_kind("oracle")}
     hosts = [host for host in material.roles if host in oracles]
@@ -211,8 +211,8 @@ def method_grids(material: Material) -> Iterator[Grid]:
     if places:
         yield Grid(
             title="Published decoder fits x metrics",
-            caption="A way to fit and to score that rates a constant or a collapsed AV as high as "
-            "the trained one measures nothing. Means of hosts; 95% intervals over passages.",
+            caption="If a constant or a collapsed AV scores like the trained one, that metric is "
+            "uninformative. Means of hosts; 95% intervals over passages.",
             labels=("fit", "predictor"),
             columns=tuple(metrics),
             rows=tuple(

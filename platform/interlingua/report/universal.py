@@ -51,13 +51,13 @@ class Column:
 
 
 MAIN = (
-    Column("T=1", Arm.SAMPLED),
+    Column("sampled (T=1)", Arm.SAMPLED),
     Column("greedy", Arm.GREEDY),
-    Column("gold ceiling", Arm.GOLD),
-    Column("encoder ceiling", Arm.ENCODER),
-    Column("linear T=1", Arm.SAMPLED, LINEAR),
-    Column("in one language T=1", Arm.SAMPLED, "fve_centred_category"),
-    Column("over mean direction T=1", Arm.SAMPLED, "fve_mean_direction"),
+    Column("teacher's explanations", Arm.GOLD),
+    Column("encoder, no words", Arm.ENCODER),
+    Column("sampled, no rescaling", Arm.SAMPLED, LINEAR),
+    Column("sampled, within language", Arm.SAMPLED, "fve_centred_category"),
+    Column("sampled, over mean direction", Arm.SAMPLED, "fve_mean_direction"),
 )
 CONTROLS = (
     Column("constant vector", Arm.CONSTANT_VECTOR),
@@ -72,15 +72,15 @@ CONTROLS = (
     Column("all facts", Arm.ALL_FACTS),
 )
 OTHERS = (
-    Column("top-1 T=1", Arm.SAMPLED, "retrieval_top1", 3),
-    Column("top-1 greedy", Arm.GREEDY, "retrieval_top1", 3),
-    Column("tag failures T=1", Arm.SAMPLED, "tag_failure_share", 3),
-    Column("unique T=1", Arm.SAMPLED, "unique_share"),
-    Column("in known wordings T=1", Arm.SAMPLED, "worded_share"),
-    Column("unique greedy", Arm.GREEDY, "unique_share"),
+    Column("top-1, sampled", Arm.SAMPLED, "retrieval_top1", 3),
+    Column("top-1, greedy", Arm.GREEDY, "retrieval_top1", 3),
+    Column("unparseable, sampled", Arm.SAMPLED, "tag_failure_share", 3),
+    Column("distinct, sampled", Arm.SAMPLED, "unique_share"),
+    Column("in known wordings, sampled", Arm.SAMPLED, "worded_share"),
+    Column("distinct, greedy", Arm.GREEDY, "unique_share"),
 )
 UNCENTRED = (
-    Column("T=1", Arm.SAMPLED, "fve_uncentred", 3),
+    Column("sampled (T=1)", Arm.SAMPLED, "fve_uncentred", 3),
     Column("greedy", Arm.GREEDY, "fve_uncentred", 3),
     Column("constant predictor", Arm.CONSTANT_VECTOR, "fve_uncentred", 3),
 )
@@ -93,14 +93,14 @@ def universal_grids(numbers: Numbers, roles: Mapping[str, str]) -> list[Grid]:
             numbers,
             roles,
             MAIN,
-            title="There and back: how much of a host's variance the AV's words bring back",
+            title="Round trip: FVE per host",
             caption=f"fve_centred_own unless said. {INTERVALS}",
         ),
         _grid(
             numbers,
             roles,
             CONTROLS,
-            title="Controls: what the same AR and decoder make of anything else",
+            title="Controls and baselines",
             caption=f"fve_centred_own. shuffled, analytic: expected of independent pairs. "
             f"{INTERVALS}",
         ),
@@ -122,8 +122,8 @@ def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
     arms = [arm for arm in (Arm.SAMPLED, Arm.GREEDY) if _is_compared(numbers, roles, arm)]
     if not arms:
         return None
-    names = {Arm.SAMPLED: "T=1", Arm.GREEDY: "greedy"}
-    columns = [f"{names[a]}: {w}" for a in arms for w in ("supervised", "rewarded", "gain")]
+    names = {Arm.SAMPLED: "sampled", Arm.GREEDY: "greedy"}
+    columns = [f"{names[a]}: {w}" for a in arms for w in ("before RL", "after RL", "gain")]
     rows = [
         Row(
             labels=labels,
@@ -136,7 +136,7 @@ def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
         for labels, host, covers, is_first in _places(numbers, roles)
     ]
     return Grid(
-        title="Supervised -> rewarded: the same arms on the same rows",
+        title="FVE before and after RL (paired)",
         caption=f"fve_centred_own; gain: paired differences. {INTERVALS}",
         labels=("host", "role"),
         columns=tuple(columns),

@@ -32,6 +32,10 @@ class BundleDamaged(ValueError):
     """A bundle is not what was written."""
 
 
+class NotABundle(ValueError):
+    """A folder is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """Where a model is opened from: a folder with its files' hashes, or a hub id at a revision."""
@@ -150,7 +154,7 @@ def _read_content(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
         form, stated = content["format"], content.get(DIGEST_KEY)
     except (FileNotFoundError, NotADirectoryError):
-        raise BundleDamaged(f"{path.parent} has no {path.name}; it is no bundle") from None
+        raise NotABundle(f"{path.parent} is not a bundle (no {path.name})") from None
     except (ValueError, TypeError, KeyError) as error:
         raise BundleDamaged(f"{path} cannot be read ({error!r}); {AGAIN}") from error
     if form != FORMAT:

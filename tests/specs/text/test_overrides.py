@@ -171,13 +171,16 @@ def test_naming_the_variant_it_is_keeps_its_fields_and_another_starts_anew() -> 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.stpes=5"], r"train\.stpes is no path .*near: train\.steps"),
-        (["warmup=5"], r"warmup is no path .*near: .*train\.warmup"),
-        (["hosts.gpt2-medum.lr=5"], r"hosts\.gpt2-medum is no path .*hosts\.gpt2-medium"),
-        (["hosts.2.lr=5"], r"hosts\.2 is no path"),
-        (["train.steps.x=5"], r"train\.steps\.x is no path"),
-        (["built=x"], r"built is no path"),
-        (["injection.affine=full", "injection.affine.decoy=5"], r"near: injection\.affine\.decay"),
+        (["train.stpes=5"], r"unknown setting train\.stpes; did you mean train\.steps"),
+        (["warmup=5"], r"unknown setting warmup; did you mean .*train\.warmup"),
+        (["hosts.gpt2-medum.lr=5"], r"unknown setting hosts\.gpt2-medum\.lr; .*hosts\.gpt2-medium"),
+        (["hosts.2.lr=5"], r"unknown setting hosts\.2"),
+        (["train.steps.x=5"], r"unknown setting train\.steps\.x"),
+        (["built=x"], r"unknown setting built"),
+        (
+            ["injection.affine=full", "injection.affine.decoy=5"],
+            r"did you mean injection\.affine\.decay",
+        ),
         (["train.steps=many"], r"train\.steps is 'many'; it must be int"),
         (["train.steps=1.5"], r"train\.steps is '1\.5'; it must be int"),
         (["train.lr=nan"], r"train\.lr is 'nan'; it must be float"),

@@ -87,7 +87,7 @@
     const total = data.totals[host.value + "|" + arm.value] || 0;
     part("rows").replaceChildren(...rows.slice(0, shown).map(card));
     part("count").textContent =
-      Math.min(shown, rows.length) + " of " + rows.length + " found; " + total + " rows were scored.";
+      "Showing " + Math.min(shown, rows.length) + " of " + rows.length + " (sample of " + total + ")";
     part("more").hidden = rows.length <= shown;
   }
 

@@ -58,8 +58,12 @@ class _Place:
         candidates = list(dict.fromkeys([*self.known, *(self.child(n).path for n in names)]))
         same_leaf = [c for c in candidates if c.rpartition(".")[2] == path.rpartition(".")[2]]
         near = list(dict.fromkeys([*get_close_matches(path, candidates, n=5), *same_leaf[:5]]))
-        hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(candidates[:20])}"
-        return ValueError(f"{path} is no path of this spec; {hint}")
+        hint = (
+            f"did you mean {' or '.join(near)}"
+            if near
+            else f"there are: {', '.join(candidates[:20])}"
+        )
+        return ValueError(f"unknown setting {path}; {hint}")
 
 
 def _parsed(override: str) -> _Override:
