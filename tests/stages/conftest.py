@@ -26,7 +26,8 @@ TRUNK, HOST = "qwen3-1p7b", "lfm-7b"
 LEARNING = {
     name: getattr(world_mini(), name)
     for name in (
-        "read", "av_lessons", "ar_lessons", "accepts_mixed_teachers", "av", "ar", "rl", "speaking",
+        "read", "block", "dtype", "fitting", "av_lessons", "ar_lessons", "accepts_mixed_teachers",
+        "av", "ar", "rl", "speaking",
         "evaluation",
     )
 }  # fmt: skip

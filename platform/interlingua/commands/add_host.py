@@ -6,7 +6,6 @@ from interlingua.commands.build import build_and_show
 from interlingua.commands.command_line import parser, resolved
 from interlingua.specs.hosts import DTYPES
 from interlingua.specs.recipe import Recipe
-from interlingua.stages.graph.hosts import MIDDLE
 from interlingua.stages.graph.order import added_host_stages
 from interlingua.stages.rows.adopted_hosts import adopted_spec
 
@@ -24,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     stages = added_host_stages(
         recipe,
         host,
-        block_index=MIDDLE.block_index(depth) if block is None else block,
+        block_index=recipe.block.block_index(depth) if block is None else block,
         max_tokens=arguments.max_tokens,
         dtype=arguments.dtype,
     )

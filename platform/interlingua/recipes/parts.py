@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from interlingua.published.run import ALL_LINEAR, MIN_DELTA
 from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout, Replace
+from interlingua.specs.maps import FittingSpec, RidgeSpec
 from interlingua.specs.placement import (
     ExtractionPlacement,
     FrozenPlacement,
@@ -98,6 +99,13 @@ WORLD_AV = AvSpec(
     max_response_tokens=64,
     gradient_checkpointing=False,
     watch=WatchSpec(validate_every=400, checkpoint_every=100, dev_rows=128, min_delta=MIN_DELTA),
+)
+
+WORLD_FITTING = FittingSpec(
+    ridge=RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5),
+    block_rows=512,
+    most_words=2000,
+    seed=0,
 )
 
 WORLD_AR = ArSpec(

@@ -14,11 +14,12 @@ from interlingua.recipes.parts import (
     ONE_CORE_A_STAGE,
     WORLD_AR,
     WORLD_AV,
+    WORLD_FITTING,
     WORLD_RL,
 )
 from interlingua.specs.evaluation import Evaluating, GateName
 from interlingua.specs.extraction import Pooled, TokenPositions
-from interlingua.specs.hosts import HostRole
+from interlingua.specs.hosts import AtDepth, HostRole
 from interlingua.specs.injection import (
     Affine,
     Full,
@@ -67,6 +68,9 @@ def world() -> Recipe:
             held_out=("lfm-7b", "rugpt3-large"),
         ),
         read=Pooled(include_first=False),
+        block=AtDepth(fraction=0.5),
+        dtype="float32",
+        fitting=WORLD_FITTING,
         av_lessons=TeachingSpec(teacher=TEACHER, samples=3),
         # Up to everything: an AR that has heard more than the AV says can reward saying more.
         ar_lessons=TeachingSpec(
@@ -77,7 +81,7 @@ def world() -> Recipe:
         ar=WORLD_AR,
         rl=(Reinforcement(tag="rl", spec=WORLD_RL),),
         speaking=Speaking(seed=0, max_new_tokens=40),
-        evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, accepts=()),
+        evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, shown_rows=200, accepts=()),
         placement=ONE_CORE_A_STAGE,
     )  # fmt: skip
 

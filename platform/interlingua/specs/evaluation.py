@@ -51,11 +51,12 @@ class Evaluating:
     split: Split
     rows: int
     samples: int
+    shown_rows: int  # on the page, of every host and predictor
     accepts: tuple[GateName, ...]
 
     def __post_init__(self) -> None:
         check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
-        check_positive(self, rows=self.rows, samples=self.samples)
+        check_positive(self, rows=self.rows, samples=self.samples, shown_rows=self.shown_rows)
         for name in self.accepts:
             check_one_of(self, GateName, accepts=name)
 

@@ -22,6 +22,20 @@ class RidgeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FittingSpec:
+    """How every linear map of a recipe is fitted, and the bag-of-words control beside them."""
+
+    ridge: RidgeSpec
+    block_rows: int  # of `fit`, that are in memory at once
+    most_words: int  # of the bag of words
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, block_rows=self.block_rows, most_words=self.most_words)
+        check_not_negative(self, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSpec:
     """The map of one host into the shared space.
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from interlingua.specs.checks import check_not_negative, check_positive, check_slug
 from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.extraction import Pooled, TokenPositions
+from interlingua.specs.hosts import AtDepth
+from interlingua.specs.maps import FittingSpec
 from interlingua.specs.placement import Placement
 from interlingua.specs.rl import RlSpec
 from interlingua.specs.training import ArSpec, AvSpec, SamplingSpec
@@ -72,6 +74,9 @@ class Recipe:
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
     read: Pooled | TokenPositions
+    block: AtDepth  # whose output is read, of every host
+    dtype: str  # in which hosts are read
+    fitting: FittingSpec
     av_lessons: TeachingSpec
     ar_lessons: TeachingSpec
     accepts_mixed_teachers: bool

@@ -45,7 +45,7 @@ def make_stage(recipe):
     }
     for tag in recipe.learning_tags():
         host, encoder = stages["host", tag], stages["encoder", tag]
-        read = reading_of(host, recipe.read, (Split.RL,))
+        read = reading_of(recipe, host, (Split.RL,))
         inputs[f"{tag}_rows"] = extraction_stage(host, passages, read)
         inputs[f"{tag}_fit"], inputs[f"{tag}_dev"] = encoder.inputs["fit"], encoder.inputs["dev"]
         inputs[f"{tag}_encoder"] = encoder

@@ -10,8 +10,9 @@ from interlingua.specs.evaluation import Arm, EvaluationSpec, MethodsSpec, Repor
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.generation import TEXT_ARMS, ReconstructSpec, Turn
 from interlingua.specs.recipe import Recipe
-from interlingua.stages.graph.hosts import MOST_WORDS, RIDGE, extraction_stage, reading_of
-from interlingua.stages.graph.nla import Maps, Pair, speaking_stage, teach_stage
+from interlingua.stages.graph.hosts import extraction_stage, reading_of
+from interlingua.stages.graph.learning import teach_stage
+from interlingua.stages.graph.nla import Maps, Pair, speaking_stage
 from interlingua.stages.graph.runs import (
     run_evaluate,
     run_methods,
@@ -20,8 +21,6 @@ from interlingua.stages.graph.runs import (
     run_score,
 )
 from interlingua.store.artifact import Stage
-
-SHOWN_ROWS = 200
 
 
 class Unseen(NamedTuple):
@@ -36,7 +35,7 @@ def unseen_of(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> Un
     """The evaluated split, read."""
     split = recipe.evaluation.split
     rows = {
-        tag: extraction_stage(host, passages, reading_of(host, recipe.read, (split,)))
+        tag: extraction_stage(host, passages, reading_of(recipe, host, (split,)))
         for tag, host in hosts.items()
     }
     anchor = (hosts[recipe.anchor], rows[recipe.anchor])
@@ -118,8 +117,8 @@ def score_stage(recipe: Recipe, maps: Maps, tag: str, evaluated: Mapping[str, St
             anchor=recipe.anchor,
             centring=recipe.av.injection.centring,
             split=recipe.evaluation.split,
-            ridge=RIDGE,
-            most_words=MOST_WORDS,
+            ridge=recipe.fitting.ridge,
+            most_words=recipe.fitting.most_words,
             seed=recipe.speaking.seed,
         ),
         run=run_score,
@@ -160,7 +159,7 @@ def methods_stage(
             anchor=recipe.anchor,
             centring=recipe.av.injection.centring,
             split=split,
-            ridge=RIDGE,
+            ridge=recipe.fitting.ridge,
             seed=recipe.speaking.seed,
         ),
         run=run_methods,
@@ -195,7 +194,7 @@ def report_stage(recipe: Recipe, evaluations: Sequence[Stage], oracles: Sequence
     return Stage(
         kind="report",
         label=recipe.name,
-        spec=ReportSpec(recipe=recipe.name, shown_rows=SHOWN_ROWS),
+        spec=ReportSpec(recipe=recipe.name, shown_rows=recipe.evaluation.shown_rows),
         run=run_report,
         inputs={
             "evaluation": first,

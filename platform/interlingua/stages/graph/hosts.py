@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled, TokenPositions
-from interlingua.specs.hosts import AtDepth
-from interlingua.specs.maps import EncoderSpec, RidgeSpec
+from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec
+from interlingua.specs.maps import EncoderSpec, FittingSpec
 from interlingua.specs.placement import WorkKind
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
@@ -23,10 +22,6 @@ from interlingua.stages.graph.runs import (
     run_pretrain,
 )
 from interlingua.store.artifact import Stage
-
-MIDDLE = AtDepth(fraction=0.5)
-MOST_WORDS = 2000
-RIDGE = RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5)
 
 
 class HostRows(NamedTuple):
@@ -76,25 +71,23 @@ def adopted_stage(host: AdoptedHostSpec) -> Stage:
     return Stage(kind="adopted", label=host.tag, spec=host, run=run_adopt, inputs={}, revision=2)
 
 
-def rows_of(host: Stage, passages: Stage, read: Pooled | TokenPositions) -> HostRows:
+def rows_of(recipe: Recipe, host: Stage, passages: Stage) -> HostRows:
     """The rows of a world host.
 
     A split has an artifact of its own, so that what was trained never has `test` in its lineage.
     """
-    return both_splits(host, passages, reading_of(host, read, (Split.FIT,)))
+    return both_splits(host, passages, reading_of(recipe, host, (Split.FIT,)))
 
 
-def reading_of(
-    host: Stage, read: Pooled | TokenPositions, splits: tuple[Split, ...]
-) -> ExtractSpec:
-    """What is read of a world host: the output of its middle block."""
+def reading_of(recipe: Recipe, host: Stage, splits: tuple[Split, ...]) -> ExtractSpec:
+    """What is read of a world host."""
     world_host: WorldHostSpec = host.spec
     return ExtractSpec(
         host_tag=world_host.tag,
-        block_indices=(MIDDLE.block_index(world_host.num_blocks),),
-        read=read,
+        block_indices=(recipe.block.block_index(world_host.num_blocks),),
+        read=recipe.read,
         max_tokens=world_host.max_positions,
-        dtype="float32",
+        dtype=recipe.dtype,
         splits=splits,
     )
 
@@ -120,13 +113,13 @@ def extraction_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
     )
 
 
-def oracle_stage(rows: HostRows, passages: Stage) -> Stage:
+def oracle_stage(recipe: Recipe, rows: HostRows, passages: Stage) -> Stage:
     """What true facts could explain of one host's activations."""
     read: ExtractSpec = rows.fit.spec
     return Stage(
         kind="oracle",
         label=read.host_tag,
-        spec=OracleSpec(seed=0, block_index=read.block_indices[0]),
+        spec=OracleSpec(seed=recipe.fitting.seed, block_index=read.block_indices[0]),
         run=run_oracle,
         inputs={"fit": rows.fit, "dev": rows.dev, "passages": passages},
         revision=2,
@@ -145,7 +138,10 @@ def encoder_stages(
     return {
         recipe.anchor: anchor.encoder,
         **{tag: encoded.encoder for tag, encoded in trained.items()},
-        **{tag: encoder_stage(rows[tag], targets, anchor) for tag in recipe.held_out},
+        **{
+            tag: encoder_stage(recipe.fitting, rows[tag], targets, anchor)
+            for tag in recipe.held_out
+        },
     }
 
 
@@ -157,31 +153,33 @@ def trained_encoders(
     `tuned` are the latter's after the AV's training, where they took part in it.
     """
     anchor_rows = rows[recipe.anchor]
-    anchor = Encoded(anchor_rows, anchor_encoder_stage(anchor_rows))
+    anchor = Encoded(anchor_rows, anchor_encoder_stage(recipe.fitting, anchor_rows))
     if tuned:
         return anchor, {tag: Encoded(rows[tag], tuned[tag]) for tag in recipe.trained}
     only_anchor = {recipe.anchor: anchor}
     return anchor, {
-        tag: Encoded(rows[tag], encoder_stage(rows[tag], only_anchor, anchor))
+        tag: Encoded(rows[tag], encoder_stage(recipe.fitting, rows[tag], only_anchor, anchor))
         for tag in recipe.trained
     }
 
 
-def anchor_encoder_stage(anchor: HostRows) -> Stage:
+def anchor_encoder_stage(fitting: FittingSpec, anchor: HostRows) -> Stage:
     """The identity, and the mean of the anchor's rows."""
-    return _encoder_stage(anchor, (), None, {"anchor_dev": anchor.dev})
+    return _encoder_stage(fitting, anchor, (), {"anchor_dev": anchor.dev})
 
 
-def encoder_stage(own: HostRows, targets: Mapping[str, Encoded], anchor: Encoded) -> Stage:
+def encoder_stage(
+    fitting: FittingSpec, own: HostRows, targets: Mapping[str, Encoded], anchor: Encoded
+) -> Stage:
     """The encoder of one host, fitted to the mean of what those of the targets give."""
     inputs = {"anchor_dev": anchor.rows.dev, "anchor_encoder": anchor.encoder}
     for tag, target in targets.items():
         inputs |= {f"{tag}_fit": target.rows.fit, f"{tag}_encoder": target.encoder}
-    return _encoder_stage(own, tuple(targets), RIDGE, inputs)
+    return _encoder_stage(fitting, own, tuple(targets), inputs)
 
 
 def _encoder_stage(
-    own: HostRows, targets: tuple[str, ...], ridge: RidgeSpec | None, inputs: Mapping[str, Stage]
+    fitting: FittingSpec, own: HostRows, targets: tuple[str, ...], inputs: Mapping[str, Stage]
 ) -> Stage:
     read: ExtractSpec = own.fit.spec
     return Stage(
@@ -191,9 +189,9 @@ def _encoder_stage(
             host_tag=read.host_tag,
             block_index=read.block_indices[0],
             targets=targets,
-            ridge=ridge,
-            block_rows=512,
-            seed=0,
+            ridge=fitting.ridge if targets else None,
+            block_rows=fitting.block_rows,
+            seed=fitting.seed,
         ),
         run=run_fit,
         inputs={"fit": own.fit, "dev": own.dev, **inputs},

@@ -18,16 +18,14 @@ from interlingua.stages.graph.hosts import (
     rows_of,
     trained_encoders,
 )
-from interlingua.stages.graph.nla import (
+from interlingua.stages.graph.learning import (
     LearningStages,
-    Maps,
-    Pair,
     ar_stage,
     av_stage,
     learning_stages,
-    maps_stages,
     tuned_encoder_stages,
 )
+from interlingua.stages.graph.nla import Maps, Pair, maps_stages
 from interlingua.stages.graph.rl import learning_inputs, rl_stages
 from interlingua.store.artifact import Stage
 
@@ -36,10 +34,10 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
     passages = passages_stage(recipe)
     hosts = host_stages(recipe)
-    rows = {tag: rows_of(host, passages, recipe.read) for tag, host in hosts.items()}
+    rows = {tag: rows_of(recipe, host, passages) for tag, host in hosts.items()}
     oracles = []
     if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
-        oracles = [oracle_stage(host_rows, passages) for host_rows in rows.values()]
+        oracles = [oracle_stage(recipe, host_rows, passages) for host_rows in rows.values()]
     encoders = encoder_stages(recipe, rows)
     learning = learning_stages(recipe, hosts, rows, passages)
     nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
@@ -120,7 +118,7 @@ def added_host_stages(
     )
     own = both_splits(adopted_stage(host), passages, read)
     hosts = host_stages(recipe)
-    rows = {tag: rows_of(stage, passages, recipe.read) for tag, stage in hosts.items()}
+    rows = {tag: rows_of(recipe, stage, passages) for tag, stage in hosts.items()}
     learning, encoders = (
         learning_stages(recipe, hosts, rows, passages),
         encoder_stages(recipe, rows),
@@ -129,7 +127,7 @@ def added_host_stages(
     tuned = tuned_encoder_stages(recipe, av, rows, encoders)
     anchor, trained = trained_encoders(recipe, rows, tuned)
     targets = trained or {recipe.anchor: anchor}
-    return needed_for("encoder", (encoder_stage(own, targets, anchor),))
+    return needed_for("encoder", (encoder_stage(recipe.fitting, own, targets, anchor),))
 
 
 def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:

@@ -18,7 +18,7 @@ def learning_inputs(recipe: Recipe, hosts: Hosts, passages: Stage) -> dict[str, 
     """What every run of the recipe learns from: rows of the learning hosts, and the passages."""
     rows = {
         f"{tag}_rows": extraction_stage(
-            hosts[tag], passages, reading_of(hosts[tag], recipe.read, (Split.RL,))
+            hosts[tag], passages, reading_of(recipe, hosts[tag], (Split.RL,))
         )
         for tag in recipe.learning_tags()
     }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.recipes.parts import WORLD_FITTING
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
@@ -72,12 +73,12 @@ class MadeUp:
 
     def anchored(self, rows):
         """The anchor with these rows."""
-        return Encoded(rows, anchor_encoder_stage(rows))
+        return Encoded(rows, anchor_encoder_stage(WORLD_FITTING, rows))
 
     def to_anchor(self, rows, anchor=None):
         """The stage of an encoder from these rows to the anchor's space."""
         target = anchor or self.anchor
-        return encoder_stage(rows, {"anchor": target}, target)
+        return encoder_stage(WORLD_FITTING, rows, {"anchor": target}, target)
 
     def built(self, stage):
         """The artifact, after all that it needs."""

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from interlingua.core.moments import fold_of
+from interlingua.recipes.parts import WORLD_FITTING
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import RIDGE, encoder_stage
+from interlingua.stages.graph.hosts import encoder_stage
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.maps import read_encoder
@@ -38,10 +39,10 @@ def ridge_of(x_ND, y_NE, strength):
 
 def fold_errors_of(x_ND, y_NE, ids):
     """By strength, the mean squared error of held-out folds of passages, fold by fold."""
-    folds_N = np.array([fold_of(identity, RIDGE.num_folds) for identity in ids])
-    errors = dict.fromkeys(RIDGE.strengths, 0.0)
-    for strength in RIDGE.strengths:
-        for fold in range(RIDGE.num_folds):
+    folds_N = np.array([fold_of(identity, WORLD_FITTING.ridge.num_folds) for identity in ids])
+    errors = dict.fromkeys(WORLD_FITTING.ridge.strengths, 0.0)
+    for strength in WORLD_FITTING.ridge.strengths:
+        for fold in range(WORLD_FITTING.ridge.num_folds):
             x, y = x_ND[folds_N != fold], y_NE[folds_N != fold]
             weight = ridge_of(x - x.mean(0), y - y.mean(0), strength)
             held = (x_ND[folds_N == fold] - x.mean(0)) @ weight.T + y.mean(0)
@@ -87,7 +88,7 @@ def test_its_score_is_that_of_the_anchors_vectors_rebuilt(made_up):
 
 def test_a_host_that_comes_later_is_fitted_to_the_mean_of_the_trained(made_up):
     own = made_up.rows["late"]
-    late = made_up.built(encoder_stage(own, made_up.trained, made_up.anchor))
+    late = made_up.built(encoder_stage(WORLD_FITTING, own, made_up.trained, made_up.anchor))
     encoded = []
     for tag, trained in made_up.trained.items():
         encoder = read_encoder(made_up.built(trained.encoder).path)
@@ -121,7 +122,7 @@ def test_more_dimensions_than_rows_is_told_and_gives_numbers(made_up):
 
 def test_least_squares_with_more_dimensions_than_rows_is_rank_deficient(made_up):
     stage = made_up.to_anchor(made_up.host_rows("wide", num_fit=25))
-    plain = replace(stage.spec, ridge=replace(RIDGE, strengths=(0.0,)))
+    plain = replace(stage.spec, ridge=replace(WORLD_FITTING.ridge, strengths=(0.0,)))
     artifact = made_up.built(replace(stage, spec=plain))
     assert artifact.record.metrics["is_rank_deficient"]
     assert artifact.record.metrics["effective_rank"] <= 25
