@@ -4,12 +4,16 @@ import io
 
 from rich.console import Console
 
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import ReportSpec
+from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running import console as watch
 from interlingua.stages.running.console import ConsoleWatcher
-from interlingua.store.artifact import Stage, build, folder
+from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import MetricsLog
+from interlingua.store.splits import SplitAccess
+from interlingua.store.verbalized import read_verbalized
 
 STEP = {"num_steps": 80, "reward": -0.5, "kl": 0.01, "loss": 2.0, "rate": 1e-3, "e": 5}
 LOOK = {"dev_fve": 0.25, "dev_null": -0.9, "dev_other": 3.0}
@@ -51,3 +55,20 @@ def test_stages_of_one_name_are_told_apart(tmp_path) -> None:
         f"[2/3] {other.key} reused",
         "[3/3] rl/there reused",
     ]
+
+
+def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_path) -> None:
+    stages = {stage.name: stage for stage in graph_of(world_mini())}
+    stage, other = (stages[f"verbalized/{tag}-fit"] for tag in ("gpt2-medium", "lfm-7b"))
+    artifact = find(stage, mini_nla_root)
+    turn = stage.spec.turns[0]
+    read = read_verbalized(artifact.path, turn.split, turn.arm, SplitAccess({turn.split}))
+    texts = [row.explanation for row in read.rows if row.explanation]
+    log = io.StringIO()
+    with ConsoleWatcher(mini_nla_root, [stage, other], Console(file=log, width=2000)) as watcher:
+        watcher.on_tick([stage, other])
+        watcher.on_done(stage, artifact)
+        watcher.on_done(other, find(other, mini_nla_root))
+    lines = log.getvalue().splitlines()
+    shown = [line for line in lines if line.startswith("  AV: ")]
+    assert shown == [f"  AV: {texts[0]}"] if texts else not shown

@@ -4,7 +4,7 @@ What a stage reports is read from the metrics file in its folder, wherever it ru
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from interlingua.stages.running.context import names_of
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
+from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.progress import last_metrics
+from interlingua.store.splits import SplitAccess
+from interlingua.store.verbalized import read_verbalized
 
 LINE_EVERY_SECONDS = 20.0  # of each stage, in a log
 MOST_OF_STEP, MOST_OF_DEV = 4, 2
@@ -27,6 +30,7 @@ class ConsoleWatcher:
         self._root, self._num_stages, self._names = root, len(stages), names_of(stages)
         self._console = console or Console()
         self._num_done, self._started = 0, set[str]()
+        self._has_explained = False
         # In a log: when a stage was last reported, and at which step.
         self._lines: dict[str, tuple[float, int]] = {}
         self._bars = Progress(
@@ -57,6 +61,10 @@ class ConsoleWatcher:
         if stage.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(stage.key))
         self._print(f"[{self._num_done}/{self._num_stages}] {self._names[stage.key]} {how}")
+        if stage.kind == "verbalized" and is_built and not self._has_explained:
+            self._has_explained = True
+            for line in first_explanation(stage, self._root):
+                self._print(f"  {line}")
 
     def on_tick(self, running: Sequence[Stage]) -> None:
         """Show how far the running stages are: as bars, in a log a line where there is news."""
@@ -73,8 +81,8 @@ class ConsoleWatcher:
     def _is_news(self, key: str, step: int) -> bool:
         """Whether a stage went on since its last line, and that was a while ago."""
         now = time.monotonic()
-        told, last_step = self._lines.setdefault(key, (now, -1))
-        if now - told < LINE_EVERY_SECONDS or step == last_step:
+        reported, last_step = self._lines.setdefault(key, (now, -1))
+        if now - reported < LINE_EVERY_SECONDS or step == last_step:
             return False
         self._lines[key] = now, step
         return True
@@ -90,12 +98,29 @@ class ConsoleWatcher:
         self._console.print(line, highlight=False, markup=False)
 
 
+def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
+    """The first text that a stage verbalized with an explanation, in two lines; else none."""
+    turn, split = stage.spec.turns[0], stage.spec.turns[0].split
+    access = SplitAccess({split})
+    rows = read_verbalized(folder(stage, root), split, turn.arm, access).rows
+    row = next((row for row in rows if row.explanation), None)
+    if row is None:
+        return
+    passages = folder(stage.inputs[split.value].inputs["passages"], root) / PASSAGES_NAME
+    for passage in read_passages(passages, {split}, access):
+        if passage.passage_id == row.passage_id:
+            where = "pooled" if row.position < 0 else f"token {row.position}"
+            yield f"{stage.spec.host_tag}, {where}: {passage.text}"
+            yield f"AV: {row.explanation}"
+            return
+
+
 def _progress(report: dict[str, Any]) -> str:
     return f"{report['step']}/{report['num_steps']} {_numbers(report)}"
 
 
 def _numbers(report: dict[str, Any]) -> str:
-    """The first of what a step reports, and the first of the last look at `dev`: one line."""
+    """The first of what a step reports, and the first of the last evaluation on `dev`: one line."""
     names = [name for name in report if name not in ("step", "num_steps")]
     of_dev = [name for name in names if name.startswith("dev_")]
     own = [name for name in names if name not in of_dev]
