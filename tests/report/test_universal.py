@@ -3,9 +3,15 @@
 import pytest
 from rich.console import Console
 
+from interlingua.report.grid import rich_tables
 from interlingua.report.material import read_material
 from interlingua.report.numbers import Numbers
-from interlingua.report.universal import training_grid, universal_grids, universal_tables
+from interlingua.report.universal import (
+    summary_grid,
+    training_grid,
+    universal_grids,
+    universal_tables,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -82,3 +88,10 @@ def test_one_host_alone_has_no_groups(evaluated) -> None:
     assert "mean" not in printed(material, 160).replace("over mean direction", "").replace(
         "meannorm", ""
     ).replace("mean cosine", "")
+
+
+def test_the_summary_fits_a_screen(material):
+    tables = list(rich_tables(summary_grid(material.numbers, material.roles), 160))
+    assert len(tables) == 1
+    titles = [column.header for column in tables[0].columns]
+    assert titles[2] == "sampled (T=1)" and "constant" in titles

@@ -92,17 +92,18 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
-    """The tables of everything that was built, some explanations, and where the report is."""
+    """What came out, on a screen: the page has the rest. Without an evaluation, all tables."""
     from interlingua.report.page import PAGE_NAME
     from interlingua.report.reinforced import reinforced_table
     from interlingua.report.tables import tables_of
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    for table in tables_of([artifact.record for artifact in artifacts], roles):
-        console.print(table)
+    evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
+    if not evaluations:
+        for table in tables_of([artifact.record for artifact in artifacts], roles):
+            console.print(table)
     if runs := [artifact for artifact in artifacts if artifact.record.kind == "rl"]:
         console.print(reinforced_table(runs))
-    evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
     if len(evaluations) > 2:  # the supervised pair's, and those of several runs
         _show_arms(console, evaluations[1:])
     elif evaluations:
@@ -115,13 +116,14 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> Non
 def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str, str]) -> None:
     from interlingua.report.explanations import sample_panels
     from interlingua.report.gates import gate_line
+    from interlingua.report.grid import rich_tables
     from interlingua.report.numbers import NUMBERS_NAME, read_numbers
-    from interlingua.report.universal import universal_tables
+    from interlingua.report.universal import summary_grid
 
     for panel in sample_panels(evaluation.path, Arm.SAMPLED):
         console.print(panel)
     numbers = read_numbers(evaluation.path / NUMBERS_NAME)
-    for table in universal_tables(numbers, roles, width=console.width):
+    for table in rich_tables(summary_grid(numbers, roles), console.width):
         console.print(table)
     for gate in evaluation.record.metrics["gates"]:
         console.print(gate_line(gate), markup=False, highlight=False)

@@ -10,11 +10,11 @@ from rich.text import Text
 from interlingua.specs.evaluation import Arm
 from interlingua.store.scored import read_evaluated, read_scored
 
-SHOWN_HOSTS, SHOWN_ROWS = 3, 2
+SHOWN_HOSTS, SHOWN_ROWS = 2, 1
 
 
 def sample_panels(folder: Path, arm: Arm) -> Iterator[Panel]:
-    """The first explanations of some evaluated hosts: of the first, the middle and the last."""
+    """The first explanations of some evaluated hosts: of the first and the last."""
     rows = read_scored(folder)
     passages = {passage.passage_id: passage for passage in read_evaluated(folder)}
     hosts = list(rows.hosts())

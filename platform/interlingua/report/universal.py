@@ -79,6 +79,13 @@ OTHERS = (
     Column("in known wordings, sampled", Arm.SAMPLED, "worded_share"),
     Column("distinct, greedy", Arm.GREEDY, "unique_share"),
 )
+SUMMARY = (
+    Column("sampled (T=1)", Arm.SAMPLED),
+    Column("gain of RL", f"{Arm.SAMPLED}{LESS}{START}"),
+    Column("teacher", Arm.GOLD),
+    Column("bag of words", Arm.BAG_OF_WORDS),
+    Column("constant", Arm.CONSTANT_VECTOR),
+)
 UNCENTRED = (
     Column("sampled (T=1)", Arm.SAMPLED, "fve_uncentred", 3),
     Column("greedy", Arm.GREEDY, "fve_uncentred", 3),
@@ -115,6 +122,13 @@ def universal_tables(numbers: Numbers, roles: Mapping[str, str], *, width: int) 
     trained = training_grid(numbers, roles)
     for grid in grids if trained is None else [*grids, trained]:
         yield from rich_tables(grid, width)
+
+
+def summary_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
+    """The headline of every host beside what it must beat: what fits on a screen."""
+    caption = f"{OWN}; gain: paired differences. {INTERVALS}"
+    grid = _grid(numbers, roles, SUMMARY, title="FVE per host, with baselines", caption=caption)
+    return without_empty_columns(grid)
 
 
 def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
