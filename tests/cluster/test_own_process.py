@@ -11,7 +11,7 @@ from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.schedule import _Schedule
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
-from interlingua.specs.placement import Crew, Placement, Workers
+from interlingua.specs.placement import Placement, Workers, WorkKind
 from interlingua.store.artifact import Stage
 
 ONE = Workers(count=1, cpus=1, gpus=0)
@@ -70,9 +70,11 @@ def test_no_item_makes_no_worker(no_ray):
 
 
 @pytest.mark.parametrize(
-    ("crew", "workers", "num_cpus"),
-    [(None, ONE, 2), (Crew.EXTRACTION, None, 2), (Crew.EXTRACTION, ONE, 0), (Crew.TRAINING, ONE, 0),
-     (Crew.VERBALIZING, ONE, 2)],
+    ("work", "workers", "num_cpus"),
+    [
+        (None, ONE, 2), (WorkKind.EXTRACTION, None, 2), (WorkKind.EXTRACTION, ONE, 0),
+        (WorkKind.TRAINING, ONE, 0), (WorkKind.VERBALIZING, ONE, 2),
+    ],
 )  # fmt: skip
 def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(work, workers, num_cpus, tmp_path):
     """Else it would wait for workers with the cores that they wait for."""

@@ -106,7 +106,11 @@ MISTAKES = {
     "unknown recipe": (["world_min"], ["no recipe 'world_min'", "did you mean", "world_mini"]),
     "unknown path": (
         ["world_mini", "--set", "hosts.gpt2-medium.pretrain.num_step=1"],
-        ["unknown setting num_step", "did you mean", "hosts.gpt2-medium.pretrain.num_steps"],
+        [
+            "unknown setting hosts.gpt2-medium.pretrain.num_step",
+            "did you mean",
+            "hosts.gpt2-medium.pretrain.num_steps",
+        ],
     ),
     "unknown tag": (
         ["world_mini", "--set", "hosts.gpt2.pretrain.num_steps=1"],

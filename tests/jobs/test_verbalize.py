@@ -55,7 +55,7 @@ def test_it_takes_texts_from_a_file(verbalize, bundle, tmp_path):
     ("host", "folder", "said"),
     [
         ("llama", "", "host is 'llama'; this NLA knows: qwen3-1p7b, gpt2-medium, lfm-7b"),
-        ("lfm-7b", "av", r"is not a bundle \\(no manifest.json\\)"),
+        ("lfm-7b", "av", "is not a bundle (no manifest.json)"),
     ],
 )
 def test_mistakes_are_told_in_one_line(verbalize, bundle, host, folder, said):

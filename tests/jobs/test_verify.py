@@ -74,7 +74,7 @@ def test_what_is_missing_foreign_or_without_its_upstream_is_named(root, tmp_path
     (av / "weights.safetensors").unlink()
     (ar / "new.txt").touch()
     (bundle / "artifact.json").unlink()
-    shutil.rmtree(next(broken.glob("room/*")))
+    shutil.rmtree(next(broken.glob("oracle/*")))
     with pytest.raises(RootDamaged, match="delete the folder of every artifact"):
         verified(broken)
     out = capsys.readouterr().out

@@ -28,7 +28,7 @@ def h_D(nla):
 def test_only_the_direction_of_a_vector_counts(factor, nla, h_D, short):
     expected = nla.verbalize(h_D, HOST, short)
     found = nla.verbalize(h_D.astype(np.float64) * factor, HOST, short)
-    assert found.text == expected.text
+    assert found.raw_text == expected.raw_text
     assert found.log_prob == pytest.approx(expected.log_prob, abs=1e-4)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.report.known_rows import GOOD, System, own_text, rows_of
 
-from interlingua.report.gates import Evidence, failed, gates_of, told
+from interlingua.report.gates import Evidence, failed, gate_line, gates_of
 from interlingua.report.numbers import ALL, Numbers, numbers_of
 from interlingua.specs.evaluation import Arm, GateName
 from interlingua.store.scored import Scored
@@ -309,6 +309,6 @@ def test_a_gate_is_accepted_by_its_name_and_no_other():
     assert failed(accepted) == ["unread_vector"]
     by_name = {gate.name: gate for gate in accepted}
     assert not by_name[GateName.FEW_TEXTS].is_passed and by_name[GateName.FEW_TEXTS].is_accepted
-    verdicts = {gate.name.value: told(asdict(gate)).split()[0] for gate in accepted}
+    verdicts = {gate.name.value: gate_line(asdict(gate)).split()[0] for gate in accepted}
     assert verdicts["few_texts"] == "accepted" and verdicts["unread_vector"] == "FAILED"
     assert verdicts["tag_failures"] == "passed"

@@ -110,7 +110,7 @@ def test_the_headline_follows_the_numbers(reported) -> None:
 def test_after_reward_training_it_says_what_was_gained(reported) -> None:
     page = (reported(is_rewarded=True) / "report.html").read_text()
     assert "RL gained: " in page
-    assert "Supervised -&gt; rewarded" in page
+    assert "FVE before and after RL (paired)" in page
 
 
 def test_the_browser_shows_less_where_all_would_be_too_large(evaluated, monkeypatch) -> None:

@@ -124,7 +124,7 @@ def test_a_whole_recipe_shows_its_tables_in_the_order_of_the_method(mini_nla_roo
     recipe = world_mini()
     records = [find(stage, mini_nla_root).record for stage in graph_of(recipe)]
     tables = tables_of(records[::-1], recipe.roles())
-    starts = ["Hosts on", "Activations", "Room", "Encoders", "AV after", "AR after"]
+    starts = ["Hosts on", "Activations", "Oracle", "Encoders", "AV after", "AR after"]
     assert len(tables) == len(starts)
     for table, start in zip(tables, starts, strict=True):
         assert str(table.title).startswith(start)

@@ -173,7 +173,7 @@ def test_naming_the_variant_it_is_keeps_its_fields_and_another_starts_anew() -> 
     [
         (["train.stpes=5"], r"unknown setting train\.stpes; did you mean train\.steps"),
         (["warmup=5"], r"unknown setting warmup; did you mean .*train\.warmup"),
-        (["hosts.gpt2-medum.lr=5"], r"unknown setting hosts\.gpt2-medum\.lr; .*hosts\.gpt2-medium"),
+        (["hosts.gpt2-medum.lr=5"], r"unknown setting hosts\.gpt2-medum; .*hosts\.gpt2-medium"),
         (["hosts.2.lr=5"], r"unknown setting hosts\.2"),
         (["train.steps.x=5"], r"unknown setting train\.steps\.x"),
         (["built=x"], r"unknown setting built"),

@@ -57,7 +57,7 @@ def test_ranks_share_the_samples_and_together_say_what_one_says(job, rollouts, n
     judged = local_roles(job).judge(rollouts)
     for kind, place, method, expected in (
         (ReferenceWorker, FROZEN, "log_probs", judged.reference_NT),
-        (ReconstructorWorker, LEARNS, "hear", judged.a_NE),
+        (ReconstructorWorker, LEARNS, "reconstruct", judged.a_NE),
     ):
         for rank in range(num_ranks):
             worker = begun(kind(pickle.dumps(job), place), rank, num_ranks)
