@@ -53,7 +53,7 @@ def start(*arguments, **variables):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # As on a terminal: what is started in the background is deaf to Ctrl-C.
+        # As on a terminal: what is started in the background ignores Ctrl-C.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
 
