@@ -27,9 +27,15 @@ from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
 from interlingua.stages.rows.activations import Block, BlockReader, Job
 from interlingua.store.artifact import Artifact, Stage, build
-from interlingua.store.passages import Passage
-from interlingua.store.shards import ShardHeader, block_folder, shard_path, shard_rows, write_shard
-from interlingua.store.splits import recorded_access
+from interlingua.store.rows.passages import Passage
+from interlingua.store.rows.shards import (
+    ShardHeader,
+    block_folder,
+    shard_path,
+    shard_rows,
+    write_shard,
+)
+from interlingua.store.rows.splits import recorded_access
 
 BLOCK_INDEX, BLOCK_PASSAGES, POSITIONS = 1, 100, 32
 FIT_WIDTH, ROWS_PER_SHARD, DEV_ROWS = 1024, 1000, 500

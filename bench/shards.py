@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
-from interlingua.store.shards import ShardHeader, read_shard, shard_rows, write_shard
+from interlingua.store.rows.shards import ShardHeader, read_shard, shard_rows, write_shard
 
 NUM_ROWS, WIDTH = 2000, 4096
 OURS, NAME = "ours", "vectors"

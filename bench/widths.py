@@ -31,7 +31,7 @@ from bench.synthetic import (
 from interlingua.core.linear import fit
 from interlingua.core.moments import FoldMoments
 from interlingua.stages.graph.hosts import RIDGE
-from interlingua.store.shards import ShardHeader, read_shard, shard_rows, write_shard
+from interlingua.store.rows.shards import ShardHeader, read_shard, shard_rows, write_shard
 
 BLOCK_INDEX, BATCH_TOKENS, BLOCK_ROWS, LATENT_WIDTH = 1, 2048, 2048, 1024
 DTYPE = "bfloat16"

@@ -169,9 +169,12 @@ def test_wings_of_the_stages_import_to_the_right_only() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("interlingua.core.affine", "import interlingua.store.shards"),
+        ("interlingua.core.affine", "import interlingua.store.rows.shards"),
         ("interlingua.core.affine", "from interlingua import store"),
-        ("interlingua.core.affine", "def f():\n    from interlingua.store.shards import Shard"),
+        (
+            "interlingua.core.affine",
+            "def f():\n    from interlingua.store.rows.shards import Shard",
+        ),
         ("interlingua.core.affine", "from ..store import shards"),
         ("interlingua.stages.sft.stage", "import ray.train"),
         ("interlingua.stages.sft.stage", "from transformers import AutoModel"),

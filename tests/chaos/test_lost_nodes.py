@@ -21,7 +21,7 @@ from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.activations import BlockReader
 from interlingua.store.artifact import build, find
-from interlingua.store.shards import block_folder, list_shards, read_shard
+from interlingua.store.rows.shards import block_folder, list_shards, read_shard
 
 pytestmark = pytest.mark.ray
 

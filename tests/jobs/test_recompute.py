@@ -13,7 +13,7 @@ from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record
-from interlingua.store.scored import host_path, read_scored, write_scored
+from interlingua.store.rows.scored import host_path, read_scored, write_scored
 
 pytestmark = pytest.mark.slow
 

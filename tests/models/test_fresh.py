@@ -11,7 +11,7 @@ from interlingua.recipes.parts import WORLD_AR, WORLD_AV
 from interlingua.specs.injection import BosRule, Centring, Readout, Replace
 from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
-from interlingua.store.contract_check import verify_ar, verify_av
+from interlingua.store.contract.check import verify_ar, verify_av
 from interlingua.world.tokenizers import MARKER, trained_tokenizer
 
 

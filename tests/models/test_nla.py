@@ -19,10 +19,10 @@ from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
 from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged, NotABundle, manifest_sha256
-from interlingua.store.contract import ContractMismatch
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.splits import SplitAccess
-from interlingua.store.verbalized import read_verbalized
+from interlingua.store.contract.statement import ContractMismatch
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess
+from interlingua.store.rows.verbalized import read_verbalized
 
 pytestmark = pytest.mark.slow
 

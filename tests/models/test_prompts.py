@@ -21,8 +21,14 @@ from interlingua.models.prompts import (
 )
 from interlingua.specs.injection import BosRule
 from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec, WorldSpec
-from interlingua.store.contract import RELEASED, Contract, Statement, av_message, resolve_contract
-from interlingua.store.contract_check import measured_suffix, measured_tokens, verify_ar, verify_av
+from interlingua.store.contract.check import measured_suffix, measured_tokens, verify_ar, verify_av
+from interlingua.store.contract.statement import (
+    RELEASED,
+    Contract,
+    Statement,
+    av_message,
+    resolve_contract,
+)
 from interlingua.world.text import tellings
 from interlingua.world.tokenizers import MARKER, trained_tokenizer
 

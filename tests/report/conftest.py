@@ -17,7 +17,7 @@ from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import DEV_EVALS_NAME
 from interlingua.store.provenance import Provenance
 from interlingua.store.record import InputRecord, Record, fingerprint_of, write_record
-from interlingua.store.scored import (
+from interlingua.store.rows.scored import (
     ROWS_FOLDER,
     EvaluatedPassage,
     Scored,

@@ -9,7 +9,7 @@ import numpy as np
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import category_variance, derangement, retrieval_ranks, score_rows
 from interlingua.specs.evaluation import Arm
-from interlingua.store.scored import Scored, joined
+from interlingua.store.rows.scored import Scored, joined
 
 WIDTH, TRAIN_VARIANCE = 16, 0.5
 TOPICS = ("farm", "harbour", "school", "market")

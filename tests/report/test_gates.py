@@ -9,7 +9,7 @@ from tests.report.known_rows import GOOD, System, own_text, rows_of
 from interlingua.report.gates import Evidence, failed, gate_line, gates_of
 from interlingua.report.numbers import ALL, Numbers, numbers_of
 from interlingua.specs.evaluation import Arm, GateName
-from interlingua.store.scored import Scored
+from interlingua.store.rows.scored import Scored
 
 pytestmark = pytest.mark.slow
 

@@ -20,7 +20,7 @@ from interlingua.report.numbers import (
     write_numbers,
 )
 from interlingua.specs.evaluation import Arm
-from interlingua.store.scored import Scored
+from interlingua.store.rows.scored import Scored
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from safetensors.numpy import save
 
 from interlingua.specs.splits import Split
 from interlingua.stages.sft.engine import STATE_NAME, TorchEngine
-from interlingua.store.explanations import EXPLANATIONS_NAME, read_explanations
 from interlingua.store.integrity import CorruptFile
 from interlingua.store.maps import DECODER_NAME, ENCODER_NAME, read_decoder, read_encoder
-from interlingua.store.scored import EVALUATED_NAME, read_evaluated
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
-from interlingua.store.verbalized import VERBALIZED, read_verbalized
+from interlingua.store.rows.explanations import EXPLANATIONS_NAME, read_explanations
+from interlingua.store.rows.scored import EVALUATED_NAME, read_evaluated
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.store.rows.verbalized import VERBALIZED, read_verbalized
 
 ANY = SplitAccess(set(Split))
 

@@ -4,8 +4,8 @@ import pytest
 
 from interlingua.specs.splits import Split
 from interlingua.specs.world import WorldSpec
-from interlingua.store.passages import Passage
-from interlingua.store.splits import passage_id
+from interlingua.store.rows.passages import Passage
+from interlingua.store.rows.splits import passage_id
 from interlingua.world.text import Telling, telling_of
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from interlingua.store.integrity import bad_files
 from interlingua.store.record import Record, read_record
-from interlingua.store.scored import Scored, host_path, read_scored
+from interlingua.store.rows.scored import Scored, host_path, read_scored
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -79,9 +79,9 @@ def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]
         return
     from interlingua.specs.splits import Split
     from interlingua.store.artifact import Artifact, lineage
-    from interlingua.store.passages import PASSAGES_NAME, read_passages
     from interlingua.store.record import CorruptRecord, read_record
-    from interlingua.store.splits import SplitAccess
+    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.splits import SplitAccess
 
     folder = arguments.bundle.resolve()
     record = read_record(folder)

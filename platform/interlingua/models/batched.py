@@ -14,7 +14,7 @@ from interlingua.models.prompts import ar_ids, av_prompt, right_padded
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import SamplingSpec
-from interlingua.store.contract import Contract
+from interlingua.store.contract.statement import Contract
 
 
 class BatchVerbalizer:

@@ -27,15 +27,15 @@ from interlingua.store.bundle import (
     Manifest,
     source_of,
 )
-from interlingua.store.contract import (
+from interlingua.store.contract.check import verify_affine, verify_ar, verify_av, verify_hashes
+from interlingua.store.contract.file import read_sidecar
+from interlingua.store.contract.statement import (
     Contract,
     ContractMismatch,
     ModelSidecar,
     Role,
     resolve_contract,
 )
-from interlingua.store.contract_check import verify_affine, verify_ar, verify_av, verify_hashes
-from interlingua.store.contract_file import read_sidecar
 from interlingua.store.maps import read_decoder, read_encoder
 
 

@@ -16,7 +16,8 @@ from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import Trunk, add_lora
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import ArSpec, AvSpec
-from interlingua.store.contract import (
+from interlingua.store.contract.check import measured_suffix, measured_tokens
+from interlingua.store.contract.statement import (
     MARKER_FIELD,
     RELEASED,
     AffineFile,
@@ -24,7 +25,6 @@ from interlingua.store.contract import (
     av_message,
     norm_of,
 )
-from interlingua.store.contract_check import measured_suffix, measured_tokens
 
 # The first character of this range that a tokenizer knows as one token is its marker.
 MARKER_RANGE = range(0x3200, 0x3400)

@@ -35,8 +35,8 @@ from interlingua.store.bundle import (
     checked_source,
     read_manifest,
 )
-from interlingua.store.contract import Contract
-from interlingua.store.contract_check import verify_width
+from interlingua.store.contract.check import verify_width
+from interlingua.store.contract.statement import Contract
 
 logger = logging.getLogger(__name__)
 

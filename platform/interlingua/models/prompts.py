@@ -8,8 +8,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from interlingua.core.injection import marker_positions
-from interlingua.store.contract import Contract
-from interlingua.store.contract_check import ar_prompt_ids, av_prompt_ids
+from interlingua.store.contract.check import ar_prompt_ids, av_prompt_ids
+from interlingua.store.contract.statement import Contract
 
 HOST_FIELD = "{host_tag}"
 OPENING, CLOSING = "<explanation>", "</explanation>"

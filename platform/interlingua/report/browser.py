@@ -13,7 +13,7 @@ import numpy as np
 from interlingua.report.figures import row_fve
 from interlingua.report.material import PLAIN, Material
 from interlingua.specs.evaluation import Arm
-from interlingua.store.scored import Scored
+from interlingua.store.rows.scored import Scored
 
 LARGEST_BYTES = 3_500_000
 

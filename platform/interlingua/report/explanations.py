@@ -8,7 +8,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from interlingua.specs.evaluation import Arm
-from interlingua.store.scored import read_evaluated, read_scored
+from interlingua.store.rows.scored import read_evaluated, read_scored
 
 SHOWN_HOSTS, SHOWN_ROWS = 2, 1
 

@@ -11,7 +11,7 @@ from interlingua.report.plots import Plot, Series, dot_plot, histogram, line_plo
 from interlingua.report.universal import OWN
 from interlingua.specs.evaluation import Arm
 from interlingua.store.progress import read_dev_evals, read_metrics
-from interlingua.store.scored import Scored
+from interlingua.store.rows.scored import Scored
 
 BESIDE = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.ENCODER, Arm.CONSTANT_EXPLANATION)
 ALONG = (Arm.SAMPLED, Arm.GOLD, Arm.CONSTANT_EXPLANATION)

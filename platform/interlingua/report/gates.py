@@ -12,7 +12,7 @@ import numpy as np
 from interlingua.report.measures import SHUFFLED_NULL
 from interlingua.report.numbers import ALL, LESS, Numbers
 from interlingua.specs.evaluation import Arm, GateName
-from interlingua.store.scored import NUMBERS, Scored
+from interlingua.store.rows.scored import NUMBERS, Scored
 
 FVE = "fve_centred_own"
 MOST_DROPPED = 0.01

@@ -10,7 +10,7 @@ from interlingua.report.arms import ArmRun
 from interlingua.report.numbers import ALL, NUMBERS_NAME, Number, Numbers, read_numbers
 from interlingua.specs.evaluation import Arm
 from interlingua.store.artifact import Artifact
-from interlingua.store.scored import EvaluatedPassage, Scored, read_evaluated, read_scored
+from interlingua.store.rows.scored import EvaluatedPassage, Scored, read_evaluated, read_scored
 
 METHODS_NAME = "methods.csv"
 PLAIN = {

@@ -9,7 +9,7 @@ from interlingua.core.metrics import fve_drawn, retrieval_drawn, row_shares
 from interlingua.core.resampling import Drawn, Draws, Ratio
 from interlingua.core.truth import fact_counts, truth_drawn
 from interlingua.specs.evaluation import Arm
-from interlingua.store.scored import Scored
+from interlingua.store.rows.scored import Scored
 
 # The arms whose texts the AV wrote; those of the teacher are looked at as what it learned from.
 WITH_TEXT = (

@@ -17,7 +17,7 @@ from interlingua.core.statistics import Estimate, estimate_of, gap_of_units, mea
 from interlingua.report.measures import measures_of, similarities_of
 from interlingua.specs.evaluation import Arm
 from interlingua.store.atomic import write_atomically
-from interlingua.store.scored import Scored
+from interlingua.store.rows.scored import Scored
 
 NUMBERS_NAME = "numbers.csv"
 PASSAGES, HOSTS = "passages", "hosts"

@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from interlingua.core.statistics import ratio_of_sums, wilson_share
-from interlingua.store.passages import Passage
+from interlingua.store.rows.passages import Passage
 
 MAX_CHAIN_TOKENS = 48  # the longest chain takes 40 tokens where every character is one
 _ANSWER = re.compile(r"####\s*(\d+)")

@@ -6,7 +6,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from interlingua.specs.world import TeacherSpec, WorldHostSpec
-from interlingua.store.passages import Passage
+from interlingua.store.rows.passages import Passage
 from interlingua.world.facts import keyed_random
 from interlingua.world.lexicon import LANGUAGES
 from interlingua.world.teacher import explanation_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from interlingua.specs.world import WorldSpec
-from interlingua.store.passages import Mention
+from interlingua.store.rows.passages import Mention
 from interlingua.world import lexicon
 from interlingua.world.facts import Facts, Problem, facts_of, keyed_random
 from interlingua.world.languages import Words, in_ruska

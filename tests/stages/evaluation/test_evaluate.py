@@ -20,14 +20,14 @@ from interlingua.specs.evaluation import Arm, GateName
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import Stage, build, find
-from interlingua.store.scored import (
+from interlingua.store.rows.scored import (
     EVALUATED_NAME,
     ROWS_FOLDER,
     read_evaluated,
     read_scored,
     write_scored,
 )
-from interlingua.store.splits import LEDGER_NAME, SplitViolation, read_consumed
+from interlingua.store.rows.splits import LEDGER_NAME, SplitViolation, read_consumed
 
 pytestmark = pytest.mark.slow
 

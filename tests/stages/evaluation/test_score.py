@@ -19,10 +19,10 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import opened_rows
 from interlingua.store.artifact import build, find
 from interlingua.store.maps import read_decoder, read_encoder
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.scored import read_scored
-from interlingua.store.splits import LEDGER_NAME, SplitAccess
-from interlingua.store.verbalized import VERBALIZED, Verbalized, block_path, write_block
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.scored import read_scored
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess
+from interlingua.store.rows.verbalized import VERBALIZED, Verbalized, block_path, write_block
 
 pytestmark = pytest.mark.slow
 

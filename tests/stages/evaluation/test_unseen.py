@@ -20,8 +20,8 @@ from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store import record
 from interlingua.store.artifact import build, find
-from interlingua.store.scored import read_scored
-from interlingua.store.splits import LEDGER_NAME, LEDGER_SCHEMA, SplitViolation, read_consumed
+from interlingua.store.rows.scored import read_scored
+from interlingua.store.rows.splits import LEDGER_NAME, LEDGER_SCHEMA, SplitViolation, read_consumed
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.store.artifact import build, find
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, SplitViolation, read_consumed
-from interlingua.store.verbalized import (
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, SplitViolation, read_consumed
+from interlingua.store.rows.verbalized import (
     VERBALIZED,
     Verbalized,
     block_path,

@@ -7,7 +7,7 @@ import numpy as np
 from interlingua.specs.splits import Split
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.loop import learn
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.splits import SplitAccess
 
 COMPARED = ("reward", "kl_per_text", "mean_tokens", "num_failed", "loss_av", "loss_ar",
             "grad_norm_av", "grad_norm_ar", "num_skipped_av", "num_skipped_ar",

@@ -19,7 +19,7 @@ from interlingua.stages.rl.loop import TooManySkipped, reinforce
 from interlingua.stages.rl.roles import Judgement
 from interlingua.stages.sft.loop import DEV_EVALS_NAME
 from interlingua.store.progress import read_metrics
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.splits import SplitAccess
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ from interlingua.stages.rl.av import switched
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.local_roles import local_roles, opened_policy
 from interlingua.stages.rl.roles import NO_TOKEN
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.splits import SplitAccess
 
 pytestmark = pytest.mark.slow
 

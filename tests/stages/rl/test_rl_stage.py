@@ -24,7 +24,7 @@ from interlingua.stages.rl.inputs import check_inputs
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.artifact import build, find
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 pytestmark = pytest.mark.slow
 

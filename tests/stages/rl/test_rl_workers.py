@@ -23,7 +23,7 @@ from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructo
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.local_roles import local_roles, opened_policy, opened_reconstructor
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.splits import SplitAccess
 
 pytestmark = pytest.mark.slow
 

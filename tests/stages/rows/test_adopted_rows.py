@@ -20,9 +20,9 @@ from interlingua.specs.released import AdoptedRowsSpec
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.stages.rows.adopted_rows import adopted_rows_spec, adopted_shards, run
 from interlingua.store.artifact import Stage, build, folder
-from interlingua.store.released import ReleaseMismatch
-from interlingua.store.shards import ShardIndex
-from interlingua.store.splits import (
+from interlingua.store.rows.released import ReleaseMismatch
+from interlingua.store.rows.shards import ShardIndex
+from interlingua.store.rows.splits import (
     LEDGER_NAME,
     SplitAccess,
     SplitViolation,

@@ -10,9 +10,9 @@ from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
-from interlingua.store.explanations import read_explanations
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.store.rows.explanations import read_explanations
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 from interlingua.world.teacher import facts_asserted, last_word_of
 
 pytestmark = pytest.mark.slow

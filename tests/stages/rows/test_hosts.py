@@ -15,9 +15,9 @@ from interlingua.stages.rows import hosts as pretrain
 from interlingua.stages.rows.hosts import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.partial import latest_folder
-from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.progress import PROGRESS_NAME, read_metrics
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 from interlingua.world.exam import exam_metrics, exam_rows
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from interlingua.specs.splits import Split
 from interlingua.stages.rows.keyed import KeyedRows, distinct, shared_keys
 from interlingua.store.artifact import Stage, build
-from interlingua.store.shards import (
+from interlingua.store.rows.shards import (
     CorruptShard,
     ShardHeader,
     block_folder,
@@ -18,7 +18,7 @@ from interlingua.store.shards import (
     shard_rows,
     write_shard,
 )
-from interlingua.store.splits import SplitAccess, SplitViolation, passage_id, recorded_access
+from interlingua.store.rows.splits import SplitAccess, SplitViolation, passage_id, recorded_access
 
 BLOCK, D = 2, 5
 # Of every split four passages, each with rows at these positions; the file's order is another.

@@ -9,8 +9,8 @@ from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import passages_stage
 from interlingua.stages.rows.passages import unique
 from interlingua.store.artifact import build, find
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.splits import SplitAccess, passage_id, split_of
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess, passage_id, split_of
 from interlingua.world.text import tellings
 
 

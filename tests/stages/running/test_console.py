@@ -12,8 +12,8 @@ from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import MetricsLog
-from interlingua.store.splits import SplitAccess
-from interlingua.store.verbalized import read_verbalized
+from interlingua.store.rows.splits import SplitAccess
+from interlingua.store.rows.verbalized import read_verbalized
 
 STEP = {"num_steps": 80, "reward": -0.5, "kl": 0.01, "loss": 2.0, "rate": 1e-3, "e": 5}
 LOOK = {"dev_fve": 0.25, "dev_null": -0.9, "dev_other": 3.0}

@@ -18,7 +18,7 @@ from interlingua.stages.sft.best_weights import BEST, WEIGHTS_NAME
 from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.partial import latest_folder
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.splits import SplitAccess
 
 pytestmark = pytest.mark.slow
 

@@ -26,14 +26,14 @@ from interlingua.stages.sft.loop import (
     _dev_rows,
 )
 from interlingua.store.artifact import build, find, lineage
-from interlingua.store.explanations import (
+from interlingua.store.progress import read_metrics
+from interlingua.store.rows.explanations import (
     EXPLANATIONS_NAME,
     Explanation,
     MixedTeachers,
     write_explanations,
 )
-from interlingua.store.progress import read_metrics
-from interlingua.store.splits import LEDGER_NAME, read_consumed
+from interlingua.store.rows.splits import LEDGER_NAME, read_consumed
 
 pytestmark = pytest.mark.slow
 
@@ -237,7 +237,7 @@ def test_two_teachers_in_one_corpus_are_refused_unless_accepted(stages, own_root
     mixed = own_root / "mixed"
     mixed.mkdir()
     write_explanations(mixed, [*rows[:-1], replace(rows[-1], teacher="another")])
-    from interlingua.store.explanations import check_one_teacher
+    from interlingua.store.rows.explanations import check_one_teacher
 
     with pytest.raises(MixedTeachers, match="another, world-"):
         check_one_teacher(mixed, accepts_mixed=False)

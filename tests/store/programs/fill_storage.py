@@ -11,9 +11,9 @@ import numpy as np
 
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.atomic import StorageFull
-from interlingua.store.passages import Passage, write_passages
-from interlingua.store.shards import ShardHeader, shard_path, shard_rows, write_shard
-from interlingua.store.splits import SplitAccess, passage_id
+from interlingua.store.rows.passages import Passage, write_passages
+from interlingua.store.rows.shards import ShardHeader, shard_path, shard_rows, write_shard
+from interlingua.store.rows.splits import SplitAccess, passage_id
 
 ALL_TEST = SplitSpec(seed=0, pretrain=0, av_sft=0, ar_sft=0, rl=0, fit=0, dev=0, test=1)
 

@@ -26,8 +26,8 @@ from interlingua.specs.evaluation import Arm, EvaluationSpec
 from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.scored import (
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.scored import (
     ROWS_FOLDER,
     EvaluatedPassage,
     Scored,
@@ -36,7 +36,7 @@ from interlingua.store.scored import (
     write_evaluated,
     write_scored,
 )
-from interlingua.store.splits import SplitAccess, SplitViolation, recorded_access
+from interlingua.store.rows.splits import SplitAccess, SplitViolation, recorded_access
 
 RECORDED = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
 

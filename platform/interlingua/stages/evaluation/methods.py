@@ -33,8 +33,8 @@ from interlingua.stages.rows.keyed import opened_rows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.maps import read_encoder
-from interlingua.store.splits import SplitAccess, recorded_access
-from interlingua.store.verbalized import Rebuilt, read_verbalized
+from interlingua.store.rows.splits import SplitAccess, recorded_access
+from interlingua.store.rows.verbalized import Rebuilt, read_verbalized
 
 
 def run(

@@ -12,8 +12,8 @@ from interlingua.core.moments import Block, folds_of, row_blocks
 from interlingua.specs.evaluation import ScoreSpec
 from interlingua.stages.maps.space import opened_space
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key
-from interlingua.store.verbalized import Rebuilt
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.verbalized import Rebuilt
 
 
 def encoder_ridge(

@@ -29,12 +29,12 @@ from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.rows.keyed import opened_rows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key
 from interlingua.store.maps import read_decoder, read_encoder
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.scored import host_path, joined, write_scored
-from interlingua.store.splits import SplitAccess, recorded_access
-from interlingua.store.verbalized import Rebuilt, Verbalized, read_verbalized
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.scored import host_path, joined, write_scored
+from interlingua.store.rows.splits import SplitAccess, recorded_access
+from interlingua.store.rows.verbalized import Rebuilt, Verbalized, read_verbalized
 from interlingua.world.facts import SAYABLE
 from interlingua.world.teacher import facts_asserted
 

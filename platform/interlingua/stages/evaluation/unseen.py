@@ -11,7 +11,7 @@ from typing import Any
 
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact, with_upstream
-from interlingua.store.splits import LEDGER_NAME, SplitViolation, read_consumed
+from interlingua.store.rows.splits import LEDGER_NAME, SplitViolation, read_consumed
 
 # What no passage goes into, or what makes the passages.
 WITHOUT_LEDGER = ("passages", "adopted", "bundle")

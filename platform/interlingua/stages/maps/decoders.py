@@ -22,8 +22,8 @@ from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.maps import read_encoder, write_decoder
-from interlingua.store.splits import recorded_access
-from interlingua.store.verbalized import Rebuilt, read_verbalized
+from interlingua.store.rows.splits import recorded_access
+from interlingua.store.rows.verbalized import Rebuilt, read_verbalized
 
 logger = logging.getLogger(__name__)
 

@@ -27,9 +27,9 @@ from interlingua.specs.splits import Split
 from interlingua.stages.rows.keyed import KeyedRows, shared_keys
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key
 from interlingua.store.maps import ENCODERS, read_encoder, write_encoder
-from interlingua.store.splits import SplitAccess, recorded_access
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.splits import SplitAccess, recorded_access
 
 logger = logging.getLogger(__name__)
 

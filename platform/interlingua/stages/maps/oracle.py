@@ -9,9 +9,9 @@ from interlingua.specs.world import OracleSpec
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.splits import SplitAccess, recorded_access
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess, recorded_access
 from interlingua.world.oracle import Oracle, Truth
 
 

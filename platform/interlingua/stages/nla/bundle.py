@@ -37,8 +37,8 @@ from interlingua.store.bundle import (
     Opened,
     write_manifest,
 )
-from interlingua.store.contract import AffineFile, ModelSidecar, Role
-from interlingua.store.contract_file import write_sidecar
+from interlingua.store.contract.file import write_sidecar
+from interlingua.store.contract.statement import AffineFile, ModelSidecar, Role
 from interlingua.store.hosts import opened_from
 from interlingua.store.maps import DECODER_NAME, ENCODER_NAME
 from interlingua.store.model_files import model_hashes

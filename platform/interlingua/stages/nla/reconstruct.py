@@ -13,11 +13,11 @@ from interlingua.specs.generation import ReconstructSpec
 from interlingua.stages.nla.pair import opened_reconstructor_of
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key, read_explanations
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.shards import POOLED_POSITION
-from interlingua.store.splits import SplitAccess, recorded_access
-from interlingua.store.verbalized import VERBALIZED, Verbalized, block_path, write_block
+from interlingua.store.rows.explanations import Key, read_explanations
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.shards import POOLED_POSITION
+from interlingua.store.rows.splits import SplitAccess, recorded_access
+from interlingua.store.rows.verbalized import VERBALIZED, Verbalized, block_path, write_block
 from interlingua.world.facts import SAYABLE, keyed_random
 from interlingua.world.teacher import explanation_from
 

@@ -32,11 +32,11 @@ from interlingua.store.blocks import (
     end_block,
     keep_blocks,
 )
-from interlingua.store.explanations import Key
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import MetricsLog
-from interlingua.store.splits import SplitAccess, recorded_access
-from interlingua.store.verbalized import VERBALIZED, Verbalized, block_path, write_block
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.splits import SplitAccess, recorded_access
+from interlingua.store.rows.verbalized import VERBALIZED, Verbalized, block_path, write_block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from interlingua.stages.rl.roles import Asked
 from interlingua.stages.rows.keyed import KeyedRows, distinct, keyed_choice, opened_rows
 from interlingua.stages.sft.batches import Draws
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess
 
 VARIANCE_ROWS = 2000
 

@@ -43,7 +43,7 @@ from interlingua.stages.sft.loop import forget_training
 from interlingua.stages.sft.stage import TRAIN_VARIANCE
 from interlingua.store.artifact import Artifact
 from interlingua.store.progress import read_metrics
-from interlingua.store.splits import SplitAccess, recorded_access
+from interlingua.store.rows.splits import SplitAccess, recorded_access
 
 READ = frozenset((Split.RL, Split.FIT, Split.DEV))
 COUNTED = ("num_samples", "num_failed", "num_skipped_av", "num_skipped_ar")

@@ -24,10 +24,10 @@ from interlingua.store.blocks import (
     keep_blocks,
 )
 from interlingua.store.hosts import opened_from
-from interlingua.store.passages import PASSAGES_NAME, Passage, count_by_split, read_passages
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import MetricsLog
-from interlingua.store.shards import (
+from interlingua.store.rows.passages import PASSAGES_NAME, Passage, count_by_split, read_passages
+from interlingua.store.rows.shards import (
     POOLED,
     POOLED_WITH_FIRST,
     TOKEN,
@@ -37,7 +37,7 @@ from interlingua.store.shards import (
     shard_rows,
     write_shard,
 )
-from interlingua.store.splits import recorded_access
+from interlingua.store.rows.splits import recorded_access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,8 @@ from interlingua.specs.splits import Split, SplitSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
-from interlingua.store.contract_file import sidecar_path
-from interlingua.store.released import (
+from interlingua.store.contract.file import sidecar_path
+from interlingua.store.rows.released import (
     ReleasedFile,
     ReleaseMismatch,
     file_sha256,
@@ -29,8 +29,8 @@ from interlingua.store.released import (
     released_header,
     released_vectors,
 )
-from interlingua.store.shards import ID_DTYPE, Shard, shard_rows
-from interlingua.store.splits import SplitAccess, recorded_access, split_of
+from interlingua.store.rows.shards import ID_DTYPE, Shard, shard_rows
+from interlingua.store.rows.splits import SplitAccess, recorded_access, split_of
 
 INDEX_NAME = "rows.parquet"
 STAMP_KEY = b"interlingua.stamp"

@@ -16,11 +16,11 @@ from interlingua.specs.training import TeachSpec
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Explanation, write_explanations
 from interlingua.store.hosts import opened_from
-from interlingua.store.passages import PASSAGES_NAME, Passage, read_passages
-from interlingua.store.shards import POOLED_POSITION
-from interlingua.store.splits import SplitAccess, recorded_access
+from interlingua.store.rows.explanations import Explanation, write_explanations
+from interlingua.store.rows.passages import PASSAGES_NAME, Passage, read_passages
+from interlingua.store.rows.shards import POOLED_POSITION
+from interlingua.store.rows.splits import SplitAccess, recorded_access
 from interlingua.world.facts import keyed_random
 from interlingua.world.teacher import SAYABLE, explanation_at, explanation_from
 

@@ -22,10 +22,10 @@ from interlingua.specs.world import PretrainSpec, WorldHostSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
-from interlingua.store.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.progress import MetricsLog
 from interlingua.store.reading import naming
-from interlingua.store.splits import recorded_access
+from interlingua.store.rows.passages import PASSAGES_NAME, Passage, read_passages
+from interlingua.store.rows.splits import recorded_access
 from interlingua.world.exam import exam_metrics, exam_rows
 from interlingua.world.hosts import fresh_model, tiny_config
 from interlingua.world.packing import mixture, packed_rows

@@ -10,8 +10,8 @@ import numpy as np
 
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key
-from interlingua.store.shards import (
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.shards import (
     TOKEN,
     Shard,
     ShardHeader,
@@ -20,7 +20,7 @@ from interlingua.store.shards import (
     list_shards,
     read_shard,
 )
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 
 class KeyedRows:

@@ -6,8 +6,8 @@ from pathlib import Path
 from interlingua.specs.world import PassagesSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
-from interlingua.store.passages import PASSAGES_NAME, Passage, count_by_split, write_passages
-from interlingua.store.splits import passage_id, split_of
+from interlingua.store.rows.passages import PASSAGES_NAME, Passage, count_by_split, write_passages
+from interlingua.store.rows.splits import passage_id, split_of
 from interlingua.world.text import Telling, tellings
 
 

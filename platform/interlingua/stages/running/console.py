@@ -14,10 +14,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from interlingua.stages.running.context import names_of
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
-from interlingua.store.passages import PASSAGES_NAME, read_passages
 from interlingua.store.progress import last_metrics
-from interlingua.store.splits import SplitAccess
-from interlingua.store.verbalized import read_verbalized
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess
+from interlingua.store.rows.verbalized import read_verbalized
 
 LINE_EVERY_SECONDS = 20.0  # of each stage, in a log
 MOST_OF_STEP, MOST_OF_DEV = 4, 2

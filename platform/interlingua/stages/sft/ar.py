@@ -33,9 +33,9 @@ from interlingua.stages.sft.batches import Draws, Texts, of_like_length
 from interlingua.stages.sft.engine import ParamGroup
 from interlingua.stages.sft.loop import Placed, Rows, Share, TrainingJob
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import Key, read_explanations
 from interlingua.store.hosts import opened_from
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.explanations import Key, read_explanations
+from interlingua.store.rows.splits import SplitAccess
 
 ROWS_A_TURN = 64  # of a host, before the next host's in a look
 VARIANCE_ROWS = 2000

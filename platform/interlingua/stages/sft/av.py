@@ -24,9 +24,9 @@ from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.stages.sft.batches import Draws, Texts, of_like_length
 from interlingua.stages.sft.engine import ParamGroup
 from interlingua.stages.sft.loop import Place, Placed, Rows, Share, TrainingJob
-from interlingua.store.explanations import Key, read_explanations
 from interlingua.store.hosts import opened_from
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.explanations import Key, read_explanations
+from interlingua.store.rows.splits import SplitAccess
 
 VECTORS = ("real", "shuffled", "zero")
 

@@ -15,8 +15,8 @@ from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining
 from interlingua.stages.sft.ar import Targets, opened_targets
 from interlingua.store.artifact import Artifact
-from interlingua.store.explanations import read_explanations
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.explanations import read_explanations
+from interlingua.store.rows.splits import SplitAccess
 
 
 def bag_of_words_errors(

@@ -35,9 +35,9 @@ from interlingua.stages.sft.loop import (
 )
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
-from interlingua.store.explanations import check_one_teacher, read_explanations
 from interlingua.store.maps import ENCODERS, write_encoder
-from interlingua.store.splits import SplitAccess, recorded_access
+from interlingua.store.rows.explanations import check_one_teacher, read_explanations
+from interlingua.store.rows.splits import SplitAccess, recorded_access
 
 AFFINE_PREFIX = "verbalizer.affine."
 TRAIN_VARIANCE = "train_variance"  # of the anchor's v: the `train` denominator of an FVE

@@ -11,8 +11,14 @@ from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
 from interlingua.store.artifact import Stage, build
-from interlingua.store.shards import ShardHeader, block_folder, shard_path, shard_rows, write_shard
-from interlingua.store.splits import passage_id, recorded_access
+from interlingua.store.rows.shards import (
+    ShardHeader,
+    block_folder,
+    shard_path,
+    shard_rows,
+    write_shard,
+)
+from interlingua.store.rows.splits import passage_id, recorded_access
 
 BLOCK = 1
 LATENT = 6

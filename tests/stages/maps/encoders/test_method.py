@@ -13,8 +13,8 @@ from interlingua.stages.graph.hosts import encoder_stage
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.maps import read_encoder
-from interlingua.store.shards import ShardIndex, block_folder, list_shards, read_shard
-from interlingua.store.splits import LEDGER_NAME, read_consumed
+from interlingua.store.rows.shards import ShardIndex, block_folder, list_shards, read_shard
+from interlingua.store.rows.splits import LEDGER_NAME, read_consumed
 
 
 def unit(x_ND):

@@ -11,8 +11,8 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.store.artifact import find
 from interlingua.store.maps import read_encoder
-from interlingua.store.shards import block_folder, list_shards, read_shard
-from interlingua.store.splits import LEDGER_NAME, consumed_upstream, read_consumed
+from interlingua.store.rows.shards import block_folder, list_shards, read_shard
+from interlingua.store.rows.splits import LEDGER_NAME, consumed_upstream, read_consumed
 
 
 def small_blocks(stage, block_rows):

@@ -12,8 +12,8 @@ from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.graph.hosts import adopted_stage, extraction_stage, passages_stage
 from interlingua.stages.rows.adopted_hosts import adopted_spec
 from interlingua.store.artifact import build, find
-from interlingua.store.passages import PASSAGES_NAME, read_passages
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess
 from interlingua.world.hosts import fresh_model, tiny_config
 from interlingua.world.text import tellings
 from interlingua.world.tokenizers import special_ids, trained_tokenizer

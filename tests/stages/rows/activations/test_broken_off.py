@@ -14,7 +14,7 @@ from interlingua.stages.rows.activations import Block, BlockReader, Job
 from interlingua.store.artifact import build, folder
 from interlingua.store.lock import exclusive
 from interlingua.store.partial import claimed, latest_folder
-from interlingua.store.shards import block_folder, list_shards, read_shard
+from interlingua.store.rows.shards import block_folder, list_shards, read_shard
 
 TOKENS = TokenPositions(per_passage=3, min_position=5, seed=0)
 

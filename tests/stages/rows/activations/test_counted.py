@@ -14,8 +14,8 @@ from interlingua.stages.graph.hosts import adopted_stage, extraction_stage, pass
 from interlingua.stages.rows.adopted_hosts import adopted_spec
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.store.artifact import build
-from interlingua.store.shards import block_folder, list_shards, read_shard
-from interlingua.store.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.store.rows.shards import block_folder, list_shards, read_shard
+from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 
 def test_the_ledger_holds_the_split_alone(undisturbed, fit_passages):

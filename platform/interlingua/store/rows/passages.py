@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import REMEDY, naming
-from interlingua.store.splits import SplitAccess, split_of
+from interlingua.store.rows.splits import SplitAccess, split_of
 
 PASSAGES_NAME = "passages.parquet"
 SPLIT_SPEC_KEY = b"interlingua.split_spec"

@@ -7,7 +7,7 @@ import pytest
 
 from interlingua.specs.splits import Split
 from interlingua.store.integrity import CorruptFile
-from interlingua.store.scored import (
+from interlingua.store.rows.scored import (
     NUMBERS,
     ROWS_FOLDER,
     SCHEMA,
@@ -20,7 +20,7 @@ from interlingua.store.scored import (
     write_evaluated,
     write_scored,
 )
-from interlingua.store.splits import SplitViolation
+from interlingua.store.rows.splits import SplitViolation
 
 
 def part(**changes):

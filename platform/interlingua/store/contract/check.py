@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from interlingua.specs.injection import BosRule
-from interlingua.store.contract import (
+from interlingua.store.contract.statement import (
     EXPLANATION_FIELD,
     Contract,
     ContractMismatch,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlingua.specs.splits import Split, SplitSpec
-from interlingua.store.passages import (
+from interlingua.store.rows.passages import (
     CorruptPassages,
     Mention,
     Passage,
@@ -17,7 +17,7 @@ from interlingua.store.passages import (
     read_passages,
     write_passages,
 )
-from interlingua.store.splits import SplitAccess, SplitViolation, passage_id, split_of
+from interlingua.store.rows.splits import SplitAccess, SplitViolation, passage_id, split_of
 
 SPEC = SplitSpec(seed=7, pretrain=0.1, av_sft=0.2, ar_sft=0.1, rl=0.2, fit=0.1, dev=0.1, test=0.2)
 

@@ -8,16 +8,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlingua.store import released
-from interlingua.store.contract_file import SidecarError
-from interlingua.store.released import (
+from interlingua.store.contract.file import SidecarError
+from interlingua.store.rows import released
+from interlingua.store.rows.released import (
     ReleaseMismatch,
     open_released,
     released_batches,
     released_header,
     released_vectors,
 )
-from interlingua.store.splits import passage_id
+from interlingua.store.rows.splits import passage_id
 
 D = 3
 FIXED = pa.list_(pa.float32(), D)

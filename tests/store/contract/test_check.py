@@ -9,18 +9,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerFast
 
 from interlingua.specs.injection import BosRule
-from interlingua.store.contract import (
-    RELEASED,
-    AffineFile,
-    Contract,
-    ContractMismatch,
-    Extension,
-    MarkerTokens,
-    Statement,
-    av_message,
-    resolve_contract,
-)
-from interlingua.store.contract_check import (
+from interlingua.store.contract.check import (
     ar_prompt_ids,
     av_prompt_ids,
     measured_suffix,
@@ -30,6 +19,17 @@ from interlingua.store.contract_check import (
     verify_av,
     verify_hashes,
     verify_width,
+)
+from interlingua.store.contract.statement import (
+    RELEASED,
+    AffineFile,
+    Contract,
+    ContractMismatch,
+    Extension,
+    MarkerTokens,
+    Statement,
+    av_message,
+    resolve_contract,
 )
 
 MARKER = "\u320e"

@@ -10,7 +10,7 @@ import pytest
 
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.artifact import Stage, build
-from interlingua.store.splits import (
+from interlingua.store.rows.splits import (
     SplitAccess,
     SplitViolation,
     consumed_upstream,
@@ -55,7 +55,7 @@ def test_another_process_splits_alike(hash_seed):
     code = f"from test_splits import *; print(splits_as_text({200}))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{Path(__file__).parents[2]}/platform"},
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{Path(__file__).parents[3]}/platform"},
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,

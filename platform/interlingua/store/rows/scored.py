@@ -17,7 +17,7 @@ from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
-from interlingua.store.splits import SplitViolation
+from interlingua.store.rows.splits import SplitViolation
 
 ROWS_FOLDER = "rows"
 EVALUATED_NAME = "passages.parquet"

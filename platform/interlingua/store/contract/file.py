@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 from interlingua.store.atomic import write_atomically
-from interlingua.store.contract import (
+from interlingua.store.contract.extension import OUR_KEY, extension_tree, read_extension
+from interlingua.store.contract.sections import Section, merged
+from interlingua.store.contract.statement import (
     DatasetSidecar,
     MarkerTokens,
     ModelSidecar,
@@ -20,8 +22,6 @@ from interlingua.store.contract import (
     Scale,
     norm_of,
 )
-from interlingua.store.contract_extension import OUR_KEY, extension_tree, read_extension
-from interlingua.store.sections import Section, merged
 
 FILE_NAME = "nla_meta.yaml"
 MODEL_KIND = "nla_model"

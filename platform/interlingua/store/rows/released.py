@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from interlingua.store.contract import DatasetSidecar
-from interlingua.store.contract_file import read_sidecar, sidecar_path
-from interlingua.store.shards import ID_DTYPE, TOKEN, ShardHeader
-from interlingua.store.splits import passage_id
+from interlingua.store.contract.file import read_sidecar, sidecar_path
+from interlingua.store.contract.statement import DatasetSidecar
+from interlingua.store.rows.shards import ID_DTYPE, TOKEN, ShardHeader
+from interlingua.store.rows.splits import passage_id
 
 TOKENS = "n_raw_tokens"
 TEXT = "detokenized_text_truncated"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.splits import SplitAccess
 
 EXPLANATIONS_NAME = "explanations.parquet"
 SCHEMA = pa.schema(

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
-from interlingua.store.explanations import Key
 from interlingua.store.reading import read_parquet
-from interlingua.store.splits import SplitAccess
+from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.splits import SplitAccess
 
 VERBALIZED = "verbalized"
 

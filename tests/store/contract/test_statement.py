@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.store.contract import (
+from interlingua.store.contract.statement import (
     RELEASED,
     ContractMismatch,
     MarkerTokens,

@@ -15,8 +15,8 @@ from interlingua.specs.injection import (
     Readout,
     Replace,
 )
-from interlingua.store.contract import AffineFile, Extension
-from interlingua.store.sections import Section
+from interlingua.store.contract.sections import Section
+from interlingua.store.contract.statement import AffineFile, Extension
 
 OUR_KEY = "interlingua"
 

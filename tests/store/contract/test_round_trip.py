@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlingua.specs.injection import AfterBlock, BosRule, Centring, Readout, Replace
-from interlingua.store.contract import (
+from interlingua.store.contract.file import read_sidecar, write_sidecar
+from interlingua.store.contract.statement import (
     AffineFile,
     DatasetSidecar,
     Extension,
@@ -15,7 +16,6 @@ from interlingua.store.contract import (
     ModelSidecar,
     Role,
 )
-from interlingua.store.contract_file import read_sidecar, write_sidecar
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 ids = st.integers(0, 300_000)

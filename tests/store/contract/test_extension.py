@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from interlingua.specs.injection import AfterBlock, BosRule, Centring, Readout, Replace
-from interlingua.store.contract import AffineFile, Extension, ModelSidecar, Role
-from interlingua.store.contract_extension import extension_tree
-from interlingua.store.contract_file import SidecarError, read_sidecar, write_sidecar
+from interlingua.store.contract.extension import extension_tree
+from interlingua.store.contract.file import SidecarError, read_sidecar, write_sidecar
+from interlingua.store.contract.statement import AffineFile, Extension, ModelSidecar, Role
 
 OURS = Extension(
     injection_rule=AfterBlock(index=1),

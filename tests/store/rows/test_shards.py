@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from interlingua.store.shards import (
+from interlingua.store.rows.shards import (
     CorruptShard,
     Shard,
     ShardHeader,
@@ -20,7 +20,7 @@ from interlingua.store.shards import (
     shard_rows,
     write_shard,
 )
-from interlingua.store.splits import passage_id
+from interlingua.store.rows.splits import passage_id
 
 HEADER = ShardHeader(
     host_tag="tiny-llama",

@@ -8,7 +8,13 @@ import pytest
 import yaml
 
 from interlingua.specs.injection import BosRule, Centring, Readout, Replace
-from interlingua.store.contract import (
+from interlingua.store.contract.file import (
+    SidecarError,
+    read_sidecar,
+    sidecar_path,
+    write_sidecar,
+)
+from interlingua.store.contract.statement import (
     RELEASED,
     ContractMismatch,
     DatasetSidecar,
@@ -16,12 +22,6 @@ from interlingua.store.contract import (
     ModelSidecar,
     Role,
     resolve_contract,
-)
-from interlingua.store.contract_file import (
-    SidecarError,
-    read_sidecar,
-    sidecar_path,
-    write_sidecar,
 )
 
 AR_TEMPLATE = "Summary of the following text: <text>{explanation}</text> <summary>"

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import REMEDY
-from interlingua.store.splits import ID_LENGTH
+from interlingua.store.rows.splits import ID_LENGTH
 
 POOLED_POSITION = -1
 POOLED, POOLED_WITH_FIRST, TOKEN = "pooled", "pooled_with_first", "token"
