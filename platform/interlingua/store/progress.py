@@ -42,7 +42,7 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
 
 
 def read_dev_evals(out: Path) -> list[dict[str, Any]]:
-    """All looks at `dev` of a training run, in the order of their steps."""
+    """All evaluations on `dev` of a training run, in the order of their steps."""
     path = out / DEV_EVALS_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 

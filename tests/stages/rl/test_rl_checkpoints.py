@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import torch
 from tests.specs.small_rl import SPEC
 
-from interlingua.stages.rl.checkpoints import RunCheckpoints, read_dev_evals
+from interlingua.stages.rl.checkpoints import RunCheckpoints
 from interlingua.stages.rl.dev_eval import DevEval
 from interlingua.stages.rl.roles import Roles
 from interlingua.stages.sft.best_weights import BEST, best_dev_eval
+from interlingua.store.progress import read_dev_evals
 
 WATCH = replace(SPEC.watch, min_delta=1e-3)
 

@@ -11,14 +11,13 @@ from tests.stages.rl.stepping import disagreeing
 from interlingua.specs.rl import CollapseGates
 from interlingua.specs.splits import Split
 from interlingua.specs.training import RateDecay
-from interlingua.stages.rl.checkpoints import RunCheckpoints, read_dev_evals
+from interlingua.stages.rl.checkpoints import RunCheckpoints
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.dev_eval import failed_gate
 from interlingua.stages.rl.local_roles import local_roles
 from interlingua.stages.rl.loop import TooManySkipped, reinforce
 from interlingua.stages.rl.roles import Judgement
-from interlingua.stages.sft.loop import DEV_EVALS_NAME
-from interlingua.store.progress import read_metrics
+from interlingua.store.progress import DEV_EVALS_NAME, read_dev_evals, read_metrics
 from interlingua.store.rows.splits import SplitAccess
 
 pytestmark = pytest.mark.slow

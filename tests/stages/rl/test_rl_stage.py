@@ -18,12 +18,13 @@ from interlingua.stages.nla.pair import (
     weights_of,
 )
 from interlingua.stages.rl import loop as rl
-from interlingua.stages.rl.checkpoints import START_ROWS_NAME, read_dev_evals
+from interlingua.stages.rl.checkpoints import START_ROWS_NAME
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.inputs import check_inputs
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.artifact import build, find
+from interlingua.store.progress import read_dev_evals
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 pytestmark = pytest.mark.slow

@@ -23,9 +23,9 @@ from interlingua.stages.sft.best_weights import (
     is_better,
     keep_best,
 )
-from interlingua.stages.sft.loop import CHECKPOINTS, DEV_EVALS_NAME
+from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.atomic import write_atomically
-from interlingua.store.progress import MetricsLog
+from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog, read_dev_evals
 
 START_ROWS_NAME = "start_rows.parquet"
 STATE_NAME = "state.json"
@@ -111,12 +111,6 @@ class RunCheckpoints:
         last = {f"dev_{name}": value for name, value in numbers_of(self._dev_evals[-1]).items()}
         if self._log is not None:
             self._log.append(step, **metrics, **last)
-
-
-def read_dev_evals(out: Path) -> list[dict[str, float]]:
-    """All looks of a run, in order."""
-    path = out / DEV_EVALS_NAME
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:

@@ -29,7 +29,6 @@ from interlingua.stages.rl.checkpoints import (
     START_ROWS_NAME,
     RunCheckpoints,
     numbers_of,
-    read_dev_evals,
 )
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.dev_eval import evaluated_on_dev, kl_sums
@@ -42,7 +41,7 @@ from interlingua.stages.sft.engine import Stepped
 from interlingua.stages.sft.loop import forget_training
 from interlingua.stages.sft.stage import TRAIN_VARIANCE
 from interlingua.store.artifact import Artifact
-from interlingua.store.progress import read_metrics
+from interlingua.store.progress import read_dev_evals, read_metrics
 from interlingua.store.rows.splits import SplitAccess, recorded_access
 
 READ = frozenset((Split.RL, Split.FIT, Split.DEV))
