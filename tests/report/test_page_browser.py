@@ -1,7 +1,6 @@
 """The page in a real browser: on a phone, in the dark, and its explanation browser in use."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -9,9 +8,9 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from tests.skipping import lacking
 
 CHROMIUM = shutil.which("chromium")
-NEEDED = "INTERLINGUA_NEEDS_BROWSER"
 PHONE, DESK = (390, 844), (1280, 900)
 LIGHT, DARK = "1", "0"
 FLAGS = (
@@ -76,10 +75,7 @@ addEventListener("load", () => {
 def browse(tmp_path):
     """Open the page in a frame of this size; gives what the probe found."""
     if CHROMIUM is None:
-        message = "no chromium here: the report was not opened in a browser"
-        if os.environ.get(NEEDED) == "1":
-            pytest.fail(message)
-        pytest.skip(message)
+        lacking("no chromium here: the report was not opened in a browser")
 
     def open_page(folder: Path, size: tuple[int, int], scheme: str) -> dict:
         page = (folder / "report.html").read_text()

@@ -1,19 +1,23 @@
 """Progress as lines of a job's log."""
 
 import io
+from dataclasses import replace
 
+import numpy as np
 from rich.console import Console
 
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.evaluation import ReportSpec
+from interlingua.specs.evaluation import Arm, ReportSpec
+from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running import console as watch
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import MetricsLog
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess
-from interlingua.store.rows.verbalized import read_verbalized
+from interlingua.store.rows.verbalized import Verbalized, block_path, write_block
 
 STEP = {"num_steps": 80, "reward": -0.5, "kl": 0.01, "loss": 2.0, "rate": 1e-3, "e": 5}
 LOOK = {"dev_fve": 0.25, "dev_null": -0.9, "dev_other": 3.0}
@@ -58,17 +62,28 @@ def test_stages_of_one_name_are_told_apart(tmp_path) -> None:
 
 
 def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_path) -> None:
+    """The models of the miniature learned nothing: what they explain is written by hand."""
     stages = {stage.name: stage for stage in graph_of(world_mini())}
-    stage, other = (stages[f"verbalized/{tag}-fit"] for tag in ("gpt2-medium", "lfm-7b"))
-    artifact = find(stage, mini_nla_root)
-    turn = stage.spec.turns[0]
-    read = read_verbalized(artifact.path, turn.split, turn.arm, SplitAccess({turn.split}))
-    texts = [row.explanation for row in read.rows if row.explanation]
+    (tmp_path / "passages").symlink_to(mini_nla_root / "passages")
+    passages = find(stages["passages/world"], mini_nla_root).path / PASSAGES_NAME
+    *_, last = read_passages(passages, {Split.FIT}, SplitAccess({Split.FIT}))
+    none = Verbalized(
+        passage_id=last.passage_id, position=-1, split=Split.FIT, arm=Arm.SAMPLED, sample=0,
+        text="no tag", explanation=None, num_tokens=2, log_prob=-1.0,
+    )  # fmt: skip
+    written = {
+        "gpt2-medium": [none],
+        "lfm-7b": [none, replace(none, sample=1, explanation="about rain.")],
+        "qwen3-1p7b": [replace(none, explanation="about a farm.")],
+    }
     log = io.StringIO()
-    with ConsoleWatcher(mini_nla_root, [stage, other], Console(file=log, width=2000)) as watcher:
-        watcher.on_tick([stage, other])
-        watcher.on_done(stage, artifact)
-        watcher.on_done(other, find(other, mini_nla_root))
-    lines = log.getvalue().splitlines()
-    shown = [line for line in lines if line.startswith("  AV: ")]
-    assert shown == [f"  AV: {texts[0]}"] if texts else not shown
+    with ConsoleWatcher(tmp_path, list(stages.values()), Console(file=log, width=9999)) as watcher:
+        for tag, rows in written.items():
+            stage = stages[f"verbalized/{tag}-fit"]
+            path = block_path(folder(stage, tmp_path), 0)
+            path.parent.mkdir(parents=True)
+            write_block(path, rows, np.zeros((len(rows), 2)))
+            watcher.on_tick([stage])
+            watcher.on_done(stage, find(stage, mini_nla_root))
+    shown = [line for line in log.getvalue().splitlines() if line.startswith("  ")]
+    assert shown == [f"  lfm-7b, pooled: {last.text}", "  AV: about rain."]

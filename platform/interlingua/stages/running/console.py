@@ -62,8 +62,8 @@ class ConsoleWatcher:
             self._bars.remove_task(self._tasks.pop(stage.key))
         self._print(f"[{self._num_done}/{self._num_stages}] {self._names[stage.key]} {how}")
         if stage.kind == "verbalized" and is_built and not self._has_explained:
-            self._has_explained = True
             for line in first_explanation(stage, self._root):
+                self._has_explained = True
                 self._print(f"  {line}")
 
     def on_tick(self, running: Sequence[Stage]) -> None:
