@@ -1,6 +1,11 @@
 """A stage is one MLflow run, however often and in however many pieces it is uploaded."""
 
+import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from interlingua.tracking.runs import (
     FINISHED,
@@ -11,6 +16,17 @@ from interlingua.tracking.runs import (
     SKIPPED,
     MemoryTracker,
 )
+
+SOURCE = Path(__file__).parents[2] / "platform"
+SILENCED = """
+from pathlib import Path
+from interlingua.tracking.mlflow_tracker import MlflowTracker
+
+silent = "MlflowTracker(Path('.')).be_silent()"
+log = "from mlflow.store.db.utils import _logger; _logger.warning('Operation will be retried')"
+for line in {order}:
+    exec(line)
+"""
 
 
 def test_a_stage_is_one_run_with_what_it_is_and_what_it_measured(stored, outcome, stage_run):
@@ -191,3 +207,16 @@ def test_memory_and_mlflow_hold_the_same(stored, reports, stage_run):
         assert run.tags.items() <= theirs.data.tags.items()
         assert run.status == theirs.info.status
         assert {value.name: value.value for value in run.values} == theirs.data.metrics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["(silent, log)", "(log, silent, log)"])
+def test_nothing_is_printed_by_mlflow_once_the_job_has_ended(start_python, order):
+    """Whether it was just being imported or had been: the last line is the job's own."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    process = start_python(
+        "-c", SILENCED.format(order=order), env=environment, stderr=subprocess.PIPE
+    )
+    _, err = process.communicate()
+    assert process.returncode == 0
+    assert err.count("Operation will be retried") == order.count("log") - 1

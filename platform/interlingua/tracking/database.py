@@ -1,5 +1,6 @@
 """Where MLflow keeps its runs, and its page to look at them. Knows no stage and no run."""
 
+import logging
 import os
 import shlex
 import sqlite3
@@ -39,6 +40,13 @@ def prepared_mlflow(root: Path) -> None:
     database = root.absolute() / DATABASE_NAME
     if tracking_uri(root) == _database_uri(database) and not database.exists():
         _make_database(database)
+
+
+def silence_mlflow() -> None:
+    """Let MLflow log nothing from now on, whether it is imported already or just being so."""
+    os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def damage_of(root: Path) -> str | None:

@@ -14,6 +14,7 @@ from interlingua.tracking.database import (
     damage_of,
     is_served,
     prepared_mlflow,
+    silence_mlflow,
     tracking_uri,
 )
 from interlingua.tracking.runs import RUN, Additions, StageRun, TrackerDamaged, additions
@@ -41,6 +42,10 @@ class MlflowTracker:
                 if (damage := damage_of(self._root)) is not None:
                     raise TrackerDamaged(damage) from error
                 raise
+
+    def be_silent(self) -> None:
+        """Let MLflow print nothing from now on."""
+        silence_mlflow()
 
     def _upload_all(self, experiment: str, runs: Sequence[StageRun]) -> None:
         if self._client is None:

@@ -100,6 +100,9 @@ class Tracker(Protocol):
     def upload(self, experiment: str, runs: Sequence[StageRun]) -> None:
         """Add what is missing of these runs; raises what kept it from that."""
 
+    def be_silent(self) -> None:
+        """Print nothing from now on: nobody waits any more for what is being uploaded."""
+
 
 @dataclass(slots=True)
 class MemoryRun:
@@ -127,6 +130,9 @@ class MemoryTracker:
             held.values.extend(added.values)
             held.tags.update(added.tags)
 
+    def be_silent(self) -> None:
+        """Nothing to do: it never prints."""
+
 
 class Uploader:
     """Keeps a tracker up to date and never stops its caller: what fails waits for `finish`."""
@@ -150,6 +156,7 @@ class Uploader:
     def be_silent(self) -> None:
         """Say nothing of what fails from now on: the process ends, and takes it along."""
         self._has_failed = True
+        self._tracker.be_silent()
 
     def _upload(self) -> None:
         try:

@@ -140,6 +140,10 @@ class OnceTracker:
             self._finished = {name: end for name, end in known.items() if end is not None}
             self._write(self._finished)
 
+    def be_silent(self) -> None:
+        """Let the other tracker print nothing from now on."""
+        self._tracker.be_silent()
+
     def _read(self) -> dict[str, str]:
         """What was uploaded to this very place, should it still be there."""
         is_lost = self._uri.startswith(SQLITE) and not Path(self._uri[len(SQLITE) :]).exists()

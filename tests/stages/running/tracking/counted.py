@@ -81,17 +81,18 @@ class Counting(MemoryTracker):
         super().upload(experiment, runs)
 
 
-class Refusing:
+class Refusing(MemoryTracker):
     """Raises whatever it is asked."""
 
     def upload(self, experiment, runs):
         raise ConnectionError("nobody there")
 
 
-class Hanging:
+class Hanging(MemoryTracker):
     """Answers when the test is over."""
 
     def __init__(self):
+        super().__init__()
         self.is_over = threading.Event()
 
     def upload(self, experiment, runs):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from interlingua.stages.running import tracked
 from interlingua.store.artifact import Stage
-from interlingua.tracking.runs import Uploader
+from interlingua.tracking.runs import MemoryTracker, Uploader
 
 
-class Hanging:
+class Hanging(MemoryTracker):
     def upload(self, experiment, runs):
         threading.Event().wait()
 
