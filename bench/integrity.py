@@ -23,7 +23,7 @@ def main(root: Path, name: str) -> None:
     num_bytes, worked = 0, 0.0
     for stage in graph_of(recipe_named(name)):
         artifact = find(stage, root)
-        inputs = [found for up in stage.inputs.values() if (found := find(up, root))]
+        inputs = [found for up in stage.upstream.values() if (found := find(up, root))]
         assert artifact is not None, f"{stage.kind}/{stage.label} is not built in {root}"
         worked += artifact.record.seconds
         started = time.perf_counter()

@@ -22,10 +22,11 @@ from transformers.utils import logging
 
 from bench.rounds import machine_lines, say
 from bench.synthetic import draw_passages, save_host
+from interlingua.recipes.parts import WORLD_FITTING
 from interlingua.specs.extraction import ExtractSpec, TokenPositions
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
-from interlingua.stages.rows.activations import Block, BlockReader, Job
+from interlingua.stages.maps.encoder import Encoded, HostRows, anchor_encoder_stage, encoder_stage
+from interlingua.stages.rows.block_reader import Block, BlockReader, Job
 from interlingua.store.artifact import Artifact, Stage, build
 from interlingua.store.rows.passages import Passage
 from interlingua.store.rows.shards import (
@@ -172,8 +173,8 @@ def _config() -> GPT2Config:
 def _fit_encoder(root: Path, num_rows: int) -> None:
     """The encoder stage of one host, and before it that of the anchor."""
     own, anchor_rows = _hosts(num_rows)
-    anchor = Encoded(anchor_rows, anchor_encoder_stage(anchor_rows))
-    for stage in (anchor.encoder, encoder_stage(own, {"anchor": anchor}, anchor)):
+    anchor = Encoded(anchor_rows, anchor_encoder_stage(WORLD_FITTING, anchor_rows))
+    for stage in (anchor.encoder, encoder_stage(WORLD_FITTING, own, {"anchor": anchor}, anchor)):
         build(stage, root, None)
 
 

@@ -30,6 +30,8 @@ ROOMS = [
 ]
 # The wings of `stages`, in the same way.
 WINGS = ("graph", "rl", "evaluation", "nla", "sft", "maps", "rows", "running")
+ENCODER_FIT = "interlingua.stages.maps.encoder"
+MOST_FILES_OF_A_FIT = 30
 MOST_ENTRIES = 10  # of a folder that is divided into wings
 # Importable in milliseconds: a dry run and `--help` need no more.
 STANDARD_ONLY = {"specs", "memory", "published"}
@@ -146,6 +148,14 @@ def circle_in(graph: dict[str, set[str]]) -> list[str]:
 def test_no_file_imports_itself_by_way_of_others() -> None:
     assert circle_in(arrows()) == []
     assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+
+
+def test_a_fit_of_an_encoder_can_be_read_in_an_hour() -> None:
+    """All that it imports, and what that imports."""
+    graph, found = arrows(), {ENCODER_FIT}
+    while more := set().union(*(graph[name] for name in found)) - found:
+        found |= more
+    assert len(found) <= MOST_FILES_OF_A_FIT, sorted(found)
 
 
 def test_wings_of_the_stages_import_to_the_right_only() -> None:

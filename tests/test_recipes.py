@@ -81,7 +81,7 @@ def test_every_stage_has_a_name_and_a_fingerprint_of_its_own(recipe) -> None:
 def test_inputs_stand_before_the_stages_that_need_them(recipe) -> None:
     seen: set[str] = set()
     for stage in graph_of(recipe):
-        assert {upstream.fingerprint for upstream in stage.inputs.values()} <= seen
+        assert {upstream.fingerprint for upstream in stage.upstream.values()} <= seen
         seen.add(stage.fingerprint)
 
 

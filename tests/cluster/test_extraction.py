@@ -16,7 +16,7 @@ from interlingua.cluster.session import ray_session
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.activations import BlockReader
+from interlingua.stages.rows.block_reader import BlockReader
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.rows.shards import block_folder, list_shards, read_shard
 

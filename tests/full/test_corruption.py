@@ -9,7 +9,7 @@ import pytest
 from tests.full.whole import added_host_stages, build_whole, context, whole_mini
 
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.adopted_hosts import adopted_spec
+from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.integrity import CorruptFile
 from interlingua.store.model_files import model_hashes
@@ -52,7 +52,7 @@ def says_the_same(path: Path, before: bytes) -> bool:
 def test_nothing_is_built_on_a_changed_byte(everything) -> None:
     root, stages = everything
     rng = random.Random(0)
-    pairs = [(down, up) for down in stages for up in down.inputs.values()]
+    pairs = [(down, up) for down in stages for up in down.upstream.values()]
     kinds = sorted({up.kind for _, up in pairs})
     assert {"rl", "tuned_encoder", "adopted", "evaluation", "bundle"} - set(kinds) == {"bundle"}
     for number in range(NUM_DRAWS):

@@ -17,7 +17,7 @@ from interlingua.specs.world import (
     WorldHostSpec,
     WorldSpec,
 )
-from interlingua.stages.graph.hosts import passages_stage
+from interlingua.stages.rows.passages import passages_stage
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import build
 from interlingua.world.stand_ins import world_host
@@ -108,5 +108,5 @@ def context(recipe) -> Context:
 def root(recipe, context, tmp_path_factory):
     """A run root in which the passages are built; a test builds its own hosts elsewhere."""
     path = tmp_path_factory.mktemp("root")
-    build(passages_stage(recipe), path, context)
+    build(passages_stage(recipe.passages), path, context)
     return path

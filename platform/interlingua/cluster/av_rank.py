@@ -21,7 +21,8 @@ from interlingua.cluster.roles import engine_over
 from interlingua.cluster.supervisor import RoleHandles
 from interlingua.cluster.training import ENDED_NAME, cause_left, is_given_up
 from interlingua.specs.placement import ThreeGroups
-from interlingua.stages.rl.local_roles import RlJob, opened_policy, verbalizer_over
+from interlingua.stages.rl.job import RlJob
+from interlingua.stages.rl.local_roles import opened_policy, verbalizer_over
 from interlingua.stages.rl.roles import Judgement, Roles, Rollouts
 from interlingua.stages.running.context import Play
 from interlingua.stages.sft.engine import Engine, Stepped

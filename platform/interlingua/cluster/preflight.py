@@ -58,7 +58,7 @@ def _memory_table(rows: tuple[RoleMemory, ...]) -> list[str]:
 
 def _trunk_of(stage: Stage) -> PoolHost | None:
     """The trunk's dimensions; those of a model from elsewhere are in its folder alone."""
-    spec = stage.inputs["trunk"].spec
+    spec = stage.inputs.pair.trunk.spec
     return world_size(spec) if isinstance(spec, WorldHostSpec) else None
 
 

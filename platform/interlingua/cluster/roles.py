@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # who only supervises workers needs no model
     from interlingua.specs.rl import LearnerSpec
     from interlingua.stages.rl.ar import EngineReconstructor
     from interlingua.stages.rl.av import Reference
-    from interlingua.stages.rl.local_roles import RlJob
+    from interlingua.stages.rl.job import RlJob
     from interlingua.stages.rl.roles import Rollouts
     from interlingua.stages.sft.engine import Engine, Stepped
 

@@ -92,7 +92,7 @@ class _Schedule:
     def _is_ready(self, stage: Stage) -> bool:
         running = {stage.key for stage in self._running.values()}
         unfinished = self._waiting.keys() | running | self._failed.keys()
-        return unfinished.isdisjoint(up.key for up in stage.inputs.values())
+        return unfinished.isdisjoint(up.key for up in stage.upstream.values())
 
     def _collect(self, ref: Any) -> None:
         stage = self._running.pop(ref)

@@ -7,7 +7,7 @@ from interlingua.commands.command_line import parser, resolved
 from interlingua.specs.hosts import DTYPES
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages
-from interlingua.stages.rows.adopted_hosts import adopted_spec
+from interlingua.stages.rows.adopted_host import adopted_spec
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from interlingua.specs.checks import check_not_negative, check_slug
 from interlingua.specs.placement import Placement, WorkKind
 from interlingua.specs.text.canonical import jsonable
 from interlingua.store.atomic import naming_full_storage, settle, sync
+from interlingua.store.inputs import members, with_members
 from interlingua.store.integrity import file_hashes, note_stamps, verify_files
 from interlingua.store.lock import Lock, exclusive
 from interlingua.store.partial import attempts, claimed, given_up, sweep
@@ -41,7 +42,7 @@ class Artifact:
 
 
 # run(spec, inputs, out, context) -> metrics that JSON can hold
-Run = Callable[[Any, Mapping[str, Artifact], Path, Any], Mapping[str, Any]]
+Run = Callable[[Any, Any, Path, Any], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +51,18 @@ class Stage:
 
     Its fingerprint is twelve hex digits of what it computes: neither its label, for people, nor
     its code, nor its place. One that `seals` first reads every byte that is upstream of it.
+    Its inputs (store/inputs.py) are a tuple of stages; `run` gets the same one of their artifacts.
     """
 
     kind: str
     label: str
     spec: Any
     run: Run
-    inputs: Mapping[str, "Stage"]
+    inputs: Any
     revision: int
     work: WorkKind | None = None  # who does its work, where it only deals it out
     seals: bool = False
+    upstream: Mapping[str, "Stage"] = field(init=False)  # the inputs, by their paths
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,11 +73,12 @@ class Stage:
         if not isinstance(self.run, FunctionType) or "<" in self.run.__qualname__:
             # A worker finds it again by its name.
             raise ValueError(f"Stage.run is {self.run!r}; it must be a function of a module")
+        object.__setattr__(self, "upstream", members(self.inputs))
         made = fingerprint_of(
             kind=self.kind,
             revision=self.revision,
             spec=jsonable(self.spec),
-            inputs={name: upstream.fingerprint for name, upstream in self.inputs.items()},
+            inputs={name: one.fingerprint for name, one in self.upstream.items()},
         )
         object.__setattr__(self, "fingerprint", made)
 
@@ -125,6 +129,11 @@ def find(stage: Stage, root: Path) -> Artifact | None:
         cause = f"its fingerprint is {record.fingerprint}, the stage's is {stage.fingerprint}"
         raise CorruptRecord.in_folder(path, cause)
     return Artifact(path, record)
+
+
+def built_inputs(stage: Stage, root: Path) -> Any:
+    """The stage's inputs as its run gets them; raises where one is not built."""
+    return with_members(stage.inputs, _done_inputs(stage, root))
 
 
 def verify(artifact: Artifact, *, is_thorough: bool = False) -> None:
@@ -181,7 +190,7 @@ def _run(
     provenance = gathered_provenance()
     started = datetime.now(UTC)
     restart_peak()
-    metrics = stage.run(stage.spec, inputs, partial, context)
+    metrics = stage.run(stage.spec, with_members(stage.inputs, inputs), partial, context)
     settle(partial)
     spec, where = jsonable(stage.spec), jsonable(place)
     num_attempts, seconds = attempts(partial)
@@ -230,8 +239,8 @@ def _input_record(record: Record) -> InputRecord:
 
 
 def _done_inputs(stage: Stage, root: Path) -> dict[str, Artifact]:
-    done = {name: find(upstream, root) for name, upstream in stage.inputs.items()}
-    missing = [str(folder(stage.inputs[name], root)) for name, found in done.items() if not found]
+    done = {name: find(upstream, root) for name, upstream in stage.upstream.items()}
+    missing = [str(folder(stage.upstream[name], root)) for name, found in done.items() if not found]
     if missing:
         raise ValueError(
             f"{stage.kind}/{stage.label} needs inputs that are not built: {', '.join(missing)}"

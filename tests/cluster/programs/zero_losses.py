@@ -18,7 +18,7 @@ from interlingua.specs.placement import SAMPLING_ZERO_STAGES, ZERO_STAGES
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.av import AvProgram
 from interlingua.stages.sft.loop import Share, TrainingJob, _dev_rows
-from interlingua.store.artifact import find
+from interlingua.store.artifact import built_inputs
 
 NUM_STEPS, MICRO_ROWS = 20, 2
 
@@ -95,7 +95,7 @@ def job(root, dtype):
     )
     return TrainingJob(
         spec=replace(stage.spec, av=av),
-        inputs={name: find(upstream, root) for name, upstream in stage.inputs.items()},
+        inputs=built_inputs(stage, root),
         out=root,
         micro_batch_rows=MICRO_ROWS,
         threads=1,

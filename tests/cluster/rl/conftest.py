@@ -17,8 +17,8 @@ from tests.stages.rl.conftest import context, make_stage, recipe, talking_root
 from interlingua.cluster.local import LocalReinforcer
 from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
-from interlingua.stages.rl.local_roles import RlJob
-from interlingua.store.artifact import find
+from interlingua.stages.rl.job import RlJob
+from interlingua.store.artifact import built_inputs
 
 __all__ = ["context", "make_stage", "recipe", "talking_root"]
 
@@ -91,7 +91,7 @@ def make_job(make_stage, talking_root, tmp_path_factory):
         stage = make_stage(rl)
         return RlJob(
             spec=stage.spec,
-            inputs={key: find(up, talking_root) for key, up in stage.inputs.items()},
+            inputs=built_inputs(stage, talking_root),
             out=out,
             micro_batch_rows=5,
             batch_rows=64,

@@ -168,7 +168,7 @@ def test_an_evaluation_that_was_broken_off_ends_as_an_unbroken_one(root, artifac
 def test_with_a_start_every_host_has_its_difference(root, artifact):
     """The evaluation of the same NLA as its own start: nothing was gained."""
     spec = replace(STAGE.spec, seed=1)
-    stage = replace(STAGE, label="after", spec=spec, inputs={**STAGE.inputs, "start": STAGE})
+    stage = replace(STAGE, label="after", spec=spec, inputs=STAGE.inputs._replace(start=STAGE))
     build(STAGE, root, CONTEXT)
     made = build(stage, root, CONTEXT)
     metrics = made.record.metrics
@@ -197,7 +197,7 @@ def test_gates_are_accepted_by_name_only(root, artifact):
 
 
 def test_rows_of_a_training_split_never_become_numbers(root):
-    scored = STAGE.inputs["lfm-7b_scored"]
+    scored = STAGE.inputs.scored["lfm-7b"]
     path = find(scored, root).path / ROWS_FOLDER / "lfm-7b.parquet"
     rows = read_scored(path.parents[1])
     rows["split"][5] = "fit"

@@ -17,7 +17,7 @@ from interlingua.specs.evaluation import Arm, GateName
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import opened_rows
-from interlingua.store.artifact import build, find
+from interlingua.store.artifact import build, built_inputs, find
 from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.scored import read_scored
@@ -304,7 +304,7 @@ def test_an_activation_without_direction_is_dropped_and_counted(rows, root, monk
     victim = (rows["passage_id"][0], int(rows["position"][0]))
     opened = score.opened_rows
     monkeypatch.setattr(score, "opened_rows", lambda *args: Spoilt(opened(*args)))
-    inputs = {name: find(stage, root) for name, stage in SCORED.inputs.items()}
+    inputs = built_inputs(SCORED, root)
     (out := root / "scored" / tmp_path.name).mkdir(parents=True)
     metrics = score.run(SCORED.spec, inputs, out, CONTEXT)
     assert (metrics["num_activations"], metrics["num_dropped"]) == (16, 1)

@@ -19,7 +19,8 @@ from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store import record
-from interlingua.store.artifact import build, find
+from interlingua.store.artifact import build, built_inputs, find
+from interlingua.store.inputs import members
 from interlingua.store.rows.scored import read_scored
 from interlingua.store.rows.splits import LEDGER_NAME, LEDGER_SCHEMA, SplitViolation, read_consumed
 
@@ -38,8 +39,8 @@ ONE_A_KIND = sorted({name.split("/")[0]: name for name in sorted(STAGES)}.values
 
 def upstream(stage):
     """The names of all stages that this one needs."""
-    return {up.name for up in stage.inputs.values()}.union(
-        *(upstream(up) for up in stage.inputs.values())
+    return {up.name for up in stage.upstream.values()}.union(
+        *(upstream(up) for up in stage.upstream.values())
     )
 
 
@@ -79,7 +80,7 @@ def forge(name, root, identity, split):
 
 
 def check(stage, root, evaluated, split=Split.TEST):
-    inputs = {name: find(up, root) for name, up in stage.inputs.items()}
+    inputs = members(built_inputs(stage, root)).values()
     return check_unseen(evaluated, split, inputs, root)
 
 

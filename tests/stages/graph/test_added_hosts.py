@@ -13,7 +13,7 @@ from interlingua.recipes.registry import world_mini
 from interlingua.specs.extraction import Pooled
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.graph.order import added_host_stages, graph_of
-from interlingua.stages.rows.adopted_hosts import adopted_spec
+from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import build
 from interlingua.world.hosts import fresh_model
 from interlingua.world.text import tellings
@@ -104,12 +104,12 @@ def test_it_is_fitted_to_the_encoders_that_the_avs_training_left() -> None:
     own = {"block_index": 1, "max_tokens": 256, "dtype": "float32"}
     stages = {(s.kind, s.label): s for s in added_host_stages(recipe, host, **own)}
     (tag,) = recipe.trained
-    assert stages["encoder", "mine"].inputs[f"{tag}_encoder"] is stages["tuned_encoder", tag]
+    assert stages["encoder", "mine"].inputs.targets[tag].encoder is stages["tuned_encoder", tag]
     # As the recipe's own held-out host is.
     graph = {(s.kind, s.label): s for s in graph_of(recipe)}
     (held_out,) = recipe.held_out
-    theirs = graph["encoder", held_out].inputs[f"{tag}_encoder"]
+    theirs = graph["encoder", held_out].inputs.targets[tag].encoder
     assert theirs.fingerprint == stages["tuned_encoder", tag].fingerprint
     plain = {(s.kind, s.label): s for s in added_host_stages(mini, host, **own)}
     assert ("av", "sft") not in plain
-    assert plain["encoder", "mine"].inputs[f"{tag}_encoder"].kind == "encoder"
+    assert plain["encoder", "mine"].inputs.targets[tag].encoder.kind == "encoder"

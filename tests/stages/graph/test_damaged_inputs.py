@@ -19,7 +19,7 @@ from interlingua.store.record import CorruptRecord
 pytestmark = pytest.mark.slow
 
 STAGES = graph_of(world_mini())
-KINDS = sorted({up.kind for stage in STAGES for up in stage.inputs.values()})
+KINDS = sorted({up.kind for stage in STAGES for up in stage.upstream.values()})
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def root(mini_nla_root, tmp_path_factory) -> Path:
 def test_nothing_is_built_on_a_changed_byte(kind, root):
     rng = random.Random(kind)
     downstream = rng.choice(
-        [s for s in STAGES if kind in {up.kind for up in s.inputs.values()}],
+        [s for s in STAGES if kind in {up.kind for up in s.upstream.values()}],
     )
-    upstream = rng.choice([up for up in downstream.inputs.values() if up.kind == kind])
+    upstream = rng.choice([up for up in downstream.upstream.values() if up.kind == kind])
     files = [path for path in folder(upstream, root).rglob("*") if path.is_file()]
     path = rng.choice([path for path in files if path.stat().st_size])
     before, content = folder(downstream, root), path.read_bytes()

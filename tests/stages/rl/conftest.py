@@ -10,11 +10,13 @@ from interlingua.cluster.local import local_context
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import extraction_stage, reading_of
+from interlingua.stages.graph.hosts import reading_of
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rl.local_roles import RlJob
-from interlingua.stages.rl.loop import run
-from interlingua.store.artifact import Stage, build, find
+from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.rl.job import RlHost, RlInputs, RlJob
+from interlingua.stages.rl.stage import rl_stage
+from interlingua.stages.rows.activations import activations_stage
+from interlingua.store.artifact import build, built_inputs
 
 
 @pytest.fixture(scope="session")
@@ -37,18 +39,13 @@ def make_stage(recipe):
     """The stage that reinforces the pair as a spec says, and all that it needs."""
     stages = {(stage.kind, stage.label): stage for stage in graph_of(recipe)}
     passages = stages["passages", "world"]
-    inputs = {
-        "trunk": stages["host", recipe.anchor],
-        "av": stages["av", "sft"],
-        "ar": stages["ar", "sft"],
-        "passages": passages,
-    }
+    models = PairInputs(stages["host", recipe.anchor], stages["av", "sft"], stages["ar", "sft"])
+    hosts = {}
     for tag in recipe.learning_tags():
         host, encoder = stages["host", tag], stages["encoder", tag]
         read = reading_of(recipe, host, (Split.RL,))
-        inputs[f"{tag}_rows"] = extraction_stage(host, passages, read)
-        inputs[f"{tag}_fit"], inputs[f"{tag}_dev"] = encoder.inputs["fit"], encoder.inputs["dev"]
-        inputs[f"{tag}_encoder"] = encoder
+        rows = activations_stage(host, passages, read)
+        hosts[tag] = RlHost(rows, *encoder.inputs.own, encoder)
 
     def make(rl, host_tags=None):
         spec = RlTraining(
@@ -58,7 +55,8 @@ def make_stage(recipe):
             anchor=recipe.anchor,
             host_tags=host_tags or recipe.learning_tags(),
         )
-        return Stage(kind="rl", label="pair", spec=spec, run=run, inputs=inputs, revision=1)
+        of_spec = {tag: hosts[tag] for tag in spec.host_tags}
+        return rl_stage(spec, RlInputs(models, passages, of_spec), "pair")
 
     return make
 
@@ -70,7 +68,7 @@ def talking_root(mini_root, make_stage, context, tmp_path_factory):
 
     root = tmp_path_factory.mktemp("talking") / "root"
     shutil.copytree(mini_root, root, copy_function=os.link)
-    for stage in make_stage(SPEC).inputs.values():
+    for stage in make_stage(SPEC).upstream.values():
         build(stage, root, context)
     return root
 
@@ -93,7 +91,7 @@ def make_job(make_stage, talking_root, tmp_path):
         stage = make_stage(rl)
         return RlJob(
             spec=stage.spec,
-            inputs={name: find(up, talking_root) for name, up in stage.inputs.items()},
+            inputs=built_inputs(stage, talking_root),
             out=out,
             micro_batch_rows=5,
             batch_rows=64,

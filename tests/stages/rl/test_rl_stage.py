@@ -18,12 +18,13 @@ from interlingua.stages.nla.pair import (
     weights_of,
 )
 from interlingua.stages.rl import loop as rl
+from interlingua.stages.rl import results
 from interlingua.stages.rl.checkpoints import START_ROWS_NAME
 from interlingua.stages.rl.corpus import RlCorpus
-from interlingua.stages.rl.inputs import check_inputs
+from interlingua.stages.rl.stage import check_pair, rl_stage
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.loop import CHECKPOINTS
-from interlingua.store.artifact import build, find
+from interlingua.store.artifact import build, built_inputs
 from interlingua.store.progress import read_dev_evals
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
@@ -43,7 +44,7 @@ def built(make_stage, talking_root, context):
 
 @pytest.fixture(scope="module")
 def before(make_stage, talking_root):
-    return {name: find(up, talking_root) for name, up in make_stage(LONG).inputs.items()}
+    return built_inputs(make_stage(LONG), talking_root).pair
 
 
 def breaking_at(step, monkeypatch):
@@ -150,7 +151,7 @@ def test_the_result_is_opened_as_a_pair(built, before):
     listener = opened_reconstructor_of(inputs, device="cpu", batch_rows=8)
     assert np.isfinite(listener.reconstruct(["about a farm."])).all()
     for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX)):
-        assert weights_of(built, prefix).keys() == weights_of(before[name], prefix).keys()
+        assert weights_of(built, prefix).keys() == weights_of(getattr(before, name), prefix).keys()
 
 
 def scoring(monkeypatch, scores):
@@ -205,7 +206,7 @@ def changed(artifact, before):
         name
         for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX))
         if any(
-            not torch.equal(weight, weights_of(before[name], prefix)[key])
+            not torch.equal(weight, weights_of(getattr(before, name), prefix)[key])
             for key, weight in weights_of(artifact, prefix).items()
         )
     }
@@ -246,27 +247,27 @@ def test_another_pair_is_refused(make_stage, own_root, context):
 
 @pytest.mark.parametrize("name", ["av", "ar"])
 def test_so_is_a_model_of_another_trunk(name, make_stage, before):
-    record = before[name].record
-    trunk = replace(record.inputs["trunk"], fingerprint="0" * 12)
-    changed = replace(record, inputs={**record.inputs, "trunk": trunk})
-    inputs = {**before, name: replace(before[name], record=changed)}
+    model = getattr(before, name)
+    trunk = replace(model.record.inputs["trunk"], fingerprint="0" * 12)
+    changed = replace(model.record, inputs={**model.record.inputs, "trunk": trunk})
+    pair = before._replace(**{name: replace(model, record=changed)})
     with pytest.raises(ValueError, match=f"the {name} was trained on trunk .*-000000000000"):
-        check_inputs(make_stage(LONG).spec, inputs)
+        check_pair(make_stage(LONG).spec, pair)
 
 
-def test_so_is_a_host_without_an_encoder(make_stage, before):
+def test_so_is_a_host_without_inputs(make_stage):
     stage = make_stage(LONG)
-    tag = stage.spec.host_tags[-1]
-    inputs = {key: found for key, found in before.items() if key != f"{tag}_encoder"}
-    with pytest.raises(ValueError, match=f"host {tag} has no encoder among the inputs"):
-        check_inputs(stage.spec, inputs)
+    *others, tag = stage.spec.host_tags
+    hosts = {other: stage.inputs.hosts[other] for other in others}
+    with pytest.raises(ValueError, match=f"host_tags names {tag}; the inputs have {others[0]}"):
+        rl_stage(stage.spec, stage.inputs._replace(hosts=hosts), "pair")
 
 
 def test_metrics_that_fail_cost_no_step(make_stage, own_root, context, monkeypatch, built):
     (own_root / "rl").unlink(missing_ok=True)
     stage = make_stage(LONG)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(rl, "_metrics", lambda *_: (_ for _ in ()).throw(Interrupted()))
+        patch.setattr(results, "gains", lambda *_: (_ for _ in ()).throw(Interrupted()))
         build(stage, own_root, context)
     [checkpoints] = own_root.glob(f"rl/*.partial/{CHECKPOINTS}")
     assert [path.name for path in checkpoints.iterdir()] == ["4"]

@@ -7,7 +7,7 @@ import pytest
 from interlingua.cluster.local import local_context
 from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.adopted_hosts import adopted_spec
+from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import build, find
 
 HOST = "gpt2-medium"

@@ -23,7 +23,7 @@ def texts_of(stage, root, split):
 
 
 def passages_of(stage, root, split):
-    path = find(stage.inputs["passages"], root).path / PASSAGES_NAME
+    path = find(stage.inputs.passages, root).path / PASSAGES_NAME
     return {p.passage_id: p for p in read_passages(path, {split}, SplitAccess({split}))}
 
 

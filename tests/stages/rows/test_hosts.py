@@ -10,9 +10,10 @@ from transformers import AutoModelForCausalLM
 from interlingua.models.hosts import load_tokenizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import host_stages, passages_stage
+from interlingua.stages.graph.hosts import host_stages
 from interlingua.stages.rows import hosts as pretrain
-from interlingua.stages.rows.hosts import CHECKPOINT_NAME, EXAM_NAME
+from interlingua.stages.rows.passages import passages_stage
+from interlingua.stages.rows.pretraining import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import PROGRESS_NAME, read_metrics
@@ -34,7 +35,7 @@ class Broken(Exception):
 
 @pytest.fixture(scope="module", params=TAGS)
 def stage(request, recipe):
-    return host_stages(recipe)[request.param]
+    return host_stages(recipe, passages_stage(recipe.passages))[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def own_root(root, tmp_path):
 
 
 def read(recipe, root, split):
-    path = find(passages_stage(recipe), root).path / PASSAGES_NAME
+    path = find(passages_stage(recipe.passages), root).path / PASSAGES_NAME
     return list(read_passages(path, {split}, SplitAccess({split})))
 
 

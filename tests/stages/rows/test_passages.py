@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import passages_stage
-from interlingua.stages.rows.passages import unique
+from interlingua.stages.rows.passages import passages_stage
+from interlingua.stages.rows.world_passages import unique
 from interlingua.store.artifact import build, find
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess, passage_id, split_of
@@ -16,7 +16,7 @@ from interlingua.world.text import tellings
 
 @pytest.fixture(scope="module")
 def artifact(recipe, root):
-    return find(passages_stage(recipe), root)
+    return find(passages_stage(recipe.passages), root)
 
 
 def read(artifact):
@@ -56,11 +56,11 @@ def test_a_text_told_twice_is_one_passage(passages) -> None:
 
 def test_more_passages_begin_with_the_same_ones(recipe, passages, tmp_path, context) -> None:
     spec = replace(recipe.passages, num_passages=recipe.passages.num_passages + 50)
-    longer = build(passages_stage(replace(recipe, passages=spec)), tmp_path, context)
+    longer = build(passages_stage(spec), tmp_path, context)
     assert read(longer)[: len(passages)] == passages
 
 
 def test_two_builds_write_the_same_file(recipe, artifact, tmp_path, context) -> None:
-    again = build(passages_stage(recipe), tmp_path, context)
+    again = build(passages_stage(recipe.passages), tmp_path, context)
     first, second = ((a.path / PASSAGES_NAME).read_bytes() for a in (artifact, again))
     assert first == second

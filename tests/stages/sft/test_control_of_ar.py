@@ -16,7 +16,7 @@ from interlingua.stages.sft import bag_of_words
 from interlingua.stages.sft import stage as sft
 from interlingua.stages.sft.best_weights import BEST, WEIGHTS_NAME
 from interlingua.stages.sft.loop import CHECKPOINTS
-from interlingua.store.artifact import build, find, folder
+from interlingua.store.artifact import build, built_inputs, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.rows.splits import SplitAccess
 
@@ -78,7 +78,7 @@ def test_real_texts_have_words_without_end_and_the_moments_a_bound(stage, mini_r
     monkeypatch.setattr(bag_of_words, "read_explanations", spoken)
     monkeypatch.setattr(FoldMoments, "empty", empty)
     spec = replace(stage.spec, most_words=300)
-    inputs = {name: find(up, mini_root) for name, up in stage.inputs.items()}
+    inputs = built_inputs(stage, mini_root)
     access = SplitAccess({Split.AR_SFT, Split.DEV})
     train = bag_of_words.opened_targets(spec, inputs, "rows", Split.AR_SFT, access)
     dev = bag_of_words.opened_targets(spec, inputs, "dev", Split.DEV, access)

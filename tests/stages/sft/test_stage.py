@@ -25,7 +25,7 @@ from interlingua.stages.sft.loop import (
     TrainingJob,
     _dev_rows,
 )
-from interlingua.store.artifact import build, find, lineage
+from interlingua.store.artifact import build, built_inputs, find, lineage
 from interlingua.store.progress import read_metrics
 from interlingua.store.rows.explanations import (
     EXPLANATIONS_NAME,
@@ -129,7 +129,7 @@ def test_every_row_of_a_look_stands_alone_and_gives_the_numbers(stages, mini_nla
 def job_of(stage, root, **changes):
     return TrainingJob(
         spec=stage.spec,
-        inputs={name: find(upstream, root) for name, upstream in stage.inputs.items()},
+        inputs=built_inputs(stage, root),
         out=root,
         micro_batch_rows=3,
         threads=1,
@@ -231,7 +231,7 @@ def test_what_cannot_be_used_is_skipped_and_counted():
 
 def test_two_teachers_in_one_corpus_are_refused_unless_accepted(stages, own_root):
     stage = stages["av"]
-    folder = find(stage.inputs["explanations"], own_root).path
+    folder = find(stage.inputs.explanations, own_root).path
     table = pq.read_table(folder / EXPLANATIONS_NAME).to_pylist()
     rows = [Explanation(**{**row, "split": Split(row["split"])}) for row in table]
     mixed = own_root / "mixed"
@@ -278,12 +278,12 @@ def test_encoders_trained_with_the_av_move_and_are_what_comes_after_them(own_roo
     tuned = by_name["tuned_encoder", "gpt2-medium"]
     build(by_name["av", "sft"], own_root, local)
     before = load_file(
-        find(by_name["av", "sft"].inputs["gpt2-medium_encoder"], own_root).path
+        find(by_name["av", "sft"].inputs.hosts["gpt2-medium"].encoder, own_root).path
         / "encoder.safetensors"
     )
     after = load_file(build(tuned, own_root, local).path / "encoder.safetensors")
     assert not np.allclose(before["weight"], after["weight"])
     np.testing.assert_array_equal(before["mean"], after["mean"])
     held_out = by_name["encoder", "lfm-7b"]
-    assert held_out.inputs["gpt2-medium_encoder"] is tuned
-    assert by_name["ar", "sft"].inputs["gpt2-medium_encoder"] is tuned
+    assert held_out.inputs.targets["gpt2-medium"].encoder is tuned
+    assert by_name["ar", "sft"].inputs.hosts["gpt2-medium"].encoder is tuned

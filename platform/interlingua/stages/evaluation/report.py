@@ -5,31 +5,50 @@ Of several runs of reinforcement learning it shows the first, and all beside eac
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple
 
-from interlingua.report.arms import read_arm
-from interlingua.report.material import read_material
-from interlingua.report.page import write_page
 from interlingua.specs.evaluation import ReportSpec
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact, lineage
+from interlingua.store.artifact import Artifact, Stage, lineage
+from interlingua.store.inputs import Member
 
-EVALUATION = "evaluation"
+
+class ReportInputs(NamedTuple, Generic[Member]):
+    """The evaluation that is shown, those of other runs by label, and oracles by host."""
+
+    evaluation: Member
+    others: Mapping[str, Member]
+    oracles: Mapping[str, Member]
+
+
+def report_stage(spec: ReportSpec, inputs: ReportInputs[Stage]) -> Stage:
+    """The page of a recipe."""
+    return Stage(
+        kind="report",
+        label=spec.recipe,
+        spec=spec,
+        run=run,
+        inputs=inputs,
+        revision=4,
+    )
 
 
 def run(
-    spec: ReportSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: ReportSpec, inputs: ReportInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Write the page; further inputs are shown where a section knows their kind."""
+    """Write the page; the oracles are shown where a section knows their kind."""
+    from interlingua.report.arms import read_arm
+    from interlingua.report.material import read_material
+    from interlingua.report.page import write_page
+
     root = out.parent.parent
-    evaluation = inputs[EVALUATION]
-    arms = [artifact for artifact in inputs.values() if artifact.record.kind == EVALUATION]
-    found = {evaluation.record.fingerprint: evaluation}
-    shown = [artifact for artifact in inputs.values() if artifact not in arms[1:]]
+    shown = [inputs.evaluation, *inputs.oracles.values()]
+    found = {inputs.evaluation.record.fingerprint: inputs.evaluation}
     for artifact in shown:
         for upstream in (artifact, *lineage(artifact, root)):
             found.setdefault(upstream.record.fingerprint, upstream)
     _, *upstream_of_all = found.values()
-    runs = [read_arm(arm, lineage(arm, root)) for arm in arms] if len(arms) > 1 else []
-    material = read_material(spec.recipe, evaluation, upstream_of_all, runs)
+    arms = [inputs.evaluation, *inputs.others.values()]
+    runs = [read_arm(arm, lineage(arm, root)) for arm in arms] if inputs.others else []
+    material = read_material(spec.recipe, inputs.evaluation, upstream_of_all, runs)
     return {"num_bytes": write_page(out, material, shown_rows=spec.shown_rows)}

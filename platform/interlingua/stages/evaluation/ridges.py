@@ -12,16 +12,15 @@ from interlingua.core.moments import Block, folds_of, row_blocks
 from interlingua.specs.evaluation import ScoreSpec
 from interlingua.stages.maps.space import opened_space
 from interlingua.store.artifact import Artifact
-from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.shards import Key
 from interlingua.store.rows.verbalized import Rebuilt
 
 
 def encoder_ridge(
-    keys: Sequence[Key], fit_ND: np.ndarray, spec: ScoreSpec, inputs: Mapping[str, Artifact]
+    keys: Sequence[Key], fit_ND: np.ndarray, spec: ScoreSpec, encoders: Mapping[str, Artifact]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """h -> v -> n(h): what the way into the shared space leaves, without any words."""
-    tags = list(dict.fromkeys((spec.anchor, spec.host_tag)))
-    space = opened_space(inputs, tags, anchor=spec.anchor, centring=spec.centring)
+    space = opened_space(encoders, anchor=spec.anchor, centring=spec.centring)
 
     def encoded(h_ND: np.ndarray) -> np.ndarray:
         return space.v_of(spec.host_tag, h_ND).astype(np.float64)

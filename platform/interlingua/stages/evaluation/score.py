@@ -1,62 +1,55 @@
 """Stage `scored`: one row for every prediction of one host's activations, by every arm.
 
-All arms are scored on the same activations of one split that nothing upstream has seen. A text that
-could not be parsed predicts nothing: its NMSE is 2. What is fitted here is fitted on `fit`.
+All arms are scored on the same activations of one split that nothing upstream has seen.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from interlingua.core.geometry import has_direction, norms, rescale, unit
-from interlingua.core.maps import Decoder
-from interlingua.core.metrics import (
-    best_constant,
-    category_variance,
-    derangement,
-    mean_variance,
-    retrieval_ranks,
-    score_rows,
-)
 from interlingua.specs.evaluation import Arm, ScoreSpec
-from interlingua.specs.generation import AV_ARMS, TEXT_ARMS
+from interlingua.specs.generation import AV_ARMS
 from interlingua.specs.splits import Split
-from interlingua.stages.evaluation.ridges import encoder_ridge, word_ridge
-from interlingua.stages.evaluation.unseen import check_unseen
-from interlingua.stages.rows.keyed import opened_rows
+from interlingua.stages.evaluation.inputs import ScoreInputs
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact
-from interlingua.store.maps import read_decoder, read_encoder
-from interlingua.store.rows.explanations import Key
-from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
-from interlingua.store.rows.scored import host_path, joined, write_scored
-from interlingua.store.rows.splits import SplitAccess, recorded_access
-from interlingua.store.rows.verbalized import Rebuilt, Verbalized, read_verbalized
-from interlingua.world.facts import SAYABLE
-from interlingua.world.teacher import facts_asserted
+from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.inputs import members
 
-CATEGORY = "language"
+
+def scored_stage(spec: ScoreSpec, inputs: ScoreInputs[Stage], labels: Sequence[str]) -> Stage:
+    """All arms of one host, on the same rows."""
+    return Stage(
+        kind="scored",
+        label="-".join(labels),
+        spec=spec,
+        run=run,
+        inputs=inputs,
+        revision=2,
+    )
 
 
 def run(
-    spec: ScoreSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: ScoreSpec, inputs: ScoreInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Score every arm that has predictions; the metrics count rows and what was dropped."""
+    from interlingua.stages.evaluation.scoring import Golds, rows_of_arms
+    from interlingua.stages.evaluation.unseen import check_unseen
+    from interlingua.store.rows.scored import host_path, joined, write_scored
+    from interlingua.store.rows.splits import recorded_access
+    from interlingua.store.rows.verbalized import read_verbalized
+
     with recorded_access({Split.FIT, spec.split}, out) as access:
-        spoken = {
+        texts = {
             arm: rebuilt
             for arm in AV_ARMS
-            if (rebuilt := read_verbalized(inputs["spoken"].path, spec.split, arm, access)).keys
+            if (rebuilt := read_verbalized(inputs.texts.path, spec.split, arm, access)).keys
         }
-        asked = list(dict.fromkeys(spoken[Arm.SAMPLED].keys))
-        num_unseen = check_unseen(
-            {passage_id for passage_id, _ in asked}, spec.split, inputs, out.parent.parent
-        )
-        golds = _Golds.of(asked, spec, inputs, access)
-        rows = joined([*_parts(golds, spoken, spec, inputs, access)])
+        asked = list(dict.fromkeys(texts[Arm.SAMPLED].keys))
+        passages = {passage_id for passage_id, _ in asked}
+        upstream = members(inputs).values()
+        num_checked = check_unseen(passages, spec.split, upstream, out.parent.parent)
+        golds = Golds.of(asked, spec, inputs, access)
+        rows = joined([*rows_of_arms(golds, texts, spec, inputs, access)])
     rows_path = host_path(out, spec.host_tag)
     rows_path.parent.mkdir(exist_ok=True)
     write_scored(rows_path, rows)
@@ -64,177 +57,5 @@ def run(
         "num_rows": len(rows),
         "num_activations": len(asked),
         "num_dropped": len(asked) - len(golds.place),
-        "num_artifacts_checked": num_unseen,
+        "num_artifacts_checked": num_checked,
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Golds:
-    """The activations that are scored, those with a direction, and what holds of each."""
-
-    place: Mapping[Key, int]
-    h_KD: np.ndarray
-    facts: Mapping[str, Mapping[str, str]]
-
-    @classmethod
-    def of(
-        cls,
-        asked: Sequence[Key],
-        spec: ScoreSpec,
-        inputs: Mapping[str, Artifact],
-        access: SplitAccess,
-    ) -> "_Golds":
-        h_KD = opened_rows(inputs[spec.split], [spec.split], access).vectors(asked)
-        is_good_K = has_direction(h_KD)
-        kept = [key for key, is_good in zip(asked, is_good_K, strict=True) if is_good]
-        asked_ids = {passage_id for passage_id, _ in kept}
-        passages = read_passages(inputs["passages"].path / PASSAGES_NAME, {spec.split}, access)
-        facts = {p.passage_id: p.facts for p in passages if p.passage_id in asked_ids}
-        place = {key: index for index, key in enumerate(kept)}
-        return cls(place=place, h_KD=h_KD[is_good_K], facts=facts)
-
-    def holds(self, key: Key) -> list[str]:
-        """Every fact that an explanation of this row could truly name."""
-        facts = self.facts[key[0]]
-        return [f"{name}={facts[name]}" for name in SAYABLE if facts.get(name)]
-
-
-def _parts(
-    golds: _Golds,
-    spoken: Mapping[Arm, Rebuilt],
-    spec: ScoreSpec,
-    inputs: Mapping[str, Artifact],
-    access: SplitAccess,
-) -> Iterator[Mapping[str, Any]]:
-    """The rows of every arm."""
-    decoder, encoder = read_decoder(inputs["decoder"].path), read_encoder(inputs["encoder"].path)
-    fit = opened_rows(inputs["fit"], [Split.FIT], access)
-    said = read_verbalized(inputs["verbalized"].path, Split.FIT, Arm.SAMPLED, access)
-    fit_ND = fit.vectors(said.keys)
-    scorer = _Scorer(golds, spec, mean_D=encoder.mean_D, train_variance=mean_variance(fit_ND))
-
-    by_text = {
-        arm: read_verbalized(inputs["reconstructed"].path, spec.split, arm, access)
-        for arm in TEXT_ARMS
-    }
-    for arm, rebuilt in {**spoken, **by_text}.items():
-        if rebuilt.keys:
-            yield scorer.of_texts(arm, rebuilt, decoder)
-    sampled = _only(spoken[Arm.SAMPLED], golds)
-    keys, texts = sampled.keys, [row.explanation or "" for row in sampled.rows]
-    predicted_ND = _decoded(sampled.a_NE, decoder)
-    other_N = derangement(np.array([passage_id for passage_id, _ in keys]), seed=spec.seed)
-    others = [
-        replace(sampled.rows[other], sample=row.sample)
-        for other, row in zip(other_N, sampled.rows, strict=True)
-    ]
-    yield scorer.of(Arm.SHUFFLED_EXPLANATIONS, keys, predicted_ND[other_N], others)
-    by_words = word_ridge(said, fit_ND, spec)
-    is_read_N1 = has_direction(sampled.a_NE)[:, None]  # the ridge, too, has nothing to read
-    yield scorer.of(Arm.BAG_OF_WORDS, keys, np.where(is_read_N1, by_words(texts), 0), sampled.rows)
-    unique = list(golds.place)
-    there_and_back = encoder_ridge(said.keys, fit_ND, spec, inputs)
-    yield scorer.of(Arm.ENCODER, unique, there_and_back(golds.h_KD))
-    best_D = best_constant(_decoded(said.a_NE, decoder), fit_ND)
-    for arm, constant_D in (
-        (Arm.CONSTANT_EXPLANATION, best_D),
-        (Arm.CONSTANT_VECTOR, encoder.mean_D),
-    ):
-        yield scorer.of(arm, unique, np.broadcast_to(constant_D, golds.h_KD.shape))
-
-
-class _Scorer:
-    """Makes the rows of an arm from its predictions in the units of n(h)."""
-
-    def __init__(
-        self, golds: _Golds, spec: ScoreSpec, *, mean_D: np.ndarray, train_variance: float
-    ) -> None:
-        self._golds, self._spec = golds, spec
-        self._mean_D, self._train_variance = mean_D, train_variance
-        direction_KD = unit(golds.h_KD)
-        self._gold_mean_D = direction_KD.mean(axis=0)
-        languages = [golds.facts[passage_id].get(CATEGORY, "") for passage_id, _ in golds.place]
-        self._category_K = category_variance(golds.h_KD, np.array(languages))
-        self._about_KD = direction_KD - self._gold_mean_D
-
-    def of_texts(self, arm: Arm, rebuilt: Rebuilt, decoder: Decoder) -> Mapping[str, Any]:
-        """The rows of an arm that goes through texts, the AR and the decoder."""
-        mine = _only(rebuilt, self._golds)
-        predicted_ND = _decoded(mine.a_NE, decoder)
-        cos_N = unit(predicted_ND) @ self._gold_mean_D
-        assertions = [facts_asserted(row.explanation or "") for row in mine.rows]
-        columns = dict(self.of(arm, mine.keys, predicted_ND, mine.rows))
-        return columns | {
-            "text": [row.text for row in mine.rows],
-            "explanation": [row.explanation for row in mine.rows],
-            "said": [[f"{fact}={value}" for fact, value in one.facts] for one in assertions],
-            "num_clauses": np.array([one.num_clauses for one in assertions]),
-            "num_worded": np.array([one.num_known_clauses for one in assertions]),
-            "true": [self._golds.holds(key) for key in mine.keys],
-            "num_tokens": np.array([row.num_tokens for row in mine.rows]),
-            "log_prob": np.array([row.log_prob for row in mine.rows]),
-            "shuffled_nmse": 2 * (1 - cos_N),
-        }
-
-    def of(
-        self,
-        arm: Arm,
-        keys: Sequence[Key],
-        predicted_ND: np.ndarray,
-        texts: Sequence[Verbalized] | None = None,
-    ) -> Mapping[str, Any]:
-        """The rows of an arm; `texts` say which sample each is, and whether it could be read."""
-        places_N = np.array([self._golds.place[key] for key in keys])
-        gold_ND = self._golds.h_KD[places_N]
-        sample_N = np.array([row.sample for row in texts] if texts else [0] * len(keys))
-        is_failed_N = np.array(
-            [row.explanation is None for row in texts or ()] or [False] * len(keys)
-        )
-        return {
-            **score_rows(predicted_ND, gold_ND)._asdict(),
-            "host": self._spec.host_tag,
-            "role": self._spec.role,
-            "arm": arm.value,
-            "split": self._spec.split.value,
-            "passage_id": [passage_id for passage_id, _ in keys],
-            "position": np.array([position for _, position in keys]),
-            "sample": sample_N,
-            "is_failed": is_failed_N,
-            "train_variance": self._train_variance,
-            "category_variance": self._category_K[places_N],
-            "raw_norm": norms(gold_ND),
-            "rank": self._ranks(predicted_ND, places_N, sample_N),
-            "num_rivals": np.full(len(keys), len(self._golds.place)),
-        }
-
-    def _ranks(
-        self, predicted_ND: np.ndarray, places_N: np.ndarray, sample_N: np.ndarray
-    ) -> np.ndarray:
-        """Of every prediction's own gold among all, sample by sample, directions about the mean."""
-        about_ND = np.where(
-            predicted_ND.any(axis=1, keepdims=True), predicted_ND - self._mean_D, 0.0
-        )
-        ranks_N = np.empty(len(places_N), int)
-        for sample in np.unique(sample_N):
-            mine = np.flatnonzero(sample_N == sample)
-            ranks_N[mine] = retrieval_ranks(about_ND[mine], self._about_KD[places_N[mine]])
-        return ranks_N
-
-
-def _decoded(a_NE: np.ndarray, decoder: Decoder) -> np.ndarray:
-    """h^ of every row; zero, which points nowhere, where there was no text to read."""
-    is_read_N = has_direction(a_NE)
-    predicted_ND = np.zeros((len(a_NE), len(decoder.mean_D)))
-    if is_read_N.any():
-        predicted_ND[is_read_N] = decoder(rescale(a_NE[is_read_N]))
-    return predicted_ND
-
-
-def _only(rebuilt: Rebuilt, golds: _Golds) -> Rebuilt:
-    """Those of the scored activations."""
-    places = [place for place, key in enumerate(rebuilt.keys) if key in golds.place]
-    return Rebuilt(
-        [rebuilt.keys[place] for place in places],
-        [rebuilt.rows[place] for place in places],
-        rebuilt.a_NE[places],
-    )

@@ -5,7 +5,7 @@ split, and no other, may have consumed evaluated ones, and only as that split: t
 evaluation. Knows no model.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ WITHOUT_LEDGER = ("passages", "adopted", "bundle")
 
 
 def check_unseen(
-    evaluated: Collection[str], split: Split, inputs: Mapping[str, Artifact], root: Path
+    evaluated: Collection[str], split: Split, inputs: Iterable[Artifact], root: Path
 ) -> int:
     """Raise SplitViolation where anything upstream has seen an evaluated passage.
 
@@ -27,7 +27,7 @@ def check_unseen(
     """
     evaluated = frozenset(evaluated)
     num_checked = 0
-    for artifact in with_upstream(inputs.values(), root):
+    for artifact in with_upstream(inputs, root):
         record = artifact.record
         path = artifact.path / LEDGER_NAME
         if not path.exists():

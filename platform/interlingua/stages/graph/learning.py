@@ -1,4 +1,4 @@
-"""The stages from explanations to the supervised pair. Knows how one is made from its inputs.
+"""What both models learn from, and the supervised pair.
 
 Encoders that are trained with the AV put it before everything that goes through them.
 """
@@ -6,27 +6,20 @@ Encoders that are trained with the AV put it before everything that goes through
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from interlingua.specs.extraction import ExtractSpec, Pooled
-from interlingua.specs.maps import TunedEncoderSpec
-from interlingua.specs.placement import WorkKind
+from interlingua.specs.extraction import Pooled
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.splits import Split
-from interlingua.specs.training import (
-    ArTraining,
-    AvTraining,
-    TeachSpec,
+from interlingua.specs.training import ArTraining, AvTraining, TeachSpec
+from interlingua.stages.graph.hosts import reading_of
+from interlingua.stages.maps.encoder import Encoded, HostRows, tuned_encoder_stage
+from interlingua.stages.rows.activations import activations_stage
+from interlingua.stages.rows.explanations import (
+    ExplanationsInputs,
+    ReadTokens,
+    explanations_stage,
 )
-from interlingua.stages.graph.hosts import (
-    HostRows,
-    extraction_stage,
-    reading_of,
-)
-from interlingua.stages.graph.runs import (
-    run_ar,
-    run_av,
-    run_teach,
-    run_tuned,
-)
+from interlingua.stages.sft.job import LearningHost, LearningInputs
+from interlingua.stages.sft.stage import ar_stage, av_stage
 from interlingua.store.artifact import Stage
 
 LEARNING = (Split.AV_SFT, Split.AR_SFT)
@@ -42,31 +35,48 @@ class LearningStages(NamedTuple):
 
 
 def learning_stages(
-    recipe: Recipe, hosts: Mapping[str, Stage], rows: Mapping[str, HostRows], passages: Stage
+    recipe: Recipe,
+    hosts: Mapping[str, Stage],
+    rows: Mapping[str, HostRows[Stage]],
+    passages: Stage,
 ) -> LearningStages:
     """Rows and explanations of the learning splits, and gold explanations of `dev`."""
     learning = {
-        tag: extraction_stage(hosts[tag], passages, reading_of(recipe, hosts[tag], LEARNING))
+        tag: activations_stage(hosts[tag], passages, reading_of(recipe, hosts[tag], LEARNING))
         for tag in recipe.learning_tags()
     }
-    anchor = hosts[recipe.anchor]
-
-    def taught(lessons: TeachingSpec, split: Split, of: Stage) -> Stage:
-        return teach_stage(recipe, lessons, split, passages, (anchor, of))
-
+    tokens = ReadTokens(hosts[recipe.anchor], learning[recipe.anchor])
+    dev_tokens = ReadTokens(hosts[recipe.anchor], rows[recipe.anchor].dev)
+    av_lessons, ar_lessons = recipe.av_lessons, recipe.ar_lessons
     return LearningStages(
         rows=learning,
-        av_texts=taught(recipe.av_lessons, Split.AV_SFT, learning[recipe.anchor]),
-        ar_texts=taught(recipe.ar_lessons, Split.AR_SFT, learning[recipe.anchor]),
-        dev_texts=taught(recipe.av_lessons, Split.DEV, rows[recipe.anchor].dev),
+        av_texts=explained_stage(recipe, av_lessons, Split.AV_SFT, passages, tokens),
+        ar_texts=explained_stage(recipe, ar_lessons, Split.AR_SFT, passages, tokens),
+        dev_texts=explained_stage(recipe, av_lessons, Split.DEV, passages, dev_tokens),
     )
 
 
-def av_stage(
+def explained_stage(
+    recipe: Recipe,
+    lessons: TeachingSpec,
+    split: Split,
+    passages: Stage,
+    tokens: ReadTokens[Stage],
+) -> Stage:
+    """Explanations of a split; `tokens` are the anchor and its rows."""
+    # A passage as a whole is explained the same whoever reads it; a token only where it was read.
+    read = None if isinstance(recipe.read, Pooled) else tokens
+    return explanations_stage(
+        TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples),
+        ExplanationsInputs(passages, read),
+    )
+
+
+def supervised_av(
     recipe: Recipe,
     learning: LearningStages,
     trunk: Stage,
-    rows: Mapping[str, HostRows],
+    rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> Stage:
     """The verbalizer after supervised training."""
@@ -76,24 +86,15 @@ def av_stage(
         host_tags=recipe.learning_tags(),
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
-    inputs = {"trunk": trunk, "explanations": learning.av_texts}
-    inputs |= _of_hosts(spec.host_tags, learning, rows, encoders)
-    return Stage(
-        kind="av",
-        label="sft",
-        spec=spec,
-        run=run_av,
-        inputs=inputs,
-        revision=2,
-        work=WorkKind.TRAINING,
-    )
+    hosts = _learning_hosts(learning, rows, encoders)
+    return av_stage(spec, LearningInputs(trunk, learning.av_texts, learning.dev_texts, hosts))
 
 
-def ar_stage(
+def supervised_ar(
     recipe: Recipe,
     learning: LearningStages,
     trunk: Stage,
-    rows: Mapping[str, HostRows],
+    rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> Stage:
     """The reconstructor after supervised training."""
@@ -106,78 +107,30 @@ def ar_stage(
         most_words=recipe.fitting.most_words,
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
-    inputs = {"trunk": trunk, "explanations": learning.ar_texts}
-    inputs |= _of_hosts(spec.host_tags, learning, rows, encoders)
-    return Stage(
-        kind="ar",
-        label="sft",
-        spec=spec,
-        run=run_ar,
-        inputs=inputs,
-        revision=2,
-        work=WorkKind.TRAINING,
-    )
+    hosts = _learning_hosts(learning, rows, encoders)
+    return ar_stage(spec, LearningInputs(trunk, learning.ar_texts, learning.dev_texts, hosts))
 
 
 def tuned_encoder_stages(
-    recipe: Recipe, av: Stage, rows: Mapping[str, HostRows], encoders: Mapping[str, Stage]
+    recipe: Recipe,
+    av: Stage,
+    rows: Mapping[str, HostRows[Stage]],
+    encoders: Mapping[str, Stage],
 ) -> dict[str, Stage]:
     """The trained hosts' encoders as the AV's training left them; none where it leaves them."""
     if recipe.av.encoder_learning_rate is None:
         return {}
-    anchor = recipe.anchor
-    stages = {}
-    for tag in recipe.trained:
-        read: ExtractSpec = rows[tag].fit.spec
-        stages[tag] = Stage(
-            kind="tuned_encoder",
-            label=tag,
-            spec=TunedEncoderSpec(
-                host_tag=tag, block_index=read.block_indices[0], seed=recipe.fitting.seed
-            ),
-            run=run_tuned,
-            inputs={
-                "av": av,
-                "dev": rows[tag].dev,
-                "anchor_dev": rows[anchor].dev,
-                "anchor_encoder": encoders[anchor],
-            },
-            revision=1,
-        )
-    return stages
+    anchor = Encoded(rows[recipe.anchor], encoders[recipe.anchor])
+    return {
+        tag: tuned_encoder_stage(recipe.fitting, av, rows[tag], anchor) for tag in recipe.trained
+    }
 
 
-def _of_hosts(
-    tags: tuple[str, ...],
+def _learning_hosts(
     learning: LearningStages,
-    rows: Mapping[str, HostRows],
+    rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
-) -> dict[str, Stage]:
-    """What both models need of every learning host, and the texts that both are looked at by."""
-    of_hosts = {"dev_explanations": learning.dev_texts}
-    for tag in tags:
-        of_hosts[f"{tag}_rows"] = learning.rows[tag]
-        of_hosts[f"{tag}_dev"] = rows[tag].dev
-        of_hosts[f"{tag}_encoder"] = encoders[tag]
-    return of_hosts
-
-
-def teach_stage(
-    recipe: Recipe,
-    lessons: TeachingSpec,
-    split: Split,
-    passages: Stage,
-    anchor: tuple[Stage, Stage],
-) -> Stage:
-    """Explanations of a split; `anchor` is the host whose tokens are explained, and its rows."""
-    host, rows = anchor
-    # A passage as a whole is explained the same whoever reads it; a token only where it was read.
-    read = {} if isinstance(recipe.read, Pooled) else {"host": host, "rows": rows}
-    return Stage(
-        kind="explanations",
-        label=f"teacher-{split}",
-        spec=TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples),
-        run=run_teach,
-        inputs={"passages": passages, **read},
-        revision=2,
-    )
+) -> dict[str, LearningHost[Stage]]:
+    return {
+        tag: LearningHost(own, rows[tag].dev, encoders[tag]) for tag, own in learning.rows.items()
+    }

@@ -5,65 +5,66 @@ from collections.abc import Iterable, Mapping, Sequence
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.evaluation import evaluation_stages, report_stage, unseen_of
+from interlingua.stages.graph.evaluation import evaluation_stages, page_of, unseen_of
 from interlingua.stages.graph.hosts import (
-    HostRows,
-    adopted_stage,
     both_splits,
-    encoder_stage,
     encoder_stages,
     host_stages,
-    oracle_stage,
-    passages_stage,
     rows_of,
     trained_encoders,
 )
 from interlingua.stages.graph.learning import (
     LearningStages,
-    ar_stage,
-    av_stage,
     learning_stages,
+    supervised_ar,
+    supervised_av,
     tuned_encoder_stages,
 )
 from interlingua.stages.graph.nla import Maps, Pair, maps_stages
-from interlingua.stages.graph.rl import learning_inputs, rl_stages
+from interlingua.stages.graph.rl import rl_rows, rl_stages
+from interlingua.stages.maps.encoder import HostRows, encoder_stage
+from interlingua.stages.maps.oracle import oracle_stage
+from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.rows.adopted_host import adopted_stage
+from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import Stage
 
 
 def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
-    passages = passages_stage(recipe)
-    hosts = host_stages(recipe)
+    passages = passages_stage(recipe.passages)
+    hosts = host_stages(recipe, passages)
     rows = {tag: rows_of(recipe, host, passages) for tag, host in hosts.items()}
     oracles = []
     if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
-        oracles = [oracle_stage(recipe, host_rows, passages) for host_rows in rows.values()]
+        seed = recipe.fitting.seed
+        oracles = [oracle_stage(host_rows, passages, seed=seed) for host_rows in rows.values()]
     encoders = encoder_stages(recipe, rows)
     learning = learning_stages(recipe, hosts, rows, passages)
     nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
     unseen = unseen_of(recipe, hosts, passages)
     evaluated = evaluation_stages(recipe, maps, unseen, start=None)
-    inputs = learning_inputs(recipe, hosts, passages)
-    reinforced = tuple(inputs.values())[1:] if recipe.rl else ()  # the passages stand above
+    rl_learning = rl_rows(recipe, hosts, passages)
+    reinforced = tuple(rl_learning.rows.values()) if recipe.rl else ()
     start, evaluated_rl = evaluated[-1], []
     for run in recipe.rl:
-        learned, again = rl_stages(recipe, run, maps, hosts, rows, inputs)
-        looked_at = evaluation_stages(recipe, again, unseen, start=start)
-        reinforced = (*reinforced, *learned, *looked_at)
-        evaluated_rl.append(looked_at[-1])
+        learned, again = rl_stages(recipe, run, maps, hosts, rows, rl_learning)
+        evaluated_again = evaluation_stages(recipe, again, unseen, start=start)
+        reinforced = (*reinforced, *learned, *evaluated_again)
+        evaluated_rl.append(evaluated_again[-1])
     stages = (
         passages,
         *hosts.values(),
         *(stage for host_rows in rows.values() for stage in host_rows),
         *learning.rows.values(),
         *unseen.rows.values(),
-        unseen.taught,
+        unseen.explanations,
         *encoders.values(),
         *nla,
         *evaluated,
         *reinforced,
         *oracles,
-        report_stage(recipe, evaluated_rl or [start], oracles),
+        page_of(recipe, evaluated_rl or [start], oracles),
     )
     return joined([stages])
 
@@ -77,16 +78,16 @@ def nla_stages(
     recipe: Recipe,
     learning: LearningStages,
     hosts: Mapping[str, Stage],
-    rows: Mapping[str, HostRows],
+    rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> tuple[tuple[Stage, ...], Maps]:
     """The stages of the pair, of the maps that go with it, and of the bundle; and the maps."""
     trunk = hosts[recipe.anchor]
-    av = av_stage(recipe, learning, trunk, rows, encoders)
+    av = supervised_av(recipe, learning, trunk, rows, encoders)
     if tuned := tuned_encoder_stages(recipe, av, rows, encoders):
         encoders = encoder_stages(recipe, rows, tuned)
-    ar = ar_stage(recipe, learning, trunk, rows, encoders)
-    pair = Pair(trunk, av, ar)
+    ar = supervised_ar(recipe, learning, trunk, rows, encoders)
+    pair = Pair(PairInputs(trunk, av, ar))
     fitted, maps = maps_stages(recipe, pair, hosts, rows, encoders)
     stages = (
         learning.av_texts,
@@ -107,7 +108,7 @@ def added_host_stages(
     """What it takes to fit a host from elsewhere to the recipe's trained ones, as they are used."""
     if host.tag in recipe.roles():
         raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
-    passages = passages_stage(recipe)
+    passages = passages_stage(recipe.passages)
     read = ExtractSpec(
         host_tag=host.tag,
         block_indices=(block_index,),
@@ -117,13 +118,13 @@ def added_host_stages(
         splits=(Split.FIT,),
     )
     own = both_splits(adopted_stage(host), passages, read)
-    hosts = host_stages(recipe)
+    hosts = host_stages(recipe, passages)
     rows = {tag: rows_of(recipe, stage, passages) for tag, stage in hosts.items()}
     learning, encoders = (
         learning_stages(recipe, hosts, rows, passages),
         encoder_stages(recipe, rows),
     )
-    av = av_stage(recipe, learning, hosts[recipe.anchor], rows, encoders)
+    av = supervised_av(recipe, learning, hosts[recipe.anchor], rows, encoders)
     tuned = tuned_encoder_stages(recipe, av, rows, encoders)
     anchor, trained = trained_encoders(recipe, rows, tuned)
     targets = trained or {recipe.anchor: anchor}
@@ -135,7 +136,7 @@ def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     needed: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:
-        for upstream in stage.inputs.values():
+        for upstream in stage.upstream.values():
             visit(upstream)
         needed.setdefault(stage.key, stage)
 

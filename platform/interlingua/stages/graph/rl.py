@@ -1,72 +1,63 @@
-"""The stages from a supervised pair to a reinforced one with maps of its own. Knows no loop."""
+"""From a supervised pair to a reinforced one with maps of its own."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from interlingua.specs.placement import WorkKind
 from interlingua.specs.recipe import Recipe, Reinforcement
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import HostRows, extraction_stage, reading_of
+from interlingua.stages.graph.hosts import reading_of
 from interlingua.stages.graph.nla import Maps, Pair, maps_stages
-from interlingua.stages.graph.runs import run_rl
+from interlingua.stages.maps.encoder import HostRows
+from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.rl.job import RlHost, RlInputs
+from interlingua.stages.rl.stage import rl_stage
+from interlingua.stages.rows.activations import activations_stage
 from interlingua.store.artifact import Stage
 
-Hosts = Mapping[str, Stage]
+
+class RlStages(NamedTuple):
+    """What every run of the recipe learns from: rows of split `rl` by host, and the passages."""
+
+    passages: Stage
+    rows: Mapping[str, Stage]
 
 
-def learning_inputs(recipe: Recipe, hosts: Hosts, passages: Stage) -> dict[str, Stage]:
-    """What every run of the recipe learns from: rows of the learning hosts, and the passages."""
-    rows = {
-        f"{tag}_rows": extraction_stage(
-            hosts[tag], passages, reading_of(recipe, hosts[tag], (Split.RL,))
-        )
-        for tag in recipe.learning_tags()
-    }
-    return {"passages": passages, **rows}
+def rl_rows(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> RlStages:
+    """The rows of the learning hosts that reinforcement learning asks about."""
+    return RlStages(
+        passages,
+        {
+            tag: activations_stage(
+                hosts[tag], passages, reading_of(recipe, hosts[tag], (Split.RL,))
+            )
+            for tag in recipe.learning_tags()
+        },
+    )
 
 
 def rl_stages(
     recipe: Recipe,
     run: Reinforcement,
     maps: Maps,
-    hosts: Hosts,
-    rows: Mapping[str, HostRows],
-    inputs: Mapping[str, Stage],
+    hosts: Mapping[str, Stage],
+    rows: Mapping[str, HostRows[Stage]],
+    learning: RlStages,
 ) -> tuple[tuple[Stage, ...], Maps]:
-    """The pair, and its maps: what is fitted on texts is fitted again.
-
-    `inputs` are the passages, and what is learned from.
-    """
-    reinforced = rl_stage(recipe, run, maps, rows, inputs)
-    pair = Pair(maps.pair.trunk, reinforced, reinforced, run.tag)
+    """The pair, and its maps: what is fitted on texts is fitted again."""
+    spec = RlTraining(
+        rl=run.spec,
+        av=recipe.av,
+        ar=recipe.ar,
+        anchor=recipe.anchor,
+        host_tags=tuple(learning.rows),
+    )
+    of_hosts = {
+        tag: RlHost(own, rows[tag].fit, rows[tag].dev, maps.encoders[tag])
+        for tag, own in learning.rows.items()
+    }
+    inputs = RlInputs(maps.pair.models, learning.passages, of_hosts)
+    reinforced = rl_stage(spec, inputs, run.tag)
+    pair = Pair(PairInputs(maps.pair.models.trunk, reinforced, reinforced), run.tag)
     stages, again = maps_stages(recipe, pair, hosts, rows, maps.encoders)
     return (reinforced, *stages), again
-
-
-def rl_stage(
-    recipe: Recipe,
-    run: Reinforcement,
-    maps: Maps,
-    rows: Mapping[str, HostRows],
-    inputs: Mapping[str, Stage],
-) -> Stage:
-    """Both models after reinforcement learning, in one artifact."""
-    tags = recipe.learning_tags()
-    of_hosts = {
-        f"{tag}_{name}": stage
-        for tag in tags
-        for name, stage in (
-            ("fit", rows[tag].fit), ("dev", rows[tag].dev), ("encoder", maps.encoders[tag]),
-        )
-    }  # fmt: skip
-    return Stage(
-        kind="rl",
-        label=run.tag,
-        spec=RlTraining(
-            rl=run.spec, av=recipe.av, ar=recipe.ar, anchor=recipe.anchor, host_tags=tags
-        ),
-        run=run_rl,
-        inputs={**maps.pair.models(), **inputs, **of_hosts},
-        revision=5,
-        work=WorkKind.REINFORCING,
-    )

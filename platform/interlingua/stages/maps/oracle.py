@@ -2,38 +2,53 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple
 
 from interlingua.specs.splits import Split
 from interlingua.specs.world import OracleSpec
-from interlingua.stages.rows.keyed import KeyedRows
+from interlingua.stages.maps.encoder import HostRows
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact
-from interlingua.store.rows.explanations import Key
-from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
-from interlingua.store.rows.splits import SplitAccess, recorded_access
-from interlingua.world.oracle import Oracle, Truth
+from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.inputs import Member
+
+
+class OracleInputs(NamedTuple, Generic[Member]):
+    """A host's rows, and the passages whose facts are known."""
+
+    rows: HostRows[Member]
+    passages: Member
+
+
+def oracle_stage(rows: HostRows[Stage], passages: Stage, *, seed: int) -> Stage:
+    """What true facts could explain of one host's activations."""
+    read = rows.fit.spec
+    return Stage(
+        kind="oracle",
+        label=read.host_tag,
+        spec=OracleSpec(seed=seed, block_index=read.block_indices[0]),
+        run=run,
+        inputs=OracleInputs(rows, passages),
+        revision=2,
+    )
 
 
 def run(
-    spec: OracleSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: OracleSpec, inputs: OracleInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Fit the oracle on split `fit` and score it on `dev`."""
+    from interlingua.stages.rows.keyed import KeyedRows
+    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.splits import recorded_access
+    from interlingua.world.oracle import Oracle
+
+    path = inputs.passages.path / PASSAGES_NAME
+    truths, vectors = [], []
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
-        fit = KeyedRows(inputs["fit"], spec.block_index, {Split.FIT}, access)
-        dev = KeyedRows(inputs["dev"], spec.block_index, {Split.DEV}, access)
-        fit_keys, dev_keys = fit.finite_keys(), dev.finite_keys()
-        oracle = Oracle(
-            _truth(fit_keys, Split.FIT, inputs["passages"], access),
-            fit.vectors(fit_keys),
-            _truth(dev_keys, Split.DEV, inputs["passages"], access),
-            dev.vectors(dev_keys),
-        )
-    return oracle.metrics(spec.seed)
-
-
-def _truth(keys: list[Key], split: Split, passages: Artifact, access: SplitAccess) -> Truth:
-    """The facts of these rows' passages, in their order."""
-    read = read_passages(passages.path / PASSAGES_NAME, {split}, access)
-    facts = {passage.passage_id: passage.facts for passage in read}
-    return [facts[passage_id] for passage_id, _ in keys]
+        for split, artifact in ((Split.FIT, inputs.rows.fit), (Split.DEV, inputs.rows.dev)):
+            rows = KeyedRows(artifact, spec.block_index, {split}, access)
+            facts = {one.passage_id: one.facts for one in read_passages(path, {split}, access)}
+            keys = rows.finite_keys()
+            truths.append([facts[passage_id] for passage_id, _ in keys])
+            vectors.append(rows.vectors(keys))
+    (fit, dev), (fit_ND, dev_ND) = truths, vectors
+    return Oracle(fit, fit_ND, dev, dev_ND).metrics(spec.seed)

@@ -1,6 +1,6 @@
 """The ways of hosts into the shared space, as their encoders have them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 
@@ -11,17 +11,12 @@ from interlingua.store.maps import read_encoder
 
 
 def opened_space(
-    inputs: Mapping[str, Artifact],
-    tags: Sequence[str],
-    *,
-    anchor: str,
-    centring: Centring,
-    is_trained: bool = False,
+    encoders: Mapping[str, Artifact], *, anchor: str, centring: Centring, is_trained: bool = False
 ) -> SharedSpace:
-    """The encoders of these hosts, from the inputs `<tag>_encoder`."""
+    """The encoders of these hosts by tag, the anchor's among them where vectors are centred."""
     maps = {}
-    for tag in tags:
-        encoder = read_encoder(inputs[f"{tag}_encoder"].path)
+    for tag, artifact in encoders.items():
+        encoder = read_encoder(artifact.path)
         maps[tag] = HostMap(
             weight_ED=torch.from_numpy(encoder.weight_ED).float(),
             mean_D=torch.from_numpy(encoder.mean_D).float(),

@@ -1,188 +1,34 @@
-"""Stage `bundle`: trunk, pair and maps brought together in one folder that needs nothing else.
+"""Stage `bundle`: trunk, pair and maps brought together in one folder that needs nothing else."""
 
-What was written is opened again and compared with what was trained before the stage is done.
-"""
-
-import hashlib
-import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load, save
-from torch import Tensor
-
-from interlingua.core.affine import fresh_affine
-from interlingua.models.fresh import contract_of
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.nla import NLA
-from interlingua.specs.training import AvSpec, BundleSpec
-from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, is_reinforced, weights_of
+from interlingua.specs.training import BundleSpec
+from interlingua.stages.nla.inputs import BundleInputs
 from interlingua.stages.running.context import Context
-from interlingua.stages.sft.stage import TRAIN_VARIANCE
-from interlingua.store.artifact import Artifact
-from interlingua.store.atomic import write_atomically
-from interlingua.store.bundle import (
-    AFFINE_NAME,
-    AR_FOLDER,
-    AV_FOLDER,
-    MAPS_FOLDER,
-    TOKENIZER_FOLDER,
-    VALUE_HEAD_NAME,
-    WEIGHTS_NAME,
-    BundledHost,
-    Manifest,
-    Opened,
-    write_manifest,
-)
-from interlingua.store.contract.file import write_sidecar
-from interlingua.store.contract.statement import AffineFile, ModelSidecar, Role
-from interlingua.store.hosts import opened_from
-from interlingua.store.maps import DECODER_NAME, ENCODER_NAME
-from interlingua.store.model_files import model_hashes
+from interlingua.store.artifact import Artifact, Stage
 
-AFFINE, VALUE_HEAD = "affine.", "value_head.weight"
-SUPERVISED, REINFORCED = "sft", "rl"  # the public release's words for a training
+
+def bundle_stage(spec: BundleSpec, inputs: BundleInputs[Stage], labels: Sequence[str]) -> Stage:
+    """Everything that is needed to use the pair, in one folder."""
+    return Stage(
+        kind="bundle",
+        label="-".join(labels),
+        spec=spec,
+        run=run,
+        inputs=inputs,
+        revision=2,
+        seals=True,
+    )
 
 
 def run(
-    spec: BundleSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Write every file, then the manifest; open the bundle and compare."""
-    for name in (AV_FOLDER, AR_FOLDER, MAPS_FOLDER, TOKENIZER_FOLDER):
-        shutil.rmtree(out / name, ignore_errors=True)
-        (out / name).mkdir()
-    source, revision = opened_from(inputs["trunk"])
-    load_tokenizer(source, revision=revision).save_pretrained(out / TOKENIZER_FOLDER)
-    av, ar = weights_of(inputs["av"], AV_PREFIX), weights_of(inputs["ar"], AR_PREFIX)
-    affine = _write_affine(out / AV_FOLDER, spec.av, av)
-    _write(
-        out / AV_FOLDER / WEIGHTS_NAME, {n: w for n, w in av.items() if not n.startswith(AFFINE)}
-    )
-    _write(out / AR_FOLDER / WEIGHTS_NAME, {n: w for n, w in ar.items() if n != VALUE_HEAD})
-    width = _width(inputs, spec.anchor)
-    # Also a head that was never trained: what reads the vector out must not be guessed.
-    head_DD = ar.get(VALUE_HEAD, torch.eye(width))
-    _write(out / AR_FOLDER / VALUE_HEAD_NAME, {"weight": head_DD})
-    _write_sidecars(out, spec, inputs, affine, width)
-    for tag in spec.host_tags:
-        folder = out / MAPS_FOLDER / tag
-        folder.mkdir()
-        shutil.copyfile(inputs[f"{tag}_encoder"].path / ENCODER_NAME, folder / ENCODER_NAME)
-        shutil.copyfile(inputs[f"{tag}_decoder"].path / DECODER_NAME, folder / DECODER_NAME)
-    write_manifest(out, _manifest(spec, inputs, out))
-    _compare(out, av, ar)
+    """Write the bundle, open it and compare; the metrics are its size."""
+    from interlingua.stages.nla.bundle_files import write_bundle
+
+    write_bundle(spec, inputs, out)
     files = [path for path in out.rglob("*") if path.is_file()]
     return {"num_files": len(files), "num_bytes": sum(path.stat().st_size for path in files)}
-
-
-def _write(path: Path, weights: Mapping[str, Tensor]) -> None:
-    with write_atomically(path) as file:
-        file.write(save({name: weight.contiguous() for name, weight in weights.items()}))
-
-
-def _write_affine(folder: Path, spec: AvSpec, weights: Mapping[str, Tensor]) -> AffineFile | None:
-    """The maps of the slots written out, whatever variant they were trained as."""
-    own = {n.removeprefix(AFFINE): w for n, w in weights.items() if n.startswith(AFFINE)}
-    if spec.injection.affine is None:
-        return None
-    width = next(weight.shape[-1] for name, weight in own.items() if name.startswith("offset"))
-    slots = spec.injection.num_slots
-    affine = fresh_affine(spec.injection.affine, num_slots=slots, width=width, seed=spec.seed)
-    affine.load_state_dict(own)
-    with torch.no_grad():
-        _write(folder / AFFINE_NAME, {"weight": affine.weight_SDD(), "bias": affine.bias_SD()})
-    digest = hashlib.sha256((folder / AFFINE_NAME).read_bytes()).hexdigest()
-    return AffineFile(file=AFFINE_NAME, sha256=digest)
-
-
-def _write_sidecars(
-    out: Path,
-    spec: BundleSpec,
-    inputs: Mapping[str, Artifact],
-    affine: AffineFile | None,
-    width: int,
-) -> None:
-    tokenizer = load_tokenizer(str(out / TOKENIZER_FOLDER))
-    contract = contract_of(
-        tokenizer,
-        width,
-        av=spec.av,
-        ar=spec.ar,
-        affine=affine,
-        train_variance=inputs["ar"].record.metrics[TRAIN_VARIANCE],
-    )
-    for role, folder in ((Role.AV, AV_FOLDER), (Role.AR, AR_FOLDER)):
-        sidecar = ModelSidecar(
-            role=role,
-            stage=_training_of(inputs),
-            base_checkpoint=inputs["trunk"].record.label,
-            d_model=contract.d_model,
-            block_index=contract.block_index,
-            injection_scale=contract.injection_scale,
-            mse_scale=contract.mse_scale,
-            tokens=contract.tokens,
-            ar_suffix_ids=contract.ar_suffix_ids,
-            av_template=contract.av_template,
-            ar_template=contract.ar_template,
-            extension=contract.extension,
-        )
-        write_sidecar(sidecar, out / folder)
-
-
-def _training_of(inputs: Mapping[str, Artifact]) -> str:
-    """The training that the pair comes from; one artifact of reinforcement holds both models."""
-    return REINFORCED if is_reinforced(inputs["av"]) else SUPERVISED
-
-
-def _width(inputs: Mapping[str, Artifact], anchor: str) -> int:
-    weights = load((inputs[f"{anchor}_encoder"].path / ENCODER_NAME).read_bytes())
-    return len(weights["weight"])
-
-
-def _manifest(spec: BundleSpec, inputs: Mapping[str, Artifact], out: Path) -> Manifest:
-    return Manifest(
-        stage=_training_of(inputs),
-        anchor=spec.anchor,
-        trunk=_opened(inputs["trunk"], out),
-        av=spec.av,
-        ar=spec.ar,
-        hosts={tag: _host(inputs, tag, out) for tag in spec.host_tags},
-        artifacts={name: artifact.record.fingerprint for name, artifact in inputs.items()},
-    )
-
-
-def _host(inputs: Mapping[str, Artifact], tag: str, out: Path) -> BundledHost:
-    read = inputs[f"{tag}_rows"].record.spec
-    return BundledHost(
-        model=_opened(inputs[f"{tag}_host"], out),
-        block_index=read["block_indices"][0],
-        is_pooled="include_first" in read["read"],
-        includes_first=bool(read["read"].get("include_first")),
-        max_tokens=read["max_tokens"],
-        dtype=read["dtype"],
-    )
-
-
-def _opened(model: Artifact, out: Path) -> Opened:
-    source, revision = opened_from(model)
-    if revision is not None:
-        return Opened(source=source, revision=revision, files=None)
-    # As it is seen from the bundle, so that both may be moved together.
-    seen = os.path.relpath(source, out)
-    return Opened(source=seen, revision=None, files=model_hashes(Path(source)))
-
-
-def _compare(out: Path, av: Mapping[str, Tensor], ar: Mapping[str, Tensor]) -> None:
-    """Raise unless the bundle opens to exactly what was trained."""
-    opened = NLA.load(out)
-    for name, module, weights in (
-        ("AV", opened.verbalizer, {n: w for n, w in av.items() if not n.startswith(AFFINE)}),
-        ("AR", opened.reconstructor, ar),
-    ):
-        found = dict(module.named_parameters())
-        for key, weight in weights.items():
-            if not torch.equal(found[key].float(), weight):
-                raise ValueError(f"{out}: the {name}'s {key} did not survive being saved")

@@ -13,11 +13,13 @@ from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.models.fresh import contract_of, fresh_verbalizer
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
+from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.text.canonical import TYPE_KEY
 from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import ArTraining, AvTraining
 from interlingua.stages.maps.space import opened_space
+from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.sft.best_weights import WEIGHTS_NAME
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
@@ -27,37 +29,47 @@ AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."
 
 
 def opened_verbalizer(
-    inputs: Mapping[str, Artifact], *, device: str, batch_rows: int, is_trained: bool = True
+    pair: PairInputs[Artifact], *, device: str, batch_rows: int, is_trained: bool = True
 ) -> BatchVerbalizer:
-    """The AV ready to speak, as it is or as its training began."""
-    spec = av_training_of(inputs["av"])
-    source, revision = opened_from(inputs["trunk"])
+    """The AV ready to verbalize, as it is or as its training began."""
+    spec = av_training_of(pair.av)
+    source, revision = opened_from(pair.trunk)
     tokenizer = load_tokenizer(source, revision=revision)
     if is_trained:
-        weights = weights_of(inputs["av"], AV_PREFIX)
+        weights = weights_of(pair.av, AV_PREFIX)
         verbalizer = trained_verbalizer(source, spec.av, weights, revision=revision, device=device)
     else:
         verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=device)
         verbalizer = verbalizer.to(device).eval()
-    contract = contract_of(tokenizer, opened_space_of(inputs, spec.anchor).width, av=spec.av)
+    contract = contract_of(tokenizer, width_of(verbalizer), av=spec.av)
     return BatchVerbalizer(verbalizer, tokenizer, contract, device=device, batch_rows=batch_rows)
 
 
-def opened_space_of(inputs: Mapping[str, Artifact], host_tag: str) -> SharedSpace:
+def width_of(verbalizer: Verbalizer) -> int:
+    """The width of the AV's trunk, which is that of the shared space."""
+    width: int = verbalizer.trunk.model.get_input_embeddings().embedding_dim
+    return width
+
+
+def opened_space_of(av: Artifact, encoders: Mapping[str, Artifact], host_tag: str) -> SharedSpace:
     """The way of one host into the space that the AV reads."""
-    spec = av_training_of(inputs["av"])
-    tags = list(dict.fromkeys((spec.anchor, host_tag)))
-    return opened_space(inputs, tags, anchor=spec.anchor, centring=spec.av.injection.centring)
+    spec = av_training_of(av)
+    tags = dict.fromkeys((spec.anchor, host_tag))
+    return opened_space(
+        {tag: encoders[tag] for tag in tags},
+        anchor=spec.anchor,
+        centring=spec.av.injection.centring,
+    )
 
 
 def opened_reconstructor_of(
-    inputs: Mapping[str, Artifact], *, device: str, batch_rows: int
+    trunk: Artifact, ar: Artifact, *, device: str, batch_rows: int
 ) -> BatchReconstructor:
-    """The AR ready to listen."""
-    spec = ar_training_of(inputs["ar"])
-    source, revision = opened_from(inputs["trunk"])
+    """The AR ready to reconstruct."""
+    spec = ar_training_of(ar)
+    source, revision = opened_from(trunk)
     tokenizer = load_tokenizer(source, revision=revision)
-    weights = weights_of(inputs["ar"], AR_PREFIX)
+    weights = weights_of(ar, AR_PREFIX)
     reconstructor = trained_reconstructor(
         source, spec.ar, weights, revision=revision, device=device
     )

@@ -11,12 +11,13 @@ from interlingua.core.metrics import mean_variance
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.maps.space import opened_space
+from interlingua.stages.rl.job import RlInputs
 from interlingua.stages.rl.roles import Asked
 from interlingua.stages.rows.keyed import KeyedRows, distinct, keyed_choice, opened_rows
 from interlingua.stages.sft.batches import Draws
 from interlingua.store.artifact import Artifact
-from interlingua.store.rows.explanations import Key
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
 VARIANCE_ROWS = 2000
@@ -25,24 +26,24 @@ VARIANCE_ROWS = 2000
 class RlCorpus:
     """Rows of split `rl` to learn from, of `dev` to look at, of `fit` for the variance."""
 
-    def __init__(
-        self, spec: RlTraining, inputs: Mapping[str, Artifact], access: SplitAccess
-    ) -> None:
+    def __init__(self, spec: RlTraining, inputs: RlInputs[Artifact], access: SplitAccess) -> None:
         self._spec, self._tags = spec.rl, spec.host_tags
         centring = spec.av.injection.centring
-        self._space = opened_space(inputs, spec.host_tags, anchor=spec.anchor, centring=centring)
-        self._rows = _opened(inputs, spec.host_tags, access, name="rows", split=Split.RL)
+        encoders = {tag: host.encoder for tag, host in inputs.hosts.items()}
+        self._space = opened_space(encoders, anchor=spec.anchor, centring=centring)
+        hosts = inputs.hosts.items()
+        self._rows = {tag: opened_rows(host.rows, [Split.RL], access) for tag, host in hosts}
         self._draws = {
             tag: Draws(rows.finite_keys(), seed=spec.rl.seed, name=tag)
             for tag, rows in self._rows.items()
         }
-        fit = _opened(inputs, spec.host_tags, access, name="fit", split=Split.FIT)
+        fit = {tag: opened_rows(host.fit, [Split.FIT], access) for tag, host in hosts}
         self.variances = {tag: self._variance(tag, rows) for tag, rows in fit.items()}
-        dev = _opened(inputs, spec.host_tags, access, name="dev", split=Split.DEV)
+        dev = {tag: opened_rows(host.dev, [Split.DEV], access) for tag, host in hosts}
         self.dev = tuple(self._dev_asked(tag, rows) for tag, rows in dev.items())
         self.truth: Mapping[str, Mapping[str, str]] | None = None
-        if "passages" in inputs:
-            path = inputs["passages"].path / PASSAGES_NAME
+        if inputs.passages is not None:
+            path = inputs.passages.path / PASSAGES_NAME
             passages = read_passages(path, {Split.DEV}, access)
             self.truth = {passage.passage_id: passage.facts for passage in passages}
 
@@ -66,17 +67,6 @@ class RlCorpus:
     def _v(self, tag: str, rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
         unique, places = distinct(keys)
         return self._space.v_of(tag, rows.vectors(unique))[places]
-
-
-def _opened(
-    inputs: Mapping[str, Artifact],
-    tags: Sequence[str],
-    access: SplitAccess,
-    *,
-    name: str,
-    split: Split,
-) -> dict[str, KeyedRows]:
-    return {tag: opened_rows(inputs[f"{tag}_{name}"], [split], access) for tag in tags}
 
 
 def _named(tag: str, keys: Sequence[Key], v_BE: np.ndarray, prefix: str) -> Asked:

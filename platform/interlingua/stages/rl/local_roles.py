@@ -3,9 +3,7 @@
 AV_init is the AV's own module with the weights of its start switched in: no second trunk.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from torch import nn
 
@@ -15,29 +13,15 @@ from interlingua.models.fresh import contract_of
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import ar_ids, av_prompt
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
-from interlingua.models.verbalizer import Verbalizer
-from interlingua.specs.rl import LearnerSpec, RlTraining
+from interlingua.specs.rl import LearnerSpec
 from interlingua.specs.training import AvSpec
-from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, weights_of
+from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, weights_of, width_of
 from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference, SampleTexts
+from interlingua.stages.rl.job import RlJob
 from interlingua.stages.rl.roles import Judgement, Roles, Rollouts
 from interlingua.stages.sft.engine import Engine, ParamGroup, TorchEngine
-from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RlJob:
-    """What a process must know to play its role."""
-
-    spec: RlTraining
-    inputs: Mapping[str, Artifact]
-    out: Path
-    micro_batch_rows: int
-    batch_rows: int
-    threads: int
-    device: str
 
 
 class LocalJudge:
@@ -73,12 +57,12 @@ def local_roles(job: RlJob) -> Roles:
 def opened_policy(job: RlJob) -> Policy:
     """The AV as supervised training left it."""
     spec = job.spec
-    source, revision = opened_from(job.inputs["trunk"])
+    source, revision = opened_from(job.inputs.pair.trunk)
     tokenizer = load_tokenizer(source, revision=revision)
     verbalizer = trained_verbalizer(
         source,
         _without_dropout(spec.av),
-        weights_of(job.inputs["av"], AV_PREFIX),
+        weights_of(job.inputs.pair.av, AV_PREFIX),
         revision=revision,
         device=job.device,
     )
@@ -89,8 +73,8 @@ def opened_policy(job: RlJob) -> Policy:
 
 def opened_reconstructor(job: RlJob) -> SupervisedReconstructor:
     """The AR as supervised training left it."""
-    source, revision = opened_from(job.inputs["trunk"])
-    weights = weights_of(job.inputs["ar"], AR_PREFIX)
+    source, revision = opened_from(job.inputs.pair.trunk)
+    weights = weights_of(job.inputs.pair.ar, AR_PREFIX)
     return SupervisedReconstructor(
         trained_reconstructor(source, job.spec.ar, weights, revision=revision, device=job.device)
     )
@@ -99,7 +83,7 @@ def opened_reconstructor(job: RlJob) -> SupervisedReconstructor:
 def verbalizer_over(engine: Engine, job: RlJob) -> EngineVerbalizer:
     """The AV's role, over an engine that holds a Policy."""
     spec = job.spec
-    source, revision = opened_from(job.inputs["trunk"])
+    source, revision = opened_from(job.inputs.pair.trunk)
     tokenizer = load_tokenizer(source, revision=revision)
     policy = engine.module
     assert isinstance(policy, Policy)
@@ -139,12 +123,6 @@ def reconstructor_over(engine: Engine, job: RlJob) -> EngineReconstructor:
 def groups_of(module: nn.Module, learning_rate: float) -> list[ParamGroup]:
     """All that is trained, at one rate."""
     return [ParamGroup([w for w in module.parameters() if w.requires_grad], learning_rate)]
-
-
-def width_of(verbalizer: Verbalizer) -> int:
-    """The width of the AV's trunk, which is that of the shared space."""
-    width: int = verbalizer.trunk.model.get_input_embeddings().embedding_dim
-    return width
 
 
 def _engine(module: nn.Module, job: RlJob, learner: LearnerSpec | None) -> TorchEngine:

@@ -1,50 +1,34 @@
-"""Stage `rl`: the AV learns by what the AR rebuilds from its words, the AR beside it.
+"""The loop of reinforcement learning: the AV learns by what the AR rebuilds, the AR beside it.
 
-The loop is written once against the roles of `rl_protocols.py`; the stage hands it on to who runs
-them. Knows neither who steps the weights nor where a role is. Left out: several optimizer steps on
-one set of samples, and samples of older weights.
+Written once against the roles of `roles.py`; the stage hands it on to who runs them. Knows neither
+who steps the weights nor where a role is. Left out: several optimizer steps on one set of samples,
+and samples of older weights.
 """
 
 import logging
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
 from interlingua.core.keyed import seed_of
 from interlingua.core.policy import group_advantages, group_deviation, rewarded
 from interlingua.core.schedule import rate_factor
-from interlingua.core.statistics import clustered_ratio_of_sums
-from interlingua.specs.placement import ThreeGroups
-from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining, RlWatch
-from interlingua.specs.splits import Split
+from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch
 from interlingua.stages.rl.checkpoints import (
-    START_ROWS_NAME,
     RunCheckpoints,
-    numbers_of,
 )
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.dev_eval import evaluated_on_dev, kl_sums
-from interlingua.stages.rl.inputs import check_inputs
-from interlingua.stages.rl.local_roles import RlJob
+from interlingua.stages.rl.job import READ, RlJob
 from interlingua.stages.rl.roles import Corpus, Judgement, PolicyStepped, Roles, Rollouts
-from interlingua.stages.running.context import Context, Ended
-from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME, best_dev_eval, best_folder
+from interlingua.stages.running.context import Ended
 from interlingua.stages.sft.engine import Stepped
-from interlingua.stages.sft.loop import forget_training
-from interlingua.stages.sft.stage import TRAIN_VARIANCE
-from interlingua.store.artifact import Artifact
-from interlingua.store.progress import read_dev_evals, read_metrics
-from interlingua.store.rows.splits import SplitAccess, recorded_access
+from interlingua.store.rows.splits import SplitAccess
 
-READ = frozenset((Split.RL, Split.FIT, Split.DEV))
 COUNTED = ("num_samples", "num_failed", "num_skipped_av", "num_skipped_ar")
 PHASES = ("sample", "judge", "learn_av", "learn_ar")
 
@@ -197,88 +181,3 @@ def _check_skipped(counts: Counter[str], spec: RlSpec) -> None:
                 f"gradient; RlSpec.max_skipped_share allows {allowed:g} of {spec.num_steps}: lower "
                 f"RlSpec.{name}.learning_rate or train in float32"
             )
-
-
-def run(
-    spec: RlTraining, inputs: Mapping[str, Artifact], out: Path, context: Context
-) -> Mapping[str, Any]:
-    """Reinforce the pair; both models' best weights lie in one file, as `pair.py` opens them."""
-    check_inputs(spec, inputs)
-    place = context.placement.reinforcing
-    own = place.av if isinstance(place, ThreeGroups) else place
-    job = RlJob(
-        spec=spec,
-        inputs=inputs,
-        out=out,
-        micro_batch_rows=own.micro_batch_rows,
-        batch_rows=own.batch_rows,
-        threads=context.placement.threads_per_worker,
-        device=own.device,
-    )
-    with recorded_access(READ, out) as access:
-        corpus = RlCorpus(spec, inputs, access)  # what cannot be read is said before roles are made
-        ended = context.reinforcer.play(play, job, place)
-        # Ranks, and attempts that were broken off, cannot write one ledger.
-        for step in range(ended.counts["num_steps"]):
-            corpus.asked(step)
-    gate, counts = ended.stopped_by, ended.counts
-    if gate is not None:
-        logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)
-    best = best_folder(out, int(best_dev_eval(read_dev_evals(out))["step"]))
-    for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(best / name, out / name)
-    metrics = {
-        **_metrics(spec.rl, out),
-        **counts,
-        **_seconds(out),
-        **_log_ratios(out),
-        "roles": place.as_rows(),
-        "stopped_by": gate or "",
-        TRAIN_VARIANCE: inputs["ar"].record.metrics[TRAIN_VARIANCE],
-    }
-    forget_training(out)
-    return metrics
-
-
-def _seconds(out: Path) -> dict[str, float]:
-    """Of a step on average, by phase."""
-    steps = read_metrics(out)
-    names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
-    return {name: float(np.mean([step[name] for step in steps])) for name in names}
-
-
-def _log_ratios(out: Path) -> dict[str, float]:
-    """Their mean over the steps, and the largest of what its gate looks at."""
-    steps = [step for step in read_metrics(out) if "log_ratio_p99" in step]
-    if not steps:  # the AV stays as it is
-        return {}
-    return {
-        "log_ratio_mean": float(np.mean([step["log_ratio_mean"] for step in steps])),
-        "log_ratio_p99_max": float(np.max([step["log_ratio_p99"] for step in steps])),
-    }
-
-
-def _metrics(spec: RlSpec, out: Path) -> dict[str, float]:
-    """The looks at the start and at the best, and what of the variance was gained in between.
-
-    The best was chosen by these rows, so that its gain here is a little too good.
-    """
-    dev_evals = read_dev_evals(out)
-    best = best_dev_eval(dev_evals)
-    before, after = (
-        pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
-        for name in (START_ROWS_NAME, ROWS_NAME)
-    )
-    gained_N = before["nmse"].to_numpy() - after["nmse"].to_numpy()
-    gain = clustered_ratio_of_sums(
-        gained_N,
-        after["own_variance"].to_numpy(),
-        np.array(after["passage_id"].to_pylist()),
-        seed=spec.seed,
-    )
-    return {
-        "best_step": best["step"],
-        **{f"start/{name}": value for name, value in numbers_of(dev_evals[0]).items()},
-        **{f"dev/{name}": value for name, value in numbers_of(best).items()},
-        **gain.as_metrics("dev/fve_centred_own_gain"),
-    }

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from interlingua.models.prompts import IGNORED
 from interlingua.stages.sft.engine import Stepped
-from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.shards import Key
 
 NO_TOKEN = IGNORED  # behind the end of a row of ids, where no loss looks
 

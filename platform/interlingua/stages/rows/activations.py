@@ -6,83 +6,56 @@ model, wherever they run.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
-from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
+from interlingua.specs.extraction import ExtractSpec
+from interlingua.specs.placement import WorkKind
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact
-from interlingua.store.blocks import (
-    DONE_FOLDER,
-    begin_block,
-    digest_of,
-    done_counts,
-    end_block,
-    keep_blocks,
-)
-from interlingua.store.hosts import opened_from
-from interlingua.store.peak import note_peak
-from interlingua.store.progress import MetricsLog
-from interlingua.store.rows.passages import PASSAGES_NAME, Passage, count_by_split, read_passages
-from interlingua.store.rows.shards import (
-    POOLED,
-    POOLED_WITH_FIRST,
-    TOKEN,
-    ShardHeader,
-    block_folder,
-    shard_path,
-    shard_rows,
-    write_shard,
-)
-from interlingua.store.rows.splits import recorded_access
+from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.inputs import Member
+
+if TYPE_CHECKING:
+    from interlingua.stages.rows.block_reader import Job
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a worker must know to read blocks of one host."""
+class ActivationsInputs(NamedTuple, Generic[Member]):
+    """Who reads, and what."""
 
-    spec: ExtractSpec
-    source: str
-    revision: str | None
-    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
-    device: str
-    batch_tokens: int
-    threads: int
+    host: Member
+    passages: Member
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Passages that are read together."""
-
-    index: int
-    passages: tuple[Passage, ...]
-
-    @property
-    def digest(self) -> str:
-        """A hash of which passages these are."""
-        return digest_of(*(passage.passage_id for passage in self.passages))
+def activations_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
+    """The rows of any host, made here or adopted."""
+    return Stage(
+        kind="activations",
+        label="-".join([spec.host_tag, *spec.splits]),
+        spec=spec,
+        run=run,
+        inputs=ActivationsInputs(host, passages),
+        revision=2,
+        work=WorkKind.EXTRACTION,
+    )
 
 
 def run(
-    spec: ExtractSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: ExtractSpec, inputs: ActivationsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Read every block that is not done yet; the metrics count what was read and how."""
-    place = context.placement.extraction
-    job = _job(spec, inputs["host"], out, context)
-    path = inputs["passages"].path / PASSAGES_NAME
-    by_split = count_by_split(path)
-    num_passages = sum(by_split.get(split, 0) for split in spec.splits)
-    if not num_passages:
-        raise ValueError(f"ExtractSpec.splits is {', '.join(spec.splits)}; no passage is in them")
-    for folder in (out / DONE_FOLDER, *(block_folder(out, k) for k in spec.block_indices)):
-        folder.mkdir(exist_ok=True)
+    from interlingua.stages.rows.block_reader import BlockReader, blocks_of, not_done
+    from interlingua.store.blocks import keep_blocks
+    from interlingua.store.progress import MetricsLog
+    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.splits import recorded_access
+
+    place, job = context.placement.extraction, _job(spec, inputs.host, out, context)
+    num_passages = _begun(spec, inputs.passages, out)
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
-        blocks = _blocks(read_passages(path, spec.splits, access), place.block_passages)
-        missing = _not_done(blocks, out, counts)
+        passages = read_passages(inputs.passages.path / PASSAGES_NAME, spec.splits, access)
+        missing = not_done(blocks_of(passages, place.block_passages), out, counts)
         log, started, num_read = MetricsLog(out, resume_step=0), time.monotonic(), 0
         workers, _ = place.of_host(spec.host_tag)
         for block_counts in context.pool.map(BlockReader, job, missing, workers):
@@ -100,63 +73,25 @@ def run(
     return {**counts, "rows_per_cpu_second": 1000 * counts["num_rows"] / counts["cpu_ms"]}
 
 
-class BlockReader:
-    """A worker: opens the host once, then reads block after block."""
+def _begun(spec: ExtractSpec, passages: Artifact, out: Path) -> int:
+    """Make the folders of the blocks; how many passages there are to read."""
+    from interlingua.store.blocks import DONE_FOLDER
+    from interlingua.store.rows.passages import PASSAGES_NAME, count_by_split
+    from interlingua.store.rows.shards import block_folder
 
-    def __init__(self, job: Job) -> None:
-        import torch
-
-        from interlingua.models.activations import Reader
-
-        torch.set_num_threads(job.threads)
-        self._job = job
-        self._reader = Reader(
-            job.source,
-            job.spec,
-            revision=job.revision,
-            device=job.device,
-            batch_tokens=job.batch_tokens,
-        )
-
-    def __call__(self, block: Block) -> Mapping[str, int]:
-        """Read the block, store its shards, then note that it is done; returns its counts."""
-        started = time.process_time()
-        texts = [(passage.passage_id, passage.text) for passage in block.passages]
-        rows = self._reader.rows(texts)
-        begin_block(self._job.out, block.index)
-        for block_index, vectors_ND in rows.vectors_by_block.items():
-            write_shard(
-                shard_path(block_folder(self._job.out, block_index), block.index),
-                self._header(block_index),
-                shard_rows(rows.passage_ids, rows.positions, rows.num_tokens, vectors_ND),
-            )
-        milliseconds = round(1000 * (time.process_time() - started))
-        counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
-        end_block(self._job.out, block.index, block.digest, counts)
-        note_peak(self._job.out)
-        return counts
-
-    def _header(self, block_index: int) -> ShardHeader:
-        spec = self._job.spec
-        return ShardHeader(
-            host_tag=spec.host_tag,
-            host_revision=self._job.revision or "",
-            tokenizer_hash=self._reader.tokenizer_hash,
-            block_index=block_index,
-            read_mode=read_mode(spec.read),
-            dtype=spec.dtype,
-            max_length=spec.max_tokens,
-        )
+    by_split = count_by_split(passages.path / PASSAGES_NAME)
+    num_passages = sum(by_split.get(split, 0) for split in spec.splits)
+    if not num_passages:
+        raise ValueError(f"ExtractSpec.splits is {', '.join(spec.splits)}; no passage is in them")
+    for folder in (out / DONE_FOLDER, *(block_folder(out, k) for k in spec.block_indices)):
+        folder.mkdir(exist_ok=True)
+    return num_passages
 
 
-def read_mode(read: Pooled | TokenPositions) -> str:
-    """What a shard's header says of it; rows of two modes are other rows of the same keys."""
-    if isinstance(read, TokenPositions):
-        return TOKEN
-    return POOLED_WITH_FIRST if read.include_first else POOLED
+def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> "Job":
+    from interlingua.stages.rows.block_reader import Job
+    from interlingua.store.hosts import opened_from
 
-
-def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> Job:
     place = context.placement.extraction
     source, revision = opened_from(host)
     return Job(
@@ -168,20 +103,3 @@ def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> Job:
         batch_tokens=place.batch_tokens,
         threads=context.placement.threads_per_worker,
     )
-
-
-def _blocks(passages: Iterator[Passage], block_passages: int) -> Iterator[Block]:
-    index = 0
-    while block := tuple(islice(passages, block_passages)):
-        yield Block(index, block)
-        index += 1
-
-
-def _not_done(blocks: Iterable[Block], out: Path, counts: Counter[str]) -> Iterator[Block]:
-    """The blocks to read; the counts of the others are added."""
-    for block in blocks:
-        done = done_counts(out, block.index, block.digest)
-        if done is None:
-            yield block
-        else:
-            counts.update(done)

@@ -1,112 +1,61 @@
-"""Stage `explanations`: what the world's teacher says of activations, by the true facts.
+"""Stage `explanations`: what the world's teacher writes about activations, from the true facts."""
 
-A pooled row is explained by the facts of its passage, a row at a token by those that the text up
-to there has told, and by its last word. The teacher never sees an activation.
-"""
-
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple
 
 from interlingua.specs.splits import Split
-from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.training import TeachSpec
-from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact
-from interlingua.store.hosts import opened_from
-from interlingua.store.rows.explanations import Explanation, write_explanations
-from interlingua.store.rows.passages import PASSAGES_NAME, Passage, read_passages
-from interlingua.store.rows.shards import POOLED_POSITION
-from interlingua.store.rows.splits import SplitAccess, recorded_access
-from interlingua.world.facts import keyed_random
-from interlingua.world.teacher import SAYABLE, explanation_at, explanation_from
+from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.inputs import Member
+
+
+class ReadTokens(NamedTuple, Generic[Member]):
+    """Where tokens were read: the host whose tokenizer cut the text, and its rows."""
+
+    host: Member
+    rows: Member
+
+
+class ExplanationsInputs(NamedTuple, Generic[Member]):
+    """What is explained; `tokens` is None where a passage is explained as a whole."""
+
+    passages: Member
+    tokens: ReadTokens[Member] | None
+
+
+def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> Stage:
+    """Explanations of one split."""
+    (split,) = spec.splits
+    return Stage(
+        kind="explanations",
+        label=f"teacher-{Split(split)}",
+        spec=spec,
+        run=run,
+        inputs=inputs,
+        revision=2,
+    )
 
 
 def run(
-    spec: TeachSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: TeachSpec, inputs: ExplanationsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Explain every activation of the splits; without `rows`, every passage as a whole."""
+    """Explain every activation of the splits; without `tokens`, every passage as a whole."""
+    from interlingua.stages.rows.world_teacher import FactsSoFar, explained
+    from interlingua.store.rows.explanations import write_explanations
+    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.splits import recorded_access
+
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
-        passages = read_passages(inputs["passages"].path / PASSAGES_NAME, spec.splits, access)
-        so_far = _FactsSoFar(inputs, spec, access)
-        counts["num_rows"] = write_explanations(
-            out,
-            (
-                explanation
-                for passage in passages
-                for explanation in _explained(passage, so_far, spec, counts)
-            ),
+        passages = read_passages(inputs.passages.path / PASSAGES_NAME, spec.splits, access)
+        so_far = FactsSoFar(inputs.tokens, spec, access)
+        explanations = (
+            explanation
+            for passage in passages
+            for explanation in explained(passage, so_far, spec, counts)
         )
+        counts["num_rows"] = write_explanations(out, explanations)
     return counts
-
-
-class _FactsSoFar:
-    """Which facts a row's text has told, by position."""
-
-    def __init__(
-        self, inputs: Mapping[str, Artifact], spec: TeachSpec, access: SplitAccess
-    ) -> None:
-        self._positions: dict[str, list[int]] | None = None
-        if "rows" not in inputs:
-            return
-        from interlingua.models.hosts import load_tokenizer
-
-        read = inputs["rows"].record.spec
-        source, revision = opened_from(inputs["host"])
-        self._tokenizer = load_tokenizer(source, revision=revision)
-        self._max_tokens = read["max_tokens"]
-        rows = KeyedRows(inputs["rows"], read["block_indices"][0], spec.splits, access)
-        self._positions = {}
-        for passage_id, position in rows.finite_keys():
-            self._positions.setdefault(passage_id, []).append(position)
-
-    def by_position(self, passage: Passage) -> Iterator[tuple[int, list[str], str]]:
-        """Positions of a passage, each with the facts told so far, and the text so far."""
-        if self._positions is None:
-            yield POOLED_POSITION, list(SAYABLE), passage.text
-            return
-        positions = self._positions.get(passage.passage_id, [])
-        if not positions:
-            return
-        encoded = self._tokenizer(
-            passage.text,
-            truncation=True,
-            max_length=self._max_tokens,
-            return_offsets_mapping=True,
-        )
-        for position in positions:
-            end = encoded["offset_mapping"][position][1]
-            so_far = {m.fact for m in passage.mentions if m.end <= end}
-            # Any word shows which language it is of.
-            facts = [fact for fact in SAYABLE if fact in so_far or fact == "language"]
-            yield position, facts, passage.text[:end]
-
-
-def _explained(
-    passage: Passage, so_far: _FactsSoFar, spec: TeachSpec, counts: Counter[str]
-) -> Iterator[Explanation]:
-    teacher = spec.teacher
-    name = f"world-{hashlib.sha256(canonical_json(teacher).encode()).hexdigest()[:12]}"
-    for position, facts, prefix in so_far.by_position(passage):
-        for sample in range(spec.samples):
-            key = (passage.passage_id, *([position] if position >= 0 else []), sample)
-            rng = keyed_random("teacher", teacher.seed, *key)
-            least, most = (min(n, len(facts)) for n in (teacher.min_facts, teacher.max_facts))
-            chosen = rng.sample(facts, rng.randint(least, most))
-            counts["num_facts"] += len(chosen)
-            if position == POOLED_POSITION:
-                text = explanation_from(chosen, passage.facts, rng, teacher.max_words)
-            else:
-                text = explanation_at(chosen, passage.facts, prefix, rng, teacher.max_words)
-            yield Explanation(
-                passage_id=passage.passage_id,
-                position=position,
-                sample=sample,
-                split=Split(passage.split),
-                teacher=name,
-                text=text,
-            )

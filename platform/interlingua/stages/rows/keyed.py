@@ -10,9 +10,9 @@ import numpy as np
 
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
-from interlingua.store.rows.explanations import Key
 from interlingua.store.rows.shards import (
     TOKEN,
+    Key,
     Shard,
     ShardHeader,
     ShardIndex,

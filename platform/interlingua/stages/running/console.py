@@ -106,7 +106,7 @@ def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
     row = next((row for row in rows if row.explanation), None)
     if row is None:
         return
-    passages = folder(stage.inputs[split.value].inputs["passages"], root) / PASSAGES_NAME
+    passages = folder(stage.inputs.rows[split].inputs.passages, root) / PASSAGES_NAME
     for passage in read_passages(passages, {split}, access):
         if passage.passage_id == row.passage_id:
             where = "pooled" if row.position < 0 else f"token {row.position}"

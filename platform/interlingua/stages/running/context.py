@@ -59,7 +59,7 @@ class Reinforcer(Protocol):
     def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
         """`play(job, roles)` to its end, from where its last checkpoint stands.
 
-        `job` is an RlJob (`stages/rl/local_roles.py`), the roles are those of `stages/rl/roles.py`.
+        `job` is an RlJob (`stages/rl/job.py`), the roles are those of `stages/rl/roles.py`.
         """
 
 

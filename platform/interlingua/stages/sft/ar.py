@@ -31,10 +31,12 @@ from interlingua.stages.rows.keyed import (
 )
 from interlingua.stages.sft.batches import Draws, Texts, of_like_length
 from interlingua.stages.sft.engine import ParamGroup
-from interlingua.stages.sft.loop import Placed, Rows, Share, TrainingJob
+from interlingua.stages.sft.job import LearningInputs, TrainingJob
+from interlingua.stages.sft.loop import Placed, Rows, Share
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
-from interlingua.store.rows.explanations import Key, read_explanations
+from interlingua.store.rows.explanations import read_explanations
+from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
 ROWS_A_TURN = 64  # of a host, before the next host's in a look
@@ -97,11 +99,14 @@ class Targets:
 
 
 def opened_targets(
-    spec: ArTraining, inputs: Mapping[str, Artifact], name: str, split: Split, access: SplitAccess
+    spec: ArTraining, inputs: LearningInputs[Artifact], split: Split, access: SplitAccess
 ) -> Targets:
-    """The vectors of all learning hosts from the inputs `<tag>_<name>`."""
-    rows = {tag: opened_rows(inputs[f"{tag}_{name}"], [split], access) for tag in spec.host_tags}
-    space = opened_space(inputs, spec.host_tags, anchor=spec.anchor, centring=spec.centring)
+    """The vectors of all learning hosts: of `dev`, or of the rows to learn from."""
+    rows = {
+        tag: opened_rows(host.dev if split is Split.DEV else host.rows, [split], access)
+        for tag, host in inputs.hosts.items()
+    }
+    space = opened_space(inputs.encoders(), anchor=spec.anchor, centring=spec.centring)
     return Targets(rows, space)
 
 
@@ -113,7 +118,7 @@ class ArProgram:
         self._spec, self._tags, self._device = spec.ar, spec.host_tags, job.device
         self.optim, self.watch, self.seed = spec.ar.optim, spec.ar.watch, spec.ar.seed
         access = SplitAccess({Split.AR_SFT, Split.DEV})
-        source, revision = opened_from(job.inputs["trunk"])
+        source, revision = opened_from(job.inputs.trunk)
         tokenizer = load_tokenizer(source, revision=revision)
         self.module = ArLearner(
             fresh_reconstructor(source, spec.ar, revision=revision, device=job.device)
@@ -122,17 +127,17 @@ class ArProgram:
         self._pad = tokenizer.pad_token_id or 0
         self._texts, self._dev_texts = (
             Texts(
-                read_explanations(job.inputs[name].path, {split}, access),
+                read_explanations(artifact.path, {split}, access),
                 lambda text: ar_ids(contract, tokenizer, [text])[0],
                 spec.ar.max_tokens,
             )
-            for name, split in (
-                ("explanations", Split.AR_SFT),
-                ("dev_explanations", Split.DEV),
+            for artifact, split in (
+                (job.inputs.explanations, Split.AR_SFT),
+                (job.inputs.dev_explanations, Split.DEV),
             )
         )
-        self._targets = opened_targets(spec, job.inputs, "rows", Split.AR_SFT, access)
-        dev = opened_targets(spec, job.inputs, "dev", Split.DEV, access)
+        self._targets = opened_targets(spec, job.inputs, Split.AR_SFT, access)
+        dev = opened_targets(spec, job.inputs, Split.DEV, access)
         keys = [key for key in self._targets.keys if key in self._texts]
         self._draws = Draws(keys, seed=self.seed, name="ar")
         self._weights = self._targets.weights(self.seed)

@@ -23,9 +23,11 @@ from interlingua.stages.maps.space import opened_space
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.stages.sft.batches import Draws, Texts, of_like_length
 from interlingua.stages.sft.engine import ParamGroup
-from interlingua.stages.sft.loop import Place, Placed, Rows, Share, TrainingJob
+from interlingua.stages.sft.job import TrainingJob
+from interlingua.stages.sft.loop import Place, Placed, Rows, Share
 from interlingua.store.hosts import opened_from
-from interlingua.store.rows.explanations import Key, read_explanations
+from interlingua.store.rows.explanations import read_explanations
+from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
 VECTORS = ("real", "shuffled", "zero")
@@ -74,23 +76,23 @@ class AvProgram:
         self._spec, self._tags, self._device = spec.av, spec.host_tags, job.device
         self.optim, self.watch, self.seed = spec.av.optim, spec.av.watch, spec.av.seed
         self._access = SplitAccess({Split.AV_SFT, Split.DEV})
-        source, revision = opened_from(job.inputs["trunk"])
+        source, revision = opened_from(job.inputs.trunk)
         tokenizer = load_tokenizer(source, revision=revision)
         self.module = _learner(job, source, revision, tokenizer)
         self._texts, self._dev_texts = (
             Texts(
-                read_explanations(job.inputs[name].path, {split}, self._access),
+                read_explanations(artifact.path, {split}, self._access),
                 lambda text: response_ids(tokenizer, text),
                 spec.av.max_response_tokens,
             )
-            for name, split in (
-                ("explanations", Split.AV_SFT),
-                ("dev_explanations", Split.DEV),
+            for artifact, split in (
+                (job.inputs.explanations, Split.AV_SFT),
+                (job.inputs.dev_explanations, Split.DEV),
             )
         )
         self._rows = {
-            tag: opened_rows(job.inputs[f"{tag}_rows"], [Split.AV_SFT], self._access)
-            for tag in self._tags
+            tag: opened_rows(host.rows, [Split.AV_SFT], self._access)
+            for tag, host in job.inputs.hosts.items()
         }
         self._draws = {
             tag: Draws(
@@ -193,7 +195,7 @@ class AvProgram:
     def _dev_batches(self, job: TrainingJob) -> list[AvBatch]:
         batches = []
         for turn, tag in enumerate(self._tags):
-            rows = opened_rows(job.inputs[f"{tag}_dev"], [Split.DEV], self._access)
+            rows = opened_rows(job.inputs.hosts[tag].dev, [Split.DEV], self._access)
             keys = keyed_choice(
                 [key for key in rows.finite_keys() if key in self._dev_texts],
                 self.watch.dev_rows,
@@ -215,8 +217,7 @@ def _learner(job: TrainingJob, source: str, revision: str | None, tokenizer: Any
     """The module as training begins."""
     spec: AvTraining = job.spec
     space = opened_space(
-        job.inputs,
-        spec.host_tags,
+        job.inputs.encoders(),
         anchor=spec.anchor,
         centring=spec.av.injection.centring,
         is_trained=spec.av.encoder_learning_rate is not None,

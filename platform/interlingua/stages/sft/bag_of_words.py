@@ -14,6 +14,7 @@ from interlingua.core.moments import Block, folds_of, row_blocks
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining
 from interlingua.stages.sft.ar import Targets, opened_targets
+from interlingua.stages.sft.job import LearningInputs
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.splits import SplitAccess
@@ -21,15 +22,15 @@ from interlingua.store.rows.splits import SplitAccess
 
 def bag_of_words_errors(
     spec: ArTraining,
-    inputs: Mapping[str, Artifact],
+    inputs: LearningInputs[Artifact],
     columns: Mapping[str, np.ndarray],
     train: Targets,
     access: SplitAccess,
 ) -> np.ndarray:
     """The NMSE of the bag of words on the same rows as the AR's, in their order."""
-    texts = read_explanations(inputs["explanations"].path, {Split.AR_SFT}, access)
-    dev_texts = read_explanations(inputs["dev_explanations"].path, {Split.DEV}, access)
-    dev = opened_targets(spec, inputs, "dev", Split.DEV, access)
+    texts = read_explanations(inputs.explanations.path, {Split.AR_SFT}, access)
+    dev_texts = read_explanations(inputs.dev_explanations.path, {Split.DEV}, access)
+    dev = opened_targets(spec, inputs, Split.DEV, access)
     weights = train.weights(spec.ar.seed)
     every_text = (text for samples in texts.values() for text in samples)
     words = BagOfWords(every_text, most=spec.most_words)

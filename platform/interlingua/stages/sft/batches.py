@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.shards import Key
 
 Encode = Callable[[str], list[int]]
 

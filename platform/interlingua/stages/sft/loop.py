@@ -35,7 +35,7 @@ from interlingua.stages.sft.best_weights import (
     keep_best,
 )
 from interlingua.stages.sft.engine import Engine, ParamGroup
-from interlingua.store.artifact import Artifact
+from interlingua.stages.sft.job import TrainingJob
 from interlingua.store.atomic import write_atomically
 from interlingua.store.peak import note_peak
 from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog, read_dev_evals
@@ -96,18 +96,6 @@ class Program(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """What the corpus had, and what of it could not be used."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingJob:
-    """What a rank must know to make its program."""
-
-    spec: Any
-    inputs: Mapping[str, Artifact]
-    out: Path
-    micro_batch_rows: int
-    threads: int
-    device: str
 
 
 MakeProgram = Callable[[TrainingJob], Program]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
+from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
 EXPLANATIONS_NAME = "explanations.parquet"
@@ -27,8 +28,6 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
     ]
 )
-
-Key = tuple[str, int]  # passage and position
 
 
 class MixedTeachers(ValueError):

@@ -17,6 +17,7 @@ from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import REMEDY
 from interlingua.store.rows.splits import ID_LENGTH
 
+Key = tuple[str, int]  # passage and position
 POOLED_POSITION = -1
 POOLED, POOLED_WITH_FIRST, TOKEN = "pooled", "pooled_with_first", "token"
 HEADER_KEY = "header"

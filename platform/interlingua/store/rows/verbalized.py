@@ -17,7 +17,7 @@ from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
-from interlingua.store.rows.explanations import Key
+from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
 VERBALIZED = "verbalized"

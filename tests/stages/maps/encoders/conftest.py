@@ -9,7 +9,7 @@ from interlingua.cluster.local import local_context
 from interlingua.recipes.parts import WORLD_FITTING
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import Encoded, HostRows, anchor_encoder_stage, encoder_stage
+from interlingua.stages.maps.encoder import Encoded, HostRows, anchor_encoder_stage, encoder_stage
 from interlingua.store.artifact import Stage, build
 from interlingua.store.rows.shards import (
     ShardHeader,
@@ -88,7 +88,7 @@ class MadeUp:
 
     def built(self, stage):
         """The artifact, after all that it needs."""
-        for upstream in stage.inputs.values():
+        for upstream in stage.upstream.values():
             self.built(upstream)
         return build(stage, self.root, local_context(world_mini().placement))
 

@@ -9,8 +9,8 @@ from interlingua.core.moments import fold_of
 from interlingua.recipes.parts import WORLD_FITTING
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import encoder_stage
 from interlingua.stages.graph.order import graph_of
+from interlingua.stages.maps.encoder import encoder_stage
 from interlingua.store.artifact import find
 from interlingua.store.maps import read_encoder
 from interlingua.store.rows.shards import ShardIndex, block_folder, list_shards, read_shard

@@ -9,8 +9,9 @@ from interlingua.published.hosts import pool_host
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
-from interlingua.stages.graph.hosts import adopted_stage, extraction_stage, passages_stage
-from interlingua.stages.rows.adopted_hosts import adopted_spec
+from interlingua.stages.rows.activations import activations_stage
+from interlingua.stages.rows.adopted_host import adopted_spec, adopted_stage
+from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import build, find
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess
@@ -61,13 +62,13 @@ def host_folder(recipe, tmp_path_factory):
 def stage_of(recipe, host_folder):
     """Extraction from the tiny host, by its spec."""
     host = adopted_stage(adopted_spec("tiny", str(host_folder), None))
-    return lambda spec=POOLED: extraction_stage(host, passages_stage(recipe), spec)
+    return lambda spec=POOLED: activations_stage(host, passages_stage(recipe.passages), spec)
 
 
 @pytest.fixture(scope="session")
 def fit_passages(recipe, root):
     """The passages that are read."""
-    path = find(passages_stage(recipe), root).path / PASSAGES_NAME
+    path = find(passages_stage(recipe.passages), root).path / PASSAGES_NAME
     return list(read_passages(path, {Split.FIT}, SplitAccess({Split.FIT})))
 
 
@@ -75,14 +76,14 @@ def fit_passages(recipe, root):
 def own_root(root, stage_of, context, tmp_path):
     """A run root of the test's own, in which the inputs are built."""
     (tmp_path / "passages").symlink_to(root / "passages")
-    build(stage_of().inputs["host"], tmp_path, context)
+    build(stage_of().inputs.host, tmp_path, context)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def undisturbed(stage_of, root, context):
     """The artifact of an extraction that nothing disturbed, by its spec."""
-    build(stage_of().inputs["host"], root, context)
+    build(stage_of().inputs.host, root, context)
     return lambda spec=POOLED: build(stage_of(spec), root, context)
 
 

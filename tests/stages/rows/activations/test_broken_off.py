@@ -8,9 +8,10 @@ import pytest
 
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.specs.extraction import TokenPositions
-from interlingua.stages.graph.hosts import extraction_stage, passages_stage
 from interlingua.stages.rows import activations as extract
-from interlingua.stages.rows.activations import Block, BlockReader, Job
+from interlingua.stages.rows.activations import activations_stage
+from interlingua.stages.rows.block_reader import Block, BlockReader, Job
+from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import build, folder
 from interlingua.store.lock import exclusive
 from interlingua.store.partial import claimed, latest_folder
@@ -198,13 +199,13 @@ def test_memory_holds_one_block_however_many_passages_there_are(
 ):
     """Of the passages, the stage has one block in its hands, and asks for the next one after it."""
     spec = replace(recipe.passages, num_passages=4 * recipe.passages.num_passages)
-    more = passages_stage(replace(recipe, passages=spec))
+    more = passages_stage(spec)
     build(more, own_root, context)
-    host = stage_of().inputs["host"]
+    host = stage_of().inputs.host
     most, num_passages = [], []
-    for passages in (passages_stage(recipe), more):
+    for passages in (passages_stage(recipe.passages), more):
         pool = CountingPool()
-        stage = extraction_stage(host, passages, pooled_spec)
+        stage = activations_stage(host, passages, pooled_spec)
         artifact = build(stage, own_root, local_context(context.placement, pool))
         most.append(pool.most_alive)
         num_passages.append(artifact.record.metrics["num_passages"])

@@ -10,9 +10,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import adopted_stage, extraction_stage, passages_stage
-from interlingua.stages.rows.adopted_hosts import adopted_spec
+from interlingua.stages.rows.activations import activations_stage
+from interlingua.stages.rows.adopted_host import adopted_spec, adopted_stage
 from interlingua.stages.rows.keyed import KeyedRows
+from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import build
 from interlingua.store.rows.shards import block_folder, list_shards, read_shard
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
@@ -38,7 +39,7 @@ def test_rows_that_are_not_finite_are_counted_and_never_handed_out(
     tokenizer.save_pretrained(tmp_path / "poisoned")
     host = adopted_stage(adopted_spec("tiny", str(tmp_path / "poisoned"), None))
     build(host, own_root, context)
-    stage = extraction_stage(host, passages_stage(recipe), pooled_spec)
+    stage = activations_stage(host, passages_stage(recipe.passages), pooled_spec)
     artifact = build(stage, own_root, context)
     bad = {key for key, ids in ids_of.items() if poison in ids}
     assert artifact.record.metrics["num_not_finite"] == len(bad) == uses[poison]
@@ -66,9 +67,9 @@ def test_a_split_without_passages_is_refused(recipe, host_folder, context, poole
     seed = recipe.passages.split.seed
     rest = 1 - sum(shares.values()) + shares[Split.PRETRAIN]
     split = type(recipe.passages.split)(seed=seed, **{**shares, Split.PRETRAIN: rest})
-    passages = passages_stage(replace(recipe, passages=replace(recipe.passages, split=split)))
+    passages = passages_stage(replace(recipe.passages, split=split))
     host = adopted_stage(adopted_spec("tiny", str(host_folder), None))
     for stage in (passages, host):
         build(stage, tmp_path, context)
     with pytest.raises(ValueError, match="fit; no passage"):
-        build(extraction_stage(host, passages, pooled_spec), tmp_path, context)
+        build(activations_stage(host, passages, pooled_spec), tmp_path, context)

@@ -1,12 +1,7 @@
-"""Stage `decoder`: the way back into one host.
-
-Fitted on what the AR makes of the AV's own samples of `fit`: gold explanations are not what it will
-be given. How much comes back is for the evaluation to say.
-"""
+"""How the decoder of a host is fitted: from what the AR makes of the AV's own samples of `fit`."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,36 +10,17 @@ from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.linear import fit
 from interlingua.core.maps import Decoder, Encoder
 from interlingua.core.moments import Block, FoldMoments, folds_of, row_blocks
-from interlingua.specs.evaluation import Arm
-from interlingua.specs.splits import Split
 from interlingua.specs.training import DecoderSpec
 from interlingua.stages.rows.keyed import KeyedRows
-from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact
-from interlingua.store.maps import read_encoder, write_decoder
-from interlingua.store.rows.splits import recorded_access
-from interlingua.store.rows.verbalized import Rebuilt, read_verbalized
+from interlingua.store.rows.verbalized import Rebuilt
 
 logger = logging.getLogger(__name__)
 
 
-def run(
-    spec: DecoderSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
-) -> Mapping[str, Any]:
-    """Fit the decoder and store it; the metrics are those of its fit."""
-    encoder = read_encoder(inputs["encoder"].path)
-    folder = inputs["verbalized"].path
-    with recorded_access({Split.FIT}, out) as access:
-        rebuilt = read_verbalized(folder, Split.FIT, Arm.SAMPLED, access)
-        rows = KeyedRows(inputs["fit"], spec.block_index, {Split.FIT}, access)
-        decoder, report = _fitted(rebuilt, rows, encoder, spec)
-        write_decoder(out, decoder)
-    return report
-
-
-def _fitted(
+def fitted(
     rebuilt: Rebuilt, rows: KeyedRows, encoder: Encoder, spec: DecoderSpec
 ) -> tuple[Decoder, dict[str, Any]]:
+    """The ridge of a to h, and how its fit went; a constant where no text could be parsed."""
     blocks = _blocks(rebuilt, rows, encoder, spec.ridge.num_folds)
     folds = FoldMoments.of_blocks(blocks, num_folds=spec.ridge.num_folds)
     num_unread = len(rebuilt.keys) - folds.num_rows

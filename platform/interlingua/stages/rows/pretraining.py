@@ -1,4 +1,4 @@
-"""Stage `host`: one tiny host of the world, from a tokenizer to an ordinary Hugging Face folder.
+"""The pretraining of a tiny host of the world: tokenizer, next-token training, exam.
 
 Resumes from its last checkpoint with the same weights that an unbroken run would have.
 """
@@ -19,7 +19,6 @@ from interlingua.core.schedule import warmup_cosine
 from interlingua.published.hosts import pool_host
 from interlingua.specs.splits import Split
 from interlingua.specs.world import PretrainSpec, WorldHostSpec
-from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.progress import MetricsLog
@@ -38,12 +37,9 @@ TOKENIZER_TEXTS = 3000
 REPORT_EVERY = 10
 
 
-def run(
-    spec: WorldHostSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
-) -> Mapping[str, float]:
-    """Train the host on split `pretrain`, examine it on `dev`, save model and tokenizer."""
-    torch.set_num_threads(context.placement.threads_per_worker)
-    path = inputs["passages"].path / PASSAGES_NAME
+def pretrained(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str, float]:
+    """Train on split `pretrain`, examine on `dev`, save model and tokenizer; what was measured."""
+    path = written.path / PASSAGES_NAME
     with recorded_access({Split.PRETRAIN, Split.DEV}, out) as access:
         passages = list(read_passages(path, {Split.PRETRAIN}, access))
         dev = list(islice(read_passages(path, {Split.DEV}, access), spec.dev_passages))

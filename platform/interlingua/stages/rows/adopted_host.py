@@ -5,9 +5,14 @@ from pathlib import Path
 
 from interlingua.specs.extraction import AdoptedHostSpec
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact
+from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.integrity import OUTSIDE_NAME
 from interlingua.store.model_files import files_sha256, model_hashes
+
+
+def adopted_stage(host: AdoptedHostSpec) -> Stage:
+    """A host that was not made here."""
+    return Stage(kind="adopted", label=host.tag, spec=host, run=run, inputs={}, revision=2)
 
 
 def run(

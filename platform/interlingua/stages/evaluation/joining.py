@@ -1,0 +1,115 @@
+"""How an evaluation joins what was scored: all hosts' rows, their passages, the gates' evidence."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from interlingua.report.gates import Evidence, Gate
+from interlingua.report.numbers import (
+    COMPARED,
+    LESS,
+    Numbers,
+)
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.splits import Split
+from interlingua.store.artifact import Artifact
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.scored import (
+    ROWS_FOLDER,
+    EvaluatedPassage,
+    Scored,
+    host_path,
+    write_evaluated,
+    write_scored,
+)
+from interlingua.store.rows.splits import SplitAccess, SplitViolation
+
+RECORDED = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
+
+
+def shared_rows(by_host: Sequence[Scored]) -> Scored:
+    """The rows of activations that every host has: means over hosts are of the same passages."""
+    keys = [set(_keys(rows)) for rows in by_host]
+    common = set.intersection(*keys)
+    kept = [
+        rows
+        if own == common
+        else rows.where(np.array([key in common for key in _keys(rows)], dtype=bool))
+        for rows, own in zip(by_host, keys, strict=True)
+    ]
+    return Scored({name: np.concatenate([rows[name] for rows in kept]) for name in kept[0].columns})
+
+
+def _keys(rows: Scored) -> list[tuple[str, int]]:
+    return list(zip(rows["passage_id"].tolist(), rows["position"].tolist(), strict=True))
+
+
+def evidence(
+    rows: Scored,
+    numbers: Numbers,
+    start: Scored | None,
+    counts: Iterable[Mapping[str, Any]],
+    num_checked: int,
+) -> Evidence:
+    """What the gates judge; `counts` are those of the hosts' scores."""
+    num_asked = sum(count["num_activations"] for count in counts)
+    num_kept = len(set(zip(rows["host"].tolist(), _keys(rows), strict=True)))
+    return Evidence(
+        rows=rows,
+        numbers=numbers,
+        start=start,
+        num_asked=num_asked,
+        num_dropped=num_asked - num_kept,
+        num_checked=num_checked,
+    )
+
+
+def evaluated_passages(
+    evaluated: set[str], split: Split, passages: Artifact, access: SplitAccess
+) -> list[EvaluatedPassage]:
+    """The texts that rows were scored on; raises where a row is of no text of the split."""
+    found = [
+        EvaluatedPassage(passage_id=passage.passage_id, text=passage.text, facts=passage.facts)
+        for passage in read_passages(passages.path / PASSAGES_NAME, {split}, access)
+        if passage.passage_id in evaluated
+    ]
+    if left := evaluated - {passage.passage_id for passage in found}:
+        raise SplitViolation(
+            f"{len(left)} of the {len(evaluated)} scored passages are none of {split}, the "
+            f"first {min(left)}: their rows say what is not so"
+        )
+    return found
+
+
+def store(
+    out: Path, rows: Scored, passages: Iterable[EvaluatedPassage], tags: Iterable[str]
+) -> None:
+    """Store the joined rows, a file a host, and the passages that are left in them."""
+    (out / ROWS_FOLDER).mkdir(exist_ok=True)
+    for tag in tags:
+        write_scored(host_path(out, tag), rows.where(rows["host"] == tag))
+    evaluated = set(rows["passage_id"].tolist())
+    write_evaluated(out, (one for one in passages if one.passage_id in evaluated))
+
+
+def headlines(numbers: Numbers) -> dict[str, float]:
+    """What a record and a tracker hold; all of them stand in the table of numbers."""
+    arms = {*RECORDED, *(arm for n in numbers.all if LESS in (arm := n.arm))}
+    return {
+        name: value
+        for number in numbers.all
+        if number.metric in COMPARED and number.arm in arms and number.covers == "passages"
+        for name, value in (
+            (number.name, number.value),
+            (f"{number.name}_low", number.low),
+            (f"{number.name}_high", number.high),
+        )
+    }
+
+
+def recorded(gate: Gate) -> dict[str, Any]:
+    """The gate as a record holds it."""
+    return {**asdict(gate), "name": gate.name.value}

@@ -1,0 +1,93 @@
+"""One host as published ways to fit a decoder, and to score it, are compared on it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from interlingua.core.collapse import collapse_drawn, score_texts
+from interlingua.core.geometry import rescale
+from interlingua.core.resampling import Drawn, Draws
+from interlingua.probes.decoder_fits import FitRows
+from interlingua.probes.methods import (
+    UNIQUE_SHARE,
+    Key,
+    Predictor,
+    ScoredRows,
+    methods_drawn,
+)
+from interlingua.specs.evaluation import Arm, MethodsSpec
+from interlingua.specs.splits import Split
+from interlingua.stages.evaluation.inputs import MethodsHost
+from interlingua.stages.maps.space import opened_space
+from interlingua.stages.rows.keyed import opened_rows
+from interlingua.store.artifact import Artifact
+from interlingua.store.maps import read_encoder
+from interlingua.store.rows.splits import SplitAccess
+from interlingua.store.rows.verbalized import Rebuilt, read_verbalized
+
+
+def drawn_methods(
+    tag: str,
+    said: Rebuilt,
+    draws: Draws,
+    spec: MethodsSpec,
+    hosts: Mapping[str, MethodsHost[Artifact]],
+    access: SplitAccess,
+) -> Mapping[Key, Drawn]:
+    """Every decoder fit, predictor and kind of FVE of one host, in the draws of all."""
+    rows = opened_rows(hosts[tag].rows, [spec.split], access)
+    passages_N = _passages(said)
+    n_ND = rescale(rows.vectors(said.keys))
+    scored = ScoredRows(a_NE=said.a_NE, n_ND=n_ND, passages_N=passages_N)
+    texts: dict[Predictor, list[str | None]] = {
+        Predictor.NLA: [row.explanation for row in said.rows],
+        Predictor.COLLAPSED_AV: ["one and the same"] * len(said.rows),
+    }
+    unique_shares = {
+        predictor: collapse_drawn(score_texts(own, passages_N)._asdict(), passages_N, draws)[
+            UNIQUE_SHARE
+        ]
+        for predictor, own in texts.items()
+        if any(own)
+    }
+    fit = _fit_rows(tag, spec, hosts, access)
+    return methods_drawn(
+        fit,
+        scored,
+        draws,
+        ridge=spec.ridge,
+        unique_shares=unique_shares,
+        seed=spec.seed,
+    )
+
+
+def _fit_rows(
+    tag: str,
+    spec: MethodsSpec,
+    hosts: Mapping[str, MethodsHost[Artifact]],
+    access: SplitAccess,
+) -> FitRows:
+    host = hosts[tag]
+    said = read_verbalized(host.fit_texts.path, Split.FIT, Arm.SAMPLED, access)
+    h_ND = opened_rows(host.fit, [Split.FIT], access).vectors(said.keys)
+    encoders = {name: hosts[name].encoder for name in dict.fromkeys((spec.anchor, tag))}
+    space = opened_space(encoders, anchor=spec.anchor, centring=spec.centring)
+    return FitRows(
+        a_NE=said.a_NE,
+        n_ND=rescale(h_ND),
+        v_NE=space.v_of(tag, h_ND).astype(np.float64),
+        passages_N=_passages(said),
+        encoder=read_encoder(host.encoder.path),
+    )
+
+
+def first_texts(texts: Artifact, split: Split, access: SplitAccess) -> Rebuilt:
+    """The first T=1 text of every activation."""
+    said = read_verbalized(texts.path, split, Arm.SAMPLED, access)
+    places = [place for place, row in enumerate(said.rows) if row.sample == 0]
+    keys: Sequence = [said.keys[place] for place in places]
+    return Rebuilt(list(keys), [said.rows[place] for place in places], said.a_NE[places])
+
+
+def _passages(said: Rebuilt) -> np.ndarray:
+    return np.array([passage_id for passage_id, _ in said.keys])

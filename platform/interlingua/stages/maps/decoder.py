@@ -1,0 +1,57 @@
+"""Stage `decoder`: the way back into one host.
+
+Fitted on what the AR makes of the AV's own samples of `fit`: gold explanations are not what it will
+be given. How much comes back is for the evaluation to say.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, NamedTuple
+
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.maps import RidgeSpec
+from interlingua.specs.splits import Split
+from interlingua.specs.training import DecoderSpec
+from interlingua.stages.running.context import Context
+from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.inputs import Member
+
+
+class DecoderInputs(NamedTuple, Generic[Member]):
+    """A host's rows of `fit`, what the pair made of them, and the way in."""
+
+    fit: Member
+    verbalized: Member
+    encoder: Member
+
+
+def decoder_stage(ridge: RidgeSpec, inputs: DecoderInputs[Stage], labels: Sequence[str]) -> Stage:
+    """The map back into one host."""
+    read = inputs.fit.spec
+    return Stage(
+        kind="decoder",
+        label="-".join(labels),
+        spec=DecoderSpec(host_tag=read.host_tag, block_index=read.block_indices[0], ridge=ridge),
+        run=run,
+        inputs=inputs,
+        revision=2,
+    )
+
+
+def run(
+    spec: DecoderSpec, inputs: DecoderInputs[Artifact], out: Path, context: Context
+) -> Mapping[str, Any]:
+    """Fit the decoder and store it; the metrics are those of its fit."""
+    from interlingua.stages.maps.decoder_fit import fitted
+    from interlingua.stages.rows.keyed import KeyedRows
+    from interlingua.store.maps import read_encoder, write_decoder
+    from interlingua.store.rows.splits import recorded_access
+    from interlingua.store.rows.verbalized import read_verbalized
+
+    encoder = read_encoder(inputs.encoder.path)
+    with recorded_access({Split.FIT}, out) as access:
+        rebuilt = read_verbalized(inputs.verbalized.path, Split.FIT, Arm.SAMPLED, access)
+        rows = KeyedRows(inputs.fit, spec.block_index, {Split.FIT}, access)
+        decoder, report = fitted(rebuilt, rows, encoder, spec)
+        write_decoder(out, decoder)
+    return report

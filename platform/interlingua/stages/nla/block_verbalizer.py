@@ -1,0 +1,164 @@
+"""How a worker verbalizes: it opens the pair once, then goes through block after block of rows."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from interlingua.core.metrics import derangement
+from interlingua.models.batched import BatchVerbalizer
+from interlingua.specs.evaluation import Arm
+from interlingua.specs.generation import Turn, VerbalizeSpec
+from interlingua.specs.splits import Split
+from interlingua.specs.text.canonical import canonical_json
+from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.nla.pair import opened_reconstructor_of, opened_space_of, opened_verbalizer
+from interlingua.stages.rows.keyed import keyed_choice, opened_rows
+from interlingua.store.artifact import Artifact
+from interlingua.store.blocks import (
+    begin_block,
+    digest_of,
+    end_block,
+)
+from interlingua.store.peak import note_peak
+from interlingua.store.rows.shards import Key
+from interlingua.store.rows.splits import SplitAccess
+from interlingua.store.rows.verbalized import Verbalized, block_path, write_block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a worker must know to verbalize blocks of one host."""
+
+    spec: VerbalizeSpec
+    pair: PairInputs[Artifact]
+    rows: Mapping[Split, Artifact]
+    encoders: Mapping[str, Artifact]
+    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
+    device: str
+    batch_rows: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one turn that are verbalized together, and whose vectors the AV is given of them."""
+
+    index: int
+    turn: Turn
+    keys: tuple[Key, ...]
+    sources: tuple[Key, ...] | None  # None: the zero vector
+
+    @property
+    def digest(self) -> str:
+        """A hash of which rows these are, and of what is asked about them."""
+        return digest_of(canonical_json(self.turn), repr(self.keys), repr(self.sources))
+
+
+class BlockVerbalizer:
+    """A worker: opens the pair once, then verbalizes block after block."""
+
+    def __init__(self, job: Job) -> None:
+        import torch
+
+        torch.set_num_threads(job.threads)
+        self._job = job
+        self._verbalizers: dict[bool, BatchVerbalizer] = {}
+        self._space = opened_space_of(job.pair.av, job.encoders, job.spec.host_tag)
+        self._reconstructor = opened_reconstructor_of(
+            job.pair.trunk, job.pair.ar, device=job.device, batch_rows=job.batch_rows
+        )
+        self._access = SplitAccess(job.rows)
+        self._rows = {
+            split: opened_rows(artifact, [split], self._access)
+            for split, artifact in job.rows.items()
+        }
+
+    def __call__(self, block: Block) -> Mapping[str, int]:
+        """Verbalize and rebuild the block, store it; returns its counts."""
+        started = time.process_time()
+        rows = self._sampled(block)
+        a_NE = self._reconstructor.reconstruct([row.explanation for row in rows])
+        counts = {
+            "num_rows": len(rows),
+            "num_unparsable": sum(row.explanation is None for row in rows),
+            "num_tokens": sum(row.num_tokens for row in rows),
+            "cpu_ms": round(1000 * (time.process_time() - started)),
+        }
+        begin_block(self._job.out, block.index)
+        write_block(block_path(self._job.out, block.index), rows, a_NE)
+        end_block(self._job.out, block.index, block.digest, counts)
+        note_peak(self._job.out)
+        return counts
+
+    def _sampled(self, block: Block) -> list[Verbalized]:
+        turn, tag = block.turn, self._job.spec.host_tag
+        names = [f"{tag}|{passage_id}|{place}" for passage_id, place in block.keys]
+        verbalizer = self._verbalizer(is_trained=turn.arm is not Arm.UNTRAINED)
+        samples_of_rows = verbalizer.verbalize(tag, self._vectors(block), names, turn.sampling)
+        return [
+            Verbalized(
+                passage_id=passage_id,
+                position=position,
+                split=turn.split,
+                arm=turn.arm,
+                sample=sample,
+                text=decoded.text,
+                explanation=decoded.explanation,
+                num_tokens=len(decoded.ids),
+                log_prob=sum(decoded.log_probs),
+            )
+            for (passage_id, position), samples in zip(block.keys, samples_of_rows, strict=True)
+            for sample, decoded in enumerate(samples)
+        ]
+
+    def _vectors(self, block: Block) -> Tensor:
+        """v of every row, or what the turn's arm puts in its place."""
+        import torch
+
+        if block.sources is None:
+            return torch.zeros(len(block.keys), self._space.width)
+        h_ND = self._rows[block.turn.split].vectors(block.sources)
+        return torch.from_numpy(self._space.v_of(self._job.spec.host_tag, h_ND))
+
+    def _verbalizer(self, *, is_trained: bool) -> BatchVerbalizer:
+        if is_trained not in self._verbalizers:
+            job = self._job
+            self._verbalizers[is_trained] = opened_verbalizer(
+                job.pair, device=job.device, batch_rows=job.batch_rows, is_trained=is_trained
+            )
+        return self._verbalizers[is_trained]
+
+
+def blocks_of(
+    spec: VerbalizeSpec, rows: Mapping[Split, Artifact], access: SplitAccess, block_rows: int
+) -> Iterator[Block]:
+    """The rows of every turn, so many a block."""
+    found = {
+        split: opened_rows(artifact, [split], access).finite_keys()
+        for split, artifact in rows.items()
+    }
+    index = 0
+    for turn in spec.turns:
+        keys = found[turn.split]
+        if turn.rows is not None:
+            keys = keyed_choice(keys, turn.rows, seed=spec.seed)
+        sources = _sources(turn, keys, spec.seed)
+        for start in range(0, len(keys), block_rows):
+            part = slice(start, start + block_rows)
+            mine = None if sources is None else tuple(sources[part])
+            yield Block(index, turn, tuple(keys[part]), mine)
+            index += 1
+
+
+def _sources(turn: Turn, keys: Sequence[Key], seed: int) -> Sequence[Key] | None:
+    """Of which row each row is given the vector."""
+    if turn.arm is Arm.ZERO_VECTOR:
+        return None
+    if turn.arm is not Arm.SHUFFLED_VECTORS:
+        return keys
+    passages_N = np.array([passage_id for passage_id, _ in keys])
+    return [keys[other] for other in derangement(passages_N, seed=seed)]

@@ -1,0 +1,33 @@
+"""What stages of the trained pair need: the pair itself, and the maps and rows of its hosts."""
+
+from collections.abc import Mapping
+from typing import Generic, NamedTuple
+
+from interlingua.store.inputs import Member
+
+
+class PairInputs(NamedTuple, Generic[Member]):
+    """The two models and the trunk they stand on.
+
+    One artifact of reinforcement learning is both: it holds both models' weights.
+    """
+
+    trunk: Member
+    av: Member
+    ar: Member
+
+
+class BundledInputs(NamedTuple, Generic[Member]):
+    """A host of a bundle: the model, rows that say how it is read, the ways in and back."""
+
+    host: Member
+    rows: Member
+    encoder: Member
+    decoder: Member
+
+
+class BundleInputs(NamedTuple, Generic[Member]):
+    """All that a bundle brings together."""
+
+    pair: PairInputs[Member]
+    hosts: Mapping[str, BundledInputs[Member]]

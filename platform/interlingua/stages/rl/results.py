@@ -1,0 +1,57 @@
+"""What a run of reinforcement learning reports when it has ended. Opens no model."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from interlingua.core.statistics import clustered_ratio_of_sums
+from interlingua.specs.rl import RlSpec
+from interlingua.stages.rl.checkpoints import START_ROWS_NAME, numbers_of
+from interlingua.stages.rl.loop import PHASES
+from interlingua.stages.sft.best_weights import ROWS_NAME, best_dev_eval
+from interlingua.store.progress import read_dev_evals, read_metrics
+
+
+def seconds(out: Path) -> dict[str, float]:
+    """Of a step on average, by phase."""
+    steps = read_metrics(out)
+    names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
+    return {name: float(np.mean([step[name] for step in steps])) for name in names}
+
+
+def log_ratios(out: Path) -> dict[str, float]:
+    """Their mean over the steps, and the largest of what its gate looks at."""
+    steps = [step for step in read_metrics(out) if "log_ratio_p99" in step]
+    if not steps:  # the AV stays as it is
+        return {}
+    return {
+        "log_ratio_mean": float(np.mean([step["log_ratio_mean"] for step in steps])),
+        "log_ratio_p99_max": float(np.max([step["log_ratio_p99"] for step in steps])),
+    }
+
+
+def gains(spec: RlSpec, out: Path) -> dict[str, float]:
+    """The looks at the start and at the best, and what of the variance was gained in between.
+
+    The best was chosen by these rows, so that its gain here is a little too good.
+    """
+    dev_evals = read_dev_evals(out)
+    best = best_dev_eval(dev_evals)
+    before, after = (
+        pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
+        for name in (START_ROWS_NAME, ROWS_NAME)
+    )
+    gained_N = before["nmse"].to_numpy() - after["nmse"].to_numpy()
+    gain = clustered_ratio_of_sums(
+        gained_N,
+        after["own_variance"].to_numpy(),
+        np.array(after["passage_id"].to_pylist()),
+        seed=spec.seed,
+    )
+    return {
+        "best_step": best["step"],
+        **{f"start/{name}": value for name, value in numbers_of(dev_evals[0]).items()},
+        **{f"dev/{name}": value for name, value in numbers_of(best).items()},
+        **gain.as_metrics("dev/fve_centred_own_gain"),
+    }

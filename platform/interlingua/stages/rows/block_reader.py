@@ -1,0 +1,126 @@
+"""How a worker reads a host: it opens it once, then reads block after block and stores its shards.
+
+A block of passages is one shard for every block of the host that is read.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
+from interlingua.store.blocks import begin_block, digest_of, done_counts, end_block
+from interlingua.store.peak import note_peak
+from interlingua.store.rows.passages import Passage
+from interlingua.store.rows.shards import (
+    POOLED,
+    POOLED_WITH_FIRST,
+    TOKEN,
+    ShardHeader,
+    block_folder,
+    shard_path,
+    shard_rows,
+    write_shard,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a worker must know to read blocks of one host."""
+
+    spec: ExtractSpec
+    source: str
+    revision: str | None
+    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
+    device: str
+    batch_tokens: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Passages that are read together."""
+
+    index: int
+    passages: tuple[Passage, ...]
+
+    @property
+    def digest(self) -> str:
+        """A hash of which passages these are."""
+        return digest_of(*(passage.passage_id for passage in self.passages))
+
+
+class BlockReader:
+    """A worker: opens the host once, then reads block after block."""
+
+    def __init__(self, job: Job) -> None:
+        import torch
+
+        from interlingua.models.activations import Reader
+
+        torch.set_num_threads(job.threads)
+        self._job = job
+        self._reader = Reader(
+            job.source,
+            job.spec,
+            revision=job.revision,
+            device=job.device,
+            batch_tokens=job.batch_tokens,
+        )
+
+    def __call__(self, block: Block) -> Mapping[str, int]:
+        """Read the block, store its shards, then note that it is done; returns its counts."""
+        started = time.process_time()
+        texts = [(passage.passage_id, passage.text) for passage in block.passages]
+        rows = self._reader.rows(texts)
+        begin_block(self._job.out, block.index)
+        for block_index, vectors_ND in rows.vectors_by_block.items():
+            write_shard(
+                shard_path(block_folder(self._job.out, block_index), block.index),
+                self._header(block_index),
+                shard_rows(rows.passage_ids, rows.positions, rows.num_tokens, vectors_ND),
+            )
+        milliseconds = round(1000 * (time.process_time() - started))
+        counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
+        end_block(self._job.out, block.index, block.digest, counts)
+        note_peak(self._job.out)
+        return counts
+
+    def _header(self, block_index: int) -> ShardHeader:
+        spec = self._job.spec
+        return ShardHeader(
+            host_tag=spec.host_tag,
+            host_revision=self._job.revision or "",
+            tokenizer_hash=self._reader.tokenizer_hash,
+            block_index=block_index,
+            read_mode=read_mode(spec.read),
+            dtype=spec.dtype,
+            max_length=spec.max_tokens,
+        )
+
+
+def read_mode(read: Pooled | TokenPositions) -> str:
+    """What a shard's header says of it; rows of two modes are other rows of the same keys."""
+    if isinstance(read, TokenPositions):
+        return TOKEN
+    return POOLED_WITH_FIRST if read.include_first else POOLED
+
+
+def blocks_of(passages: Iterator[Passage], block_passages: int) -> Iterator[Block]:
+    """Passages in their order, so many a block."""
+    index = 0
+    while block := tuple(islice(passages, block_passages)):
+        yield Block(index, block)
+        index += 1
+
+
+def not_done(blocks: Iterable[Block], out: Path, counts: Counter[str]) -> Iterator[Block]:
+    """The blocks to read; the counts of the others are added."""
+    for block in blocks:
+        done = done_counts(out, block.index, block.digest)
+        if done is None:
+            yield block
+        else:
+            counts.update(done)
