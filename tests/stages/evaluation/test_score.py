@@ -287,7 +287,7 @@ def test_gates_that_need_no_other_host_pass_perfect_words(rows):
 
 
 def test_an_activation_without_direction_is_dropped_and_counted(rows, root, monkeypatch, tmp_path):
-    from interlingua.stages.evaluation import score
+    from interlingua.stages.evaluation import score, scoring
 
     class Spoilt:
         def __init__(self, real):
@@ -302,8 +302,8 @@ def test_an_activation_without_direction_is_dropped_and_counted(rows, root, monk
             return h_ND
 
     victim = (rows["passage_id"][0], int(rows["position"][0]))
-    opened = score.opened_rows
-    monkeypatch.setattr(score, "opened_rows", lambda *args: Spoilt(opened(*args)))
+    opened = scoring.opened_rows
+    monkeypatch.setattr(scoring, "opened_rows", lambda *args: Spoilt(opened(*args)))
     inputs = built_inputs(SCORED, root)
     (out := root / "scored" / tmp_path.name).mkdir(parents=True)
     metrics = score.run(SCORED.spec, inputs, out, CONTEXT)

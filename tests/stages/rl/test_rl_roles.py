@@ -105,7 +105,9 @@ def test_what_was_cut_off_is_no_explanation(make_job, asked):
 
 
 def test_the_ar_hears_what_a_listener_does(job, roles, rollouts):
-    listener = opened_reconstructor_of(job.inputs, device="cpu", batch_rows=7)
+    listener = opened_reconstructor_of(
+        job.inputs.pair.trunk, job.inputs.pair.ar, device="cpu", batch_rows=7
+    )
     expected_NE = listener.reconstruct(roles.av.explanations(rollouts))
     np.testing.assert_allclose(roles.judge(rollouts).a_NE, expected_NE, atol=1e-4)
 

@@ -10,6 +10,7 @@ import torch
 from tests.specs.small_rl import SPEC
 
 from interlingua.specs.splits import Split
+from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.nla.pair import (
     AR_PREFIX,
     AV_PREFIX,
@@ -44,7 +45,7 @@ def built(make_stage, talking_root, context):
 
 @pytest.fixture(scope="module")
 def before(make_stage, talking_root):
-    return built_inputs(make_stage(LONG), talking_root).pair
+    return built_inputs(make_stage(LONG), talking_root)
 
 
 def breaking_at(step, monkeypatch):
@@ -146,12 +147,15 @@ def test_the_numbers_are_those_of_the_rows(built):
 
 
 def test_the_result_is_opened_as_a_pair(built, before):
-    inputs = {**before, "av": built, "ar": built}
-    opened_verbalizer(inputs, device="cpu", batch_rows=8)
-    listener = opened_reconstructor_of(inputs, device="cpu", batch_rows=8)
+    trunk = before.pair.trunk
+    opened_verbalizer(PairInputs(trunk, built, built), device="cpu", batch_rows=8)
+    listener = opened_reconstructor_of(trunk, built, device="cpu", batch_rows=8)
     assert np.isfinite(listener.reconstruct(["about a farm."])).all()
     for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX)):
-        assert weights_of(built, prefix).keys() == weights_of(getattr(before, name), prefix).keys()
+        assert (
+            weights_of(built, prefix).keys()
+            == weights_of(getattr(before.pair, name), prefix).keys()
+        )
 
 
 def scoring(monkeypatch, scores):
@@ -206,7 +210,7 @@ def changed(artifact, before):
         name
         for name, prefix in (("av", AV_PREFIX), ("ar", AR_PREFIX))
         if any(
-            not torch.equal(weight, weights_of(getattr(before, name), prefix)[key])
+            not torch.equal(weight, weights_of(getattr(before.pair, name), prefix)[key])
             for key, weight in weights_of(artifact, prefix).items()
         )
     }
@@ -247,10 +251,10 @@ def test_another_pair_is_refused(make_stage, own_root, context):
 
 @pytest.mark.parametrize("name", ["av", "ar"])
 def test_so_is_a_model_of_another_trunk(name, make_stage, before):
-    model = getattr(before, name)
+    model = getattr(before.pair, name)
     trunk = replace(model.record.inputs["trunk"], fingerprint="0" * 12)
     changed = replace(model.record, inputs={**model.record.inputs, "trunk": trunk})
-    pair = before._replace(**{name: replace(model, record=changed)})
+    pair = before.pair._replace(**{name: replace(model, record=changed)})
     with pytest.raises(ValueError, match=f"the {name} was trained on trunk .*-000000000000"):
         check_pair(make_stage(LONG).spec, pair)
 

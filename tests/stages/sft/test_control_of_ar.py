@@ -13,7 +13,6 @@ from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft import bag_of_words
-from interlingua.stages.sft import stage as sft
 from interlingua.stages.sft.best_weights import BEST, WEIGHTS_NAME
 from interlingua.stages.sft.loop import CHECKPOINTS
 from interlingua.store.artifact import build, built_inputs, find, folder
@@ -80,8 +79,8 @@ def test_real_texts_have_words_without_end_and_the_moments_a_bound(stage, mini_r
     spec = replace(stage.spec, most_words=300)
     inputs = built_inputs(stage, mini_root)
     access = SplitAccess({Split.AR_SFT, Split.DEV})
-    train = bag_of_words.opened_targets(spec, inputs, "rows", Split.AR_SFT, access)
-    dev = bag_of_words.opened_targets(spec, inputs, "dev", Split.DEV, access)
+    train = bag_of_words.opened_targets(spec, inputs, Split.AR_SFT, access)
+    dev = bag_of_words.opened_targets(spec, inputs, Split.DEV, access)
     keys = [key for key in dev.keys[:8] for _ in spec.host_tags]
     columns = {
         "host": np.array(list(spec.host_tags) * 8),
@@ -105,7 +104,9 @@ def test_a_control_that_fails_leaves_the_training_as_it_was(
     trainer = Counting()
     context = local_context(world_mini().placement, LocalPool(), trainer)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(MemoryError):
-        patch.setattr(sft, "bag_of_words_errors", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        patch.setattr(
+            bag_of_words, "bag_of_words_errors", lambda *_: (_ for _ in ()).throw(MemoryError())
+        )
         build(stage, own_root, context)
     assert trainer.steps == list(range(12))
     partial = latest_folder(folder(stage, own_root))

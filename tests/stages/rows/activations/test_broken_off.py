@@ -8,10 +8,11 @@ import pytest
 
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.specs.extraction import TokenPositions
-from interlingua.stages.rows import activations as extract
+from interlingua.stages.rows import block_reader
 from interlingua.stages.rows.activations import activations_stage
 from interlingua.stages.rows.block_reader import Block, BlockReader, Job
 from interlingua.stages.rows.passages import passages_stage
+from interlingua.store import blocks
 from interlingua.store.artifact import build, folder
 from interlingua.store.lock import exclusive
 from interlingua.store.partial import claimed, latest_folder
@@ -72,9 +73,9 @@ def files_of(path):
 
 
 def broken_at(monkeypatch, name, limit):
-    """Let a function of the stage be called `limit` times, then raise in its place."""
-    calls = []
-    real = getattr(extract, name)
+    """Let a function of the worker, or of the stage, be called `limit` times, then raise."""
+    calls, where = [], blocks if name == "keep_blocks" else block_reader
+    real = getattr(where, name)
 
     def call(*arguments, **named):
         if len(calls) == limit:
@@ -82,7 +83,7 @@ def broken_at(monkeypatch, name, limit):
         calls.append(name)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(extract, name, call)
+    monkeypatch.setattr(where, name, call)
 
 
 # Two shards a block, in five blocks.

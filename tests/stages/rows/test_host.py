@@ -11,7 +11,7 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import host_stages
-from interlingua.stages.rows import hosts as pretrain
+from interlingua.stages.rows import pretraining as pretrain
 from interlingua.stages.rows.passages import passages_stage
 from interlingua.stages.rows.pretraining import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder
