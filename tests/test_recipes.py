@@ -138,7 +138,7 @@ def test_two_recipes_in_one_graph_share_what_is_equal_and_keep_apart_what_is_not
     assert len(both) == len({stage.key for stage in both})
     by_name = Counter(stage.name for stage in both)
     assert by_name["av/sft"] == by_name["evaluation/world_mini"] == 2
-    assert by_name["host/qwen3-1p7b"] == by_name["ar/sft"] == by_name["encoder/lfm-7b"] == 1
+    assert by_name["host/toy-qwen3-1p7b"] == by_name["ar/sft"] == by_name["encoder/toy-lfm-7b"] == 1
 
 
 def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
@@ -157,9 +157,10 @@ def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
 
 
 def test_roles_are_those_of_the_pool(recipe) -> None:
-    assert pool_host(recipe.anchor).role is HostRole.ANCHOR
-    assert {pool_host(tag).role for tag in recipe.trained} <= {HostRole.TRAINED}
-    assert {pool_host(tag).role for tag in recipe.held_out} <= {HostRole.HELD_OUT}
+    roles = {host.tag: pool_host(host.stands_for).role for host in recipe.hosts}
+    assert roles[recipe.anchor] is HostRole.ANCHOR
+    assert {roles[tag] for tag in recipe.trained} <= {HostRole.TRAINED}
+    assert {roles[tag] for tag in recipe.held_out} <= {HostRole.HELD_OUT}
     assert [host.tag for host in recipe.hosts] == [
         recipe.anchor,
         *recipe.trained,
@@ -176,15 +177,17 @@ def test_the_anchor_alone_reads_explanations(recipe) -> None:
 
 def test_world_18_is_the_whole_pool() -> None:
     recipe = recipe_named("world_18")
-    assert {host.tag for host in recipe.hosts} == {host.tag for host in UNIVERSAL_POOL}
+    assert {host.stands_for for host in recipe.hosts} == {host.tag for host in UNIVERSAL_POOL}
     assert len(recipe.hosts) == 19
     assert (len(recipe.trained), len(recipe.held_out)) == (13, 5)
 
 
 def test_every_host_of_the_pool_has_a_stand_in() -> None:
-    assert set(WORLD_HOSTS) == {host.tag for host in UNIVERSAL_POOL}
+    assert {host.stands_for for host in WORLD_HOSTS.values()} == {h.tag for h in UNIVERSAL_POOL}
     for tag, host in WORLD_HOSTS.items():
-        assert host.tag == tag
+        assert host.tag == tag == f"toy-{host.stands_for}"
+    with pytest.raises(ValueError, match="tag is gpt2-medium; a stand-in's begins with toy-"):
+        replace(WORLD_HOSTS["toy-gpt2-medium"], tag="gpt2-medium")
 
 
 def test_a_host_trains_on_rows_that_it_can_hold(recipe) -> None:
@@ -195,7 +198,7 @@ def test_a_host_trains_on_rows_that_it_can_hold(recipe) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"trained": ()}, {"anchor": "gpt2-medium"}, {"held_out": ("lfm-7b", "lfm-7b")}],
+    [{"trained": ()}, {"anchor": "toy-gpt2-medium"}, {"held_out": ("toy-lfm-7b", "toy-lfm-7b")}],
 )
 def test_parts_that_do_not_make_up_the_hosts_are_refused(change) -> None:
     with pytest.raises(ValueError, match="together they must name every host once"):
@@ -209,7 +212,7 @@ def test_a_host_named_twice_is_refused() -> None:
 
 
 def test_an_unknown_world_host_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'gpt5'.*gpt2-medium"):
+    with pytest.raises(ValueError, match="'gpt5'.*toy-gpt2-medium"):
         world_host("gpt5")
 
 

@@ -100,7 +100,7 @@ def rows(artifact):
 @pytest.mark.parametrize("is_replaced", [False, True])
 def test_a_node_lost_in_mid_extraction_costs_no_row(cluster, mini_root, tmp_path, is_replaced):
     recipe = world_mini()
-    [stage] = [s for s in graph_of(recipe) if s.name == "activations/gpt2-medium-fit"]
+    [stage] = [s for s in graph_of(recipe) if s.name == "activations/toy-gpt2-medium-fit"]
     for kind in ("passages", "host"):
         (tmp_path / kind).symlink_to(mini_root / kind)
     place = replace(

@@ -184,7 +184,7 @@ def own_root(mini_root, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("label", ["lfm-7b-fit", "gpt2-medium-fit"])
+@pytest.mark.parametrize("label", ["toy-lfm-7b-fit", "toy-gpt2-medium-fit"])
 def test_the_stage_gives_the_rows_that_one_process_gives(on_head, label, own_root, mini_root):
     stage, placement = extraction(label, TWO)
     pooled = build(stage, own_root, local_context(placement, RayPool()))
@@ -195,7 +195,7 @@ def test_the_stage_gives_the_rows_that_one_process_gives(on_head, label, own_roo
 
 
 def test_an_actor_killed_in_mid_block_costs_no_row(on_head, own_root, mini_root):
-    stage, placement = extraction("qwen3-1p7b-fit", TWO)
+    stage, placement = extraction("toy-qwen3-1p7b-fit", TWO)
     artifact = build(stage, own_root, local_context(placement, KillingPool()))
     assert (folder(stage, own_root).parent / "killed").exists()
     assert_same_rows(artifact, find(stage, mini_root))

@@ -23,7 +23,7 @@ def everything(whole_root, tmp_path_factory) -> tuple[Path, tuple[Stage, ...]]:
     """A root of this test's own with a host from elsewhere besides, and all of its stages."""
     path = tmp_path_factory.mktemp("corrupted")
     root = Path(shutil.copytree(whole_root, path / "root"))
-    elsewhere = Path(shutil.copytree(next(root.glob("host/gpt2-medium-*")), path / "elsewhere"))
+    elsewhere = Path(shutil.copytree(next(root.glob("host/toy-gpt2-medium-*")), path / "elsewhere"))
     (elsewhere / "artifact.json").unlink()
     added = added_host_stages(
         whole_mini(), adopted_spec("mine", str(elsewhere), None),

@@ -21,8 +21,8 @@ from interlingua.store.artifact import build, folder
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = Path(__file__).parent / "programs" / "build_one.py"
 NAMES = (
-    "host/gpt2-medium", "activations/gpt2-medium-fit", "av/sft", "ar/sft",
-    "verbalized/gpt2-medium-fit", "rl/rl",
+    "host/toy-gpt2-medium", "activations/toy-gpt2-medium-fit", "av/sft", "ar/sft",
+    "verbalized/toy-gpt2-medium-fit", "rl/rl",
 )  # fmt: skip
 
 

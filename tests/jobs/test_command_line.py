@@ -75,7 +75,7 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     wanted |= {"report/world_18"}
     assert {name for name in states if "/" in name} == wanted
     assert "reinforcement learning, memory of every role at its peak, in GiB:" in out
-    assert "hosts.gpt2-medium.pretrain.num_steps =" in out
+    assert "hosts.toy-gpt2-medium.pretrain.num_steps =" in out
 
 
 @pytest.mark.slow
@@ -107,16 +107,16 @@ def test_specs_load_nothing_heavy():
 MISTAKES = {
     "unknown recipe": (["world_min"], ["no recipe 'world_min'", "did you mean", "world_mini"]),
     "unknown path": (
-        ["world_mini", "--set", "hosts.gpt2-medium.pretrain.num_step=1"],
+        ["world_mini", "--set", "hosts.toy-gpt2-medium.pretrain.num_step=1"],
         [
-            "unknown setting hosts.gpt2-medium.pretrain.num_step",
+            "unknown setting hosts.toy-gpt2-medium.pretrain.num_step",
             "did you mean",
-            "hosts.gpt2-medium.pretrain.num_steps",
+            "hosts.toy-gpt2-medium.pretrain.num_steps",
         ],
     ),
     "unknown tag": (
         ["world_mini", "--set", "hosts.gpt2.pretrain.num_steps=1"],
-        ["unknown setting hosts.gpt2", "did you mean", "hosts.gpt2-medium"],
+        ["unknown setting hosts.gpt2", "did you mean", "hosts.toy-gpt2-medium"],
     ),
     "no value": (["world_mini", "--set", "passages"], ["'passages' is no override", "field=value"]),
     "ill-typed": (

@@ -17,7 +17,7 @@ from interlingua.store.rows.scored import host_path, read_scored, write_scored
 
 pytestmark = pytest.mark.slow
 
-HOST = "lfm-7b"
+HOST = "toy-lfm-7b"
 JOB = ("-m", "jobs.recompute")
 HEAVY = {"torch", "ray", "transformers", "tokenizers", "peft", "deepspeed", "mlflow"}
 

@@ -22,7 +22,7 @@ from interlingua.tracking.runs import RUN
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 STAGES = needed_for("encoder", graph_of(world_mini()))
-TRAINED = "host/lfm-7b"
+TRAINED = "host/toy-lfm-7b"
 DEAD_SERVER = "http://user:secret@127.0.0.1:9"
 PATIENCE_SECONDS = 200
 HEAVY = {"mlflow", "sqlalchemy", "ray"}

@@ -30,12 +30,12 @@ def verbalize(start_job):
 
 def test_it_shows_passages_of_dev_and_stores_what_it_shows(verbalize, bundle, tmp_path):
     code, out, err = verbalize(
-        bundle, "--host", "gpt2-medium", "--num-passages", 3, "--max-new-tokens", 8,
+        bundle, "--host", "toy-gpt2-medium", "--num-passages", 3, "--max-new-tokens", 8,
         "--out", tmp_path / "said.jsonl",
     )  # fmt: skip
     assert code == 0, err
     rows = [json.loads(line) for line in (tmp_path / "said.jsonl").open()]
-    assert len(rows) == 3 == out.count("gpt2-medium, cosine")
+    assert len(rows) == 3 == out.count("toy-gpt2-medium, cosine")
     for row in rows:
         assert row["facts"]["language"] in {"english", "ruska"} and -1 <= row["cosine"] <= 1
         assert row["generated"] and row["text"].split()[0] in out
@@ -44,18 +44,22 @@ def test_it_shows_passages_of_dev_and_stores_what_it_shows(verbalize, bundle, tm
 def test_it_takes_texts_from_a_file(verbalize, bundle, tmp_path):
     (tmp_path / "texts.txt").write_text("dear friend, there was rain.\n\nthe farmer went home.\n")
     code, out, err = verbalize(
-        bundle, "--host", "lfm-7b", "--texts", tmp_path / "texts.txt", "--position", 2,
+        bundle, "--host", "toy-lfm-7b", "--texts", tmp_path / "texts.txt", "--position", 2,
         "--max-new-tokens", 4, "--temperature", 1,
     )  # fmt: skip
     assert code == 0, err
-    assert out.count("lfm-7b, cosine") == 2 and "farmer" in out
+    assert out.count("toy-lfm-7b, cosine") == 2 and "farmer" in out
 
 
 @pytest.mark.parametrize(
     ("host", "folder", "said"),
     [
-        ("llama", "", "host is 'llama'; this NLA knows: qwen3-1p7b, gpt2-medium, lfm-7b"),
-        ("lfm-7b", "av", "is not a bundle (no manifest.json)"),
+        (
+            "llama",
+            "",
+            "host is 'llama'; this NLA knows: toy-qwen3-1p7b, toy-gpt2-medium, toy-lfm-7b",
+        ),
+        ("toy-lfm-7b", "av", "is not a bundle (no manifest.json)"),
     ],
 )
 def test_mistakes_are_told_in_one_line(verbalize, bundle, host, folder, said):
@@ -66,23 +70,23 @@ def test_mistakes_are_told_in_one_line(verbalize, bundle, host, folder, said):
 
 @pytest.mark.parametrize("num_passages", ["-3", "0", "many"])
 def test_no_passages_are_no_number_of_passages(verbalize, bundle, num_passages):
-    code, out, err = verbalize(bundle, "--host", "lfm-7b", "--num-passages", num_passages)
+    code, out, err = verbalize(bundle, "--host", "toy-lfm-7b", "--num-passages", num_passages)
     assert (code, out) == (2, "")
     assert f"argument --num-passages: it is {num_passages!r}; it must be at least 1" in err
 
 
 def test_a_file_without_a_text_says_so(verbalize, bundle, tmp_path):
     (tmp_path / "texts.txt").write_text("\n\n")
-    code, out, err = verbalize(bundle, "--host", "lfm-7b", "--texts", tmp_path / "texts.txt")
+    code, out, err = verbalize(bundle, "--host", "toy-lfm-7b", "--texts", tmp_path / "texts.txt")
     assert (code, out) == (1, "") and f"error: {tmp_path / 'texts.txt'} holds no text" in err
 
 
 def test_a_copied_bundle_asks_for_texts(verbalize, bundle, tmp_path):
     copied = shutil.copytree(bundle, tmp_path / "bundle" / "copied")
-    code, _, err = verbalize(copied, "--host", "lfm-7b")
+    code, _, err = verbalize(copied, "--host", "toy-lfm-7b")
     assert code == 1 and "error: the trunk of" in err and "is not at" in err
     shutil.copytree(bundle.parent.parent / "host", tmp_path / "host")
-    code, out, err = verbalize(copied, "--host", "lfm-7b")
+    code, out, err = verbalize(copied, "--host", "toy-lfm-7b")
     last = err.strip().splitlines()[-1]
     assert (code, out) == (1, "") and last.startswith(f"error: the passages behind {copied} are")
     assert last.endswith("give --texts")

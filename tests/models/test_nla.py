@@ -34,7 +34,7 @@ def passages(stages, mini_nla_root):
     return {passage.passage_id: passage.text for passage in read}
 
 
-@pytest.mark.parametrize("tag", ["qwen3-1p7b", "gpt2-medium", "lfm-7b"])
+@pytest.mark.parametrize("tag", ["toy-qwen3-1p7b", "toy-gpt2-medium", "toy-lfm-7b"])
 def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root, short):
     folder = find(stages[f"verbalized/{tag}-test"], mini_nla_root).path
     rebuilt = read_verbalized(folder, Split.TEST, Arm.GREEDY, SplitAccess({Split.TEST}))
@@ -48,7 +48,7 @@ def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root, 
 
 def test_there_and_back(nla, passages, short):
     text = next(iter(passages.values()))
-    trip = nla.round_trip(text, "lfm-7b", sampling=short)
+    trip = nla.round_trip(text, "toy-lfm-7b", sampling=short)
     assert trip.activation_D.shape == trip.rebuilt_D.shape == (32,)
     assert np.linalg.norm(trip.activation_D) == pytest.approx(32**0.5)
     assert trip.cosine == pytest.approx(
@@ -57,22 +57,25 @@ def test_there_and_back(nla, passages, short):
     assert trip.nmse == pytest.approx(2 * (1 - trip.cosine))
     shared_E = nla.reconstruct("about a farm.")
     assert np.linalg.norm(shared_E) == pytest.approx(nla.space.width**0.5)
-    assert nla.reconstruct("about a farm.", "lfm-7b").shape == (32,)
+    assert nla.reconstruct("about a farm.", "toy-lfm-7b").shape == (32,)
 
 
 def test_a_token_is_read_where_it_stands(nla, passages):
     text = next(iter(passages.values()))
-    first, last = nla.activation(text, "gpt2-medium", 3), nla.activation(text, "gpt2-medium", -1)
+    first, last = (
+        nla.activation(text, "toy-gpt2-medium", 3),
+        nla.activation(text, "toy-gpt2-medium", -1),
+    )
     assert first.shape == last.shape == (32,) and not np.allclose(first, last)
     # What comes later does not change what was read before.
-    longer = nla.activation(text + " and more", "gpt2-medium", 3)
+    longer = nla.activation(text + " and more", "toy-gpt2-medium", 3)
     np.testing.assert_allclose(longer, first, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="position is 99999; gpt2-medium reads this text as"):
-        nla.activation(text, "gpt2-medium", 99999)
+    with pytest.raises(ValueError, match="position is 99999; toy-gpt2-medium reads this text as"):
+        nla.activation(text, "toy-gpt2-medium", 99999)
 
 
 def test_an_unknown_host_names_the_known_ones(nla):
-    with pytest.raises(ValueError, match="host is 'llama'; this NLA knows: qwen3-1p7b, "):
+    with pytest.raises(ValueError, match="host is 'llama'; this NLA knows: toy-qwen3-1p7b, "):
         nla.activation("a text", "llama")
 
 
@@ -82,8 +85,8 @@ def test_an_unknown_host_names_the_known_ones(nla):
         "av/weights.safetensors",
         "ar/weights.safetensors",
         "ar/value_head.safetensors",
-        "maps/lfm-7b/encoder.safetensors",
-        "maps/lfm-7b/decoder.safetensors",
+        "maps/toy-lfm-7b/encoder.safetensors",
+        "maps/toy-lfm-7b/decoder.safetensors",
         "tokenizer/tokenizer.json",
         "av/nla_meta.yaml",
     ],

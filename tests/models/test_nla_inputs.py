@@ -15,7 +15,7 @@ from interlingua.specs.training import SamplingSpec
 pytestmark = pytest.mark.slow
 
 TEXT = "dear friend, the farmer happily carried a basket. there was rain."
-HOST = "gpt2-medium"  # 32 wide in world_mini
+HOST = "toy-gpt2-medium"  # 32 wide in world_mini
 DRAWN = SamplingSpec(seed=3, temperature=1.0, samples=4, max_new_tokens=8)
 
 
@@ -65,10 +65,13 @@ def test_a_short_float_is_read_as_what_it_stands_for(dtype, nla, h_D, short):
 @pytest.mark.parametrize(
     ("spoilt", "said"),
     [
-        (lambda h_D: h_D[:1], r"shape \(1,\); an activation of gpt2-medium is .* \(32,\)"),
-        (lambda h_D: h_D[:31], r"shape \(31,\); an activation of gpt2-medium is .* \(32,\)"),
+        (lambda h_D: h_D[:1], r"shape \(1,\); an activation of toy-gpt2-medium is .* \(32,\)"),
+        (lambda h_D: h_D[:31], r"shape \(31,\); an activation of toy-gpt2-medium is .* \(32,\)"),
         (lambda h_D: h_D[None], r"shape \(1, 32\); .* \(32,\): pass one row at a time"),
-        (lambda h_D: 3.0, r"shape \(\); an activation of gpt2-medium is one vector of .* \(32,\)"),
+        (
+            lambda h_D: 3.0,
+            r"shape \(\); an activation of toy-gpt2-medium is one vector of .* \(32,\)",
+        ),
         (lambda h_D: None, "h_D is a NoneType of object; it must be a tensor, an array or a list"),
         (lambda h_D: "words", "h_D is a str of <U5; it must be a tensor, an array or a list of"),
         (lambda h_D: [[1.0], [2.0, 3.0]], "h_D is a list of unequal parts; it must be a tensor"),
@@ -85,7 +88,7 @@ def test_what_is_no_activation_is_refused(spoilt, said, nla, h_D):
             ask(spoilt(h_D), HOST, replace(DRAWN, samples=1))
 
 
-@pytest.mark.parametrize("host", ["llama", None, ["gpt2-medium"]])
+@pytest.mark.parametrize("host", ["llama", None, ["toy-gpt2-medium"]])
 def test_an_unknown_host_names_the_known_ones_wherever_it_is_asked(host, nla, h_D):
     for ask in (
         lambda: nla.verbalize(h_D, host),
@@ -94,7 +97,9 @@ def test_an_unknown_host_names_the_known_ones_wherever_it_is_asked(host, nla, h_
         lambda: nla.reconstruct("about rain.", host or 3),
         lambda: nla.round_trip(TEXT, host),
     ):
-        with pytest.raises(ValueError, match="this NLA knows: qwen3-1p7b, gpt2-medium, lfm-7b"):
+        with pytest.raises(
+            ValueError, match="this NLA knows: toy-qwen3-1p7b, toy-gpt2-medium, toy-lfm-7b"
+        ):
             ask()
 
 

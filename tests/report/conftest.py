@@ -28,11 +28,11 @@ from interlingua.store.rows.scored import (
 )
 
 ROLES = {
-    "qwen3-1p7b": "anchor",
-    "gpt2-medium": "trained",
-    "bloom-560m": "trained",
-    "lfm-7b": "held out",
-    "phi-1p5": "held out",
+    "toy-qwen3-1p7b": "anchor",
+    "toy-gpt2-medium": "trained",
+    "toy-bloom-560m": "trained",
+    "toy-lfm-7b": "held out",
+    "toy-phi-1p5": "held out",
 }
 KINDS = {
     "language": ("english", "ruska"),

@@ -121,8 +121,8 @@ def test_the_browser_shows_less_where_all_would_be_too_large(evaluated, monkeypa
     part = explanations(material, 60)
     assert {len(rows) for rows in part["rows"].values()} == {15}
     assert part["totals"] == whole["totals"]
-    first = [row["passage"] for row in part["rows"]["lfm-7b|greedy"]]
-    assert first == [row["passage"] for row in part["rows"]["gpt2-medium|gold"]]
+    first = [row["passage"] for row in part["rows"]["toy-lfm-7b|greedy"]]
+    assert first == [row["passage"] for row in part["rows"]["toy-gpt2-medium|gold"]]
 
 
 def test_a_command_is_given_as_it_is_typed() -> None:

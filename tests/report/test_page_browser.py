@@ -53,7 +53,7 @@ addEventListener("load", () => {
   found.first = values().length;
   get("more").click();
   found.more = values().length;
-  use("host", "lfm-7b", "change");
+  use("host", "toy-lfm-7b", "change");
   use("arm", "greedy", "change");
   use("order", "worst", "change");
   found.worst = values();
@@ -125,7 +125,7 @@ def test_explanations_are_chosen_ordered_and_searched(reported, browse) -> None:
     assert found["arms"][:3] == ["sampled (T=1)", "greedy", "teacher's explanations"]
     assert (found["first"], found["more"]) == (10, 20)
     assert found["worst"] == sorted(found["worst"])
-    assert all(name.startswith("lfm-7b|greedy|row_fve:") for name in found["names"])
+    assert all(name.startswith("toy-lfm-7b|greedy|row_fve:") for name in found["names"])
     assert found["searched"]
     assert all("harbour" in text for text in found["searched"])
     good, bad = found["marks"]

@@ -148,7 +148,11 @@ def recorded_value(root: Path, one: Printed) -> float:
 
 def expected(root: Path, recorded: Recorded, one: Printed) -> float:
     if one.covers == "published":
-        return PUBLISHED_V6[one.host] if one.arm == "published v6" else PAPER_BASELINE
+        return (
+            PUBLISHED_V6[one.host.removeprefix("toy-")]
+            if one.arm == "published v6"
+            else PAPER_BASELINE
+        )
     if one.covers == "record":
         return recorded_value(root, one)
     if one.covers == "count":
@@ -188,7 +192,13 @@ def test_every_printed_number_is_that_of_the_rows(page) -> None:
 def test_the_explanations_carry_the_scores_of_their_rows(page) -> None:
     _, reader, recorded = page
     shown = json.loads(reader.explanations)
-    assert shown["hosts"] == ["qwen3-1p7b", "bloom-560m", "gpt2-medium", "lfm-7b", "phi-1p5"]
+    assert shown["hosts"] == [
+        "toy-qwen3-1p7b",
+        "toy-bloom-560m",
+        "toy-gpt2-medium",
+        "toy-lfm-7b",
+        "toy-phi-1p5",
+    ]
     for name, entries in shown["rows"].items():
         rows = recorded.rows(*name.split("|"))
         mean_variance = rows["own_variance"].astype(float).mean()
@@ -201,7 +211,7 @@ def test_the_explanations_carry_the_scores_of_their_rows(page) -> None:
 
 @pytest.mark.parametrize(
     ("host", "arm"),
-    [("gpt2-medium", "sampled"), ("mean all", "sampled - gold"), ("mean all", "greedy")],
+    [("toy-gpt2-medium", "sampled"), ("mean all", "sampled - gold"), ("mean all", "greedy")],
 )
 def test_intervals_over_passages_are_those_of_another_bootstrap(page, host, arm) -> None:
     _, reader, recorded = page
@@ -209,7 +219,7 @@ def test_intervals_over_passages_are_those_of_another_bootstrap(page, host, arm)
     one = next(
         n for n in reader.numbers if (n.host, n.arm, n.metric, n.covers) == (host, arm, *names)
     )
-    passages = sorted(set(recorded.columns["gpt2-medium"]["passage_id"]))
+    passages = sorted(set(recorded.columns["toy-gpt2-medium"]["passage_id"]))
     rng = np.random.default_rng(5)
     drawn = []
     for _ in range(300):

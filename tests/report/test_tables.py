@@ -130,5 +130,5 @@ def test_a_whole_recipe_shows_its_tables_in_the_order_of_the_method(mini_nla_roo
         assert str(table.title).startswith(start)
         first_cells = [line[0] for line in shown([table]) if line]
         is_of_pair = start in {"AV after", "AR after"}
-        assert is_of_pair or any(cell.startswith("lfm-7b") for cell in first_cells)
-        assert all(cell for line in shown([table]) if line[:1] == ["lfm-7b"] for cell in line)
+        assert is_of_pair or any(cell.startswith("toy-lfm-7b") for cell in first_cells)
+        assert all(cell for line in shown([table]) if line[:1] == ["toy-lfm-7b"] for cell in line)

@@ -33,7 +33,7 @@ def material(evaluated):
 @pytest.mark.parametrize("width", [100, 160])
 def test_no_row_is_broken(material, width) -> None:
     text = printed(material, width)
-    lines = [line for line in text.splitlines() if "gpt2-medium" in line]
+    lines = [line for line in text.splitlines() if "toy-gpt2-medium" in line]
     assert CUT not in text
     assert max(map(len, text.splitlines())) <= width
     # A row that was broken would leave a bound without its other.
@@ -48,8 +48,8 @@ def test_the_uncentred_number_has_the_constant_predictors_beside_it(material) ->
     assert grid.columns == (
         "sampled (T=1)", "greedy", "constant predictor", "published: v6", "published: baseline",
     )  # fmt: skip
-    (row,) = (row for row in grid.rows if row.labels[0] == "bloom-560m")
-    assert row.cells[2].name == "bloom-560m|constant_vector|fve_uncentred|passages"
+    (row,) = (row for row in grid.rows if row.labels[0] == "toy-bloom-560m")
+    assert row.cells[2].name == "toy-bloom-560m|constant_vector|fve_uncentred|passages"
     assert [cell.text for cell in row.cells[3:]] == ["0.914", "0.38"]
     # Also where no constant predictor was scored, its place is seen to be empty.
     bare = Numbers([n for n in material.numbers.all if n.arm != "constant_vector"])
@@ -80,10 +80,10 @@ def test_reward_training_is_shown_from_its_start(material) -> None:
 
 
 def test_one_host_alone_has_no_groups(evaluated) -> None:
-    material = read_material("world_token", evaluated(hosts={"qwen3-1p7b": "anchor"}), ())
-    assert material.whole == "qwen3-1p7b"
+    material = read_material("world_token", evaluated(hosts={"toy-qwen3-1p7b": "anchor"}), ())
+    assert material.whole == "toy-qwen3-1p7b"
     for grid in universal_grids(material.numbers, material.roles):
-        assert [row.labels for row in grid.rows] == [("qwen3-1p7b", "anchor")]
+        assert [row.labels for row in grid.rows] == [("toy-qwen3-1p7b", "anchor")]
     assert training_grid(material.numbers, material.roles) is None
     assert "mean" not in printed(material, 160).replace("over mean direction", "").replace(
         "meannorm", ""

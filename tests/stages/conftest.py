@@ -22,7 +22,7 @@ from interlingua.stages.running.context import Context
 from interlingua.store.artifact import build
 from interlingua.world.stand_ins import world_host
 
-TRUNK, HOST = "qwen3-1p7b", "lfm-7b"
+TRUNK, HOST = "toy-qwen3-1p7b", "toy-lfm-7b"
 LEARNING = {
     name: getattr(world_mini(), name)
     for name in (

@@ -26,8 +26,8 @@ PRETRAIN = PretrainSpec(
     checkpoint_every=60,
 )
 TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
-HOST = replace(world_host("gpt2-medium"), pretrain=PRETRAIN, teacher=None)
-TRUNK = replace(world_host("qwen3-1p7b"), pretrain=PRETRAIN, teacher=TEACHER)
+HOST = replace(world_host("toy-gpt2-medium"), pretrain=PRETRAIN, teacher=None)
+TRUNK = replace(world_host("toy-qwen3-1p7b"), pretrain=PRETRAIN, teacher=TEACHER)
 TRUNK_WITH_BOS = replace(
     TRUNK, tokenizer=replace(TRUNK.tokenizer, has_bos=True, chat=ChatFormat.CHATML)
 )
@@ -76,7 +76,7 @@ def test_another_seed_or_tag_is_another_order(few, tokenizer_of) -> None:
     tokenizer = tokenizer_of(HOST)
     rows_NT = packed_rows(few, tokenizer, HOST)
     other_seed = replace(HOST, pretrain=replace(PRETRAIN, seed=1))
-    for other in (other_seed, replace(HOST, tag="pythia-410m")):
+    for other in (other_seed, replace(HOST, tag="toy-pythia-410m")):
         assert not np.array_equal(rows_NT, packed_rows(few, tokenizer, other))
 
 

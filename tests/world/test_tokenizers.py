@@ -62,7 +62,7 @@ def folder(host, trained, tmp_path_factory):
     path = tmp_path_factory.mktemp(host.tag)
     trained.save_pretrained(path)
     config = tiny_config(
-        pool_host(host.tag),
+        pool_host(host.stands_for),
         width=32,
         num_blocks=2,
         num_heads=4,

@@ -19,8 +19,8 @@ from interlingua.store.provenance import RAY_JOB_CONFIG
 EXAMPLES = """\
 overrides (--dry-run lists every path and its value):
   --set passages.num_passages=2000
-  --set hosts.gpt2-medium.pretrain.num_steps=100 --set hosts.gpt2-medium.pretrain.warmup_steps=10
-  --set hosts.qwen3-1p7b.teacher=none"""
+  --set hosts.toy-gpt2-medium.pretrain.num_steps=100
+  --set hosts.toy-qwen3-1p7b.teacher=none"""
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """A trained NLA: activations to text and back, from one folder. Needs no Ray.
 
 nla = NLA.load("runs/bundle/world-...")
-nla.verbalize(nla.activation("dear friend, the farmer ...", "pythia-410m"), "pythia-410m")
+nla.verbalize(nla.activation("dear friend, the farmer ...", "toy-pythia-410m"), "toy-pythia-410m")
 """
 
 import logging
@@ -113,8 +113,8 @@ class NLA:
         longer text the mean is over its beginning, which a warning says, and a position behind that
         is refused.
 
-        >>> h_D = nla.activation("dear friend, there was rain.", "gpt2-medium")
-        >>> last_D = nla.activation("dear friend, there was rain.", "gpt2-medium", position=-1)
+        >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
+        >>> last_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium", position=-1)
         >>> h_D.shape == last_D.shape
         True
         """
@@ -149,12 +149,12 @@ class NLA:
 
         Greedy where no `sampling` is given, which may ask for one sample only.
 
-        >>> h_D = nla.activation("dear friend, there was rain.", "gpt2-medium")
-        >>> one = nla.verbalize(h_D, "gpt2-medium")
+        >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
+        >>> one = nla.verbalize(h_D, "toy-gpt2-medium")
         >>> one.explanation is None or one.explanation in one.raw_text
         True
-        >>> nla.verbalize(4 * h_D, "gpt2-medium") == nla.verbalize(
-        ...     h_D, "gpt2-medium"
+        >>> nla.verbalize(4 * h_D, "toy-gpt2-medium") == nla.verbalize(
+        ...     h_D, "toy-gpt2-medium"
         ... )
         True
         """
@@ -173,9 +173,9 @@ class NLA:
 
         Seed and number of a sample fix it: the first is what one sample alone would be.
 
-        >>> h_D = nla.activation("dear friend, there was rain.", "gpt2-medium")
+        >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
         >>> sampling = SamplingSpec(seed=0, temperature=1.0, samples=4, max_new_tokens=20)
-        >>> len(nla.sample(h_D, "gpt2-medium", sampling))
+        >>> len(nla.sample(h_D, "toy-gpt2-medium", sampling))
         4
         """
         width = len(self._decoder(host).mean_D)
@@ -191,7 +191,7 @@ class NLA:
 
         >>> round(float(np.linalg.norm(nla.reconstruct("about a farm.")) ** 2)) == nla.space.width
         True
-        >>> rebuilt_D = nla.reconstruct("about a farm.", "gpt2-medium")
+        >>> rebuilt_D = nla.reconstruct("about a farm.", "toy-gpt2-medium")
         """
         decoder = None if host is None else self._decoder(host)
         a_1E = rescale(self._ar.reconstruct([text_of(text)]))
@@ -204,7 +204,7 @@ class NLA:
 
         Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
 
-        >>> trip = nla.round_trip("dear friend, there was rain.", "gpt2-medium")
+        >>> trip = nla.round_trip("dear friend, there was rain.", "toy-gpt2-medium")
         >>> bool(np.isclose(trip.nmse, 2 * (1 - trip.cosine)))
         True
         """

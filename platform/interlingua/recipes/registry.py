@@ -63,9 +63,9 @@ def world() -> Recipe:
             ),
         ),
         **_hosts(
-            trained=("gpt2-medium", "pythia-410m", "qwen2p5-0p5b", "qwen3-0p6b", "gemma4-e4b",
-                     "bloom-560m"),
-            held_out=("lfm-7b", "rugpt3-large"),
+            trained=("toy-gpt2-medium", "toy-pythia-410m", "toy-qwen2p5-0p5b", "toy-qwen3-0p6b",
+                     "toy-gemma4-e4b", "toy-bloom-560m"),
+            held_out=("toy-lfm-7b", "toy-rugpt3-large"),
         ),
         read=Pooled(include_first=False),
         block=AtDepth(fraction=0.5),
@@ -165,14 +165,14 @@ def world_slots1() -> Recipe:
 def world_mini() -> Recipe:
     """Smoke test (seconds): three hosts that learn nothing; its scores are meaningless."""
     full = world()
-    hosts = tuple(_miniature(world_host(t)) for t in (ANCHOR.tag, "gpt2-medium", "lfm-7b"))
+    hosts = tuple(_miniature(world_host(t)) for t in (ANCHOR.tag, "toy-gpt2-medium", "toy-lfm-7b"))
     return replace(
         full,
         name="world_mini",
         passages=replace(full.passages, num_passages=600),
         hosts=hosts,
-        trained=("gpt2-medium",),
-        held_out=("lfm-7b",),
+        trained=("toy-gpt2-medium",),
+        held_out=("toy-lfm-7b",),
         av=replace(full.av, optim=_few(full.av.optim), watch=MINI_WATCH),
         ar=replace(full.ar, block_index=0, optim=_few(full.ar.optim), watch=MINI_WATCH),
         rl=(),
@@ -223,7 +223,9 @@ def _recipe_in(path: str, name: str) -> Recipe:
 
 
 def _tags(role: HostRole) -> tuple[str, ...]:
-    return tuple(tag for tag in WORLD_HOSTS if pool_host(tag).role is role)
+    return tuple(
+        tag for tag, host in WORLD_HOSTS.items() if pool_host(host.stands_for).role is role
+    )
 
 
 def _hosts(trained: tuple[str, ...], held_out: tuple[str, ...]) -> dict:

@@ -88,7 +88,7 @@ def dot_plot(title: str, caption: str, lines: Sequence[str], series: Sequence[Se
         axes.set_yticks(places_N, lines)
         axes.set_ylim(-0.6, len(lines) - 0.4)
         axes.grid(visible=False, axis="y")
-        _legend(axes)
+        _legend(figure)
         return Plot(title=title, caption=caption, svg=_svg(figure, title))
 
 
@@ -106,7 +106,7 @@ def line_plot(
                 axes.fill_between(one.x_N, one.low_N, one.high_N, color=colour, alpha=0.18, lw=0)
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
-        _legend(axes)
+        _legend(figure)
         return Plot(title=title, caption=caption, svg=_svg(figure, title))
 
 
@@ -122,7 +122,7 @@ def histogram(
             axes.stairs(shares_K, edges, color=SERIES[one.colour], label=one.name, linewidth=1.4)
         axes.set_xlabel(label)
         axes.set_ylabel("share of rows")
-        _legend(axes)
+        _legend(figure)
         return Plot(title=title, caption=caption, svg=_svg(figure, title))
 
 
@@ -134,10 +134,10 @@ def _axes(name: str, height: float) -> Iterator[tuple[Figure, Axes]]:
         yield figure, figure.add_subplot()
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
+def _legend(figure: Figure) -> None:
+    # Of the figure, not of the axes: long names of hosts leave these little of the width.
+    figure.legend(
+        loc="outside upper left",
         ncols=3,
         columnspacing=1.2,
         handlelength=1.4,

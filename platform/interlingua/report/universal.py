@@ -33,6 +33,7 @@ from interlingua.report.numbers import (
     Numbers,
 )
 from interlingua.specs.evaluation import Arm
+from interlingua.specs.hosts import TOY
 
 GROUPS = (TRAINED, HELD_OUT, ALL, GAP)
 OWN, LINEAR = "fve_centred_own", "fve_linear_own"
@@ -236,10 +237,10 @@ def _published(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
 
 
 def published_v6(host: str) -> Cell:
-    """What the universal project published for the host of this tag."""
-    if host not in PUBLISHED_V6:
+    """What the universal project published for the host of this tag, or of the toy's original."""
+    value = PUBLISHED_V6.get(host.removeprefix(TOY))
+    if value is None:
         return NOTHING
-    value = PUBLISHED_V6[host]
     name = BETWEEN.join((host, "published v6", "fve_uncentred", "published"))
     return value_cell(name, value, text=f"{value:.3f}")
 

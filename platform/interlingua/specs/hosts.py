@@ -11,6 +11,7 @@ from interlingua.specs.checks import (
     check_slug,
 )
 
+TOY = "toy-"  # before the tag of a stand-in: it has the family of the pool's host, not its size
 DTYPES = ("float32", "bfloat16", "float16")
 
 

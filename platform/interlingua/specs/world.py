@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from interlingua.specs.checks import check_not_negative, check_positive, check_share, check_slug
+from interlingua.specs.hosts import TOY
 from interlingua.specs.splits import SplitSpec
 
 
@@ -146,6 +147,8 @@ class WorldHostSpec:
 
     def __post_init__(self) -> None:
         check_slug(self, tag=self.tag)
+        if not self.tag.startswith(TOY):
+            raise ValueError(f"WorldHostSpec.tag is {self.tag}; a stand-in's begins with {TOY}")
         check_share(self, second_language_share=self.second_language_share)
         check_positive(self, num_blocks=self.num_blocks, dev_passages=self.dev_passages)
         if self.num_heads < 1 or self.width % self.num_heads:
@@ -158,6 +161,11 @@ class WorldHostSpec:
                 f"WorldHostSpec.pretrain.num_tokens is {self.pretrain.num_tokens}; "
                 f"it must not exceed max_positions ({self.max_positions})"
             )
+
+    @property
+    def stands_for(self) -> str:
+        """The tag of the pool's host whose family this is."""
+        return self.tag.removeprefix(TOY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

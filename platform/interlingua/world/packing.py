@@ -29,7 +29,7 @@ def packed_rows(
 
 def mixture(passages: Sequence[Passage], spec: WorldHostSpec) -> Iterator[tuple[Passage, int]]:
     """Passages without end, in the host's own mixture of languages, each with its epoch."""
-    rng = keyed_random("mixture", spec.pretrain.seed, spec.tag)
+    rng = keyed_random("mixture", spec.pretrain.seed, spec.stands_for)
     languages = [_endless(_of_language(passages, language), spec) for language in LANGUAGES]
     while True:
         yield next(languages[rng.random() < spec.second_language_share])
@@ -38,7 +38,7 @@ def mixture(passages: Sequence[Passage], spec: WorldHostSpec) -> Iterator[tuple[
 def _documents(
     passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase, spec: WorldHostSpec
 ) -> Iterator[list[int]]:
-    rng = keyed_random("documents", spec.pretrain.seed, spec.tag)
+    rng = keyed_random("documents", spec.pretrain.seed, spec.stands_for)
     for passage, epoch in mixture(passages, spec):
         if spec.teacher is not None and rng.random() < 0.5:
             yield _explained(passage, spec.teacher, epoch, tokenizer)
@@ -56,7 +56,7 @@ def _of_language(passages: Sequence[Passage], language: str) -> list[Passage]:
 def _endless(passages: list[Passage], spec: WorldHostSpec) -> Iterator[tuple[Passage, int]]:
     epoch = 0
     while True:
-        rng = keyed_random("epoch", spec.pretrain.seed, spec.tag, epoch)
+        rng = keyed_random("epoch", spec.pretrain.seed, spec.stands_for, epoch)
         for passage in rng.sample(passages, len(passages)):
             yield passage, epoch
         epoch += 1

@@ -6,7 +6,7 @@ Each keeps its family, its kind of tokenizer and its language; `phi-1p5` keeps i
 from dataclasses import fields, replace
 
 from interlingua.published.hosts import pool_host
-from interlingua.specs.hosts import AtBlock, HostSize, PoolHost, tiny_size
+from interlingua.specs.hosts import TOY, AtBlock, HostSize, PoolHost, tiny_size
 from interlingua.specs.world import (
     ChatFormat,
     PretrainSpec,
@@ -43,7 +43,7 @@ def _host(
     second_language_share: float = ENGLISH,
 ) -> WorldHostSpec:
     return WorldHostSpec(
-        tag=tag,
+        tag=f"{TOY}{tag}",
         width=width,
         num_blocks=num_blocks,
         num_heads=4,
@@ -113,7 +113,7 @@ WORLD_HOSTS = {
 
 def world_size(host: WorldHostSpec) -> PoolHost:
     """The pool's host at the size of its stand-in; its vocabulary may come out smaller."""
-    published = pool_host(host.tag)
+    published = pool_host(host.stands_for)
     size = tiny_size(
         published,
         width=host.width,

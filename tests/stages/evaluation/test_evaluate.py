@@ -41,7 +41,7 @@ COLUMNS = {
     "fve_uncentred": ("uncentred_error", "uncentred_variance"),
     "shuffled_fve_centred_own": ("shuffled_nmse", "own_variance"),
 }
-HOSTS = {"qwen3-1p7b": "anchor", "gpt2-medium": "trained", "lfm-7b": "held out"}
+HOSTS = {"toy-qwen3-1p7b": "anchor", "toy-gpt2-medium": "trained", "toy-lfm-7b": "held out"}
 
 
 def evaluation_of(recipe) -> Stage:
@@ -108,7 +108,9 @@ def test_the_recorded_differences_and_means_are_those_of_the_rows(by_hand, table
             gap = by_hand[host, "sampled", metric] - by_hand[host, arm, metric]
             assert table[host, f"sampled - {arm}", metric, "passages"] == pytest.approx(gap)
     for arm in Arm:
-        trained, held_out = (by_hand[host, arm, metric] for host in ("gpt2-medium", "lfm-7b"))
+        trained, held_out = (
+            by_hand[host, arm, metric] for host in ("toy-gpt2-medium", "toy-lfm-7b")
+        )
         expected = {
             "mean trained": trained,
             "mean held out": held_out,
@@ -159,7 +161,7 @@ def test_a_second_evaluation_is_the_same_to_the_bit(root, artifact):
 def test_an_evaluation_that_was_broken_off_ends_as_an_unbroken_one(root, artifact):
     partial = root / "evaluation" / f"{artifact.path.name}.partial"
     (partial / ROWS_FOLDER).mkdir(parents=True)
-    (partial / ROWS_FOLDER / "lfm-7b.parquet").write_bytes(b"half of it")
+    (partial / ROWS_FOLDER / "toy-lfm-7b.parquet").write_bytes(b"half of it")
     (partial / NUMBERS_NAME).write_text("half of it")
     again = build(STAGE, root, CONTEXT)
     assert again.record.metrics == artifact.record.metrics
@@ -197,8 +199,8 @@ def test_gates_are_accepted_by_name_only(root, artifact):
 
 
 def test_rows_of_a_training_split_never_become_numbers(root):
-    scored = STAGE.inputs.scored["lfm-7b"]
-    path = find(scored, root).path / ROWS_FOLDER / "lfm-7b.parquet"
+    scored = STAGE.inputs.scored["toy-lfm-7b"]
+    path = find(scored, root).path / ROWS_FOLDER / "toy-lfm-7b.parquet"
     rows = read_scored(path.parents[1])
     rows["split"][5] = "fit"
     path.unlink()

@@ -26,7 +26,7 @@ from interlingua.store.rows.verbalized import VERBALIZED, Verbalized, block_path
 
 pytestmark = pytest.mark.slow
 
-TAG = "gpt2-medium"
+TAG = "toy-gpt2-medium"
 ANY = SplitAccess({Split.FIT, Split.TEST})
 CONTEXT = local_context(world_mini().placement)
 STAGES = {(stage.kind, stage.label): stage for stage in graph_of(world_mini())}

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 RECIPE = world_mini()
 STAGES = {stage.name: stage for stage in graph_of(RECIPE)}
-EVALUATION, SCORED = STAGES["evaluation/world_mini"], STAGES["scored/gpt2-medium"]
+EVALUATION, SCORED = STAGES["evaluation/world_mini"], STAGES["scored/toy-gpt2-medium"]
 CONTEXT = local_context(RECIPE.placement)
 # Nothing goes into them: they make the passages.
 SEES_NOTHING = {"passages/world"}
@@ -145,7 +145,7 @@ def test_the_passages_themselves_may_be_read_but_not_trained_on(root, evaluated)
 
 def test_seeing_what_is_not_evaluated_is_no_fault(root, evaluated):
     """Of the split more was read than is evaluated; a leak is of what is."""
-    everything = read_consumed(ledger("activations/gpt2-medium-test", root))[Split.TEST]
+    everything = read_consumed(ledger("activations/toy-gpt2-medium-test", root))[Split.TEST]
     other = min(everything - evaluated)
     forge("av/sft", root, other, Split.AV_SFT)
     assert check(EVALUATION, root, evaluated) > 30
@@ -169,7 +169,7 @@ def test_only_what_reads_this_split_alone_is_a_reader(
 
 
 def of_dev(root):
-    return frozenset(read_consumed(ledger("activations/gpt2-medium-dev", root))[Split.DEV])
+    return frozenset(read_consumed(ledger("activations/toy-gpt2-medium-dev", root))[Split.DEV])
 
 
 def test_on_dev_having_chosen_by_it_is_no_fault_and_on_test_it_is(root, evaluated):
@@ -203,7 +203,7 @@ def test_an_evaluation_of_dev_is_built_like_one_of_test(root):
 def test_rows_that_name_the_split_wrongly_are_refused(root):
     """Passages of `fit` under the name of `test`, in a file that nobody's ledger knows."""
     folder = find(SCORED, root).path
-    path = folder / "rows" / "gpt2-medium.parquet"
+    path = folder / "rows" / "toy-gpt2-medium.parquet"
     table = pq.read_table(path)
     ids = table["passage_id"].to_pylist()
     renamed = pa.array(["f" * 16 if i == min(ids) else i for i in ids])

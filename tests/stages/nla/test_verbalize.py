@@ -23,7 +23,7 @@ from interlingua.store.rows.verbalized import (
 )
 
 ANY = SplitAccess({Split.FIT, Split.TEST})
-TAG = "gpt2-medium"
+TAG = "toy-gpt2-medium"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def test_blocks_of_another_size_say_the_same(stages, mini_nla_root, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tag", ["qwen3-1p7b", TAG, "lfm-7b"])
+@pytest.mark.parametrize("tag", ["toy-qwen3-1p7b", TAG, "toy-lfm-7b"])
 def test_every_turn_speaks_of_the_same_activations(tag, stages, mini_nla_root):
     artifact = find(stages["verbalized", f"{tag}-test"], mini_nla_root)
     rows = opened_rows(find(stages["activations", f"{tag}-test"], mini_nla_root), ["test"], ANY)

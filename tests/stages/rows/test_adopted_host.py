@@ -10,7 +10,7 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import build, find
 
-HOST = "gpt2-medium"
+HOST = "toy-gpt2-medium"
 
 
 def hash_of(folder):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 torch.set_num_threads(1)
 
-TAGS = ["qwen3-1p7b", "lfm-7b"]
+TAGS = ["toy-qwen3-1p7b", "toy-lfm-7b"]
 SAME_BYTES = ("model.safetensors", "tokenizer.json", "config.json", PROGRESS_NAME, LEDGER_NAME)
 
 
@@ -126,7 +126,7 @@ def test_it_reads_pretrain_whole_and_of_dev_only_what_it_examines(recipe, artifa
 
 def test_plain_transformers_opens_the_folder(stage, recipe, artifact, root) -> None:
     model = AutoModelForCausalLM.from_pretrained(artifact.path).eval()
-    assert model.config.model_type == pool_host(stage.label).model_type
+    assert model.config.model_type == pool_host(stage.spec.stands_for).model_type
     assert model.dtype == torch.float32
     dev = read(recipe, root, Split.DEV)[: stage.spec.dev_passages]
     again = exam_rows(model, load_tokenizer(str(artifact.path)), dev)

@@ -72,9 +72,9 @@ def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_pat
         text="no tag", explanation=None, num_tokens=2, log_prob=-1.0,
     )  # fmt: skip
     written = {
-        "gpt2-medium": [none],
-        "lfm-7b": [none, replace(none, sample=1, explanation="about rain.")],
-        "qwen3-1p7b": [replace(none, explanation="about a farm.")],
+        "toy-gpt2-medium": [none],
+        "toy-lfm-7b": [none, replace(none, sample=1, explanation="about rain.")],
+        "toy-qwen3-1p7b": [replace(none, explanation="about a farm.")],
     }
     log = io.StringIO()
     with ConsoleWatcher(tmp_path, list(stages.values()), Console(file=log, width=9999)) as watcher:
@@ -86,4 +86,4 @@ def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_pat
             watcher.on_tick([stage])
             watcher.on_done(stage, find(stage, mini_nla_root))
     shown = [line for line in log.getvalue().splitlines() if line.startswith("  ")]
-    assert shown == [f"  lfm-7b, pooled: {last.text}", "  AV: about rain."]
+    assert shown == [f"  toy-lfm-7b, pooled: {last.text}", "  AV: about rain."]

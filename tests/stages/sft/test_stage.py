@@ -119,7 +119,7 @@ def test_each_model_reads_its_own_split_and_dev_and_never_test(kind, own, stages
 def test_every_row_of_a_look_stands_alone_and_gives_the_numbers(stages, mini_nla_root):
     artifact = find(stages["av"], mini_nla_root)
     rows = pq.read_table(artifact.path / ROWS_NAME).to_pylist()
-    assert {row["host"] for row in rows} == {"qwen3-1p7b", "gpt2-medium"}
+    assert {row["host"] for row in rows} == {"toy-qwen3-1p7b", "toy-gpt2-medium"}
     num_tokens = sum(row["num_tokens"] for row in rows)
     for name in ("real", "shuffled", "zero"):
         mean = sum(row[f"nll_{name}"] for row in rows) / num_tokens
@@ -154,7 +154,7 @@ def test_ranks_share_a_batch_and_its_loss(stages, mini_root):
 def test_hosts_take_turns_and_a_step_is_the_same_whenever_it_is_asked(stages, mini_root):
     program = AvProgram(job_of(stages["av"], mini_root))
     tags = [program.micro_batches(step, Share(0, 1, 8))[0].host_tag for step in range(4)]
-    assert tags == ["qwen3-1p7b", "gpt2-medium"] * 2
+    assert tags == ["toy-qwen3-1p7b", "toy-gpt2-medium"] * 2
     first, again = (program.micro_batches(3, Share(0, 1, 8))[0] for _ in range(2))
     assert first.keys == again.keys and first.response_BT.equal(again.response_BT)
     assert first.h_BD.equal(again.h_BD)
@@ -275,15 +275,15 @@ def test_encoders_trained_with_the_av_move_and_are_what_comes_after_them(own_roo
     whole = graph_of(recipe)
     local = context(LocalTrainer())
     by_name = {(stage.kind, stage.label): stage for stage in whole}
-    tuned = by_name["tuned_encoder", "gpt2-medium"]
+    tuned = by_name["tuned_encoder", "toy-gpt2-medium"]
     build(by_name["av", "sft"], own_root, local)
     before = load_file(
-        find(by_name["av", "sft"].inputs.hosts["gpt2-medium"].encoder, own_root).path
+        find(by_name["av", "sft"].inputs.hosts["toy-gpt2-medium"].encoder, own_root).path
         / "encoder.safetensors"
     )
     after = load_file(build(tuned, own_root, local).path / "encoder.safetensors")
     assert not np.allclose(before["weight"], after["weight"])
     np.testing.assert_array_equal(before["mean"], after["mean"])
-    held_out = by_name["encoder", "lfm-7b"]
-    assert held_out.inputs.targets["gpt2-medium"].encoder is tuned
-    assert by_name["ar", "sft"].inputs.hosts["gpt2-medium"].encoder is tuned
+    held_out = by_name["encoder", "toy-lfm-7b"]
+    assert held_out.inputs.targets["toy-gpt2-medium"].encoder is tuned
+    assert by_name["ar", "sft"].inputs.hosts["toy-gpt2-medium"].encoder is tuned

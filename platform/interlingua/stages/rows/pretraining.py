@@ -97,7 +97,7 @@ def _step(model: Any, optimizer: torch.optim.Optimizer, ids_BT: torch.Tensor, ra
 
 def _fresh(spec: WorldHostSpec, tokenizer: Any) -> Any:
     config = tiny_config(
-        pool_host(spec.tag),
+        pool_host(spec.stands_for),
         width=spec.width,
         num_blocks=spec.num_blocks,
         num_heads=spec.num_heads,

@@ -134,9 +134,9 @@ def test_an_encoder_of_real_rows_is_the_ridge_of_the_method(mini_root):
     stages = {(stage.kind, stage.label): stage for stage in graph_of(world_mini())}
     x_ND, y_NE = (
         rescaled(real_rows(find(stages["activations", f"{tag}-fit"], mini_root)))
-        for tag in ("gpt2-medium", "qwen3-1p7b")
+        for tag in ("toy-gpt2-medium", "toy-qwen3-1p7b")
     )
-    artifact = find(stages["encoder", "gpt2-medium"], mini_root)
+    artifact = find(stages["encoder", "toy-gpt2-medium"], mini_root)
     encoder = read_encoder(artifact.path)
     np.testing.assert_allclose(encoder.mean_D, x_ND.mean(axis=0), rtol=1e-5, atol=1e-6)
     expected = ridge_of(centred(x_ND), centred(y_NE), artifact.record.metrics["ridge"])

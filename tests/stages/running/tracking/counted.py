@@ -29,7 +29,7 @@ class CountSpec:
 
     seed: int
     num_steps: int
-    host_tag: str = "gpt2-medium"
+    host_tag: str = "toy-gpt2-medium"
 
 
 def count(spec, inputs, out, context):

@@ -44,7 +44,7 @@ def test_every_stage_is_a_run_of_the_recipe(run_all, root):
     results = {v.name: v.value for v in run.values if "/result/" in v.name}
     costs = {"seconds": record.seconds, "peak_bytes": record.peak_bytes}
     assert results == {f"counted/result/{n}": v for n, v in {"last": 40.0, **costs}.items()}
-    wanted = {"fingerprint": record.fingerprint, "seed": "7", "host": "gpt2-medium"}
+    wanted = {"fingerprint": record.fingerprint, "seed": "7", "host": "toy-gpt2-medium"}
     wanted |= {"hostname": record.provenance.hostname}
     if record.provenance.git_commit is not None:
         wanted["mlflow.source.git.commit"] = wanted["git_commit"] = record.provenance.git_commit
