@@ -16,7 +16,7 @@ from bench.random_pair import (
 )
 from interlingua.cluster.av_rank import Line, RemoteReconstructor
 from interlingua.cluster.roles import ReconstructorWorker, ReferenceWorker
-from interlingua.cluster.supervisor import Crew
+from interlingua.cluster.supervisor import RoleHandles
 from interlingua.models.prompts import AvPrompt
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
 from interlingua.stages.rl.ar import EngineReconstructor
@@ -78,7 +78,7 @@ def three_roles(ray: Any, job: Job) -> Iterator[tuple[Roles, Policy, AvPrompt]]:
     policy, prompt = random_policy(job)
     engine = engine_over(policy, job)
     line = Line(engine, None, job.out, patience_seconds=PATIENCE_SECONDS)
-    line.open(ray.put(Crew(ATTEMPT, (av_init,), (ar,))))
+    line.open(ray.put(RoleHandles(ATTEMPT, (av_init,), (ar,))))
     av = random_verbalizer(engine, policy, prompt, job)
     try:
         yield Roles(av, RemoteReconstructor(line, job.out), line.judge), policy, prompt

@@ -30,12 +30,13 @@ from bench.synthetic import (
 )
 from interlingua.core.linear import fit
 from interlingua.core.moments import FoldMoments
-from interlingua.stages.graph.hosts import RIDGE
+from interlingua.recipes.parts import WORLD_FITTING
 from interlingua.store.rows.shards import ShardHeader, read_shard, shard_rows, write_shard
 
 BLOCK_INDEX, BATCH_TOKENS, BLOCK_ROWS, LATENT_WIDTH = 1, 2048, 2048, 1024
 DTYPE = "bfloat16"
 HOSTS = {"qwen3-1p7b": qwen3_1700m_of_two_blocks, "llama-7b": llama_7b_of_two_blocks}
+RIDGE = WORLD_FITTING.ridge
 
 T = TypeVar("T")
 

@@ -1,12 +1,38 @@
-"""A script that measures says what it did not measure, and parity is no matter of course."""
+"""The benches use what the package has. A script that measures says what it did not measure.
 
+Parity is no matter of course: another vector is none.
+"""
+
+import ast
+import importlib
 from collections.abc import Iterator
 from math import nan
+from pathlib import Path
 
 from bench import gpu_parity
 from bench.gpu import LINES, main, parser
 from bench.gpu_sizes import rehearsal
 from bench.lines import Line, Number, Outcome, run_lines
+
+BENCHES = Path(__file__).parents[1] / "bench"
+
+
+def test_what_a_bench_imports_of_the_package_is_there():
+    """Most are run by hand, some only where their peers are installed."""
+    named = {
+        (node.module, alias.name)
+        for path in BENCHES.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("interlingua.")
+        for alias in node.names
+    }
+    assert len(named) > 80
+    missing = [
+        f"{module}.{name}"
+        for module, name in sorted(named)
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert missing == []
 
 
 def _line(name: str, *numbers: Number, error: Exception | None = None, reserved_s: float = 0):
