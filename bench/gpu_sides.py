@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from bench.gpu_sizes import REFERENCE, Side, small_qwen3
 from bench.lines import Number
-from bench.random_pair import ADAPTERS
+from bench.rl_roles import ADAPTERS
 from bench.synthetic import save_host
 from interlingua.models.fresh import fresh_reconstructor, fresh_verbalizer
 from interlingua.models.prompts import AvPrompt

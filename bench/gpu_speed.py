@@ -12,7 +12,7 @@ from bench.decoding import OURS, Work, generated, our_samples, random_av
 from bench.flops import PEAK_FLOPS, forward_flops, lora_step_flops
 from bench.gpu_sizes import Sizes
 from bench.lines import Number
-from bench.random_pair import ADAPTERS, HOST, identity_space
+from bench.rl_roles import ADAPTERS, HOST, identity_space
 from bench.rounds import interleaved
 from bench.synthetic import draw_passages, open_reader, save_host
 from interlingua.models.trunk import add_lora

@@ -28,7 +28,7 @@ from bench.gpu_sides import (
 )
 from bench.gpu_sizes import REFERENCE, Side, Sizes, small_qwen3
 from bench.lines import Number
-from bench.random_pair import (
+from bench.rl_roles import (
     HOST,
     Job,
     RandomCorpus,

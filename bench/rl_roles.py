@@ -1,94 +1,192 @@
-"""The AV with random weights in this process, AR and AV_init in Ray actors of their own."""
+"""AV, AV_init and AR with random weights, and what a step of reinforcement learning asks of them.
 
-import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
+No sample ends early, and the AR reads a sample's own ids: speed does not depend on what they say.
+Knows no Ray.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedConfig
 
-from bench.random_pair import (
-    Job,
-    engine_over,
-    random_policy,
-    random_reconstructor,
-    random_verbalizer,
-)
-from interlingua.cluster.av_rank import Line, RemoteReconstructor
-from interlingua.cluster.roles import ReconstructorWorker, ReferenceWorker
-from interlingua.cluster.supervisor import RoleHandles
+from bench.decoding import EndlessTokenizer, random_av
+from bench.synthetic import qwen3_config
+from interlingua.core.shared_space import HostMap, SharedSpace
+from interlingua.models.decoding import Decoded, Decoder
+from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
-from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
-from interlingua.stages.rl.ar import EngineReconstructor
-from interlingua.stages.rl.av import Policy, Reference
-from interlingua.stages.rl.roles import Roles
+from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.trunk import add_lora
+from interlingua.published.universal import LORA
+from interlingua.specs.injection import Centring, Readout
+from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch, ScaledError
+from interlingua.specs.training import RateDecay, SamplingSpec
+from interlingua.stages.rl.ar import SupervisedReconstructor
+from interlingua.stages.rl.av import EngineVerbalizer, Policy
+from interlingua.stages.rl.local_roles import groups_of
+from interlingua.stages.rl.roles import Asked
+from interlingua.stages.sft.engine import TorchEngine
 
-ATTEMPT, PATIENCE_SECONDS = 1, 600.0
-CARD_BYTES = 32 * 2**30
-
-
-class RandomReference(ReferenceWorker):
-    """AV_init with random weights."""
-
-    def _open(self) -> None:
-        job: Any = self._job
-        _cap(job.device)
-        engine = engine_over(random_policy(job)[0], job)
-        self._reference = Reference(engine, None, batch_rows=job.batch_rows, device=job.device)
+HOST = "host"
+ADAPTERS = replace(LORA, dropout=0.0)
 
 
-class RandomReconstructor(ReconstructorWorker):
-    """The AR with random weights."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The shape of a step, and where a role runs; as much of an RlJob as workers ask of one."""
 
-    def _open(self) -> None:
-        job: Any = self._job
-        _cap(job.device)
-        self._learner = EngineReconstructor(
-            engine_over(random_reconstructor(job), job),
-            width=job.config["width"],
-            micro_batch_rows=job.micro_batch_rows,
-            batch_rows=job.batch_rows,
-            device=job.device,
+    config: dict[str, int]
+    dtype: str
+    num_activations: int
+    group_size: int
+    num_new: int
+    out: Path
+    device: str
+    threads: int
+    micro_batch_rows: int
+    batch_rows: int
+
+    def trunk_config(self) -> PreTrainedConfig:
+        """A Qwen3 of this shape."""
+        config = qwen3_config(
+            self.config["width"],
+            self.config["num_blocks"],
+            self.config["num_heads"],
+            self.config["ffn_width"],
+        )
+        config.vocab_size = self.config["vocab_size"]
+        return config
+
+    def rl(self) -> RlSpec:
+        """The step as the loop has it."""
+        learner = LearnerSpec(
+            learning_rate=1e-5,
+            warmup_steps=0,
+            decay=RateDecay.CONSTANT,
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+            clip_norm=1.0,
+            dtype=self.dtype,
+        )
+        return RlSpec(
+            seed=0,
+            num_steps=1000,
+            activations_per_step=self.num_activations,
+            group_size=self.group_size,
+            max_new_tokens=self.num_new,
+            av=learner,
+            ar=learner,
+            reward=ScaledError(),
+            length_penalty=0.0,
+            failure_reward=-3.0,
+            advantage_floor=0.1,
+            kl_coef=0.1,
+            clip_ratio=0.2,
+            max_skipped_share=1.0,
+            watch=RlWatch(
+                evaluate_every=1000,
+                checkpoint_every=1000,
+                dev_rows=1,
+                dev_samples=2,
+                gates=None,
+                max_kl_per_token=None,
+                max_log_ratio=None,
+                min_delta=0.0,
+            ),
         )
 
 
-@contextmanager
-def three_roles(ray: Any, job: Job) -> Iterator[tuple[Roles, Policy, AvPrompt]]:
-    """The AV in this process, AR and AV_init in actors of their own, asked as the product asks."""
-    workers = Workers(count=1, cpus=1, gpus=0 if job.device == "cpu" else 0.3)
-    frozen = FrozenPlacement(
-        workers=workers, device=job.device, node_label=None, batch_rows=job.batch_rows
+class RandomCorpus:
+    """The same activations in every step, drawn anew into words."""
+
+    def __init__(self, job: Job) -> None:
+        generator = torch.Generator().manual_seed(1)
+        size = (job.num_activations, job.config["width"])
+        self._v_BE = torch.randn(size, generator=generator).numpy()
+        self.variances, self.dev, self.truth = {HOST: 1.0}, (), None
+
+    def asked(self, step: int) -> Asked:
+        """The activations of a step."""
+        names = tuple(f"{step}|{row}" for row in range(len(self._v_BE)))
+        return Asked(HOST, tuple((name, -1) for name in names), names, self._v_BE)
+
+
+class FixedSpeaker:
+    """The decoder over a prompt of random ids."""
+
+    def __init__(self, policy: Policy, prompt: AvPrompt, device: str) -> None:
+        self._decoder = Decoder(policy.verbalizer, EndlessTokenizer())
+        self._prompt, self._device = prompt, device
+
+    def verbalize(
+        self, host_tag: str, v_NE: Tensor, keys: Sequence[str], spec: SamplingSpec
+    ) -> list[list[Decoded]]:
+        """The samples of every row."""
+        return self._decoder(self._prompt, v_NE.to(self._device), keys, spec)
+
+
+class OwnIds:
+    """The AR reads the sample itself."""
+
+    def ar_prompt(self, sample: Decoded) -> Sequence[int]:
+        """Its ids."""
+        return sample.ids
+
+
+def random_policy(job: Job) -> tuple[Policy, AvPrompt]:
+    """The AV with adapters, the same in every process, and its prompt."""
+    verbalizer, prompt = random_av(job.trunk_config(), getattr(torch, job.dtype), device=job.device)
+    add_lora(verbalizer.trunk.model, ADAPTERS, seed=0)
+    return Policy(verbalizer, {HOST: prompt}, clip_ratio=0.2, kl_coef=0.1), prompt
+
+
+def random_reconstructor(job: Job) -> SupervisedReconstructor:
+    """The AR with adapters: the first half of the blocks, and one."""
+    config = job.trunk_config()
+    config.num_hidden_layers = config.num_hidden_layers // 2 + 1
+    config.layer_types = config.layer_types[: config.num_hidden_layers]
+    torch.manual_seed(2)
+    with torch.device(job.device):
+        model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, job.dtype))
+    add_lora(model, ADAPTERS, seed=0)
+    last = config.num_hidden_layers - 1
+    parts = find_parts(model)
+    ar_prompt = Reconstructor(model, parts, block_index=last, readout=Readout.NORMALIZED)
+    return SupervisedReconstructor(ar_prompt.to(job.device))
+
+
+def identity_space(width: int) -> SharedSpace:
+    """The shared space of a host that is its own anchor."""
+    return SharedSpace(
+        {HOST: HostMap(torch.eye(width), torch.zeros(width))},
+        anchor=HOST,
+        centring=Centring.NONE,
+        is_trained=False,
     )
-    learner = LearnerPlacement(
-        workers=workers,
-        device=job.device,
-        node_label=None,
-        batch_rows=job.batch_rows,
+
+
+def engine_over(module: nn.Module, job: Job) -> TorchEngine:
+    """Plain torch, as a single worker of a role has it."""
+    learner: Any = job.rl().av
+    groups = groups_of(module, learner.learning_rate)
+    return TorchEngine(module, groups, job.rl().optim_of(learner), job.device)
+
+
+def random_verbalizer(
+    engine: TorchEngine, policy: Policy, prompt: AvPrompt, job: Job
+) -> EngineVerbalizer:
+    """The AV's role over its engine."""
+    speaker: Any = FixedSpeaker(policy, prompt, job.device)
+    texts: Any = OwnIds()
+    return EngineVerbalizer(
+        engine,
+        speaker,
+        texts,
+        max_new_tokens=job.num_new,
         micro_batch_rows=job.micro_batch_rows,
-        zero_stage=None,
+        device=job.device,
     )
-    given = pickle.dumps(job)
-    asked = {"num_cpus": workers.cpus, "num_gpus": workers.gpus}
-    av_init = ray.remote(RandomReference).options(**asked).remote(given, frozen)
-    ar = ray.remote(RandomReconstructor).options(**asked).remote(given, learner)
-    for actor in (av_init, ar):
-        ray.get(actor.join.remote(0, 1, ("127.0.0.1", 0)))
-    ray.get([actor.begin.remote(ATTEMPT) for actor in (av_init, ar)])
-    _cap(job.device)
-    policy, prompt = random_policy(job)
-    engine = engine_over(policy, job)
-    line = Line(engine, None, job.out, patience_seconds=PATIENCE_SECONDS)
-    line.open(ray.put(RoleHandles(ATTEMPT, (av_init,), (ar,))))
-    av = random_verbalizer(engine, policy, prompt, job)
-    try:
-        yield Roles(av, RemoteReconstructor(line, job.out), line.judge), policy, prompt
-    finally:
-        for actor in (av_init, ar):
-            ray.kill(actor)
-
-
-def _cap(device: str) -> None:
-    """No process takes more than a card of 32 GB has."""
-    if device != "cpu":
-        whole = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, CARD_BYTES / whole))

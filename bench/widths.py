@@ -36,7 +36,6 @@ from interlingua.store.rows.shards import ShardHeader, read_shard, shard_rows, w
 BLOCK_INDEX, BATCH_TOKENS, BLOCK_ROWS, LATENT_WIDTH = 1, 2048, 2048, 1024
 DTYPE = "bfloat16"
 HOSTS = {"qwen3-1p7b": qwen3_1700m_of_two_blocks, "llama-7b": llama_7b_of_two_blocks}
-RIDGE = WORLD_FITTING.ridge
 
 T = TypeVar("T")
 
@@ -103,7 +102,7 @@ def _read_host(tag: str, config: PreTrainedConfig, folder: Path, num_passages: i
 
 def _fit(name: str, x_ND: np.ndarray, y_NE: np.ndarray, folds_N: np.ndarray) -> None:
     """Moments in blocks, then the ridge that the shipped recipes choose from."""
-    folds = FoldMoments.empty(x_ND.shape[1], y_NE.shape[1], num_folds=RIDGE.num_folds)
+    folds = FoldMoments.empty(x_ND.shape[1], y_NE.shape[1], num_folds=WORLD_FITTING.ridge.num_folds)
 
     def gather() -> None:
         for start in range(0, len(x_ND), BLOCK_ROWS):
@@ -112,8 +111,10 @@ def _fit(name: str, x_ND: np.ndarray, y_NE: np.ndarray, folds_N: np.ndarray) -> 
 
     _, gather_s = _timed(gather)
     say(str(Part(f"{name}: moments", gather_s, f"{len(x_ND)} synthetic rows")))
-    chosen, fit_s = _timed(lambda: fit(folds, strengths=RIDGE.strengths, centred=True))
-    note = f"{RIDGE.num_folds} folds x {len(RIDGE.strengths)} strengths"
+    chosen, fit_s = _timed(
+        lambda: fit(folds, strengths=WORLD_FITTING.ridge.strengths, centred=True)
+    )
+    note = f"{WORLD_FITTING.ridge.num_folds} folds x {len(WORLD_FITTING.ridge.strengths)} strengths"
     say(str(Part(f"{name}: choose and solve", fit_s, f"{note}, chose {chosen.report.ridge:g}")))
 
 
@@ -127,7 +128,7 @@ def _rows(narrow: int, wide: int, num_rows: int) -> tuple[np.ndarray, np.ndarray
         view_ND = latent_ND @ rng.standard_normal((LATENT_WIDTH, width), dtype=np.float32)
         view_ND += 0.1 * rng.standard_normal((num_rows, width), dtype=np.float32)
         views.append(view_ND)
-    return views[0], views[1], rng.integers(0, RIDGE.num_folds, num_rows)
+    return views[0], views[1], rng.integers(0, WORLD_FITTING.ridge.num_folds, num_rows)
 
 
 def _timed(run: Callable[[], T]) -> tuple[T, float]:
