@@ -60,12 +60,15 @@ from interlingua.core.policy import rewarded
 from interlingua.recipes.registry import world
 from interlingua.specs.rl import Margin, RlSpec
 from interlingua.specs.text.canonical import jsonable
-from interlingua.specs.text.overrides import with_overrides
+from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.specs.text.recorded import from_jsonable
+from tests.specs.small_rl import SPEC
 
-(run,) = with_overrides(world(), ["rl.rl.spec.reward=margin"]).rl
-spec = replace(run.spec, length_penalty=0.0)
-assert spec.reward == Margin() and from_jsonable(RlSpec, jsonable(spec)) == spec
+[path] = [path for path, _, _ in list_paths(world()) if path.endswith(".reward")]
+named = with_overrides(world(), [f"{path}=margin"])
+assert [value for at, _, value in list_paths(named) if at == path] == ["margin"]
+spec = replace(SPEC, reward=Margin(), length_penalty=0.0)
+assert from_jsonable(RlSpec, jsonable(spec)) == spec
 drawn = np.random.default_rng(0)
 a_NE, v_BE = drawn.normal(size=(6, 5)), drawn.normal(size=(3, 5))
 own_N = runpy.run_path(sys.argv[1])["margin_rewards"](a_NE, v_BE)
@@ -112,7 +115,7 @@ def run(command: list, *, platform: Path) -> str:
     done = subprocess.run(
         [sys.executable, *command],
         capture_output=True, text=True,
-        env={"PYTHONPATH": str(platform), "PATH": ""},
+        env={"PYTHONPATH": f"{platform}:{REPOSITORY}", "PATH": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
