@@ -1,6 +1,6 @@
 """Tokens a second of samples drawn from an AV of Qwen3-0.6B, against Hugging Face `generate`.
 
-    python -m bench.decoding [--rounds 5] [--gpu]
+    python -m bench.decoding [--rounds 5]
 
 Random weights, full depth and vocabulary, one thread, one prompt with its vector written in. No
 sample ends early in any arm, so that neither dropping ended rows nor their text is in the numbers.
@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
-from bench.synthetic import qwen3_600m, qwen3_config
+from bench.synthetic import qwen3_600m
 from interlingua.models.decoding import Decoded, Decoder
 from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
@@ -32,7 +32,6 @@ from interlingua.specs.training import SamplingSpec
 NUM_PROMPT, MARKER_AT = 125, 100
 NUM_ACTIVATIONS, NUM_SAMPLES, NUM_NEW = 8, 2, 64
 NUM_PARITY_ACTIVATIONS, NUM_PARITY_TOKENS, PARITY = 4, 8, 1e-4
-GPU_ACTIVATIONS, GPU_SAMPLES, GPU_NEW, GPU_ROUNDS = 64, 8, 150, 5
 OURS = "ours"
 
 
@@ -76,9 +75,6 @@ def main() -> None:
     """Check parity, time, print."""
     options = _options()
     logging.set_verbosity_error()
-    if options.gpu:
-        _bench_gpu()
-        return
     with threadpool_limits(1):
         torch.set_num_threads(1)
         _bench(options.rounds)
@@ -128,14 +124,15 @@ def _bench(num_rounds: int) -> None:
 
 def _arms(work: Work) -> dict[str, Callable[[], object]]:
     return {
-        OURS: partial(_ours, work),
-        "generate": partial(_generate, work, len(work.v_BD)),
-        "generate, in halves": partial(_generate, work, len(work.v_BD) // 2),
+        OURS: partial(our_samples, work),
+        "generate": partial(generated, work, len(work.v_BD)),
+        "generate, in halves": partial(generated, work, len(work.v_BD) // 2),
         "generate, eager attention": partial(_with_attention, "eager", work),
     }
 
 
-def _ours(work: Work, *, temperature: float = 1.0) -> list[list[Decoded]]:
+def our_samples(work: Work, *, temperature: float = 1.0) -> list[list[Decoded]]:
+    """What the decoder draws."""
     decoder = Decoder(work.verbalizer, EndlessTokenizer())
     spec = SamplingSpec(
         seed=0, temperature=temperature, samples=work.num_samples, max_new_tokens=work.num_new
@@ -144,7 +141,7 @@ def _ours(work: Work, *, temperature: float = 1.0) -> list[list[Decoded]]:
 
 
 @torch.no_grad()
-def _generate(work: Work, batch: int, **options: object) -> list[object]:
+def generated(work: Work, batch: int, **options: object) -> list[object]:
     """`generate` on so many activations at a time; its outputs hold new tokens only."""
     return [_generate_batch(work, v_BD, options) for v_BD in work.v_BD.split(batch)]
 
@@ -164,7 +161,7 @@ def _generate_batch(work: Work, v_BD: Tensor, options: Mapping[str, object]) -> 
 def _with_attention(name: str, work: Work) -> list[object]:
     work.model.set_attn_implementation(name)
     try:
-        return _generate(work, len(work.v_BD))
+        return generated(work, len(work.v_BD))
     finally:
         work.model.set_attn_implementation("sdpa")
 
@@ -174,10 +171,10 @@ def _require_parity(work: Work) -> None:
 
     Random weights repeat themselves whatever is injected: equal ids alone would prove little.
     """
-    ours = [samples[0] for samples in _ours(work, temperature=0)]
+    ours = [samples[0] for samples in our_samples(work, temperature=0)]
     greedy = {"do_sample": False, "top_k": None, "top_p": None, "temperature": None}
     seen = {"output_logits": True, "return_dict_in_generate": True}
-    (peer,) = _generate(work, len(work.v_BD), **greedy, **seen)
+    (peer,) = generated(work, len(work.v_BD), **greedy, **seen)
     log_p_BTV = torch.stack(peer.logits, dim=1).float().log_softmax(-1)
     peer_BT = log_p_BTV.gather(2, peer.sequences[..., None])[..., 0].cpu()
     ours_BT = torch.tensor([sample.log_probs for sample in ours])
@@ -252,38 +249,6 @@ def _block_linears(model: PreTrainedModel) -> list[nn.Linear]:
     return [part for part in blocks.modules() if isinstance(part, nn.Linear)]
 
 
-def _bench_gpu() -> None:
-    """Measure Qwen3-1.7B and print; without a GPU say so."""
-    if not torch.cuda.is_available():
-        say("NOT RUN: no GPU here (torch.cuda.is_available() is false)")
-        return
-    config = qwen3_config(2048, 28, 16, 6144)
-    verbalizer, prompt = random_av(config, torch.bfloat16, device="cuda")
-    v_BD = torch.randn(GPU_ACTIVATIONS, config.hidden_size, generator=_generator()).cuda()
-    work = Work(verbalizer, prompt, v_BD, GPU_SAMPLES, GPU_NEW)
-    arms = {OURS: partial(_ours, work), "generate": partial(_generate, work, len(v_BD))}
-    for run in arms.values():
-        run()
-        torch.cuda.synchronize()
-    num_tokens = work.num_rows * work.num_new
-    for name, run in arms.items():
-        seconds = [_gpu_s(run) for _ in range(GPU_ROUNDS)]
-        rate = num_tokens / median(seconds)
-        say(
-            f"{torch.cuda.get_device_name()}: {name}: {rate:.0f} tokens/s "
-            f"({num_tokens / max(seconds):.0f}-{num_tokens / min(seconds):.0f}) of Qwen3-1.7B, "
-            f"{work.num_rows} rows of {work.num_new}"
-        )
-    say(*machine_lines())
-
-
-def _gpu_s(run: Callable[[], object]) -> float:
-    start_s = time.perf_counter()
-    run()
-    torch.cuda.synchronize()
-    return time.perf_counter() - start_s
-
-
 def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(1)
 
@@ -291,7 +256,6 @@ def _generator() -> torch.Generator:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--gpu", action="store_true", help="Qwen3-1.7B on one GPU")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """Reading the pooled output of block K of GPT-2 small and Qwen3-0.6B, against what others run.
 
-    python -m bench.extraction [--rounds 7] [--shapes gpt2 qwen3] [--gpu]
+    python -m bench.extraction [--rounds 7] [--shapes gpt2 qwen3]
 
 Random weights, full depth and vocabulary, passages of log-normal lengths, one thread. Every arm has
 the same weights, passages, dtype and result, and the best of as many batch sizes. Rows must agree
@@ -22,7 +22,6 @@ from threadpoolctl import threadpool_limits
 from transformers import PreTrainedConfig
 from transformers.utils import logging
 
-from bench.extraction_gpu import bench_gpu
 from bench.extraction_peers import Peer, Read, installed_peers, num_padded_tokens, peer_rows
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
 from bench.synthetic import (
@@ -74,9 +73,6 @@ def main() -> None:
     options = _options()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    if options.gpu:
-        bench_gpu()
-        return
     with threadpool_limits(1):
         torch.set_num_threads(1)
         for name in options.shapes:
@@ -225,7 +221,6 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--shapes", nargs="+", choices=sorted(SHAPES), default=list(SHAPES))
-    parser.add_argument("--gpu", action="store_true", help="Qwen3-8B to block 24 on one GPU")
     return parser.parse_args()
 
 

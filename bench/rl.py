@@ -24,14 +24,8 @@ from torch import Tensor, nn
 from transformers.utils import logging
 
 from bench.decoding import embedded
-from bench.rl_roles import (
-    HOST,
-    Job,
-    RandomCorpus,
-    random_policy,
-    random_reconstructor,
-    three_roles,
-)
+from bench.rl_actors import three_roles
+from bench.rl_roles import HOST, Job, RandomCorpus, random_policy, random_reconstructor
 from bench.rounds import machine_lines, say
 from interlingua.cluster.session import ray_session
 from interlingua.core.policy import group_advantages, rewarded, sample_losses

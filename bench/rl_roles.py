@@ -1,11 +1,10 @@
-"""AV, AV_init and AR with random weights, here and in Ray actors, and what a step asks of them.
+"""AV, AV_init and AR with random weights, and what a step of reinforcement learning asks of them.
 
-No sample ends early, and the AR hears a sample's own ids: speed does not depend on what they say.
+No sample ends early, and the AR reads a sample's own ids: speed does not depend on what they say.
+Knows no Ray.
 """
 
-import pickle
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,23 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 from bench.decoding import EndlessTokenizer, random_av
 from bench.synthetic import qwen3_config
-from interlingua.cluster.av_rank import Line, RemoteReconstructor
-from interlingua.cluster.roles import ReconstructorWorker, ReferenceWorker
-from interlingua.cluster.supervisor import Crew
+from interlingua.core.shared_space import HostMap, SharedSpace
 from interlingua.models.decoding import Decoded, Decoder
 from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import add_lora
 from interlingua.published.universal import LORA
-from interlingua.specs.injection import Readout
-from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
+from interlingua.specs.injection import Centring, Readout
 from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import RateDecay, SamplingSpec
-from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
-from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference
+from interlingua.stages.rl.ar import SupervisedReconstructor
+from interlingua.stages.rl.av import EngineVerbalizer, Policy
 from interlingua.stages.rl.local_roles import groups_of
-from interlingua.stages.rl.roles import Asked, Roles
+from interlingua.stages.rl.roles import Asked
 from interlingua.stages.sft.engine import TorchEngine
 
-HOST, ATTEMPT, PATIENCE_SECONDS = "host", 1, 600.0
-CARD_BYTES = 32 * 2**30
+HOST = "host"
 ADAPTERS = replace(LORA, dropout=0.0)
 
 
@@ -135,7 +130,7 @@ class FixedSpeaker:
 
 
 class OwnIds:
-    """The AR hears the sample itself."""
+    """The AR reads the sample itself."""
 
     def ar_prompt(self, sample: Decoded) -> Sequence[int]:
         """Its ids."""
@@ -164,6 +159,16 @@ def random_reconstructor(job: Job) -> SupervisedReconstructor:
     return SupervisedReconstructor(ar_prompt.to(job.device))
 
 
+def identity_space(width: int) -> SharedSpace:
+    """The shared space of a host that is its own anchor."""
+    return SharedSpace(
+        {HOST: HostMap(torch.eye(width), torch.zeros(width))},
+        anchor=HOST,
+        centring=Centring.NONE,
+        is_trained=False,
+    )
+
+
 def engine_over(module: nn.Module, job: Job) -> TorchEngine:
     """Plain torch, as a single worker of a role has it."""
     learner: Any = job.rl().av
@@ -171,76 +176,17 @@ def engine_over(module: nn.Module, job: Job) -> TorchEngine:
     return TorchEngine(module, groups, job.rl().optim_of(learner), job.device)
 
 
-class RandomReference(ReferenceWorker):
-    """AV_init with random weights."""
-
-    def _open(self) -> None:
-        job: Any = self._job
-        _cap(job.device)
-        engine = engine_over(random_policy(job)[0], job)
-        self._reference = Reference(engine, None, batch_rows=job.batch_rows, device=job.device)
-
-
-class RandomReconstructor(ReconstructorWorker):
-    """The AR with random weights."""
-
-    def _open(self) -> None:
-        job: Any = self._job
-        _cap(job.device)
-        self._learner = EngineReconstructor(
-            engine_over(random_reconstructor(job), job),
-            width=job.config["width"],
-            micro_batch_rows=job.micro_batch_rows,
-            batch_rows=job.batch_rows,
-            device=job.device,
-        )
-
-
-@contextmanager
-def three_roles(ray: Any, job: Job) -> Iterator[tuple[Roles, Policy, AvPrompt]]:
-    """The AV in this process, AR and AV_init in actors of their own, asked as the product asks."""
-    workers = Workers(count=1, cpus=1, gpus=0 if job.device == "cpu" else 0.3)
-    frozen = FrozenPlacement(
-        workers=workers, device=job.device, node_label=None, batch_rows=job.batch_rows
-    )
-    learner = LearnerPlacement(
-        workers=workers,
-        device=job.device,
-        node_label=None,
-        batch_rows=job.batch_rows,
-        micro_batch_rows=job.micro_batch_rows,
-        zero_stage=None,
-    )
-    given = pickle.dumps(job)
-    asked = {"num_cpus": workers.cpus, "num_gpus": workers.gpus}
-    av_init = ray.remote(RandomReference).options(**asked).remote(given, frozen)
-    ar = ray.remote(RandomReconstructor).options(**asked).remote(given, learner)
-    for actor in (av_init, ar):
-        ray.get(actor.join.remote(0, 1, ("127.0.0.1", 0)))
-    ray.get([actor.begin.remote(ATTEMPT) for actor in (av_init, ar)])
-    _cap(job.device)
-    policy, prompt = random_policy(job)
-    engine = engine_over(policy, job)
-    line = Line(engine, None, job.out, patience_seconds=PATIENCE_SECONDS)
-    line.open(ray.put(Crew(ATTEMPT, (av_init,), (ar,))))
+def random_verbalizer(
+    engine: TorchEngine, policy: Policy, prompt: AvPrompt, job: Job
+) -> EngineVerbalizer:
+    """The AV's role over its engine."""
+    speaker: Any = FixedSpeaker(policy, prompt, job.device)
     texts: Any = OwnIds()
-    av = EngineVerbalizer(
+    return EngineVerbalizer(
         engine,
-        FixedSpeaker(policy, prompt, job.device),  # type: ignore[arg-type]
+        speaker,
         texts,
         max_new_tokens=job.num_new,
         micro_batch_rows=job.micro_batch_rows,
         device=job.device,
     )
-    try:
-        yield Roles(av, RemoteReconstructor(line, job.out), line.judge), policy, prompt
-    finally:
-        for actor in (av_init, ar):
-            ray.kill(actor)
-
-
-def _cap(device: str) -> None:
-    """No process takes more than a card of 32 GB has."""
-    if device != "cpu":
-        whole = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, CARD_BYTES / whole))

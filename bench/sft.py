@@ -23,9 +23,9 @@ from transformers.utils import logging
 from trl.trainer.utils import add_fused_lm_head
 
 from bench.decoding import MARKER_AT, NUM_PROMPT, embedded, random_av
-from bench.extraction_gpu import PEAK_FLOPS
+from bench.flops import PEAK_FLOPS, lora_step_flops
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
-from bench.synthetic import block_parameters, qwen3_600m, qwen3_config
+from bench.synthetic import qwen3_600m, qwen3_1700m, qwen3_config
 from interlingua.models.prompts import IGNORED, AvPrompt, right_padded
 from interlingua.models.trunk import add_lora
 from interlingua.models.verbalizer import Verbalizer
@@ -216,10 +216,7 @@ def _say_limits(timings: Mapping[str, list[Timing]], work: Work) -> None:
 
 
 def _flops(work: Work, *, is_ours: bool) -> float:
-    """Products with weights, forward and backward; attention's own are left out.
-
-    A frozen weight costs two products a token, an adapter's three.
-    """
+    """Products with weights of a step; ours runs the prompt's beginning once for all rows."""
     config = work.verbalizer.trunk.model.config
     num_rows, num_response = work.response_BT.shape
     num_prompt = len(work.prompt.ids_T)
@@ -228,10 +225,8 @@ def _flops(work: Work, *, is_ours: bool) -> float:
         num_shared = work.prompt.num_shared
         block_tokens = num_shared + num_rows * (num_prompt - num_shared + num_response - 1)
         head_tokens = num_rows * num_response
-    frozen = block_parameters(config) * config.num_hidden_layers
     adapters = sum(weight.numel() for weight in work.adapters)
-    head = config.vocab_size * config.hidden_size
-    return block_tokens * (4.0 * frozen + 6.0 * adapters) + head_tokens * 4.0 * head
+    return lora_step_flops(config, adapters, block_tokens=block_tokens, head_tokens=head_tokens)
 
 
 def _bench_gpu() -> None:
@@ -239,7 +234,7 @@ def _bench_gpu() -> None:
     if not torch.cuda.is_available():
         say("NOT RUN: no GPU here (torch.cuda.is_available() is false)")
         return
-    config = qwen3_config(2048, 28, 16, 6144)
+    config = qwen3_1700m()
     work = _open(config, torch.bfloat16, NUM_GPU_ROWS, device="cuda")
     for name, step in _arms(work).items():
         step()  # warm-up

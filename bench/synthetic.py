@@ -73,6 +73,11 @@ def qwen3_600m() -> PreTrainedConfig:
     return qwen3_config(1024, 28, 16, 3072)
 
 
+def qwen3_1700m() -> PreTrainedConfig:
+    """Qwen3-1.7B: 28 blocks of 2048."""
+    return qwen3_config(2048, 28, 16, 6144)
+
+
 def qwen3_8b() -> PreTrainedConfig:
     """Qwen3-8B: 36 blocks of 4096."""
     return qwen3_config(4096, 36, 32, 12288, tied=False)

@@ -33,6 +33,7 @@ WINGS = ("graph", "rl", "evaluation", "nla", "sft", "maps", "rows", "running")
 ENCODER_FIT = "interlingua.stages.maps.encoder"
 MOST_FILES_OF_A_FIT = 30
 MOST_ENTRIES = 10  # of a folder that is divided into wings
+MOST_LINES, MOST_FUNCTION_LINES = 300, 40  # of a file, of a function with its docstring
 # Importable in milliseconds: a dry run and `--help` need no more.
 STANDARD_ONLY = {"specs", "memory", "published"}
 PROGRAMS = ROOMS[0]
@@ -174,6 +175,36 @@ def test_wings_of_the_stages_import_to_the_right_only() -> None:
     assert up == []
     entries = [p for p in (SOURCE / "interlingua/stages").iterdir() if p.name != "__pycache__"]
     assert len(entries) <= MOST_ENTRIES
+
+
+def too_long(where: str, source: str) -> list[str]:
+    """The functions of a source that are above the cap, and the source itself if it is."""
+    num_lines = len(source.splitlines())
+    found = [f"{where}: {num_lines} lines"] if num_lines > MOST_LINES else []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            num_lines = node.end_lineno - node.lineno + 1
+            if num_lines > MOST_FUNCTION_LINES:
+                found.append(f"{where}:{node.lineno}: {node.name} has {num_lines} lines")
+    return found
+
+
+def test_no_function_and_no_file_is_above_its_cap() -> None:
+    found = [
+        line
+        for _, path in modules()
+        for line in too_long(str(path.relative_to(REPOSITORY)), path.read_text())
+    ]
+    assert found == []
+
+
+def test_what_is_above_a_cap_is_found() -> None:
+    method = "class A:\n    async def f():\n" + "        pass\n" * MOST_FUNCTION_LINES
+    assert too_long("a.py", method) == [f"a.py:2: f has {MOST_FUNCTION_LINES + 1} lines"]
+    assert too_long("a.py", method.replace("        pass\n", "", 1)) == []
+    assert too_long("b.py", "\n" * (MOST_LINES + 1)) == [f"b.py: {MOST_LINES + 1} lines"]
+    assert too_long("b.py", "\n" * MOST_LINES) == []
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,11 @@ from typing import Any
 
 from torch import Tensor
 from transformers import Cache, DynamicCache, PreTrainedModel
-from transformers.cache_utils import (
-    CacheLayerMixin,
-    DummyLayer,
-    DynamicLayer,
-    DynamicSlidingWindowLayer,
-)
+from transformers.cache_utils import CacheLayerMixin
 
-# What families keep for a block that is written here: keys and values, or nothing of its own.
-PLAIN_LAYERS = (DynamicLayer, DynamicSlidingWindowLayer, DummyLayer)
+# What families keep for a block that is written here: keys and values, or nothing of its own. By
+# name: not every version of transformers that reads a Qwen3 has all of them.
+PLAIN_LAYERS = ("DynamicLayer", "DynamicSlidingWindowLayer", "DummyLayer")
 
 
 class BufferedLayer(CacheLayerMixin):
@@ -93,8 +89,8 @@ def buffered_cache(capacity: int) -> Cache:
 
 def require_plain_cache(model: PreTrainedModel) -> None:
     """Raise where a block keeps anything else than keys and values, which would be lost."""
-    kept = {type(layer) for layer in DynamicCache(config=model.config).layers}
-    if odd := sorted(kind.__name__ for kind in kept if kind not in PLAIN_LAYERS):
+    kept = {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
+    if odd := sorted(kept.difference(PLAIN_LAYERS)):
         raise ValueError(
             f"{type(model).__name__} keeps {', '.join(odd)} in its cache; an AV is decoded only by "
             "a family that keeps nothing but keys and values"

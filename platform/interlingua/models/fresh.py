@@ -22,6 +22,7 @@ from interlingua.store.contract.statement import (
     RELEASED,
     AffineFile,
     Contract,
+    Extension,
     av_message,
     norm_of,
 )
@@ -88,25 +89,8 @@ def contract_of(
 
     What belongs to a model that is not given is left out, or as in the public releases.
     """
-    extension = replace(
-        RELEASED,
-        affine=affine,
-        train_variance=train_variance,
-        tokenizer_sha256=tokenizer_sha256(tokenizer),
-        chat_template_sha256=chat_template_sha256(tokenizer),
-    )
     num_slots = av.injection.num_slots if av is not None else 1
     marker = marker_of(tokenizer, num_slots)
-    if av is not None:
-        extension = replace(
-            extension,
-            injection_rule=av.injection.rule,
-            num_slots=num_slots,
-            marker_is_added=marker in tokenizer.get_added_vocab(),
-            centring=av.injection.centring,
-        )
-    if ar is not None:
-        extension = replace(extension, ar_readout=ar.readout, ar_bos=ar.bos)
     message = av_message(av.template if av is not None else AR_ALONE, marker, num_slots)
     return Contract(
         d_model=width,
@@ -117,8 +101,33 @@ def contract_of(
         ar_suffix_ids=measured_suffix(ar.template, tokenizer) if ar is not None else None,
         av_template=av.template if av is not None else None,
         ar_template=ar.template if ar is not None else None,
-        extension=extension,
+        extension=replace(
+            _extension(tokenizer, marker, av, ar), affine=affine, train_variance=train_variance
+        ),
     )
+
+
+def _extension(
+    tokenizer: PreTrainedTokenizerBase, marker: str, av: AvSpec | None, ar: ArSpec | None
+) -> Extension:
+    """What a release leaves unsaid, of the models that are given."""
+    extension = replace(
+        RELEASED,
+        tokenizer_sha256=tokenizer_sha256(tokenizer),
+        chat_template_sha256=chat_template_sha256(tokenizer),
+    )
+    if av is not None:
+        injection = av.injection
+        extension = replace(
+            extension,
+            injection_rule=injection.rule,
+            num_slots=injection.num_slots,
+            marker_is_added=marker in tokenizer.get_added_vocab(),
+            centring=injection.centring,
+        )
+    if ar is not None:
+        extension = replace(extension, ar_readout=ar.readout, ar_bos=ar.bos)
+    return extension
 
 
 def marker_of(tokenizer: PreTrainedTokenizerBase, num_slots: int) -> str:

@@ -44,6 +44,7 @@ class Trunk(nn.Module):
         self.model = model
         self._rule = rule
         self._sites: Sites | None = None
+        self._checkpoints_gradients = False
         # The module that holds the blocks, by its path: a second name would double its weights.
         self._decoder = next(
             path
@@ -75,8 +76,7 @@ class Trunk(nn.Module):
         num_logits: int = 0,
     ) -> Tensor:
         """Logits of the last `num_logits` positions (0: of all)."""
-        is_checkpointed = self.model.training and self.model.is_activation_checkpointing
-        if cache is not None and is_checkpointed:
+        if cache is not None and self._checkpoints_gradients and self.model.training:
             raise ValueError("blocks that run again drop a cache (symptom: the prefix is lost)")
         with self._with(sites):
             output = self.model(
@@ -119,6 +119,7 @@ class Trunk(nn.Module):
     def checkpoint_gradients(self) -> None:
         """Keep only block inputs for the backward, which runs the blocks again."""
         # Only what is inside a block runs again: what is written around it stays as it was.
+        self._checkpoints_gradients = True
         self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     def _write_behind_embedding(self, parts: HostParts) -> None:

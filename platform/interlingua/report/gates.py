@@ -4,13 +4,19 @@ A good FVE does not show that explanations collapsed into a code, that a null is
 are missing. Thresholds are relative to where the AV's training started, or to its teacher.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from interlingua.report.measures import SHUFFLED_NULL
 from interlingua.report.numbers import ALL, LESS, Numbers
+from interlingua.report.texts import (
+    distinct_share,
+    distinct_words_share,
+    texts_and_before,
+    worded_share,
+)
 from interlingua.specs.evaluation import Arm, GateName
 from interlingua.store.rows.scored import NUMBERS, Scored
 
@@ -149,7 +155,7 @@ def _null_range(evidence: Evidence) -> Finding:
 def _tag_failures(evidence: Evidence) -> Finding:
     """Explanations close their tag about as often as where training started."""
     worst, words = -np.inf, ""
-    for host, mine, before in _texts(evidence):
+    for host, mine, before in texts_and_before(evidence.rows, evidence.start):
         added = float(mine["is_failed"].mean() - before["is_failed"].mean())
         if added > worst:
             worst = added
@@ -162,10 +168,14 @@ def _tag_failures(evidence: Evidence) -> Finding:
 def _few_texts(evidence: Evidence) -> Finding:
     """Explanations at T=1 are as different, and as little repetitive, as those they began with."""
     least, words = np.inf, ""
-    for host, mine, before in _texts(evidence):
+    for host, mine, before in texts_and_before(evidence.rows, evidence.start):
         kept = {
-            "distinct texts": (_unique(mine), _unique(before), LEAST_TEXTS_KEPT),
-            "distinct words in a text": (_varied(mine), _varied(before), LEAST_WORDS_KEPT),
+            "distinct texts": (distinct_share(mine), distinct_share(before), LEAST_TEXTS_KEPT),
+            "distinct words in a text": (
+                distinct_words_share(mine),
+                distinct_words_share(before),
+                LEAST_WORDS_KEPT,
+            ),
         }
         for what, (now, then, bound) in kept.items():
             # Scaled, so that one bound serves both.
@@ -180,8 +190,8 @@ def _few_texts(evidence: Evidence) -> Finding:
 def _private_code(evidence: Evidence) -> Finding:
     """Where the wordings are known, as much of the texts is in them as when training started."""
     least, words = np.inf, ""
-    for host, mine, before in _texts(evidence):
-        now, then = _worded(mine), _worded(before)
+    for host, mine, before in texts_and_before(evidence.rows, evidence.start):
+        now, then = worded_share(mine), worded_share(before)
         if now is not None and then and now / then < least:
             least = now / then
             words = (
@@ -231,39 +241,6 @@ def _far_below(evidence: Evidence) -> Finding:
 def _unknown(what: str, bound: float) -> Finding:
     """What was not looked at has not passed."""
     return False, bound, bound, f"no host has {what}: nothing to judge by"
-
-
-def _texts(evidence: Evidence) -> Iterator[tuple[str, Scored, Scored]]:
-    """Per host the first T=1 texts, and those of the start or else the teacher's."""
-    for host in evidence.rows.hosts():
-        mine = _first(evidence.rows.of(host, Arm.SAMPLED))
-        if evidence.start is not None:
-            before = _first(evidence.start.of(host, Arm.SAMPLED))
-        else:
-            before = evidence.rows.of(host, Arm.GOLD)
-        if len(mine) and len(before):
-            yield host, mine, before
-
-
-def _first(rows: Scored) -> Scored:
-    return rows.where(rows["sample"] == 0)
-
-
-def _unique(rows: Scored) -> float:
-    texts = [text for text in rows["explanation"].tolist() if text is not None]
-    return len(set(texts)) / len(rows)
-
-
-def _worded(rows: Scored) -> float | None:
-    """The share of clauses in known wordings; None where nobody could tell."""
-    if (rows["num_clauses"] < 0).any():
-        return None
-    return float(rows["num_worded"].sum() / max(1, rows["num_clauses"].sum()))
-
-
-def _varied(rows: Scored) -> float:
-    words = [text.casefold().split() for text in rows["explanation"].tolist() if text]
-    return sum(len(set(own)) for own in words) / max(1, sum(map(len, words)))
 
 
 def failed(gates: Sequence[Gate]) -> list[str]:
