@@ -18,11 +18,11 @@ from interlingua.stages.nla.pair import (
     weights_of,
 )
 from interlingua.stages.rl import loop as rl
-from interlingua.stages.rl.checkpoints import START_ROWS_NAME
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.inputs import check_inputs
+from interlingua.stages.rl.loop import START_ROWS_NAME
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
-from interlingua.stages.sft.loop import CHECKPOINTS
+from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.store.artifact import build, find
 from interlingua.store.progress import read_dev_evals
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
@@ -94,7 +94,9 @@ def test_checkpoints_hold_both_models_and_are_whole(make_stage, own_root, contex
     found = {str(path.relative_to(checkpoints / "4")) for path in checkpoints.rglob("*.*")}
     assert found == {"av/state.pt", "ar/state.pt", "state.json"}
     state = json.loads((checkpoints / "4" / "state.json").read_text())
-    assert state["step"] == 4 and state["counts"]["num_samples"] == 4 * LONG.num_samples
+    assert (
+        state["counts"]["num_steps"] == 4 and state["counts"]["num_samples"] == 4 * LONG.num_samples
+    )
 
 
 def test_it_reads_rl_fit_and_dev_alone(built, before, make_stage):

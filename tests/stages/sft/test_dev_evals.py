@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec
-from interlingua.stages.sft.best_weights import BEST, best_dev_eval, is_better
+from interlingua.stages.sft.best_weights import BEST, best_dev_eval, best_of, is_better
+from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
-from interlingua.stages.sft.loop import CHECKPOINTS, TrainingJob, best_of, train
+from interlingua.stages.sft.loop import TrainingJob, train
 from interlingua.store.progress import read_dev_evals
 
 SCORES = [1.0, 0.9999, 0.5, 0.49991, 0.49989, 0.4]  # of looks at steps 0, 2, 4, ...

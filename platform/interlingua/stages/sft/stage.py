@@ -4,7 +4,6 @@ The stage is a driver: its ranks read, train and look; here their result is coun
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,9 @@ from interlingua.stages.running.context import Context
 from interlingua.stages.sft.ar import ArProgram, opened_targets
 from interlingua.stages.sft.av import VECTORS, AvProgram
 from interlingua.stages.sft.bag_of_words import bag_of_words_errors
-from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME, best_folder
-from interlingua.stages.sft.loop import (
-    COUNTS_NAME,
-    MakeProgram,
-    TrainingJob,
-    best_of,
-    forget_training,
-)
+from interlingua.stages.sft.best_weights import ROWS_NAME, best_of, store_best
+from interlingua.stages.sft.checkpoints import forget_training
+from interlingua.stages.sft.loop import COUNTS_NAME, MakeProgram, TrainingJob
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.maps import ENCODERS, write_encoder
@@ -104,10 +98,8 @@ def _trained(
         device=place.device,
     )
     context.trainer.fit(make, job, place)
-    weights, columns, dev_eval = best_of(out)
-    for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(best_folder(out, int(dev_eval["step"])) / name, out / name)
-    return weights, columns, dev_eval
+    store_best(out)
+    return best_of(out)
 
 
 def _note_explanations(inputs: Mapping[str, Artifact], split: Split, access: SplitAccess) -> None:
