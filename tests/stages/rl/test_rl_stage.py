@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.specs.small_rl import SPEC
 
+from interlingua.cluster.local import LocalReinforcer
 from interlingua.specs.splits import Split
 from interlingua.stages.nla.pair import (
     AR_PREFIX,
@@ -25,6 +26,7 @@ from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.store.artifact import build, find
 from interlingua.store.progress import read_dev_evals
+from interlingua.store.rows.shards import ShardIndex
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 pytestmark = pytest.mark.slow
@@ -105,6 +107,38 @@ def test_it_reads_rl_fit_and_dev_alone(built, before, make_stage):
     corpus = RlCorpus(make_stage(LONG).spec, before, SplitAccess({Split.RL, Split.FIT, Split.DEV}))
     asked = {key[0] for step in range(LONG.num_steps) for key in corpus.asked(step).keys}
     assert set(consumed[Split.RL]) == asked
+
+
+class Apart(LocalReinforcer):
+    """Runs the loop, and says how many vectors were read before and after it."""
+
+    def __init__(self, reads):
+        self._reads = reads
+
+    def play(self, play, job, place):
+        assert self._reads == [], "vectors are read before the loop"
+        ended = super().play(play, job, place)
+        assert self._reads != []
+        self._reads.clear()
+        return ended
+
+
+def test_the_ledger_is_that_of_the_loop_and_costs_no_read_of_a_vector(
+    before, make_stage, own_root, context, monkeypatch
+):
+    (own_root / "rl").unlink(missing_ok=True)
+    reads, real = [], ShardIndex.rows_at
+    monkeypatch.setattr(
+        ShardIndex, "rows_at", lambda self, keys: reads.append(len(keys)) or real(self, keys)
+    )
+    stage = make_stage(replace(LONG, num_steps=2))
+    artifact = build(stage, own_root, replace(context, reinforcer=Apart(reads)))
+    assert reads == []
+    access = SplitAccess({Split.RL, Split.FIT, Split.DEV})
+    corpus = RlCorpus(stage.spec, before, access)
+    for step in range(2):
+        corpus.asked(step)
+    assert read_consumed(artifact.path / LEDGER_NAME) == access.consumed()
 
 
 def test_failures_are_counted_and_earn_no_more_than_what_was_heard(built, before, make_stage):

@@ -25,7 +25,7 @@ from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.placement import ThreeGroups
 from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining, RlWatch
 from interlingua.specs.splits import Split
-from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.corpus import RlCorpus, RlKeys
 from interlingua.stages.rl.dev_eval import DevEval, evaluated_on_dev, failed_gate, kl_sums
 from interlingua.stages.rl.inputs import check_inputs
 from interlingua.stages.rl.local_roles import RlJob
@@ -231,11 +231,10 @@ def run(
         device=own.device,
     )
     with recorded_access(READ, out) as access:
-        corpus = RlCorpus(spec, inputs, access)  # what cannot be read is said before roles are made
+        keys = RlKeys(spec, inputs, access)  # what cannot be read is said before roles are made
         ended = context.reinforcer.play(play, job, place)
         # Ranks, and attempts that were broken off, cannot write one ledger.
-        for step in range(ended.counts["num_steps"]):
-            corpus.asked(step)
+        keys.consume(ended.counts["num_steps"])
     gate, counts = ended.stopped_by, ended.counts
     if gate is not None:
         logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)

@@ -30,7 +30,7 @@ from interlingua.stages.sft.loop import COUNTS_NAME, MakeProgram, TrainingJob
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.maps import ENCODERS, write_encoder
-from interlingua.store.rows.explanations import check_one_teacher, read_explanations
+from interlingua.store.rows.explanations import check_one_teacher, consume_explanations
 from interlingua.store.rows.splits import SplitAccess, recorded_access
 
 AFFINE_PREFIX = "verbalizer.affine."
@@ -69,7 +69,7 @@ def run_ar(
         weights, columns, dev_eval = _trained(ArProgram, spec, inputs, out, context)
         train = opened_targets(spec, inputs, "rows", Split.AR_SFT, access)
         baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
-        train_variance = train.variances(spec.ar.seed)[spec.anchor]
+        train_variance = train.variances[spec.anchor]
     columns = {**columns, "bag_of_words_nmse": baseline_N}
     with write_atomically(out / ROWS_NAME) as file:
         pq.write_table(pa.table(dict(columns)), file)
@@ -104,8 +104,8 @@ def _trained(
 
 def _note_explanations(inputs: Mapping[str, Artifact], split: Split, access: SplitAccess) -> None:
     """The ranks' readers cannot write one ledger: what they may see is noted as consumed."""
-    read_explanations(inputs["explanations"].path, {split}, access)
-    read_explanations(inputs["dev_explanations"].path, {Split.DEV}, access)
+    consume_explanations(inputs["explanations"].path, {split}, access)
+    consume_explanations(inputs["dev_explanations"].path, {Split.DEV}, access)
 
 
 def _counts(out: Path) -> dict[str, int]:
