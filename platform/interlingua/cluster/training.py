@@ -144,6 +144,7 @@ def _train(make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> Non
         program.optim,
         device=job.device,
         zero_stage=place.zero_stage,
+        batch_rows=program.batch_rows,
         micro_batch_rows=place.micro_batch_rows,
     )
     train(program, engine, job)

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from interlingua.specs.checks import check_not_negative, check_one_of, check_positive, check_share
-from interlingua.specs.hosts import DTYPES
-from interlingua.specs.training import ArSpec, AvSpec, OptimSpec, RateDecay
+from interlingua.specs.training import ArSpec, AvSpec, OptimSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +29,6 @@ class Contrast:
 
 
 Reward = ScaledError | LogError | Contrast
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnerSpec:
-    """AdamW of one of the two models; the schedule runs over the steps of the run."""
-
-    learning_rate: float
-    warmup_steps: int
-    decay: RateDecay
-    betas: tuple[float, float]
-    weight_decay: float
-    clip_norm: float
-    dtype: str
-
-    def __post_init__(self) -> None:
-        check_positive(self, learning_rate=self.learning_rate, clip_norm=self.clip_norm)
-        check_not_negative(self, warmup_steps=self.warmup_steps, weight_decay=self.weight_decay)
-        check_share(self, beta_1=self.betas[0], beta_2=self.betas[1])
-        check_one_of(self, RateDecay, decay=self.decay)
-        check_one_of(self, DTYPES, dtype=self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +106,8 @@ class RlSpec:
     activations_per_step: int
     group_size: int
     max_new_tokens: int
-    av: LearnerSpec | None
-    ar: LearnerSpec | None
+    av: OptimSpec | None
+    ar: OptimSpec | None
     reward: Reward
     length_penalty: float
     failure_reward: float
@@ -171,20 +150,6 @@ class RlSpec:
     def num_samples(self) -> int:
         """Samples of a step."""
         return self.activations_per_step * self.group_size
-
-    def optim_of(self, learner: LearnerSpec) -> OptimSpec:
-        """A learner as engines take it: its batch is the samples of a step."""
-        return OptimSpec(
-            num_steps=self.num_steps,
-            batch_rows=self.num_samples,
-            learning_rate=learner.learning_rate,
-            warmup_steps=learner.warmup_steps,
-            decay=learner.decay,
-            betas=learner.betas,
-            weight_decay=learner.weight_decay,
-            clip_norm=learner.clip_norm,
-            dtype=learner.dtype,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ def losses_of(root, zero_stage, dtype):
         program.optim,
         device="cpu",
         zero_stage=zero_stage,
+        batch_rows=program.batch_rows,
         micro_batch_rows=MICRO_ROWS,
     )
     share = Share(engine.rank, engine.world_size, MICRO_ROWS)
@@ -91,7 +92,8 @@ def job(root, dtype):
     av = replace(
         av,
         injection=replace(av.injection, affine=Full()),
-        optim=replace(av.optim, num_steps=NUM_STEPS, dtype=dtype),
+        num_steps=NUM_STEPS,
+        optim=replace(av.optim, dtype=dtype),
     )
     return TrainingJob(
         spec=replace(stage.spec, av=av),

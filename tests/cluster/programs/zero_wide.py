@@ -27,9 +27,8 @@ class WideAr(ArProgram):
     """Learns the same few random vectors of random texts again and again."""
 
     def __init__(self):
+        self.num_steps, self.batch_rows = 6, NUM_ROWS
         self.optim = OptimSpec(
-            num_steps=6,
-            batch_rows=NUM_ROWS,
             learning_rate=1e-3,
             warmup_steps=0,
             decay=RateDecay.CONSTANT,
@@ -100,6 +99,7 @@ def main(out):
             program.optim,
             device="cpu",
             zero_stage=3,
+            batch_rows=NUM_ROWS,
             micro_batch_rows=1,
         )
     assert program.module.reconstructor.value_head.weight.numel() == 0  # it is shared out

@@ -38,9 +38,8 @@ class Scripted:
     def __init__(self, scores, breaks_at=None):
         self._scores, self._breaks_at = scores, breaks_at
         self.module, self.seed = Counting(), 0
+        self.num_steps, self.batch_rows = 2 * len(scores) - 2, 1
         self.optim = OptimSpec(
-            num_steps=2 * len(scores) - 2,
-            batch_rows=1,
             learning_rate=1.0,
             warmup_steps=0,
             decay=RateDecay.CONSTANT,

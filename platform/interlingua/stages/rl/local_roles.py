@@ -16,8 +16,8 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import ar_ids, av_prompt
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
 from interlingua.models.verbalizer import Verbalizer
-from interlingua.specs.rl import LearnerSpec, RlTraining
-from interlingua.specs.training import AvSpec
+from interlingua.specs.rl import RlTraining
+from interlingua.specs.training import AvSpec, OptimSpec
 from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, weights_of
 from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference, SampleTexts
@@ -147,11 +147,11 @@ def width_of(verbalizer: Verbalizer) -> int:
     return width
 
 
-def _engine(module: nn.Module, job: RlJob, learner: LearnerSpec | None) -> TorchEngine:
+def _engine(module: nn.Module, job: RlJob, learner: OptimSpec | None) -> TorchEngine:
     assert learner is not None
     # A role that is not trained has an engine, too: it runs its forwards and is never stepped.
     groups = groups_of(module, learner.learning_rate)
-    return TorchEngine(module, groups, job.spec.rl.optim_of(learner), job.device)
+    return TorchEngine(module, groups, learner, job.device)
 
 
 def _without_dropout(spec: AvSpec) -> AvSpec:

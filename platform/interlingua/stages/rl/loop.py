@@ -23,8 +23,9 @@ from interlingua.core.policy import group_advantages, group_deviation, rewarded
 from interlingua.core.schedule import rate_factor
 from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.placement import ThreeGroups
-from interlingua.specs.rl import LearnerSpec, RlSpec, RlTraining, RlWatch
+from interlingua.specs.rl import RlSpec, RlTraining, RlWatch
 from interlingua.specs.splits import Split
+from interlingua.specs.training import OptimSpec
 from interlingua.stages.rl.corpus import RlCorpus, RlKeys
 from interlingua.stages.rl.dev_eval import DevEval, evaluated_on_dev, failed_gate, kl_sums
 from interlingua.stages.rl.inputs import check_inputs
@@ -197,7 +198,7 @@ def _about_learning(stepped: Mapping[str, Stepped]) -> dict[str, float]:
     return metrics
 
 
-def _factor(step: int, spec: RlSpec, learner: LearnerSpec) -> float:
+def _factor(step: int, spec: RlSpec, learner: OptimSpec) -> float:
     return rate_factor(
         step, num_steps=spec.num_steps, warmup_steps=learner.warmup_steps, decay=learner.decay
     )

@@ -113,6 +113,7 @@ class ArProgram:
     def __init__(self, job: TrainingJob) -> None:
         spec: ArTraining = job.spec
         self._spec, self._tags, self._device = spec.ar, spec.host_tags, job.device
+        self.num_steps, self.batch_rows = spec.ar.num_steps, spec.ar.batch_rows
         self.optim, self.watch, self.seed = spec.ar.optim, spec.ar.watch, spec.ar.seed
         access = SplitAccess({Split.AR_SFT, Split.DEV})
         source, revision = opened_from(job.inputs["trunk"])
@@ -147,7 +148,7 @@ class ArProgram:
 
     def micro_batches(self, step: int, share: Share) -> list[ArBatch]:
         """The next passages, texts of like length together."""
-        size = self.optim.batch_rows
+        size = self.batch_rows
         drawn = self._draws.draw(step * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
         mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))

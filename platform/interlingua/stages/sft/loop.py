@@ -55,6 +55,13 @@ class Program(Protocol):
         """module(micro_batch) is its part of the global loss, times `world_size`."""
 
     @property
+    def num_steps(self) -> int: ...
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows of a global batch, whatever the number of workers."""
+
+    @property
     def optim(self) -> OptimSpec: ...
 
     @property
@@ -99,15 +106,15 @@ MakeProgram = Callable[[TrainingJob], Program]
 
 def train(program: Program, engine: Engine, job: TrainingJob) -> None:
     """Train from the last checkpoint to the end; the best weights and their rows lie in BEST."""
-    optim, watch = program.optim, program.watch
+    num_steps, optim, watch = program.num_steps, program.optim, program.watch
     share = Share(engine.rank, engine.world_size, job.micro_batch_rows)
     checkpoints = RunCheckpoints(engine, job.out, min_delta=watch.min_delta)
     if engine.rank == 0:
         with write_atomically(job.out / COUNTS_NAME) as file:
             file.write(json.dumps(program.counts()).encode())
     clock = time.monotonic()
-    for step in range(checkpoints.resume(), optim.num_steps + 1):
-        is_last = step == optim.num_steps
+    for step in range(checkpoints.resume(), num_steps + 1):
+        is_last = step == num_steps
         if is_last or step % watch.validate_every == 0:
             rows = _dev_rows(program, engine)
             checkpoints.add(step, program.summarized(rows), pa.Table.from_pylist(rows))
@@ -118,18 +125,18 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
         # Dropout must not depend on what ran before a resume.
         torch.manual_seed(seed_of(program.seed, step, engine.rank))
         factor = rate_factor(
-            step, num_steps=optim.num_steps, warmup_steps=optim.warmup_steps, decay=optim.decay
+            step, num_steps=num_steps, warmup_steps=optim.warmup_steps, decay=optim.decay
         )
         stepped = engine.step(program.micro_batches(step, share), factor)
         num_done = step + 1
         _check_finite(stepped.loss, num_done, optim)
-        if num_done % REPORT_EVERY == 0 or num_done == optim.num_steps:
+        if num_done % REPORT_EVERY == 0 or num_done == num_steps:
             metrics = {
-                "num_steps": optim.num_steps,
+                "num_steps": num_steps,
                 "loss": stepped.loss,
                 "grad_norm": stepped.grad_norm,
                 "learning_rate": factor * optim.learning_rate,
-                "rows_per_second": REPORT_EVERY * optim.batch_rows / (time.monotonic() - clock),
+                "rows_per_second": REPORT_EVERY * program.batch_rows / (time.monotonic() - clock),
             }
             checkpoints.report(num_done, metrics)
             clock = time.monotonic()
