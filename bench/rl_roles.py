@@ -78,6 +78,7 @@ class Job:
             dtype=self.dtype,
         )
         return RlSpec(
+            tag="bench",
             seed=0,
             num_steps=1000,
             activations_per_step=self.num_activations,

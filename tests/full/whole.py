@@ -7,7 +7,7 @@ from tests.specs.small_rl import SPEC
 
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.recipe import Recipe, Reinforcement
+from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages, graph_of
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.stages.running.context import Context
@@ -34,7 +34,7 @@ def whole_mini() -> Recipe:
             watch=watch,
             encoder_learning_rate=1e-3,
         ),
-        rl=(Reinforcement(tag="rl", spec=replace(SPEC, max_new_tokens=30)),),
+        rl=(replace(SPEC, max_new_tokens=30),),
         placement=replace(
             place,
             extraction=replace(place.extraction, block_passages=20),

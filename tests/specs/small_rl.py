@@ -13,6 +13,7 @@ LEARNER = OptimSpec(
     dtype="float32",
 )
 SPEC = RlSpec(
+    tag="rl",
     seed=0,
     num_steps=6,
     activations_per_step=4,

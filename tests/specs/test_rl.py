@@ -15,6 +15,7 @@ from interlingua.specs.text.recorded import from_jsonable
     ("change", "said"),
     [
         ({"group_size": 1}, "RlSpec.group_size is 1; it must be at least 2"),
+        ({"tag": "a b"}, "RlSpec.tag is 'a b'; use letters"),
         ({"num_steps": 0}, "RlSpec.num_steps is 0; it must be positive"),
         ({"activations_per_step": 0}, "RlSpec.activations_per_step is 0"),
         ({"max_new_tokens": 0}, "RlSpec.max_new_tokens is 0"),

@@ -52,6 +52,7 @@ LEARNER = OptimSpec(
     dtype="bfloat16",
 )
 RL = RlSpec(
+    tag="rl",
     seed=0,
     num_steps=150,
     activations_per_step=4,

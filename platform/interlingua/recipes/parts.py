@@ -136,6 +136,7 @@ WORLD_LEARNER = OptimSpec(
 )
 
 WORLD_RL = RlSpec(
+    tag="rl",
     seed=0,
     num_steps=80,
     activations_per_step=16,

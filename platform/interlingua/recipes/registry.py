@@ -25,7 +25,7 @@ from interlingua.specs.injection import (
     Affine,
     Full,
 )
-from interlingua.specs.recipe import Recipe, Reinforcement, Speaking, TeachingSpec
+from interlingua.specs.recipe import Recipe, Speaking, TeachingSpec
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.specs.training import ArSpec, AvSpec, WatchSpec
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
@@ -79,7 +79,7 @@ def world() -> Recipe:
         accepts_mixed_teachers=False,
         av=WORLD_AV,
         ar=WORLD_AR,
-        rl=(Reinforcement(tag="rl", spec=WORLD_RL),),
+        rl=(WORLD_RL,),
         speaking=Speaking(seed=0, max_new_tokens=40),
         evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, shown_rows=200, accepts=()),
         placement=ONE_CORE_A_STAGE,
@@ -111,7 +111,7 @@ def world_rl_arms() -> Recipe:
         full,
         name="world_rl_arms",
         rl=tuple(
-            Reinforcement(tag=f"{arm}-{seed}", spec=replace(spec, seed=seed))
+            replace(spec, tag=f"{arm}-{seed}", seed=seed)
             for seed in range(3)
             for arm, spec in arms.items()
         ),

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from interlingua.specs.checks import check_not_negative, check_one_of, check_positive, check_share
+from interlingua.specs.checks import (
+    check_not_negative,
+    check_one_of,
+    check_positive,
+    check_share,
+    check_slug,
+)
 from interlingua.specs.training import ArSpec, AvSpec, OptimSpec
 
 
@@ -97,10 +103,12 @@ class RlWatch:
 class RlSpec:
     """Group-relative policy optimisation of the AV, and the AR beside it on the same samples.
 
+    `tag` is what the run goes by among those of its recipe.
     `av` None leaves the AV as it is and trains the AR on its samples, `ar` None freezes the AR.
     `length_penalty` is taken from the reward for every token.
     """
 
+    tag: str
     seed: int
     num_steps: int
     activations_per_step: int
@@ -118,6 +126,7 @@ class RlSpec:
     watch: RlWatch
 
     def __post_init__(self) -> None:
+        check_slug(self, tag=self.tag)
         check_positive(
             self,
             num_steps=self.num_steps,

@@ -139,6 +139,42 @@ def test_nothing_else_changes_and_the_input_stays() -> None:
     assert with_overrides(RECIPE, []) == RECIPE
 
 
+def test_one_item_may_be_addressed_in_several_ways_at_once() -> None:
+    changed = with_overrides(RECIPE, ["hosts.1.lr=5", "hosts.bloom.revision=b"])
+    assert changed.hosts[1] == Host(tag="bloom", lr=5.0, revision="b")
+    assert with_overrides(RECIPE, ["hosts.bloom.lr=5", "hosts.1.lr=6"]).hosts[1].lr == 6.0
+
+
+ALONE = replace(RECIPE, hosts=(Host(tag="lr", lr=1e-3, revision="a"),))
+
+
+def test_the_tag_of_a_single_item_may_be_left_out() -> None:
+    alone = replace(RECIPE, hosts=RECIPE.hosts[:1])
+    for path in ("hosts", "hosts.gpt2-medium", "hosts.0"):
+        changed = with_overrides(alone, [f"{path}.lr=5", "hosts.gpt2-medium.revision=b"])
+        assert changed.hosts == (Host(tag="gpt2-medium", lr=5.0, revision="b"),)
+    # A tag is a tag, also where a field has its name.
+    assert with_overrides(ALONE, ["hosts.lr.lr=5", "hosts.revision=b"]).hosts == (
+        Host(tag="lr", lr=5.0, revision="b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "message"),
+    [
+        (RECIPE, "hosts.lr=5", r"unknown setting hosts\.lr; did you mean .*hosts\.bloom\.lr"),
+        (ALONE, "hosts.rl=5", r"unknown setting hosts\.rl; did you mean .*hosts\.lr\.lr"),
+        (ALONE, "hosts.lr=5", r"hosts\.lr=5: hosts\.lr is set by its fields"),
+        (replace(RECIPE, hosts=()), "hosts.lr=5", r"unknown setting hosts\.lr"),
+    ],
+)
+def test_of_several_items_and_of_none_there_is_no_such_field(
+    recipe: Recipe, override: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_overrides(recipe, [override])
+
+
 def test_fields_that_must_agree_change_together_and_the_later_value_wins() -> None:
     with pytest.raises(ValueError, match=r"^train\.steps=5: Train\.warmup is 10"):
         with_overrides(RECIPE, ["train.steps=5"])

@@ -3,6 +3,7 @@
 - Overrides are collected before anything is built, so that fields which must agree can change
   together; of two values for one path the later wins.
 - An item of a tuple is addressed by its `tag` or its index: `hosts.gpt2.lr=1e-3`, `hosts.0.lr=1`.
+  Of a single item the tag may be left out: `rl.num_steps=20`.
 - A variant (a union of dataclasses, perhaps with None) is set by name and then by its fields:
   `affine=low_rank`, `affine.rank=64`, `affine=none`. Naming the variant it is keeps its fields.
 """
@@ -140,13 +141,29 @@ def _with_items(
 ) -> tuple[object, ...]:
     names = _item_names(items)
     changed = list(items)
-    for name, group in _by_first(overrides).items():
-        position = names.index(name) if name in names else _index(name, len(items))
-        if position is None:
+    addressed = [_by_name(override, items, names) for override in overrides]
+    for name, group in _by_first(addressed).items():
+        if name not in names:
             raise place.unknown(name, names)
+        position = names.index(name)
         item_type = _item_type(annotation, position)
         changed[position] = _value(item_type, items[position], group, place.child(name))
     return tuple(changed)
+
+
+def _by_name(override: _Override, items: tuple[object, ...], names: list[str]) -> _Override:
+    """The override with its item by name, whichever way it was addressed.
+
+    Else two overrides of one item would each begin from it as it was, and one of them be lost.
+    """
+    first, *rest = override.rest
+    if first in names:
+        return override
+    if (position := _index(first, len(items))) is not None:
+        return replace(override, rest=(names[position], *rest))
+    if len(items) == 1 and _has_tag(items[0]) and first in _settable(type(items[0])):
+        return replace(override, rest=(*names, first, *rest))
+    return override
 
 
 def _index(name: str, count: int) -> int | None:

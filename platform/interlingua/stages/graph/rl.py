@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from interlingua.specs.placement import WorkKind
-from interlingua.specs.recipe import Recipe, Reinforcement
-from interlingua.specs.rl import RlTraining
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.rl import RlSpec, RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import HostRows, extraction_stage, reading_of
 from interlingua.stages.graph.nla import Maps, Pair, maps_stages
@@ -27,7 +27,7 @@ def learning_inputs(recipe: Recipe, hosts: Hosts, passages: Stage) -> dict[str, 
 
 def rl_stages(
     recipe: Recipe,
-    run: Reinforcement,
+    run: RlSpec,
     maps: Maps,
     hosts: Hosts,
     rows: Mapping[str, HostRows],
@@ -45,7 +45,7 @@ def rl_stages(
 
 def rl_stage(
     recipe: Recipe,
-    run: Reinforcement,
+    run: RlSpec,
     maps: Maps,
     rows: Mapping[str, HostRows],
     inputs: Mapping[str, Stage],
@@ -62,9 +62,7 @@ def rl_stage(
     return Stage(
         kind="rl",
         label=run.tag,
-        spec=RlTraining(
-            rl=run.spec, av=recipe.av, ar=recipe.ar, anchor=recipe.anchor, host_tags=tags
-        ),
+        spec=RlTraining(rl=run, av=recipe.av, ar=recipe.ar, anchor=recipe.anchor, host_tags=tags),
         run=run_rl,
         inputs={**maps.pair.models(), **inputs, **of_hosts},
         revision=5,
