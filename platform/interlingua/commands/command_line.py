@@ -21,6 +21,7 @@ overrides (--dry-run lists every path and its value):
   --set passages.num_passages=2000
   --set hosts.gpt2-medium.pretrain.num_steps=100 --set hosts.gpt2-medium.pretrain.warmup_steps=10
   --set rl.num_steps=40 (of several runs: rl.TAG.num_steps)
+  --set placement.extraction.hosts.gpt2-medium.device=cuda:1
   --set hosts.qwen3-1p7b.teacher=none"""
 
 

@@ -81,6 +81,13 @@ class Recipe:
         tags = [host.tag for host in self.hosts]
         if len(set(tags)) < len(tags):
             raise ValueError(f"Recipe.hosts names a tag twice: {', '.join(tags)}")
+        if unknown := [
+            host.tag for host in self.placement.extraction.hosts if host.tag not in tags
+        ]:
+            raise ValueError(
+                f"Recipe.placement.extraction.hosts names {', '.join(unknown)}; "
+                f"the hosts are {', '.join(tags)}"
+            )
         parts = [self.anchor, *self.trained, *self.held_out]
         if sorted(parts) != sorted(tags):
             raise ValueError(
