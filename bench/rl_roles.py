@@ -23,8 +23,8 @@ from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.trunk import add_lora
 from interlingua.published.universal import LORA
 from interlingua.specs.injection import Centring, Readout
-from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch, ScaledError
-from interlingua.specs.training import RateDecay, SamplingSpec
+from interlingua.specs.rl import RlSpec, RlWatch, ScaledError
+from interlingua.specs.training import OptimSpec, RateDecay, SamplingSpec
 from interlingua.stages.rl.ar import SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy
 from interlingua.stages.rl.local_roles import groups_of
@@ -63,7 +63,7 @@ class Job:
 
     def rl(self) -> RlSpec:
         """The step as the loop has it."""
-        learner = LearnerSpec(
+        learner = OptimSpec(
             learning_rate=1e-5,
             warmup_steps=0,
             decay=RateDecay.CONSTANT,
@@ -73,6 +73,7 @@ class Job:
             dtype=self.dtype,
         )
         return RlSpec(
+            tag="bench",
             seed=0,
             num_steps=1000,
             activations_per_step=self.num_activations,
@@ -173,7 +174,7 @@ def engine_over(module: nn.Module, job: Job) -> TorchEngine:
     """Plain torch, as a single worker of a role has it."""
     learner: Any = job.rl().av
     groups = groups_of(module, learner.learning_rate)
-    return TorchEngine(module, groups, job.rl().optim_of(learner), job.device)
+    return TorchEngine(module, groups, learner, job.device)
 
 
 def random_verbalizer(

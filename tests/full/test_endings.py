@@ -22,8 +22,8 @@ SAID = "interrupted; run the same command again to go on from here"
 THREE_GROUPS = (
     "world_three_groups",
     "--set", "passages.num_passages=600", "--set", "speaking.max_new_tokens=12",
-    "--set", "av.optim.num_steps=12", "--set", "av.optim.warmup_steps=3",
-    "--set", "ar.optim.num_steps=12", "--set", "ar.optim.warmup_steps=3",
+    "--set", "av.num_steps=12", "--set", "av.optim.warmup_steps=3",
+    "--set", "ar.num_steps=12", "--set", "ar.optim.warmup_steps=3",
 )  # fmt: skip
 
 

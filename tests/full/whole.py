@@ -7,7 +7,7 @@ from tests.specs.small_rl import SPEC
 
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.recipe import Recipe, Reinforcement
+from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages, graph_of
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.stages.running.context import Context
@@ -19,14 +19,22 @@ SMALL_BLOCKS = 5
 def whole_mini() -> Recipe:
     """World_mini with encoders that are trained and a pair that is reinforced, in small blocks."""
     mini = world_mini()
-    optim = replace(mini.av.optim, num_steps=100, learning_rate=1e-2, batch_rows=16)
+    optim = replace(mini.av.optim, learning_rate=1e-2)
     watch = replace(mini.av.watch, validate_every=50, checkpoint_every=20)
     place = mini.placement
     return replace(
         mini,
         name="whole_mini",
-        av=replace(mini.av, lora=None, optim=optim, watch=watch, encoder_learning_rate=1e-3),
-        rl=(Reinforcement(tag="rl", spec=replace(SPEC, max_new_tokens=30)),),
+        av=replace(
+            mini.av,
+            lora=None,
+            num_steps=100,
+            batch_rows=16,
+            optim=optim,
+            watch=watch,
+            encoder_learning_rate=1e-3,
+        ),
+        rl=(replace(SPEC, max_new_tokens=30),),
         placement=replace(
             place,
             extraction=replace(place.extraction, block_passages=20),

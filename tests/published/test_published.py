@@ -100,8 +100,9 @@ def test_a_universal_run_has_the_published_training(name: str) -> None:
     assert len(av.lora.targets) == 7 and not av.lora.rank_stabilised
     assert (av.optim.learning_rate, ar.optim.learning_rate) == (2e-5, 5e-5)
     assert av.encoder_learning_rate == 2e-4
-    for optim in (av.optim, ar.optim):
-        assert (optim.batch_rows, optim.warmup_steps) == (32, 50)
+    for model in (av, ar):
+        optim = model.optim
+        assert (model.batch_rows, optim.warmup_steps) == (32, 50)
         assert (optim.decay, optim.clip_norm) == (RateDecay.CONSTANT, 1.0)
     assert not ar.trains_value_head
     assert (ar.readout, ar.bos) == (Readout.RAW, BosRule.ABSENT)
@@ -127,7 +128,7 @@ def test_what_a_universal_version_changed(
     assert run.trunk == trunk
     assert (len(run.trained), len(run.held_out)) == (num_trained, num_held_out)
     assert run.corpus.num_passages == num_passages
-    assert run.av.optim.num_steps == run.ar.optim.num_steps == num_steps
+    assert run.av.num_steps == run.ar.num_steps == num_steps
     assert run.ar.block_index == block_index
     rows = num_passages * num_trained
     assert num_steps == rows // 32
@@ -158,7 +159,7 @@ def test_a_single_host_run_reads_positions_of_the_host_under_its_models(name: st
 def test_nano_is_the_card_of_its_checkpoint() -> None:
     run = PUBLISHED["nano_qwen3_8b_L24"]
     assert run.av.injection.rule == AfterBlock(index=1)
-    assert (run.av.optim.num_steps, run.av.optim.learning_rate) == (1000, 3e-5)
+    assert (run.av.num_steps, run.av.optim.learning_rate) == (1000, 3e-5)
     assert run.av.lora == run.ar.lora is not None
     assert (run.av.lora.rank, run.av.lora.alpha, run.av.lora.rank_stabilised) == (128, 16.0, True)
     assert len(run.av.lora.targets) == 4
@@ -172,8 +173,8 @@ def test_the_slots_and_their_control_differ_in_the_slots_alone() -> None:
     assert (control.av.injection.num_slots, control.av.injection.affine) == (1, None)
     assert replace(run, name="x", notes="", av=control.av) == replace(control, name="x", notes="")
     assert replace(run.av, injection=control.av.injection) == control.av
-    optim = control.av.optim
-    assert (optim.num_steps, optim.batch_rows, optim.learning_rate) == (3000, 32, 2e-5)
+    av = control.av
+    assert (av.num_steps, av.batch_rows, av.optim.learning_rate) == (3000, 32, 2e-5)
     assert control.av.lora is None
     assert control.av.injection.scale == "sqrt_d"
     assert control.av.injection.rule == Replace()
@@ -195,8 +196,8 @@ def test_a_released_nla(name: str, tag: str, block_index: int, scale: float) -> 
     assert run.av.lora is run.ar.lora is None
     assert run.ar.trains_value_head
     assert run.ar.bos is BosRule.TOKENIZER_DEFAULT
-    for optim in (run.av.optim, run.ar.optim):
-        assert (optim.num_steps, optim.batch_rows, optim.learning_rate) == (1000, 256, 2e-5)
+    for model in (run.av, run.ar):
+        assert (model.num_steps, model.batch_rows, model.optim.learning_rate) == (1000, 256, 2e-5)
     assert run.corpus.name == "openbmb/Ultra-FineWeb"
 
 

@@ -1,9 +1,9 @@
 """A run of reinforcement learning that takes seconds, for tests to change."""
 
-from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch, ScaledError
-from interlingua.specs.training import RateDecay
+from interlingua.specs.rl import RlSpec, RlWatch, ScaledError
+from interlingua.specs.training import OptimSpec, RateDecay
 
-LEARNER = LearnerSpec(
+LEARNER = OptimSpec(
     learning_rate=1e-3,
     warmup_steps=2,
     decay=RateDecay.CONSTANT,
@@ -13,6 +13,7 @@ LEARNER = LearnerSpec(
     dtype="float32",
 )
 SPEC = RlSpec(
+    tag="rl",
     seed=0,
     num_steps=6,
     activations_per_step=4,

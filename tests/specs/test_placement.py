@@ -6,7 +6,9 @@ import pytest
 
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
+from interlingua.recipes.registry import world_mini
 from interlingua.specs.placement import HostWorkers, Workers, WorkKind
+from interlingua.specs.text.overrides import with_overrides
 
 ONE = Workers(count=1, cpus=1, gpus=0)
 TWO_DEVICES = HostWorkers(tag="qwen3-4b", workers=Workers(count=1, cpus=4, gpus=2), device="auto")
@@ -21,6 +23,42 @@ def test_a_host_with_workers_of_its_own_gets_them_and_no_other():
 def test_where_one_host_has_workers_all_have():
     with pytest.raises(ValueError, match="workers is none, but hosts have workers of their own"):
         replace(ONE_CORE_A_STAGE.extraction, workers=None, hosts=(TWO_DEVICES,))
+
+
+def test_what_a_host_leaves_open_is_that_of_all_hosts():
+    place = replace(ONE_CORE_A_STAGE.extraction, hosts=(HostWorkers(tag="a", device="cuda:1"),))
+    assert place.of_host("a") == (None, "cuda:1") and place.of_host("b") == (None, "cpu")
+    place = replace(place, workers=ONE, hosts=(HostWorkers(tag="a", workers=TWO_DEVICES.workers),))
+    assert place.of_host("a") == (TWO_DEVICES.workers, "cpu")
+
+
+def test_where_a_host_is_read_is_set_by_its_tag():
+    recipe = world_mini()
+    changed = with_overrides(
+        recipe,
+        [
+            "placement.extraction.hosts.gpt2-medium.device=cuda:1",
+            "placement.extraction.workers=workers",
+            *(f"placement.extraction.workers.{name}=1" for name in ("count", "cpus", "gpus")),
+            "placement.extraction.hosts.lfm-7b.workers=workers",
+            *(
+                f"placement.extraction.hosts.lfm-7b.workers.{n}=2"
+                for n in ("count", "cpus", "gpus")
+            ),
+        ],
+    )
+    place, two = changed.placement.extraction, Workers(count=2, cpus=2, gpus=2)
+    assert place.of_host("gpt2-medium") == (Workers(count=1, cpus=1, gpus=1), "cuda:1")
+    assert place.of_host("lfm-7b") == (two, recipe.placement.extraction.device)
+
+
+def test_a_host_that_is_not_there_is_named_with_those_that_are():
+    message = (
+        r"^placement\.extraction\.hosts\.gpt3\.device=cuda: Recipe\.placement\.extraction\.hosts "
+        "names gpt3; the hosts are .*gpt2-medium"
+    )
+    with pytest.raises(ValueError, match=message):
+        with_overrides(world_mini(), ["placement.extraction.hosts.gpt3.device=cuda"])
 
 
 def test_without_workers_a_stage_does_its_own_work():

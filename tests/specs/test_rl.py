@@ -15,6 +15,7 @@ from interlingua.specs.text.recorded import from_jsonable
     ("change", "said"),
     [
         ({"group_size": 1}, "RlSpec.group_size is 1; it must be at least 2"),
+        ({"tag": "a b"}, "RlSpec.tag is 'a b'; use letters"),
         ({"num_steps": 0}, "RlSpec.num_steps is 0; it must be positive"),
         ({"activations_per_step": 0}, "RlSpec.activations_per_step is 0"),
         ({"max_new_tokens": 0}, "RlSpec.max_new_tokens is 0"),
@@ -40,7 +41,7 @@ def test_a_wrong_value_is_named_with_what_is_allowed(change, said):
         (lambda: replace(SPEC.watch, min_delta=-0.1), "RlWatch.min_delta is -0.1"),
         (lambda: Contrast(share=1.5, temperature=0.1), "Contrast.share is 1.5"),
         (lambda: Contrast(share=0.5, temperature=0.0), "Contrast.temperature is 0.0"),
-        (lambda: replace(LEARNER, dtype="float8"), "LearnerSpec.dtype is 'float8'; allowed"),
+        (lambda: replace(LEARNER, dtype="float8"), "OptimSpec.dtype is 'float8'; allowed"),
         (
             lambda: CollapseGates(
                 least_unique_share=1.2,
@@ -55,12 +56,6 @@ def test_a_wrong_value_is_named_with_what_is_allowed(change, said):
 def test_so_is_one_of_its_parts(make, said):
     with pytest.raises(ValueError, match=said):
         make()
-
-
-def test_a_learner_is_an_optimizer_whose_batch_is_the_samples_of_a_step():
-    optim = SPEC.optim_of(LEARNER)
-    assert (optim.num_steps, optim.batch_rows) == (6, 16)
-    assert optim.learning_rate == LEARNER.learning_rate
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from interlingua.memory.cards import table_lines
+from interlingua.memory.table import table_lines
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
 
 VOICE_SECONDS = 30.0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # who only supervises workers needs no model
     import numpy as np
     from torch import nn
 
-    from interlingua.specs.rl import LearnerSpec
+    from interlingua.specs.training import OptimSpec
     from interlingua.stages.rl.ar import EngineReconstructor
     from interlingua.stages.rl.av import Reference
     from interlingua.stages.rl.job import RlJob
@@ -162,7 +162,7 @@ WORKERS: Mapping[str, type[RoleWorker]] = {"av_init": ReferenceWorker, "ar": Rec
 
 
 def engine_over(
-    module: "nn.Module", learner: "LearnerSpec | None", job: "RlJob", place: LearnerPlacement
+    module: "nn.Module", learner: "OptimSpec | None", job: "RlJob", place: LearnerPlacement
 ) -> "Engine":
     """The engine of a role that learns, as its placement has it."""
     from interlingua.stages.rl.local_roles import groups_of
@@ -170,17 +170,17 @@ def engine_over(
 
     assert learner is not None
     groups = groups_of(module, learner.learning_rate)
-    optim = job.spec.rl.optim_of(learner)
     if place.zero_stage is None:
-        return TorchEngine(module, groups, optim, place.device)
+        return TorchEngine(module, groups, learner, place.device)
     from interlingua.cluster.zero import ZeroEngine
 
     return ZeroEngine(
         module,
         groups,
-        optim,
+        learner,
         device=place.device,
         zero_stage=place.zero_stage,
+        batch_rows=job.spec.rl.num_samples,
         micro_batch_rows=place.micro_batch_rows,
     )
 
@@ -200,6 +200,6 @@ def opened_reference(job: "RlJob") -> "Reference":
         weight.data = weight.data.to(getattr(torch, learner.dtype))
     groups = groups_of(policy, learner.learning_rate)
     # It runs forwards and is never stepped. No autocast: its weights have that dtype already.
-    optim = replace(spec.optim_of(learner), dtype="float32")
+    optim = replace(learner, dtype="float32")
     engine = TorchEngine(policy, groups, optim, job.device)
     return Reference(engine, None, batch_rows=job.batch_rows, device=job.device)

@@ -15,7 +15,8 @@ from typing import Any
 from interlingua.cluster.failures import AttemptLost, is_complaint
 from interlingua.cluster.placement import bundle, selector
 from interlingua.specs.placement import TrainingPlacement, Workers
-from interlingua.stages.sft.loop import MakeProgram, TrainingJob
+from interlingua.stages.sft.job import TrainingJob
+from interlingua.stages.sft.loop import MakeProgram
 from interlingua.store.atomic import write_atomically
 
 FAILURE_NAME, ENDED_NAME, TRAIN_NAME = "failure.pickle", "ended.json", "ray_train"
@@ -144,6 +145,7 @@ def _train(make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> Non
         program.optim,
         device=job.device,
         zero_stage=place.zero_stage,
+        batch_rows=program.batch_rows,
         micro_batch_rows=place.micro_batch_rows,
     )
     train(program, engine, job)

@@ -53,18 +53,19 @@ class ZeroEngine:
         *,
         device: str,
         zero_stage: int,
+        batch_rows: int,
         micro_batch_rows: int,
     ) -> None:
         require_dtype(spec, device)
         deepspeed = deepspeed_module(device)
         _join_group(deepspeed, device)
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
-        if spec.batch_rows % self.world_size:
+        if batch_rows % self.world_size:
             raise ValueError(
-                f"OptimSpec.batch_rows is {spec.batch_rows}; "
+                f"batch_rows is {batch_rows}; "
                 f"it must be a multiple of the number of workers, {self.world_size}"
             )
-        rows = spec.batch_rows // self.world_size
+        rows = batch_rows // self.world_size
         if spec.dtype != "float32":  # stage 0 sums in half precision alone
             zero_stage = max(zero_stage, 1)
         optimizer = adamw(groups, spec, torch.optim.AdamW if zero_stage else _FiniteAdamW)

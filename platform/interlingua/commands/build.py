@@ -10,6 +10,7 @@ from rich.console import Console
 from interlingua.commands.command_line import prepared_root, resolved
 from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
 from interlingua.memory.run import memory_lines, run_memory
+from interlingua.memory.table import table_lines
 from interlingua.published.run import PublishedRun, check_teachers
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.recipe import Recipe
@@ -157,8 +158,4 @@ def _show_values(experiment: Recipe | PublishedRun) -> None:
 
 def _show_sizes(sizes: Sequence[RoleSize]) -> None:
     """What each role takes between two steps; activations come on top."""
-    rows = [SIZE_COLUMNS, *size_rows(sizes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(SIZE_COLUMNS))]
-    print()
-    for row in rows:
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
+    print("", *table_lines(SIZE_COLUMNS, size_rows(sizes)), sep="\n")

@@ -20,6 +20,8 @@ EXAMPLES = """\
 overrides (--dry-run lists every path and its value):
   --set passages.num_passages=2000
   --set hosts.toy-gpt2-medium.pretrain.num_steps=100
+  --set rl.num_steps=40 (of several runs: rl.TAG.num_steps)
+  --set placement.extraction.hosts.toy-gpt2-medium.device=cuda:1
   --set hosts.toy-qwen3-1p7b.teacher=none"""
 
 

@@ -3,7 +3,7 @@
 Tables as lines of text, with the arithmetic that makes them. Knows no recipe and no cluster.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from interlingua.memory.roles import (
@@ -16,6 +16,7 @@ from interlingua.memory.roles import (
     groups_memory,
     single_memory,
 )
+from interlingua.memory.table import table_lines
 from interlingua.memory.tokens import saved_numbers
 from interlingua.specs.hosts import PoolHost
 from interlingua.specs.placement import (
@@ -71,16 +72,6 @@ def card_lines(trunk: PoolHost, av: AvSpec, ar: ArSpec, shapes: Shapes) -> Itera
         own_ar = replace(ar, lora=_of_rank(ar.lora, rank))
         rows = card_rows(trunk, own_av, own_ar, shapes=shapes)
         yield from table_lines(MEMORY_COLUMNS, [row.cells() for row in rows])
-
-
-def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells in columns."""
-    lines = [columns, *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
-    return [
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
 
 
 def _of_rank(lora: LoraSpec | None, rank: int | None) -> LoraSpec | None:

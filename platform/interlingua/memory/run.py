@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from interlingua.memory.cards import table_lines
 from interlingua.memory.roles import (
     MEMORY_COLUMNS,
     RoleMemory,
@@ -10,6 +9,7 @@ from interlingua.memory.roles import (
     groups_memory,
     single_memory,
 )
+from interlingua.memory.table import table_lines
 from interlingua.specs.hosts import PoolHost
 from interlingua.specs.placement import Single, ThreeGroups
 from interlingua.specs.rl import RlTraining

@@ -10,8 +10,8 @@ from interlingua.memory.roles import Shapes
 from interlingua.published.run import MIN_DELTA, PublishedRun
 from interlingua.published.universal import LORA, V6, V7
 from interlingua.specs.checks import check_positive, check_slug
-from interlingua.specs.rl import Contrast, LearnerSpec, RlSpec, RlWatch, ScaledError
-from interlingua.specs.training import RateDecay
+from interlingua.specs.rl import Contrast, RlSpec, RlWatch, ScaledError
+from interlingua.specs.training import OptimSpec, RateDecay
 
 # Of the AV's prompt and of the AR's template, by the tokenizers of these trunks.
 PROMPT_TOKENS, TEMPLATE_TOKENS = 128, 16
@@ -42,7 +42,7 @@ class PublishedRl:
         )
 
 
-LEARNER = LearnerSpec(
+LEARNER = OptimSpec(
     learning_rate=1e-5,
     warmup_steps=0,
     decay=RateDecay.CONSTANT,
@@ -52,6 +52,7 @@ LEARNER = LearnerSpec(
     dtype="bfloat16",
 )
 RL = RlSpec(
+    tag="rl",
     seed=0,
     num_steps=150,
     activations_per_step=4,

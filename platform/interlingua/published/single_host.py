@@ -60,8 +60,6 @@ POSITIONS = TokenPositions(per_passage=10, min_position=50, seed=42)
 # steps, peak rate 3e-5). It loads the trunk in 4 bits, which is left out here.
 NANO_LORA = LoraSpec(rank=128, alpha=16.0, dropout=0.0, targets=ATTENTION, rank_stabilised=True)
 NANO_OPTIM = OptimSpec(
-    num_steps=1000,
-    batch_rows=64,
     learning_rate=3e-5,
     warmup_steps=50,
     decay=RateDecay.COSINE,
@@ -88,6 +86,8 @@ NANO = PublishedRun(
         # Only directions count under this rule: the scale is what the sidecar must hold.
         injection=replace(ONE_SLOT, rule=AfterBlock(index=1)),
         lora=NANO_LORA,
+        num_steps=1000,
+        batch_rows=64,
         optim=NANO_OPTIM,
         encoder_learning_rate=None,
         affine_learning_rate=None,
@@ -103,6 +103,8 @@ NANO = PublishedRun(
         bos=BosRule.ABSENT,
         lora=NANO_LORA,
         trains_value_head=True,
+        num_steps=1000,
+        batch_rows=64,
         optim=NANO_OPTIM,
         max_tokens=1024,
         gradient_checkpointing=False,
@@ -112,8 +114,6 @@ NANO = PublishedRun(
 )
 
 SLOTS_OPTIM = OptimSpec(
-    num_steps=3000,
-    batch_rows=32,
     learning_rate=2e-5,
     warmup_steps=50,
     decay=RateDecay.COSINE,
@@ -135,6 +135,8 @@ SLOTS_1 = replace(
         # "Affines and backbone trained": all weights, though the trainer that the authors
         # published before has adapters.
         lora=None,
+        num_steps=3000,
+        batch_rows=32,
         optim=SLOTS_OPTIM,
         gradient_checkpointing=False,  # their trainer would lose the vectors with it
         watch=replace(WATCH, dev_rows=832),
@@ -146,7 +148,9 @@ SLOTS_1 = replace(
         bos=BosRule.TOKENIZER_DEFAULT,
         lora=SLOTS_LORA,
         trains_value_head=False,
-        optim=replace(SLOTS_OPTIM, num_steps=1000),
+        num_steps=1000,
+        batch_rows=32,
+        optim=SLOTS_OPTIM,
     ),
     notes="The control: one slot, no affine. 96,000 rows of about 45,700, 2.1 epochs; one seed.",
 )
@@ -161,8 +165,6 @@ SLOTS_16 = replace(
 )
 
 RELEASE_OPTIM = OptimSpec(
-    num_steps=1000,
-    batch_rows=256,
     learning_rate=2e-5,
     warmup_steps=50,
     decay=RateDecay.COSINE,
@@ -186,6 +188,8 @@ RELEASE_QWEN = replace(
         NANO.av,
         injection=replace(ONE_SLOT, scale=150.0),
         lora=None,
+        num_steps=1000,
+        batch_rows=256,
         optim=RELEASE_OPTIM,
         gradient_checkpointing=False,
     ),
@@ -195,6 +199,8 @@ RELEASE_QWEN = replace(
         readout=Readout.RAW,
         bos=BosRule.TOKENIZER_DEFAULT,  # without BOS a released AR fell from 0.77 to 0.31
         lora=None,
+        num_steps=1000,
+        batch_rows=256,
         optim=RELEASE_OPTIM,
     ),
     notes=(

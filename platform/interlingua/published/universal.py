@@ -55,9 +55,8 @@ FINEWEB_EDU = CorpusSpec(
     max_characters=4000,
 )
 LORA = LoraSpec(rank=16, alpha=32.0, dropout=0.05, targets=ALL_LINEAR, rank_stabilised=False)
+BATCH_ROWS = 32
 OPTIM = OptimSpec(
-    num_steps=4062,
-    batch_rows=32,
     learning_rate=2e-5,
     warmup_steps=50,
     decay=RateDecay.CONSTANT,
@@ -72,6 +71,8 @@ AV = AvSpec(
     template=AV_TEMPLATE,
     injection=ONE_SLOT,
     lora=LORA,
+    num_steps=4062,
+    batch_rows=BATCH_ROWS,
     optim=OPTIM,
     encoder_learning_rate=2e-4,
     affine_learning_rate=None,
@@ -88,6 +89,8 @@ AR = ArSpec(
     bos=BosRule.ABSENT,
     lora=LORA,
     trains_value_head=False,
+    num_steps=4062,
+    batch_rows=BATCH_ROWS,
     optim=replace(OPTIM, learning_rate=5e-5),
     max_tokens=512,
     gradient_checkpointing=False,
@@ -110,7 +113,7 @@ def _version(
     notes: str,
 ) -> PublishedRun:
     """One epoch over all rows of the trained hosts; the last, partial batch is left out."""
-    num_steps = len(trained) * num_passages // OPTIM.batch_rows
+    num_steps = len(trained) * num_passages // BATCH_ROWS
     return PublishedRun(
         name=f"universal_v{number}",
         trunk=trunk,
@@ -126,7 +129,7 @@ def _version(
         warm_start=None,
         av=replace(
             AV,
-            optim=replace(AV.optim, num_steps=num_steps),
+            num_steps=num_steps,
             gradient_checkpointing=trunk == "qwen3-4b",  # said to be needed from 4B on
         ),
         # The trainer's default, 14, is where the smaller trunk is read. Of the larger one nothing
@@ -134,7 +137,7 @@ def _version(
         ar=replace(
             AR,
             block_index=pool_host(trunk).block_index,
-            optim=replace(AR.optim, num_steps=num_steps),
+            num_steps=num_steps,
         ),
         notes=notes,
     )

@@ -16,7 +16,7 @@ from interlingua.specs.placement import (
     VerbalizingPlacement,
     Workers,
 )
-from interlingua.specs.rl import CollapseGates, LearnerSpec, RlSpec, RlWatch, ScaledError
+from interlingua.specs.rl import CollapseGates, RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import (
     ArSpec,
     AvSpec,
@@ -83,9 +83,9 @@ WORLD_AV = AvSpec(
         affine=None,
     ),
     lora=LoraSpec(rank=16, alpha=32.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False),
+    num_steps=800,
+    batch_rows=32,
     optim=OptimSpec(
-        num_steps=800,
-        batch_rows=32,
         learning_rate=4e-3,
         warmup_steps=30,
         decay=RateDecay.COSINE,
@@ -116,16 +116,16 @@ WORLD_AR = ArSpec(
     bos=BosRule.TOKENIZER_DEFAULT,
     lora=None,
     trains_value_head=True,
-    optim=replace(
-        WORLD_AV.optim, num_steps=600, batch_rows=128, learning_rate=1e-3, weight_decay=0.1
-    ),
+    num_steps=600,
+    batch_rows=128,
+    optim=replace(WORLD_AV.optim, learning_rate=1e-3, weight_decay=0.1),
     max_tokens=96,
     gradient_checkpointing=False,
     watch=WatchSpec(validate_every=150, checkpoint_every=100, dev_rows=512, min_delta=MIN_DELTA),
 )
 
 
-WORLD_LEARNER = LearnerSpec(
+WORLD_LEARNER = OptimSpec(
     learning_rate=1e-3,
     warmup_steps=8,
     decay=RateDecay.COSINE,
@@ -136,6 +136,7 @@ WORLD_LEARNER = LearnerSpec(
 )
 
 WORLD_RL = RlSpec(
+    tag="rl",
     seed=0,
     num_steps=80,
     activations_per_step=16,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeVar
 
 from interlingua.published.hosts import pool_host
 from interlingua.published.run import MIN_DELTA, PublishedRun
@@ -24,14 +25,13 @@ from interlingua.specs.injection import (
     Affine,
     Full,
 )
-from interlingua.specs.recipe import Recipe, Reinforcement, Speaking, TeachingSpec
+from interlingua.specs.recipe import Recipe, Speaking, TeachingSpec
 from interlingua.specs.splits import Split, SplitSpec
-from interlingua.specs.training import (
-    OptimSpec,
-    WatchSpec,
-)
+from interlingua.specs.training import ArSpec, AvSpec, WatchSpec
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
 from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
+
+ModelT = TypeVar("ModelT", AvSpec, ArSpec)
 
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)
 
@@ -79,7 +79,7 @@ def world() -> Recipe:
         accepts_mixed_teachers=False,
         av=WORLD_AV,
         ar=WORLD_AR,
-        rl=(Reinforcement(tag="rl", spec=WORLD_RL),),
+        rl=(WORLD_RL,),
         speaking=Speaking(seed=0, max_new_tokens=40),
         evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, shown_rows=200, accepts=()),
         placement=ONE_CORE_A_STAGE,
@@ -111,7 +111,7 @@ def world_rl_arms() -> Recipe:
         full,
         name="world_rl_arms",
         rl=tuple(
-            Reinforcement(tag=f"{arm}-{seed}", spec=replace(spec, seed=seed))
+            replace(spec, tag=f"{arm}-{seed}", seed=seed)
             for seed in range(3)
             for arm, spec in arms.items()
         ),
@@ -140,8 +140,8 @@ def world_token() -> Recipe:
         name="world_token",
         **_hosts(trained=(), held_out=()),
         read=TokenPositions(per_passage=3, min_position=8, seed=0),
-        av=replace(full.av, optim=replace(full.av.optim, num_steps=2000)),
-        ar=replace(full.ar, optim=replace(full.ar.optim, num_steps=900)),
+        av=replace(full.av, num_steps=2000),
+        ar=replace(full.ar, num_steps=900),
         rl=(),
         speaking=replace(full.speaking, max_new_tokens=56),
     )
@@ -173,8 +173,8 @@ def world_mini() -> Recipe:
         hosts=hosts,
         trained=("toy-gpt2-medium",),
         held_out=("toy-lfm-7b",),
-        av=replace(full.av, optim=_few(full.av.optim), watch=MINI_WATCH),
-        ar=replace(full.ar, block_index=0, optim=_few(full.ar.optim), watch=MINI_WATCH),
+        av=_few(full.av),
+        ar=replace(_few(full.ar), block_index=0),
         rl=(),
         speaking=replace(full.speaking, max_new_tokens=12),
         # Models that learned nothing: every gate that looks at what they say must fail.
@@ -246,8 +246,9 @@ def _fully_trained(num_slots: int, affine: Affine | None) -> Recipe:
     return replace(recipe, av=replace(recipe.av, injection=injection, lora=None, optim=optim))
 
 
-def _few(optim: OptimSpec) -> OptimSpec:
-    return replace(optim, num_steps=12, batch_rows=8, warmup_steps=3)
+def _few(model: ModelT) -> ModelT:
+    optim = replace(model.optim, warmup_steps=3)
+    return replace(model, num_steps=12, batch_rows=8, optim=optim, watch=MINI_WATCH)
 
 
 def _miniature(host: WorldHostSpec) -> WorldHostSpec:

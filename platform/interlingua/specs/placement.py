@@ -43,14 +43,15 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostWorkers:
-    """The workers of one host that needs others: a large one several devices, a small one a part.
+    """Where one host is read that needs another place: a large one several devices, say.
 
-    The device `auto` spreads a model over all that its worker has.
+    None is what holds for all hosts. The device `auto` spreads a model over all that its worker
+    has.
     """
 
     tag: str
-    workers: Workers
-    device: str
+    workers: Workers | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         check_slug(self, tag=self.tag)
@@ -58,7 +59,7 @@ class HostWorkers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionPlacement:
-    """How a host's passages are dealt to its workers; `hosts` have workers of their own.
+    """How a host's passages are dealt to its workers; `hosts` are those that have it otherwise.
 
     Without workers the stage's own process reads: small models are read before a worker is up.
     """
@@ -71,7 +72,7 @@ class ExtractionPlacement:
 
     def __post_init__(self) -> None:
         check_positive(self, block_passages=self.block_passages, batch_tokens=self.batch_tokens)
-        if self.hosts and self.workers is None:
+        if self.workers is None and any(host.workers for host in self.hosts):
             raise ValueError(
                 "ExtractionPlacement.workers is none, but hosts have workers of their own; give "
                 "the other hosts workers, too"
@@ -80,8 +81,8 @@ class ExtractionPlacement:
     def of_host(self, tag: str) -> tuple[Workers | None, str]:
         """The workers of a host, and the device that each reads on."""
         own = (host for host in self.hosts if host.tag == tag)
-        found = next(own, None)
-        return (self.workers, self.device) if found is None else (found.workers, found.device)
+        found = next(own, HostWorkers(tag=tag))
+        return found.workers or self.workers, found.device or self.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

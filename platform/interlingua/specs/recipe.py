@@ -49,17 +49,6 @@ class Speaking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reinforcement:
-    """One run of reinforcement learning, and what it goes by."""
-
-    tag: str
-    spec: RlSpec
-
-    def __post_init__(self) -> None:
-        check_slug(self, tag=self.tag)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """One experiment, complete. `anchor` is the host under the AV and AR, too.
 
@@ -82,7 +71,7 @@ class Recipe:
     accepts_mixed_teachers: bool
     av: AvSpec
     ar: ArSpec
-    rl: tuple[Reinforcement, ...]  # each from the supervised pair; without any, that is the NLA
+    rl: tuple[RlSpec, ...]  # each from the supervised pair; without any, that is the NLA
     speaking: Speaking
     evaluation: Evaluating
     placement: Placement
@@ -92,6 +81,13 @@ class Recipe:
         tags = [host.tag for host in self.hosts]
         if len(set(tags)) < len(tags):
             raise ValueError(f"Recipe.hosts names a tag twice: {', '.join(tags)}")
+        if unknown := [
+            host.tag for host in self.placement.extraction.hosts if host.tag not in tags
+        ]:
+            raise ValueError(
+                f"Recipe.placement.extraction.hosts names {', '.join(unknown)}; "
+                f"the hosts are {', '.join(tags)}"
+            )
         parts = [self.anchor, *self.trained, *self.held_out]
         if sorted(parts) != sorted(tags):
             raise ValueError(

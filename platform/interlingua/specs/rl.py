@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
-from interlingua.specs.checks import check_not_negative, check_one_of, check_positive, check_share
-from interlingua.specs.hosts import DTYPES
-from interlingua.specs.training import ArSpec, AvSpec, OptimSpec, RateDecay
+from interlingua.specs.checks import (
+    check_not_negative,
+    check_one_of,
+    check_positive,
+    check_share,
+    check_slug,
+)
+from interlingua.specs.training import ArSpec, AvSpec, OptimSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,26 +35,6 @@ class Contrast:
 
 
 Reward = ScaledError | LogError | Contrast
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnerSpec:
-    """AdamW of one of the two models; the schedule runs over the steps of the run."""
-
-    learning_rate: float
-    warmup_steps: int
-    decay: RateDecay
-    betas: tuple[float, float]
-    weight_decay: float
-    clip_norm: float
-    dtype: str
-
-    def __post_init__(self) -> None:
-        check_positive(self, learning_rate=self.learning_rate, clip_norm=self.clip_norm)
-        check_not_negative(self, warmup_steps=self.warmup_steps, weight_decay=self.weight_decay)
-        check_share(self, beta_1=self.betas[0], beta_2=self.betas[1])
-        check_one_of(self, RateDecay, decay=self.decay)
-        check_one_of(self, DTYPES, dtype=self.dtype)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,17 +103,19 @@ class RlWatch:
 class RlSpec:
     """Group-relative policy optimisation of the AV, and the AR beside it on the same samples.
 
+    `tag` is what the run goes by among those of its recipe.
     `av` None leaves the AV as it is and trains the AR on its samples, `ar` None freezes the AR.
     `length_penalty` is taken from the reward for every token.
     """
 
+    tag: str
     seed: int
     num_steps: int
     activations_per_step: int
     group_size: int
     max_new_tokens: int
-    av: LearnerSpec | None
-    ar: LearnerSpec | None
+    av: OptimSpec | None
+    ar: OptimSpec | None
     reward: Reward
     length_penalty: float
     failure_reward: float
@@ -139,6 +126,7 @@ class RlSpec:
     watch: RlWatch
 
     def __post_init__(self) -> None:
+        check_slug(self, tag=self.tag)
         check_positive(
             self,
             num_steps=self.num_steps,
@@ -171,20 +159,6 @@ class RlSpec:
     def num_samples(self) -> int:
         """Samples of a step."""
         return self.activations_per_step * self.group_size
-
-    def optim_of(self, learner: LearnerSpec) -> OptimSpec:
-        """A learner as engines take it: its batch is the samples of a step."""
-        return OptimSpec(
-            num_steps=self.num_steps,
-            batch_rows=self.num_samples,
-            learning_rate=learner.learning_rate,
-            warmup_steps=learner.warmup_steps,
-            decay=learner.decay,
-            betas=learner.betas,
-            weight_decay=learner.weight_decay,
-            clip_norm=learner.clip_norm,
-            dtype=learner.dtype,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,10 +45,8 @@ class LoraSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimSpec:
-    """AdamW over `num_steps` batches of `batch_rows` rows, whatever the number of workers."""
+    """AdamW of one model; its schedule runs over the steps of whatever trains it."""
 
-    num_steps: int
-    batch_rows: int
     learning_rate: float
     warmup_steps: int
     decay: RateDecay
@@ -58,13 +56,7 @@ class OptimSpec:
     dtype: str  # of the forward; what is trained has fp32 master weights
 
     def __post_init__(self) -> None:
-        check_positive(
-            self,
-            num_steps=self.num_steps,
-            batch_rows=self.batch_rows,
-            learning_rate=self.learning_rate,
-            clip_norm=self.clip_norm,
-        )
+        check_positive(self, learning_rate=self.learning_rate, clip_norm=self.clip_norm)
         check_not_negative(self, warmup_steps=self.warmup_steps, weight_decay=self.weight_decay)
         check_share(self, beta_1=self.betas[0], beta_2=self.betas[1])
         check_one_of(self, DTYPES, dtype=self.dtype)
@@ -96,7 +88,7 @@ class WatchSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvSpec:
-    """The verbalizer and its supervised training.
+    """The verbalizer and its supervised training: so many steps, whatever the number of workers.
 
     `template` is the user message: `{host_tag}` and one `{injection_char}`. `lora` None trains all
     weights. `encoder_learning_rate` None leaves the encoders as they were fitted.
@@ -106,6 +98,8 @@ class AvSpec:
     template: str
     injection: InjectionSpec
     lora: LoraSpec | None
+    num_steps: int
+    batch_rows: int
     optim: OptimSpec
     encoder_learning_rate: float | None
     affine_learning_rate: float | None  # None: that of the trunk
@@ -116,7 +110,12 @@ class AvSpec:
     def __post_init__(self) -> None:
         _check_field(self, self.template, "{injection_char}")
         check_not_negative(self, seed=self.seed)
-        check_positive(self, max_response_tokens=self.max_response_tokens)
+        check_positive(
+            self,
+            num_steps=self.num_steps,
+            batch_rows=self.batch_rows,
+            max_response_tokens=self.max_response_tokens,
+        )
         for name in ("encoder_learning_rate", "affine_learning_rate"):
             if (rate := getattr(self, name)) is not None:
                 check_positive(self, **{name: rate})
@@ -138,6 +137,8 @@ class ArSpec:
     bos: BosRule
     lora: LoraSpec | None
     trains_value_head: bool
+    num_steps: int
+    batch_rows: int
     optim: OptimSpec
     max_tokens: int
     gradient_checkpointing: bool
@@ -146,7 +147,9 @@ class ArSpec:
     def __post_init__(self) -> None:
         _check_field(self, self.template, "{explanation}")
         check_not_negative(self, seed=self.seed, block_index=self.block_index)
-        check_positive(self, max_tokens=self.max_tokens)
+        check_positive(
+            self, num_steps=self.num_steps, batch_rows=self.batch_rows, max_tokens=self.max_tokens
+        )
         check_one_of(self, Readout, readout=self.readout)
         check_one_of(self, BosRule, bos=self.bos)
 

@@ -32,8 +32,6 @@ def engine_of(zero_stage, dtype):
     """An engine over two micro-batches."""
     module = Toy()
     optim = OptimSpec(
-        num_steps=4,
-        batch_rows=4,
         learning_rate=1e-2,
         warmup_steps=0,
         decay=RateDecay.CONSTANT,
@@ -44,7 +42,13 @@ def engine_of(zero_stage, dtype):
     )
     groups = [ParamGroup(list(module.learned.parameters()), 1e-2)]
     return ZeroEngine(
-        module, groups, optim, device="cpu", zero_stage=zero_stage, micro_batch_rows=2
+        module,
+        groups,
+        optim,
+        device="cpu",
+        zero_stage=zero_stage,
+        batch_rows=4,
+        micro_batch_rows=2,
     )
 
 

@@ -17,7 +17,8 @@ from interlingua.specs.injection import Full
 from interlingua.specs.placement import SAMPLING_ZERO_STAGES, ZERO_STAGES
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.av import AvProgram
-from interlingua.stages.sft.loop import Share, TrainingJob, _dev_rows
+from interlingua.stages.sft.job import TrainingJob
+from interlingua.stages.sft.loop import Share, _dev_rows
 from interlingua.store.artifact import built_inputs
 
 NUM_STEPS, MICRO_ROWS = 20, 2
@@ -50,6 +51,7 @@ def losses_of(root, zero_stage, dtype):
         program.optim,
         device="cpu",
         zero_stage=zero_stage,
+        batch_rows=program.batch_rows,
         micro_batch_rows=MICRO_ROWS,
     )
     share = Share(engine.rank, engine.world_size, MICRO_ROWS)
@@ -91,7 +93,8 @@ def job(root, dtype):
     av = replace(
         av,
         injection=replace(av.injection, affine=Full()),
-        optim=replace(av.optim, num_steps=NUM_STEPS, dtype=dtype),
+        num_steps=NUM_STEPS,
+        optim=replace(av.optim, dtype=dtype),
     )
     return TrainingJob(
         spec=replace(stage.spec, av=av),

@@ -15,11 +15,9 @@ from interlingua.specs.placement import ZERO_STAGES
 from interlingua.specs.training import OptimSpec, RateDecay
 from interlingua.stages.sft.engine import ParamGroup
 
-NUM_ROWS, WIDTH = 66, 8
+NUM_STEPS, NUM_ROWS, WIDTH = 2, 66, 8
 SMALL = 2.0**-9  # half of what bf16 tells from 1
 OPTIM = OptimSpec(
-    num_steps=2,
-    batch_rows=NUM_ROWS,
     learning_rate=1e-2,
     warmup_steps=0,
     decay=RateDecay.CONSTANT,
@@ -57,10 +55,11 @@ def stepped(zero_stage):
         OPTIM,
         device="cpu",
         zero_stage=zero_stage,
+        batch_rows=NUM_ROWS,
         micro_batch_rows=1,
     )
     norms = []
-    for step in range(OPTIM.num_steps):
+    for step in range(NUM_STEPS):
         mine = gradients(step)[engine.rank :: engine.world_size].bfloat16()
         norms.append(engine.step([row_D * engine.world_size for row_D in mine], 1.0).grad_norm)
     return {"norms": norms, "weights": engine.trained_weights()["weight"].tolist()}
@@ -73,7 +72,7 @@ def plain():
         [weight], lr=OPTIM.learning_rate, betas=OPTIM.betas, weight_decay=0.0
     )
     norms = []
-    for step in range(OPTIM.num_steps):
+    for step in range(NUM_STEPS):
         weight.grad = gradients(step).sum(0)
         norms.append(weight.grad.norm().item())
         optimizer.step()

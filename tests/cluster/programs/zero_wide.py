@@ -17,7 +17,8 @@ from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec
 from interlingua.stages.sft.ar import ArBatch, ArLearner, ArProgram, DevBatch
-from interlingua.stages.sft.loop import TrainingJob, train
+from interlingua.stages.sft.job import TrainingJob
+from interlingua.stages.sft.loop import train
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 
 WIDTH, NUM_ROWS, NUM_TOKENS, HOST = 512, 4, 6, "host"
@@ -27,9 +28,8 @@ class WideAr(ArProgram):
     """Learns the same few random vectors of random texts again and again."""
 
     def __init__(self):
+        self.num_steps, self.batch_rows = 6, NUM_ROWS
         self.optim = OptimSpec(
-            num_steps=6,
-            batch_rows=NUM_ROWS,
             learning_rate=1e-3,
             warmup_steps=0,
             decay=RateDecay.CONSTANT,
@@ -100,6 +100,7 @@ def main(out):
             program.optim,
             device="cpu",
             zero_stage=3,
+            batch_rows=NUM_ROWS,
             micro_batch_rows=1,
         )
     assert program.module.reconstructor.value_head.weight.numel() == 0  # it is shared out

@@ -104,8 +104,9 @@ def test_groups_that_a_killed_driver_left_behind_are_in_nobodys_way(three_nodes,
 
 def test_what_a_role_raises_ends_the_run_at_once_and_as_it_was(three_nodes, make_job):
     job = make_job("raising")
-    ar = job.inputs["ar"]
-    lost = replace(job, inputs={**job.inputs, "ar": replace(ar, path=ar.path / "nowhere")})
+    ar = job.inputs.pair.ar
+    pair = job.inputs.pair._replace(ar=replace(ar, path=ar.path / "nowhere"))
+    lost = replace(job, inputs=job.inputs._replace(pair=pair))
     with pytest.raises(FileNotFoundError, match="nowhere"):
         RayReinforcer().play(Spied(), lost, GROUPS)
     assert (job.out / "attempt").read_text() == "1"

@@ -69,12 +69,20 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Special:
+    tag: str
+    device: str | None = None
+    rows: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     name: str
     train: Train
     injection: Injection
     hosts: tuple[Host, ...] = ()
     stages: tuple[Train, ...] = ()
+    specials: tuple[Special, ...] = ()
     note: str | None = None
     built: str = field(default="", init=False)
 
@@ -137,6 +145,73 @@ def test_nothing_else_changes_and_the_input_stays() -> None:
     assert changed == replace(RECIPE, name="big", hosts=hosts, train=train)
     assert changed.built == "BIG"
     assert with_overrides(RECIPE, []) == RECIPE
+
+
+def test_one_item_may_be_addressed_in_several_ways_at_once() -> None:
+    changed = with_overrides(RECIPE, ["hosts.1.lr=5", "hosts.bloom.revision=b"])
+    assert changed.hosts[1] == Host(tag="bloom", lr=5.0, revision="b")
+    assert with_overrides(RECIPE, ["hosts.bloom.lr=5", "hosts.1.lr=6"]).hosts[1].lr == 6.0
+
+
+ALONE = replace(RECIPE, hosts=(Host(tag="lr", lr=1e-3, revision="a"),))
+
+
+def test_the_tag_of_a_single_item_may_be_left_out() -> None:
+    alone = replace(RECIPE, hosts=RECIPE.hosts[:1])
+    for path in ("hosts", "hosts.gpt2-medium", "hosts.0"):
+        changed = with_overrides(alone, [f"{path}.lr=5", "hosts.gpt2-medium.revision=b"])
+        assert changed.hosts == (Host(tag="gpt2-medium", lr=5.0, revision="b"),)
+    # A tag is a tag, also where a field has its name.
+    assert with_overrides(ALONE, ["hosts.lr.lr=5", "hosts.revision=b"]).hosts == (
+        Host(tag="lr", lr=5.0, revision="b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "message"),
+    [
+        (RECIPE, "hosts.lr=5", r"unknown setting hosts\.lr; did you mean .*hosts\.bloom\.lr"),
+        (ALONE, "hosts.rl=5", r"unknown setting hosts\.rl; did you mean .*hosts\.lr\.lr"),
+        (ALONE, "hosts.lr=5", r"hosts\.lr=5: hosts\.lr is set by its fields"),
+        (replace(RECIPE, hosts=()), "hosts.lr=5", r"unknown setting hosts\.lr"),
+    ],
+)
+def test_of_several_items_and_of_none_there_is_no_such_field(
+    recipe: Recipe, override: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_overrides(recipe, [override])
+
+
+def test_an_item_that_needs_nothing_but_its_tag_is_added_by_it() -> None:
+    overrides = ["specials.bloom.device=cuda:1", "specials.x.rows=2", "specials.bloom.rows=3"]
+    changed = with_overrides(RECIPE, overrides)
+    bloom, other = Special(tag="bloom", device="cuda:1", rows=3), Special(tag="x", rows=2)
+    assert changed.specials == (bloom, other)
+    again = with_overrides(changed, ["specials.1.rows=5", "specials.y.rows=6"])
+    assert [item.rows for item in again.specials] == [3, 5, 6]
+    assert with_overrides(again, ["specials="]) == RECIPE
+
+
+def test_an_empty_tuple_is_listed_so_that_it_is_found() -> None:
+    listed = {path: value for path, _, value in list_paths(RECIPE)}
+    assert listed["specials"] == ()
+    assert "specials" not in {
+        path for path, *_ in list_paths(with_overrides(RECIPE, ["specials.x.rows=2"]))
+    }
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["specials.x=5"], r"specials\.x=5: specials\.x is set by its fields"),
+        (["specials.x.row=5"], r"unknown setting specials\.x\.row; .*specials\.x\.rows"),
+        (["specials.rows=5"], r"unknown setting specials\.rows"),
+    ],
+)
+def test_an_added_item_is_refused_as_any_other(overrides: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        with_overrides(RECIPE, overrides)
 
 
 def test_fields_that_must_agree_change_together_and_the_later_value_wins() -> None:

@@ -23,9 +23,10 @@ from interlingua.store.artifact import build, built_inputs
 def recipe():
     """World_mini with an AV that is trained whole, and longer."""
     mini = world_mini()
-    optim = replace(mini.av.optim, num_steps=100, learning_rate=1e-2, batch_rows=16)
+    optim = replace(mini.av.optim, learning_rate=1e-2)
     watch = replace(mini.av.watch, validate_every=100, checkpoint_every=100)
-    return replace(mini, av=replace(mini.av, lora=None, optim=optim, watch=watch))
+    av = replace(mini.av, lora=None, num_steps=100, batch_rows=16, optim=optim, watch=watch)
+    return replace(mini, av=av)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import yaml
 from tests.specs.small_rl import SPEC
 
 from interlingua.models.nla import NLA
-from interlingua.specs.recipe import Reinforcement
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def bundles(recipe, talking_root, context):
     """The bundles of the supervised and of the reinforced pair."""
-    both = replace(recipe, rl=(Reinforcement(tag="rl", spec=SPEC),))
+    both = replace(recipe, rl=(SPEC,))
     graph = needed_for("bundle", graph_of(both))
     for stage in graph:
         build(stage, talking_root, context)

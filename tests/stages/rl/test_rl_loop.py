@@ -11,7 +11,6 @@ from tests.stages.rl.stepping import disagreeing
 from interlingua.specs.rl import CollapseGates
 from interlingua.specs.splits import Split
 from interlingua.specs.training import RateDecay
-from interlingua.stages.rl.checkpoints import RunCheckpoints
 from interlingua.stages.rl.corpus import RlCorpus
 from interlingua.stages.rl.dev_eval import failed_gate
 from interlingua.stages.rl.local_roles import local_roles
@@ -50,15 +49,14 @@ class EvenTokens:
 
 
 def reinforced(job, judge=EvenTokens, spoil=lambda roles: None):
-    """The metrics of every step, and what ended the run."""
+    """The metrics of every step, what stopped the run, and how it ended."""
     access = SplitAccess({Split.RL, Split.FIT, Split.DEV})
     corpus = RlCorpus(job.spec, job.inputs, access)
     roles = local_roles(job)
     roles = roles._replace(judge=judge(roles.judge))
     spoil(roles)
-    kept = RunCheckpoints(roles, job.spec.rl.watch, job.out)
-    gate = reinforce(job.spec.rl, roles, corpus, kept)
-    return read_metrics(job.out), gate, kept
+    ended = reinforce(job.spec.rl, roles, corpus, job.out)
+    return read_metrics(job.out), ended.stopped_by, ended
 
 
 def test_the_reward_rises(make_job):
@@ -146,11 +144,11 @@ class Spoiled:
 def test_a_gradient_that_is_not_finite_changes_nothing_and_is_counted(make_job):
     spoiled = []
     spec = replace(TOY, num_steps=6, max_skipped_share=0.5)
-    steps, _, kept = reinforced(
+    steps, _, ended = reinforced(
         make_job(spec), spoil=lambda roles: spoiled.append(Spoiled(roles.av._engine, {1, 3}))
     )
     assert [s["num_skipped_av"] for s in steps] == [0, 1, 0, 1, 0, 0]
-    assert kept.counts["num_skipped_av"] == 2 == spoiled[0].num_unchanged
+    assert ended.counts["num_skipped_av"] == 2 == spoiled[0].num_unchanged
     assert all(np.isfinite(s["reward"]) for s in steps)
 
 

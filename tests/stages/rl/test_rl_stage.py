@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.specs.small_rl import SPEC
 
+from interlingua.cluster.local import LocalReinforcer
 from interlingua.specs.splits import Split
 from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.nla.pair import (
@@ -20,13 +21,14 @@ from interlingua.stages.nla.pair import (
 )
 from interlingua.stages.rl import loop as rl
 from interlingua.stages.rl import results
-from interlingua.stages.rl.checkpoints import START_ROWS_NAME
 from interlingua.stages.rl.corpus import RlCorpus
+from interlingua.stages.rl.loop import START_ROWS_NAME
 from interlingua.stages.rl.stage import check_pair, rl_stage
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
-from interlingua.stages.sft.loop import CHECKPOINTS
+from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.store.artifact import build, built_inputs
 from interlingua.store.progress import read_dev_evals
+from interlingua.store.rows.shards import ShardIndex
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 pytestmark = pytest.mark.slow
@@ -96,7 +98,9 @@ def test_checkpoints_hold_both_models_and_are_whole(make_stage, own_root, contex
     found = {str(path.relative_to(checkpoints / "4")) for path in checkpoints.rglob("*.*")}
     assert found == {"av/state.pt", "ar/state.pt", "state.json"}
     state = json.loads((checkpoints / "4" / "state.json").read_text())
-    assert state["step"] == 4 and state["counts"]["num_samples"] == 4 * LONG.num_samples
+    assert (
+        state["counts"]["num_steps"] == 4 and state["counts"]["num_samples"] == 4 * LONG.num_samples
+    )
 
 
 def test_it_reads_rl_fit_and_dev_alone(built, before, make_stage):
@@ -105,6 +109,38 @@ def test_it_reads_rl_fit_and_dev_alone(built, before, make_stage):
     corpus = RlCorpus(make_stage(LONG).spec, before, SplitAccess({Split.RL, Split.FIT, Split.DEV}))
     asked = {key[0] for step in range(LONG.num_steps) for key in corpus.asked(step).keys}
     assert set(consumed[Split.RL]) == asked
+
+
+class Apart(LocalReinforcer):
+    """Runs the loop, and says how many vectors were read before and after it."""
+
+    def __init__(self, reads):
+        self._reads = reads
+
+    def play(self, play, job, place):
+        assert self._reads == [], "vectors are read before the loop"
+        ended = super().play(play, job, place)
+        assert self._reads != []
+        self._reads.clear()
+        return ended
+
+
+def test_the_ledger_is_that_of_the_loop_and_costs_no_read_of_a_vector(
+    before, make_stage, own_root, context, monkeypatch
+):
+    (own_root / "rl").unlink(missing_ok=True)
+    reads, real = [], ShardIndex.rows_at
+    monkeypatch.setattr(
+        ShardIndex, "rows_at", lambda self, keys: reads.append(len(keys)) or real(self, keys)
+    )
+    stage = make_stage(replace(LONG, num_steps=2))
+    artifact = build(stage, own_root, replace(context, reinforcer=Apart(reads)))
+    assert reads == []
+    access = SplitAccess({Split.RL, Split.FIT, Split.DEV})
+    corpus = RlCorpus(stage.spec, before, access)
+    for step in range(2):
+        corpus.asked(step)
+    assert read_consumed(artifact.path / LEDGER_NAME) == access.consumed()
 
 
 def test_failures_are_counted_and_earn_no_more_than_what_was_heard(built, before, make_stage):

@@ -114,7 +114,7 @@ def test_dropout_depends_on_the_step_alone(rollouts):
         torch.manual_seed(1)
         learner = SupervisedReconstructor(Forgetful(width))
         groups = [ParamGroup(list(learner.parameters()), 1e-3)]
-        engine = TorchEngine(learner, groups, LONG.optim_of(LEARNER), "cpu")
+        engine = TorchEngine(learner, groups, LEARNER, "cpu")
         ar = EngineReconstructor(
             engine, width=width, micro_batch_rows=5, batch_rows=7, device="cpu"
         )

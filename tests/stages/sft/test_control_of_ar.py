@@ -14,7 +14,7 @@ from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft import bag_of_words
 from interlingua.stages.sft.best_weights import BEST, WEIGHTS_NAME
-from interlingua.stages.sft.loop import CHECKPOINTS
+from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.store.artifact import build, built_inputs, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.rows.splits import SplitAccess

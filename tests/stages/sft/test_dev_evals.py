@@ -6,9 +6,11 @@ import torch
 from torch import nn
 
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec
-from interlingua.stages.sft.best_weights import BEST, best_dev_eval, is_better
+from interlingua.stages.sft.best_weights import BEST, best_dev_eval, best_of, is_better
+from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
-from interlingua.stages.sft.loop import CHECKPOINTS, TrainingJob, best_of, train
+from interlingua.stages.sft.job import TrainingJob
+from interlingua.stages.sft.loop import train
 from interlingua.store.progress import read_dev_evals
 
 SCORES = [1.0, 0.9999, 0.5, 0.49991, 0.49989, 0.4]  # of looks at steps 0, 2, 4, ...
@@ -37,9 +39,8 @@ class Scripted:
     def __init__(self, scores, breaks_at=None):
         self._scores, self._breaks_at = scores, breaks_at
         self.module, self.seed = Counting(), 0
+        self.num_steps, self.batch_rows = 2 * len(scores) - 2, 1
         self.optim = OptimSpec(
-            num_steps=2 * len(scores) - 2,
-            batch_rows=1,
             learning_rate=1.0,
             warmup_steps=0,
             decay=RateDecay.CONSTANT,

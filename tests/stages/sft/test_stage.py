@@ -16,15 +16,10 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.ar import ArProgram
 from interlingua.stages.sft.av import AvProgram
 from interlingua.stages.sft.batches import Draws, Texts
+from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.engine import TorchEngine
-from interlingua.stages.sft.loop import (
-    ROWS_NAME,
-    WEIGHTS_NAME,
-    Share,
-    TrainingDiverged,
-    TrainingJob,
-    _dev_rows,
-)
+from interlingua.stages.sft.job import TrainingJob
+from interlingua.stages.sft.loop import Share, TrainingDiverged, _dev_rows
 from interlingua.store.artifact import build, built_inputs, find, lineage
 from interlingua.store.progress import read_metrics
 from interlingua.store.rows.explanations import (

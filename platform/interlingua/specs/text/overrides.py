@@ -3,6 +3,8 @@
 - Overrides are collected before anything is built, so that fields which must agree can change
   together; of two values for one path the later wins.
 - An item of a tuple is addressed by its `tag` or its index: `hosts.gpt2.lr=1e-3`, `hosts.0.lr=1`.
+  Of a single item the tag may be left out: `rl.num_steps=20`. Where an item needs nothing but its
+  tag, another tag adds one: `placement.extraction.hosts.gpt2.device=cuda:1`.
 - A variant (a union of dataclasses, perhaps with None) is set by name and then by its fields:
   `affine=low_rank`, `affine.rank=64`, `affine=none`. Naming the variant it is keeps its fields.
 """
@@ -138,15 +140,45 @@ def _named(annotation: Any, current: object, text: str, place: _Place) -> object
 def _with_items(
     annotation: Any, items: tuple[object, ...], overrides: list[_Override], place: _Place
 ) -> tuple[object, ...]:
+    items = _with_new_tags(annotation, items, overrides)
     names = _item_names(items)
     changed = list(items)
-    for name, group in _by_first(overrides).items():
-        position = names.index(name) if name in names else _index(name, len(items))
-        if position is None:
+    addressed = [_by_name(override, items, names) for override in overrides]
+    for name, group in _by_first(addressed).items():
+        if name not in names:
             raise place.unknown(name, names)
+        position = names.index(name)
         item_type = _item_type(annotation, position)
         changed[position] = _value(item_type, items[position], group, place.child(name))
     return tuple(changed)
+
+
+def _with_new_tags(
+    annotation: Any, items: tuple[object, ...], overrides: list[_Override]
+) -> tuple[object, ...]:
+    """The items, and one for every other tag that is set, where nothing else is needed for it."""
+    item_type = _item_type(annotation, 0)
+    if not (is_dataclass_type(item_type) and _needed(_settable(item_type)) == ["tag"]):
+        return items
+    firsts = dict.fromkeys(override.rest[0] for override in overrides)
+    indices = map(str, range(len(items)))
+    known = {*_item_names(items), *indices, *_settable(item_type)}
+    return (*items, *(item_type(tag=first) for first in firsts if first not in known))
+
+
+def _by_name(override: _Override, items: tuple[object, ...], names: list[str]) -> _Override:
+    """The override with its item by name, whichever way it was addressed.
+
+    Else two overrides of one item would each begin from it as it was, and one of them be lost.
+    """
+    first, *rest = override.rest
+    if first in names:
+        return override
+    if (position := _index(first, len(items))) is not None:
+        return replace(override, rest=(names[position], *rest))
+    if len(items) == 1 and _has_tag(items[0]) and first in _settable(type(items[0])):
+        return replace(override, rest=(*names, first, *rest))
+    return override
 
 
 def _index(name: str, count: int) -> int | None:
@@ -186,11 +218,14 @@ def _default(field: Field[Any]) -> object:
     return field.default
 
 
+def _needed(settable: dict[str, Field[Any]]) -> list[str]:
+    return [name for name, field in settable.items() if _default(field) is MISSING]
+
+
 def _check_complete(
     settable: dict[str, Field[Any]], changes: dict[str, object], place: _Place
 ) -> None:
-    needed = [name for name, field in settable.items() if _default(field) is MISSING]
-    missing = [place.child(name).path for name in needed if name not in changes]
+    missing = [place.child(name).path for name in _needed(settable) if name not in changes]
     if missing:
         raise ValueError(f"{place.path} also needs {', '.join(missing)}; set them too")
 
@@ -202,7 +237,7 @@ def _paths(value: object, prefix: str) -> Iterator[tuple[str, str, object]]:
 
 
 def _field_paths(annotation: Any, value: object, path: str) -> Iterator[tuple[str, str, object]]:
-    if _item_variants(annotation) and isinstance(value, tuple):
+    if _item_variants(annotation) and isinstance(value, tuple) and value:
         for position, name in enumerate(_item_names(value)):
             yield from _field_paths(
                 _item_type(annotation, position), value[position], f"{path}.{name}"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from interlingua.specs.recipe import Recipe, Reinforcement
-from interlingua.specs.rl import RlTraining
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.rl import RlSpec, RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import reading_of
 from interlingua.stages.graph.nla import Maps, Pair, maps_stages
@@ -38,7 +38,7 @@ def rl_rows(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> RlSt
 
 def rl_stages(
     recipe: Recipe,
-    run: Reinforcement,
+    run: RlSpec,
     maps: Maps,
     hosts: Mapping[str, Stage],
     rows: Mapping[str, HostRows[Stage]],
@@ -46,7 +46,7 @@ def rl_stages(
 ) -> tuple[tuple[Stage, ...], Maps]:
     """The pair, and its maps: what is fitted on texts is fitted again."""
     spec = RlTraining(
-        rl=run.spec,
+        rl=run,
         av=recipe.av,
         ar=recipe.ar,
         anchor=recipe.anchor,

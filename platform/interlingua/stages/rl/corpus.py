@@ -23,53 +23,84 @@ from interlingua.store.rows.splits import SplitAccess
 VARIANCE_ROWS = 2000
 
 
+class RlKeys:
+    """What a run reads, by key alone: rows are opened, and no vector is read."""
+
+    def __init__(self, spec: RlTraining, inputs: RlInputs[Artifact], access: SplitAccess) -> None:
+        self._spec, self._tags = spec.rl, spec.host_tags
+        hosts = inputs.hosts.items()
+        self.rows = {tag: opened_rows(host.rows, [Split.RL], access) for tag, host in hosts}
+        self._draws = {
+            tag: Draws(rows.finite_keys(), seed=spec.rl.seed, name=tag)
+            for tag, rows in self.rows.items()
+        }
+        self.fit = {tag: opened_rows(host.fit, [Split.FIT], access) for tag, host in hosts}
+        self.dev = {tag: opened_rows(host.dev, [Split.DEV], access) for tag, host in hosts}
+        self.truth = _truth(inputs.passages, access)
+
+    def asked(self, step: int) -> tuple[str, list[Key]]:
+        """The host whose turn it is, and the next of its keys."""
+        turn, place = divmod(step, len(self._tags))
+        order = np.random.default_rng([self._spec.seed, turn]).permutation(len(self._tags))
+        tag, size = self._tags[order[place]], self._spec.activations_per_step
+        return tag, [key for key, _ in self._draws[tag].draw(turn * size, size)]
+
+    def of_fit(self, tag: str) -> list[Key]:
+        """The keys that a host's variance is of."""
+        return keyed_choice(self.fit[tag].finite_keys(), VARIANCE_ROWS, seed=self._spec.seed)
+
+    def of_dev(self, tag: str) -> list[Key]:
+        """The keys of a host that the run is evaluated at."""
+        count, seed = self._spec.watch.dev_rows, self._spec.seed
+        return keyed_choice(self.dev[tag].finite_keys(), count, seed=seed)
+
+    def consume(self, num_steps: int) -> None:
+        """Note what a run of so many steps reads as consumed."""
+        for tag in self._tags:
+            self.fit[tag].consume(self.of_fit(tag))
+            self.dev[tag].consume(self.of_dev(tag))
+        for step in range(num_steps):
+            tag, keys = self.asked(step)
+            self.rows[tag].consume(keys)
+
+
 class RlCorpus:
     """Rows of split `rl` to learn from, of `dev` to look at, of `fit` for the variance."""
 
     def __init__(self, spec: RlTraining, inputs: RlInputs[Artifact], access: SplitAccess) -> None:
-        self._spec, self._tags = spec.rl, spec.host_tags
-        centring = spec.av.injection.centring
+        self._keys = keys = RlKeys(spec, inputs, access)
         encoders = {tag: host.encoder for tag, host in inputs.hosts.items()}
+        centring = spec.av.injection.centring
         self._space = opened_space(encoders, anchor=spec.anchor, centring=centring)
-        hosts = inputs.hosts.items()
-        self._rows = {tag: opened_rows(host.rows, [Split.RL], access) for tag, host in hosts}
-        self._draws = {
-            tag: Draws(rows.finite_keys(), seed=spec.rl.seed, name=tag)
-            for tag, rows in self._rows.items()
+        self.variances = {
+            tag: mean_variance(self._v(tag, rows, keys.of_fit(tag)))
+            for tag, rows in keys.fit.items()
         }
-        fit = {tag: opened_rows(host.fit, [Split.FIT], access) for tag, host in hosts}
-        self.variances = {tag: self._variance(tag, rows) for tag, rows in fit.items()}
-        dev = {tag: opened_rows(host.dev, [Split.DEV], access) for tag, host in hosts}
-        self.dev = tuple(self._dev_asked(tag, rows) for tag, rows in dev.items())
-        self.truth: Mapping[str, Mapping[str, str]] | None = None
-        if inputs.passages is not None:
-            path = inputs.passages.path / PASSAGES_NAME
-            passages = read_passages(path, {Split.DEV}, access)
-            self.truth = {passage.passage_id: passage.facts for passage in passages}
+        self.dev = tuple(
+            self._asked(tag, rows, keys.of_dev(tag), "dev|") for tag, rows in keys.dev.items()
+        )
+        self.truth = keys.truth
 
     def asked(self, step: int) -> Asked:
         """The next activations of the host whose turn it is."""
-        turn, place = divmod(step, len(self._tags))
-        order = np.random.default_rng([self._spec.seed, turn]).permutation(len(self._tags))
-        tag, size = self._tags[order[place]], self._spec.activations_per_step
-        keys = [key for key, _ in self._draws[tag].draw(turn * size, size)]
-        return _named(tag, keys, self._v(tag, self._rows[tag], keys), f"{step}|")
+        tag, keys = self._keys.asked(step)
+        return self._asked(tag, self._keys.rows[tag], keys, f"{step}|")
 
-    def _dev_asked(self, tag: str, rows: KeyedRows) -> Asked:
-        count, seed = self._spec.watch.dev_rows, self._spec.seed
-        keys = keyed_choice(rows.finite_keys(), count, seed=seed)
-        return _named(tag, keys, self._v(tag, rows, keys), "dev|")
-
-    def _variance(self, tag: str, rows: KeyedRows) -> float:
-        keys = keyed_choice(rows.finite_keys(), VARIANCE_ROWS, seed=self._spec.seed)
-        return mean_variance(self._v(tag, rows, keys))
+    def _asked(self, tag: str, rows: KeyedRows, keys: Sequence[Key], prefix: str) -> Asked:
+        # The place, too: a key that comes twice in a step has samples of its own each time.
+        names = (f"{prefix}{place}|{tag}|{key[0]}|{key[1]}" for place, key in enumerate(keys))
+        return Asked(tag, tuple(keys), tuple(names), self._v(tag, rows, keys))
 
     def _v(self, tag: str, rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
         unique, places = distinct(keys)
         return self._space.v_of(tag, rows.vectors(unique))[places]
 
 
-def _named(tag: str, keys: Sequence[Key], v_BE: np.ndarray, prefix: str) -> Asked:
-    # The place, too: a key that comes twice in a step has samples of its own each time.
-    names = (f"{prefix}{place}|{tag}|{key[0]}|{key[1]}" for place, key in enumerate(keys))
-    return Asked(tag, tuple(keys), tuple(names), v_BE)
+def _truth(
+    passages: Artifact | None, access: SplitAccess
+) -> Mapping[str, Mapping[str, str]] | None:
+    """The facts of the passages of `dev`, where a world knows them; each noted as consumed."""
+    if passages is None:
+        return None
+    found = read_passages(passages.path / PASSAGES_NAME, {Split.DEV}, access)
+    return {passage.passage_id: passage.facts for passage in found}

@@ -13,8 +13,7 @@ from interlingua.models.fresh import contract_of
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import ar_ids, av_prompt
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
-from interlingua.specs.rl import LearnerSpec
-from interlingua.specs.training import AvSpec
+from interlingua.specs.training import AvSpec, OptimSpec
 from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, weights_of, width_of
 from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference, SampleTexts
@@ -125,11 +124,11 @@ def groups_of(module: nn.Module, learning_rate: float) -> list[ParamGroup]:
     return [ParamGroup([w for w in module.parameters() if w.requires_grad], learning_rate)]
 
 
-def _engine(module: nn.Module, job: RlJob, learner: LearnerSpec | None) -> TorchEngine:
+def _engine(module: nn.Module, job: RlJob, learner: OptimSpec | None) -> TorchEngine:
     assert learner is not None
     # A role that is not trained has an engine, too: it runs its forwards and is never stepped.
     groups = groups_of(module, learner.learning_rate)
-    return TorchEngine(module, groups, job.spec.rl.optim_of(learner), job.device)
+    return TorchEngine(module, groups, learner, job.device)
 
 
 def _without_dropout(spec: AvSpec) -> AvSpec:

@@ -10,25 +10,30 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from interlingua.core.keyed import seed_of
 from interlingua.core.policy import group_advantages, group_deviation, rewarded
 from interlingua.core.schedule import rate_factor
-from interlingua.specs.rl import LearnerSpec, RlSpec, RlWatch
-from interlingua.stages.rl.checkpoints import (
-    RunCheckpoints,
-)
+from interlingua.specs.rl import RlSpec, RlWatch
+from interlingua.specs.training import OptimSpec
 from interlingua.stages.rl.corpus import RlCorpus
-from interlingua.stages.rl.dev_eval import evaluated_on_dev, kl_sums
+from interlingua.stages.rl.dev_eval import DevEval, evaluated_on_dev, failed_gate, kl_sums
 from interlingua.stages.rl.job import READ, RlJob
 from interlingua.stages.rl.roles import Corpus, Judgement, PolicyStepped, Roles, Rollouts
+from interlingua.stages.rl.trained_pair import TrainedPair
 from interlingua.stages.running.context import Ended
+from interlingua.stages.sft.checkpoints import RunCheckpoints
 from interlingua.stages.sft.engine import Stepped
+from interlingua.store.atomic import write_atomically
 from interlingua.store.rows.splits import SplitAccess
 
+START_ROWS_NAME = "start_rows.parquet"
 COUNTED = ("num_samples", "num_failed", "num_skipped_av", "num_skipped_ar")
 PHASES = ("sample", "judge", "learn_av", "learn_ar")
 
@@ -42,32 +47,32 @@ class TooManySkipped(RuntimeError):
 def play(job: RlJob, roles: Roles) -> Ended:
     """The whole run with these roles, in every rank of the AV."""
     corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
-    checkpoints = RunCheckpoints(roles, job.spec.rl.watch, job.out)
-    stopped_by = reinforce(job.spec.rl, roles, corpus, checkpoints)
-    return Ended(stopped_by, dict(checkpoints.counts))
+    return reinforce(job.spec.rl, roles, corpus, job.out)
 
 
-def reinforce(
-    spec: RlSpec, roles: Roles, corpus: Corpus, checkpoints: RunCheckpoints
-) -> str | None:
-    """Learn from the last checkpoint to the end; what ended the run before it, if anything did."""
-    watch = spec.watch
+def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, out: Path) -> Ended:
+    """Learn from the last checkpoint to the end, or to what ends the run before it."""
+    watch, pair = spec.watch, TrainedPair(roles)
+    checkpoints = RunCheckpoints(pair, out, min_delta=watch.min_delta)
     for step in range(checkpoints.resume(), spec.num_steps + 1):
         is_last = step == spec.num_steps
         if is_last or step % watch.evaluate_every == 0:
-            gate = checkpoints.add(step, evaluated_on_dev(roles, corpus, spec))
+            dev_eval = evaluated_on_dev(roles, corpus, spec)
+            if step == 0 and pair.rank == 0:
+                _write_start(out, dev_eval)
+            gate = _gate_after(step, dev_eval, watch, checkpoints)
             if is_last or gate is not None:
-                return gate
+                return Ended(gate, dict(pair.counts))
         if step % watch.checkpoint_every == 0 and step > 0:
             checkpoints.checkpoint(step)
         metrics = learn(step, spec, roles, corpus)
-        checkpoints.counts.update({name: int(metrics[name]) for name in COUNTED})
-        checkpoints.counts["num_steps"] = step + 1
+        pair.counts.update({name: int(metrics[name]) for name in COUNTED})
+        pair.counts["num_steps"] = step + 1
         checkpoints.report(step + 1, metrics)
-        _check_skipped(checkpoints.counts, spec)
+        _check_skipped(pair.counts, spec)
         gate = _closed_at_a_step(metrics, watch)
         if gate is not None:
-            return gate
+            return Ended(gate, dict(pair.counts))
     raise AssertionError("the last step returns")
 
 
@@ -108,6 +113,23 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
         **_about_learning(stepped),
         **clock.seconds(judged.seconds_waited),
     }
+
+
+def _gate_after(
+    step: int, dev_eval: DevEval, watch: RlWatch, checkpoints: RunCheckpoints
+) -> str | None:
+    """Note an evaluation on `dev`; which gate it does not pass, so that it cannot be the best."""
+    start = checkpoints.dev_evals[0] if checkpoints.dev_evals else dev_eval.numbers
+    gate = failed_gate(dev_eval.numbers, start, watch)
+    rows = pa.table(dev_eval.columns)
+    checkpoints.add(step, dev_eval.numbers, rows, may_be_best=gate is None)
+    return gate
+
+
+def _write_start(out: Path, dev_eval: DevEval) -> None:
+    """Store the rows that every gain is beside: the best weights may be of a later evaluation."""
+    with write_atomically(out / START_ROWS_NAME) as file:
+        pq.write_table(pa.table(dev_eval.columns), file)
 
 
 def _closed_at_a_step(metrics: Mapping[str, float], watch: RlWatch) -> str | None:
@@ -166,7 +188,7 @@ def _about_learning(stepped: Mapping[str, Stepped]) -> dict[str, float]:
     return metrics
 
 
-def _factor(step: int, spec: RlSpec, learner: LearnerSpec) -> float:
+def _factor(step: int, spec: RlSpec, learner: OptimSpec) -> float:
     return rate_factor(
         step, num_steps=spec.num_steps, warmup_steps=learner.warmup_steps, decay=learner.decay
     )

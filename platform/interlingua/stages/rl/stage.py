@@ -5,7 +5,6 @@ counted and stored.
 """
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,33 +44,24 @@ def run(
     spec: RlTraining, inputs: RlInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Reinforce the pair; both models' best weights lie in one file, as `pair.py` opens them."""
-    from interlingua.stages.rl.corpus import RlCorpus
+    from interlingua.stages.rl.corpus import RlKeys
     from interlingua.stages.rl.loop import play
     from interlingua.stages.rl.results import gains, log_ratios, seconds
-    from interlingua.stages.sft.best_weights import (
-        ROWS_NAME,
-        WEIGHTS_NAME,
-        best_dev_eval,
-        best_folder,
-    )
-    from interlingua.stages.sft.loop import forget_training
-    from interlingua.store.progress import read_dev_evals
+    from interlingua.stages.sft.best_weights import store_best
+    from interlingua.stages.sft.checkpoints import forget_training
     from interlingua.store.rows.splits import recorded_access
 
     check_pair(spec, inputs.pair)
     place, job = context.placement.reinforcing, _job(spec, inputs, out, context.placement)
     with recorded_access(READ, out) as access:
-        corpus = RlCorpus(spec, inputs, access)  # what cannot be read is named before roles start
+        keys = RlKeys(spec, inputs, access)  # what cannot be read is named before roles start
         ended = context.reinforcer.play(play, job, place)
         # Ranks, and attempts that were broken off, cannot write one ledger.
-        for step in range(ended.counts["num_steps"]):
-            corpus.asked(step)
+        keys.consume(ended.counts["num_steps"])
     gate, counts = ended.stopped_by, ended.counts
     if gate is not None:
         logger.warning("step %d: %s; its best weights are kept", counts["num_steps"], gate)
-    best = best_folder(out, int(best_dev_eval(read_dev_evals(out))["step"]))
-    for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(best / name, out / name)
+    store_best(out)
     metrics = {
         **gains(spec.rl, out),
         **counts,

@@ -59,9 +59,13 @@ class KeyedRows:
         """[N, D] raw, in the order of the keys, which may repeat; passages count as consumed."""
         unique, places = distinct(keys)
         h_UD = self._index.rows_at(unique).vectors_ND
-        for passage_id, _ in unique:
-            self._access.consume(passage_id, self._split_of[passage_id])
+        self.consume(unique)
         return h_UD if len(unique) == len(keys) else h_UD[places]
+
+    def consume(self, keys: Iterable[Key]) -> None:
+        """Note the passages of these keys as consumed; their vectors are read elsewhere."""
+        for passage_id, _ in keys:
+            self._access.consume(passage_id, self._split_of[passage_id])
 
     def _finite_keys(self, shard: Shard) -> list[Key]:
         is_finite_N = shard.rows.is_finite_N

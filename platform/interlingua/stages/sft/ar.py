@@ -6,6 +6,7 @@ variance that is left. Knows neither who steps the weights nor on how many ranks
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -75,8 +76,8 @@ class ArLearner(nn.Module):
 class Targets:
     """The vectors of all hosts for the same keys."""
 
-    def __init__(self, rows: Mapping[str, KeyedRows], space: SharedSpace) -> None:
-        self._rows, self._space, self.width = rows, space, space.width
+    def __init__(self, rows: Mapping[str, KeyedRows], space: SharedSpace, *, seed: int) -> None:
+        self._rows, self._space, self._seed = rows, space, seed
         self.keys = shared_keys(list(rows.values()))
 
     def of(self, keys: Sequence[Key]) -> dict[str, np.ndarray]:
@@ -87,15 +88,16 @@ class Targets:
             for tag, rows in self._rows.items()
         }
 
-    def variances(self, seed: int) -> dict[str, float]:
-        """Var of every host's v, over some of the keys."""
-        v_of = self.of(keyed_choice(self.keys, VARIANCE_ROWS, seed=seed))
+    @cached_property
+    def variances(self) -> dict[str, float]:
+        """Var of every host's v, over some of the keys; read once."""
+        v_of = self.of(keyed_choice(self.keys, VARIANCE_ROWS, seed=self._seed))
         return {tag: mean_variance(v_NE) for tag, v_NE in v_of.items()}
 
-    def weights(self, seed: int) -> dict[str, float]:
+    def weights(self) -> dict[str, float]:
         """1 / (Var_host * number of hosts): so that no host counts more for varying more."""
-        variances = self.variances(seed)
-        return {tag: 1 / (variance * len(variances)) for tag, variance in variances.items()}
+        count = len(self.variances)
+        return {tag: 1 / (variance * count) for tag, variance in self.variances.items()}
 
 
 def opened_targets(
@@ -107,7 +109,7 @@ def opened_targets(
         for tag, host in inputs.hosts.items()
     }
     space = opened_space(inputs.encoders(), anchor=spec.anchor, centring=spec.centring)
-    return Targets(rows, space)
+    return Targets(rows, space, seed=spec.ar.seed)
 
 
 class ArProgram:
@@ -116,6 +118,7 @@ class ArProgram:
     def __init__(self, job: TrainingJob) -> None:
         spec: ArTraining = job.spec
         self._spec, self._tags, self._device = spec.ar, spec.host_tags, job.device
+        self.num_steps, self.batch_rows = spec.ar.num_steps, spec.ar.batch_rows
         self.optim, self.watch, self.seed = spec.ar.optim, spec.ar.watch, spec.ar.seed
         access = SplitAccess({Split.AR_SFT, Split.DEV})
         source, revision = opened_from(job.inputs.trunk)
@@ -140,7 +143,7 @@ class ArProgram:
         dev = opened_targets(spec, job.inputs, Split.DEV, access)
         keys = [key for key in self._targets.keys if key in self._texts]
         self._draws = Draws(keys, seed=self.seed, name="ar")
-        self._weights = self._targets.weights(self.seed)
+        self._weights = self._targets.weights()
         self._dev = self._dev_batches(dev, job.micro_batch_rows)
 
     def groups(self) -> list[ParamGroup]:
@@ -150,7 +153,7 @@ class ArProgram:
 
     def micro_batches(self, step: int, share: Share) -> list[ArBatch]:
         """The next passages, texts of like length together."""
-        size = self.optim.batch_rows
+        size = self.batch_rows
         drawn = self._draws.draw(step * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
         mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))

@@ -74,6 +74,7 @@ class AvProgram:
     def __init__(self, job: TrainingJob) -> None:
         spec: AvTraining = job.spec
         self._spec, self._tags, self._device = spec.av, spec.host_tags, job.device
+        self.num_steps, self.batch_rows = spec.av.num_steps, spec.av.batch_rows
         self.optim, self.watch, self.seed = spec.av.optim, spec.av.watch, spec.av.seed
         self._access = SplitAccess({Split.AV_SFT, Split.DEV})
         source, revision = opened_from(job.inputs.trunk)
@@ -123,7 +124,7 @@ class AvProgram:
     def micro_batches(self, step: int, share: Share) -> list[AvBatch]:
         """One host a step, round and round; rows of like length together."""
         turn, place = divmod(step, len(self._tags))
-        tag, size = self._tags[place], self.optim.batch_rows
+        tag, size = self._tags[place], self.batch_rows
         drawn = self._draws[tag].draw(turn * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
         weight = share.world_size / sum(len(ids) for _, ids in rows)

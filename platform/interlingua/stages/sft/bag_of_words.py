@@ -31,7 +31,7 @@ def bag_of_words_errors(
     texts = read_explanations(inputs.explanations.path, {Split.AR_SFT}, access)
     dev_texts = read_explanations(inputs.dev_explanations.path, {Split.DEV}, access)
     dev = opened_targets(spec, inputs, Split.DEV, access)
-    weights = train.weights(spec.ar.seed)
+    weights = train.weights()
     every_text = (text for samples in texts.values() for text in samples)
     words = BagOfWords(every_text, most=spec.most_words)
     rows = [(key, text) for key in train.keys if key in texts for text in texts[key]]

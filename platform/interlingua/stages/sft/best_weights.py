@@ -10,12 +10,15 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from interlingua.store.atomic import write_atomically
+from interlingua.store.progress import read_dev_evals
+from interlingua.store.reading import naming, read_parquet
 
 BEST = "best"
 ABOUT_A_DEV_EVAL = ("step", "score", "is_best")  # beside its numbers
@@ -32,6 +35,29 @@ def is_better(score: float, dev_evals: Sequence[Mapping[str, float]], *, min_del
 def best_dev_eval(dev_evals: Sequence[dict[str, float]]) -> dict[str, float]:
     """The look whose weights are kept."""
     return next(dev_eval for dev_eval in reversed(dev_evals) if dev_eval["is_best"])
+
+
+def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of a look alone."""
+    return {name: value for name, value in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
+
+
+def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[str, float]]:
+    """The best weights of a finished run, their dev rows by column, and the look at them."""
+    dev_eval = best_dev_eval(read_dev_evals(out))
+    folder = best_folder(out, int(dev_eval["step"]))
+    with naming(folder / WEIGHTS_NAME):
+        weights = load((folder / WEIGHTS_NAME).read_bytes())
+    table = read_parquet(folder / ROWS_NAME)
+    columns = {name: np.array(table[name].to_pylist()) for name in table.column_names}
+    return weights, columns, dev_eval
+
+
+def store_best(out: Path) -> None:
+    """Copy the best weights of a finished run and their rows to where its artifact has them."""
+    best = best_folder(out, int(best_dev_eval(read_dev_evals(out))["step"]))
+    for name in (WEIGHTS_NAME, ROWS_NAME):
+        shutil.copyfile(best / name, out / name)
 
 
 def best_folder(out: Path, step: int) -> Path:

@@ -3,7 +3,6 @@
 The stage is a driver: its ranks read, train and evaluate; here their result is counted and stored.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +56,7 @@ def run_av(
 ) -> Mapping[str, Any]:
     """Train the AV; its metrics compare the loss under real, shuffled and zero vectors."""
     from interlingua.stages.sft.av import AvProgram
-    from interlingua.stages.sft.loop import forget_training
+    from interlingua.stages.sft.checkpoints import forget_training
     from interlingua.stages.sft.results import affine_metrics, counts, nll_metrics, store_encoders
     from interlingua.store.rows.explanations import check_one_teacher
     from interlingua.store.rows.splits import recorded_access
@@ -84,7 +83,7 @@ def run_ar(
     """Train the AR; its metrics compare it with a linear map from a bag of words."""
     from interlingua.stages.sft.ar import ArProgram, opened_targets
     from interlingua.stages.sft.bag_of_words import bag_of_words_errors
-    from interlingua.stages.sft.loop import forget_training
+    from interlingua.stages.sft.checkpoints import forget_training
     from interlingua.stages.sft.results import counts, fve_metrics, store_rows
     from interlingua.store.rows.explanations import check_one_teacher
     from interlingua.store.rows.splits import recorded_access
@@ -95,7 +94,7 @@ def run_ar(
         weights, columns, dev_eval = _trained(ArProgram, spec, inputs, out, context)
         train = opened_targets(spec, inputs, Split.AR_SFT, access)
         baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
-        train_variance = train.variances(spec.ar.seed)[spec.anchor]
+        train_variance = train.variances[spec.anchor]
     columns = {**columns, "bag_of_words_nmse": baseline_N}
     store_rows(out, columns)
     metrics = {
@@ -117,8 +116,7 @@ def _trained(
     context: Context,
 ) -> "tuple[dict[str, Tensor], Mapping[str, np.ndarray], dict[str, float]]":
     """Train to the end; the best weights, their dev rows, and the evaluation of them."""
-    from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME, best_folder
-    from interlingua.stages.sft.loop import best_of
+    from interlingua.stages.sft.best_weights import best_of, store_best
 
     place = context.placement.training
     job = TrainingJob(
@@ -130,17 +128,15 @@ def _trained(
         device=place.device,
     )
     context.trainer.fit(make, job, place)
-    weights, columns, dev_eval = best_of(out)
-    for name in (WEIGHTS_NAME, ROWS_NAME):
-        shutil.copyfile(best_folder(out, int(dev_eval["step"])) / name, out / name)
-    return weights, columns, dev_eval
+    store_best(out)
+    return best_of(out)
 
 
 def _note_explanations(
     inputs: LearningInputs[Artifact], split: Split, access: "SplitAccess"
 ) -> None:
     """The ranks' readers cannot write one ledger: what they may see is noted as consumed."""
-    from interlingua.store.rows.explanations import read_explanations
+    from interlingua.store.rows.explanations import consume_explanations
 
-    read_explanations(inputs.explanations.path, {split}, access)
-    read_explanations(inputs.dev_explanations.path, {Split.DEV}, access)
+    consume_explanations(inputs.explanations.path, {split}, access)
+    consume_explanations(inputs.dev_explanations.path, {Split.DEV}, access)

@@ -72,6 +72,17 @@ def read_explanations(
     return texts
 
 
+def consume_explanations(folder: Path, splits: Iterable[Split], access: SplitAccess) -> None:
+    """Note the passages of these splits as consumed; their texts are read elsewhere."""
+    asked = frozenset(splits)
+    access.permit(asked)
+    table = read_parquet(folder / EXPLANATIONS_NAME, columns=["passage_id", "split"])
+    columns = (table[name].to_pylist() for name in ("passage_id", "split"))
+    for passage_id, split in zip(*columns, strict=True):
+        if split in asked:
+            access.consume(passage_id, Split(split))
+
+
 def teachers_of(folder: Path) -> list[str]:
     """Who said what is in the file."""
     table = read_parquet(folder / EXPLANATIONS_NAME, columns=["teacher"])

@@ -29,9 +29,10 @@ def zero_roles(job):
         return ZeroEngine(
             module,
             groups_of(module, learner.learning_rate),
-            spec.optim_of(learner),
+            learner,
             device="cpu",
             zero_stage=2,
+            batch_rows=spec.num_samples,
             micro_batch_rows=job.micro_batch_rows,
         )
 
