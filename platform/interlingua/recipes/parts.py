@@ -17,6 +17,7 @@ from interlingua.specs.placement import (
     Workers,
 )
 from interlingua.specs.rl import CollapseGates, LearnerSpec, RlSpec, RlWatch, ScaledError
+from interlingua.specs.splits import SplitSpec
 from interlingua.specs.training import (
     ArSpec,
     AvSpec,
@@ -25,6 +26,7 @@ from interlingua.specs.training import (
     RateDecay,
     WatchSpec,
 )
+from interlingua.specs.world import PassagesSpec, WorldSpec
 
 ONE_CORE_A_STAGE = Placement(
     cpus_per_stage=2,
@@ -69,6 +71,29 @@ GROUPS_OF_ONE_CORE = replace(
         ar=LEARNER_GROUP,
         patience_seconds=300,
         failures_survived=3,
+    ),
+)
+
+WORLD_PASSAGES = PassagesSpec(
+    world=WorldSpec(
+        seed=0,
+        second_language_share=0.10,
+        problem_share=0.9,
+        quote_share=0.3,
+        min_sentences=2,
+        max_sentences=5,
+        largest_number=6,
+    ),
+    num_passages=24_000,
+    split=SplitSpec(
+        seed=0,
+        pretrain=0.45,
+        av_sft=0.15,
+        ar_sft=0.15,
+        rl=0.08,
+        fit=0.10,
+        dev=0.035,
+        test=0.035,
     ),
 )
 

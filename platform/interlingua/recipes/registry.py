@@ -15,6 +15,7 @@ from interlingua.recipes.parts import (
     WORLD_AR,
     WORLD_AV,
     WORLD_FITTING,
+    WORLD_PASSAGES,
     WORLD_RL,
 )
 from interlingua.specs.evaluation import Evaluating, GateName
@@ -25,43 +26,33 @@ from interlingua.specs.injection import (
     Full,
 )
 from interlingua.specs.recipe import Recipe, Reinforcement, Speaking, TeachingSpec
-from interlingua.specs.splits import Split, SplitSpec
+from interlingua.specs.splits import Split
 from interlingua.specs.training import (
     OptimSpec,
     WatchSpec,
 )
-from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
+from interlingua.specs.world import TeacherSpec, WorldHostSpec
 from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
 
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)
 
 
+def demo() -> Recipe:
+    """What `make demo` runs: world with five hosts, shorter; roles of RL in placement groups."""
+    full = world()
+    return replace(
+        full,
+        name="demo",
+        **_hosts(trained=("gpt2-medium", "pythia-410m", "qwen3-0p6b"), held_out=("rugpt3-large",)),
+        placement=GROUPS_OF_ONE_CORE,
+    )
+
+
 def world() -> Recipe:
-    """The demo: six trained and two held-out hosts of the embedded world, and the trunk."""
+    """Six trained and two held-out hosts of the embedded world, and the trunk."""
     return Recipe(
         name="world",
-        passages=PassagesSpec(
-            world=WorldSpec(
-                seed=0,
-                second_language_share=0.10,
-                problem_share=0.9,
-                quote_share=0.3,
-                min_sentences=2,
-                max_sentences=5,
-                largest_number=6,
-            ),
-            num_passages=24_000,
-            split=SplitSpec(
-                seed=0,
-                pretrain=0.45,
-                av_sft=0.15,
-                ar_sft=0.15,
-                rl=0.08,
-                fit=0.10,
-                dev=0.035,
-                test=0.035,
-            ),
-        ),
+        passages=WORLD_PASSAGES,
         **_hosts(
             trained=("gpt2-medium", "pythia-410m", "qwen2p5-0p5b", "qwen3-0p6b", "gemma4-e4b",
                      "bloom-560m"),
@@ -87,7 +78,7 @@ def world() -> Recipe:
 
 
 def world_three_groups() -> Recipe:
-    """The demo on a cluster: AV, AV_init and AR each in a placement group; the same numbers."""
+    """World on a cluster: AV, AV_init and AR each in a placement group; the same numbers."""
     return replace(world(), name="world_three_groups", placement=GROUPS_OF_ONE_CORE)
 
 
@@ -183,6 +174,7 @@ def world_mini() -> Recipe:
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "demo": demo,
     "world_mini": world_mini,
     "world": world,
     "world_three_groups": world_three_groups,
