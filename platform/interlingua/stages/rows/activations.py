@@ -7,12 +7,13 @@ model, wherever they run.
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
+from interlingua.specs.splits import Split
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact
 from interlingua.store.blocks import (
@@ -42,12 +43,11 @@ from interlingua.store.rows.splits import recorded_access
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker must know to read blocks of one host."""
+    """What a worker must know to open one host: stages whose jobs are equal may share a worker."""
 
-    spec: ExtractSpec
+    spec: ExtractSpec  # of all splits: which of them are read is the stage's affair
     source: str
     revision: str | None
-    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
     device: str
     batch_tokens: int
     threads: int
@@ -55,10 +55,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Passages that are read together."""
+    """Passages that are read together, and the folder of the stage whose rows they become."""
 
     index: int
     passages: tuple[Passage, ...]
+    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
 
     @property
     def digest(self) -> str:
@@ -71,7 +72,7 @@ def run(
 ) -> Mapping[str, Any]:
     """Read every block that is not done yet; the metrics count what was read and how."""
     place = context.placement.extraction
-    job = _job(spec, inputs["host"], out, context)
+    job = _job(spec, inputs["host"], context)
     path = inputs["passages"].path / PASSAGES_NAME
     by_split = count_by_split(path)
     num_passages = sum(by_split.get(split, 0) for split in spec.splits)
@@ -81,8 +82,8 @@ def run(
         folder.mkdir(exist_ok=True)
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
-        blocks = _blocks(read_passages(path, spec.splits, access), place.block_passages)
-        missing = _not_done(blocks, out, counts)
+        blocks = _blocks(read_passages(path, spec.splits, access), place.block_passages, out)
+        missing = _not_done(blocks, counts)
         log, started, num_read = MetricsLog(out, resume_step=0), time.monotonic(), 0
         workers, _ = place.of_host(spec.host_tag)
         for block_counts in context.pool.map(BlockReader, job, missing, workers):
@@ -123,17 +124,17 @@ class BlockReader:
         started = time.process_time()
         texts = [(passage.passage_id, passage.text) for passage in block.passages]
         rows = self._reader.rows(texts)
-        begin_block(self._job.out, block.index)
+        begin_block(block.out, block.index)
         for block_index, vectors_ND in rows.vectors_by_block.items():
             write_shard(
-                shard_path(block_folder(self._job.out, block_index), block.index),
+                shard_path(block_folder(block.out, block_index), block.index),
                 self._header(block_index),
                 shard_rows(rows.passage_ids, rows.positions, rows.num_tokens, vectors_ND),
             )
         milliseconds = round(1000 * (time.process_time() - started))
         counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
-        end_block(self._job.out, block.index, block.digest, counts)
-        note_peak(self._job.out)
+        end_block(block.out, block.index, block.digest, counts)
+        note_peak(block.out)
         return counts
 
     def _header(self, block_index: int) -> ShardHeader:
@@ -156,31 +157,30 @@ def read_mode(read: Pooled | TokenPositions) -> str:
     return POOLED_WITH_FIRST if read.include_first else POOLED
 
 
-def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> Job:
+def _job(spec: ExtractSpec, host: Artifact, context: Context) -> Job:
     place = context.placement.extraction
     source, revision = opened_from(host)
     return Job(
-        spec=spec,
+        spec=replace(spec, splits=tuple(Split)),
         source=source,
         revision=revision,
-        out=out,
         device=place.of_host(spec.host_tag)[1],
         batch_tokens=place.batch_tokens,
         threads=context.placement.threads_per_worker,
     )
 
 
-def _blocks(passages: Iterator[Passage], block_passages: int) -> Iterator[Block]:
+def _blocks(passages: Iterator[Passage], block_passages: int, out: Path) -> Iterator[Block]:
     index = 0
     while block := tuple(islice(passages, block_passages)):
-        yield Block(index, block)
+        yield Block(index, block, out)
         index += 1
 
 
-def _not_done(blocks: Iterable[Block], out: Path, counts: Counter[str]) -> Iterator[Block]:
+def _not_done(blocks: Iterable[Block], counts: Counter[str]) -> Iterator[Block]:
     """The blocks to read; the counts of the others are added."""
     for block in blocks:
-        done = done_counts(out, block.index, block.digest)
+        done = done_counts(block.out, block.index, block.digest)
         if done is None:
             yield block
         else:
