@@ -73,6 +73,21 @@ GROUPS_OF_ONE_CORE = replace(
         failures_survived=3,
     ),
 )
+# Two cores are four logical CPUs: two stages, two trainings, or a stage beside the three roles, of
+# which one works at a time.
+CORE = Workers(count=1, cpus=2, gpus=0)
+QUARTER = Workers(count=1, cpus=0.5, gpus=0)
+DEMO_PLACEMENT = replace(
+    ONE_CORE_A_STAGE,
+    training=replace(ONE_CORE_A_STAGE.training, workers=CORE),
+    reinforcing=ThreeGroups(
+        av=replace(LEARNER_GROUP, workers=QUARTER),
+        av_init=FrozenPlacement(workers=QUARTER, device="cpu", node_label=None, batch_rows=512),
+        ar=replace(LEARNER_GROUP, workers=QUARTER),
+        patience_seconds=300,
+        failures_survived=3,
+    ),
+)
 
 WORLD_PASSAGES = PassagesSpec(
     world=WorldSpec(

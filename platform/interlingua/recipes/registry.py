@@ -10,6 +10,7 @@ from interlingua.published.hosts import pool_host
 from interlingua.published.run import MIN_DELTA, PublishedRun
 from interlingua.published.single_host import PUBLISHED
 from interlingua.recipes.parts import (
+    DEMO_PLACEMENT,
     GROUPS_OF_ONE_CORE,
     ONE_CORE_A_STAGE,
     WORLD_AR,
@@ -38,13 +39,32 @@ MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_del
 
 
 def demo() -> Recipe:
-    """What `make demo` runs: world with five hosts, shorter; roles of RL in placement groups."""
+    """What `make demo` runs: world in minutes, with five hosts; RL in three placement groups."""
     full = world()
+    made_of = _hosts(
+        trained=("gpt2-medium", "pythia-410m", "qwen3-0p6b"), held_out=("rugpt3-large",)
+    )
+    made_of["hosts"] = tuple(_shorter(host) for host in made_of["hosts"])
+    av = replace(
+        full.av,
+        optim=replace(full.av.optim, num_steps=480),
+        watch=replace(full.av.watch, validate_every=240),
+    )
+    ar = replace(
+        full.ar,
+        optim=replace(full.ar.optim, num_steps=360),
+        watch=replace(full.ar.watch, validate_every=120),
+    )
     return replace(
         full,
         name="demo",
-        **_hosts(trained=("gpt2-medium", "pythia-410m", "qwen3-0p6b"), held_out=("rugpt3-large",)),
-        placement=GROUPS_OF_ONE_CORE,
+        passages=replace(full.passages, num_passages=16_000),
+        **made_of,
+        av=av,
+        ar=ar,
+        rl=(Reinforcement(tag="rl", spec=replace(WORLD_RL, num_steps=60)),),
+        evaluation=replace(full.evaluation, rows=300, samples=2),
+        placement=DEMO_PLACEMENT,
     )
 
 
@@ -238,6 +258,13 @@ def _fully_trained(num_slots: int, affine: Affine | None) -> Recipe:
 
 def _few(optim: OptimSpec) -> OptimSpec:
     return replace(optim, num_steps=12, batch_rows=8, warmup_steps=3)
+
+
+def _shorter(host: WorldHostSpec) -> WorldHostSpec:
+    """The same host after four fifths of its training."""
+    return replace(
+        host, pretrain=replace(host.pretrain, num_steps=host.pretrain.num_steps * 4 // 5)
+    )
 
 
 def _miniature(host: WorldHostSpec) -> WorldHostSpec:
