@@ -132,7 +132,7 @@ def test_the_splits_of_a_host_go_to_one_reader_one_after_the_other(scheduled):
         end(schedule, name)
         done.append(name)
     assert sorted(done) == sorted(stage.name for stage in splits)
-    assert ray.num_actors == 2 and len(ray.killed) == 2
+    assert ray.num_actors == 2 and len(ray.killed) == 2  # each when no host was left for it
     assert {where for where, name in ray.submitted if name in ("rows/0", "rows/1", "rows/2")} == {
         "reader 1"
     }
@@ -150,6 +150,20 @@ def test_what_has_its_host_open_goes_before_what_matters_more(scheduled):
     schedule._submit_ready()
     assert [name for _, name in ray.submitted][2:] == ["rows/2"]
     assert ray.killed == []
+
+
+def test_a_reader_that_is_free_takes_the_next_host_or_ends(scheduled):
+    hosts = [toy("host", n) for n in range(2)]
+    first, second = (toy("rows", n, WorkKind.EXTRACTION, up=hosts[n]) for n in range(2))
+    others = [toy("toy", n) for n in range(2)]
+    schedule, ray = scheduled([first, others[0], second, others[1]])
+    schedule._submit_ready()
+    end(schedule, "rows/0")
+    schedule._submit_ready()
+    assert ray.submitted[-1] == ("reader 1", "rows/1") and ray.killed == []
+    end(schedule, "rows/1")
+    schedule._submit_ready()
+    assert ray.submitted[-1] == ("task", "toy/1") and len(ray.killed) == 1
 
 
 def test_behind_a_failure_the_next_split_has_a_new_reader(scheduled):

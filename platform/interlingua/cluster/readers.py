@@ -1,4 +1,4 @@
-"""Readers: an actor for each host, in which all stages that read it are built one after the other.
+"""Readers: actors, in each of which all stages that read a host are built one after the other.
 
 So a host is opened once, however many splits are read of it, and every split stays a stage and an
 artifact of its own. Knows neither hosts nor splits: stages of extraction with the same inputs share
@@ -20,7 +20,7 @@ Key = tuple[str, ...]  # what the stages of one reader have in common: their inp
 
 
 class Readers:
-    """The readers of a graph: each is made for its first stage and ends behind its last.
+    """The readers of a graph: each has one host at a time, until the last stage that reads it.
 
     What one stage of a reader needs, all of them need: once it has begun it is never idle, so that
     no reader holds cores for which another stage waits.
@@ -30,6 +30,7 @@ class Readers:
         self._ray = ray
         self._unfinished = Counter(key for stage in stages if (key := key_of(stage)) is not None)
         self._actors: dict[Key, Any] = {}
+        self._free: list[Any] = []  # behind the last stage of their host
         self._busy: set[Key] = set()
         self._deaths_survived = deaths_survived
 
@@ -46,28 +47,34 @@ class Readers:
         key = key_of(stage)
         assert key is not None and key not in self._busy
         if key not in self._actors:
-            # A reader that dies starts again, and the stage goes on from the blocks that it has.
-            self._actors[key] = (
-                self._ray.remote(HostReader)
-                .options(
-                    num_cpus=num_cpus,
-                    max_restarts=-1,
-                    max_task_retries=self._deaths_survived,
-                )
-                .remote(context)
-            )
+            # To import what a host needs takes longer than to open a small one.
+            self._actors[key] = self._free.pop() if self._free else self._made(context, num_cpus)
         self._busy.add(key)
         return self._actors[key].build.options(name=stage.name).remote(stage, root)
 
     def note_end(self, stage: Stage, *, is_failed: bool) -> None:
-        """Let the reader go behind its last stage, or where one failed: the next opens anew."""
+        """Free the reader behind its last stage; where one failed the next has another reader."""
         key = key_of(stage)
         if key is None:
             return
         self._busy.remove(key)
         self._unfinished[key] -= 1
-        if is_failed or not self._unfinished[key]:
+        if is_failed:
             self._ray.kill(self._actors.pop(key))
+        elif not self._unfinished[key]:
+            self._free.append(self._actors.pop(key))
+
+    def end_free(self) -> None:
+        """End the readers for which there is no other host now."""
+        while self._free:
+            self._ray.kill(self._free.pop())
+
+    def _made(self, context: Context, num_cpus: float) -> Any:
+        # A reader that dies starts again, and the stage goes on from the blocks that it has.
+        actor_class = self._ray.remote(HostReader).options(
+            num_cpus=num_cpus, max_restarts=-1, max_task_retries=self._deaths_survived
+        )
+        return actor_class.remote(context)
 
 
 class HostReader:

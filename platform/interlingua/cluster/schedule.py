@@ -84,6 +84,7 @@ class _Schedule:
                 continue
             del self._waiting[stage.key]
             self._running[self._submitted(stage)] = stage
+        self._readers.end_free()
         return bool(ready)
 
     def _submitted(self, stage: Stage) -> Any:
