@@ -47,13 +47,13 @@ def demo() -> Recipe:
     made_of["hosts"] = tuple(_shorter(host) for host in made_of["hosts"])
     av = replace(
         full.av,
-        optim=replace(full.av.optim, num_steps=480),
-        watch=replace(full.av.watch, validate_every=240),
+        optim=replace(full.av.optim, num_steps=400),
+        watch=replace(full.av.watch, validate_every=200),
     )
     ar = replace(
         full.ar,
-        optim=replace(full.ar.optim, num_steps=360),
-        watch=replace(full.ar.watch, validate_every=120),
+        optim=replace(full.ar.optim, num_steps=300),
+        watch=replace(full.ar.watch, validate_every=100),
     )
     return replace(
         full,
@@ -62,7 +62,6 @@ def demo() -> Recipe:
         **made_of,
         av=av,
         ar=ar,
-        rl=(Reinforcement(tag="rl", spec=replace(WORLD_RL, num_steps=60)),),
         evaluation=replace(full.evaluation, rows=300, samples=2),
         placement=DEMO_PLACEMENT,
     )
@@ -261,9 +260,9 @@ def _few(optim: OptimSpec) -> OptimSpec:
 
 
 def _shorter(host: WorldHostSpec) -> WorldHostSpec:
-    """The same host after four fifths of its training."""
+    """The same host after three quarters of its training."""
     return replace(
-        host, pretrain=replace(host.pretrain, num_steps=host.pretrain.num_steps * 4 // 5)
+        host, pretrain=replace(host.pretrain, num_steps=host.pretrain.num_steps * 3 // 4)
     )
 
 
