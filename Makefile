@@ -21,7 +21,7 @@ help:
 	@echo "make clean  remove .venv, .venv-bench and caches; results in runs/ stay"
 
 demo: $(READY)
-	$(VENV) -m jobs.run world
+	$(VENV) -m jobs.run demo
 
 ui: $(READY)
 	$(VENV) -m jobs.ui

@@ -119,12 +119,12 @@ def _read_blocks(folder: Path, num_passages: int) -> None:
     out = folder / "rows.partial"
     block_folder(out, BLOCK_INDEX).mkdir(parents=True)
     (out / "done").mkdir()
-    read = BlockReader(_job(folder / "host", out))
-    for block in _blocks(num_passages):
+    read = BlockReader(_job(folder / "host"))
+    for block in _blocks(num_passages, out):
         read(block)
 
 
-def _job(host: Path, out: Path) -> Job:
+def _job(host: Path) -> Job:
     return Job(
         spec=ExtractSpec(
             host_tag="bench",
@@ -136,14 +136,13 @@ def _job(host: Path, out: Path) -> Job:
         ),
         source=str(host),
         revision=None,
-        out=out,
         device="cpu",
         batch_tokens=2048,
         threads=1,
     )
 
 
-def _blocks(num_passages: int) -> Iterator[Block]:
+def _blocks(num_passages: int, out: Path) -> Iterator[Block]:
     """The same texts in every block, under other ids."""
     texts = [text for _, text in draw_passages(BLOCK_PASSAGES, _config().vocab_size).texts]
     for index in range(num_passages // BLOCK_PASSAGES):
@@ -161,6 +160,7 @@ def _blocks(num_passages: int) -> Iterator[Block]:
                 )
                 for identity, text in zip(ids, texts, strict=True)
             ),
+            out,
         )
 
 

@@ -1,4 +1,4 @@
-"""A trained NLA in ten lines: `python examples/bundle.py runs/bundle/world-rl-*`.
+"""A trained NLA in ten lines: `python examples/bundle.py runs/bundle/demo-rl-*`.
 
 Explains what the hosts of a bundle carry of a text, and says how much of it comes back. No Ray.
 """

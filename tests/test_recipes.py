@@ -18,6 +18,7 @@ import pytest
 from interlingua.published.hosts import UNIVERSAL_POOL, pool_host
 from interlingua.recipes.registry import RECIPES, recipe_named
 from interlingua.specs.hosts import HostRole
+from interlingua.specs.placement import ThreeGroups
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.text.overrides import list_paths, with_overrides
@@ -182,6 +183,18 @@ def test_the_anchor_alone_reads_explanations(recipe) -> None:
         assert (host.teacher is not None) == (host.tag == recipe.anchor)
         if host.teacher is not None:
             assert host.tokenizer.chat is not None
+
+
+def test_the_demo_is_small_and_shows_the_platform() -> None:
+    recipe = recipe_named("demo")
+    assert len(recipe.hosts) <= 6 and len(recipe.held_out) == 1 and len(recipe.rl) == 1
+    languages = {host.tag: host.second_language_share for host in recipe.hosts}
+    foreign = languages.pop(recipe.held_out[0])
+    assert foreign > 0.5 > max(languages.values())
+    assert isinstance(recipe.placement.reinforcing, ThreeGroups)
+    assert recipe.evaluation.accepts == ()
+    kinds = {stage.kind for stage in graph_of(recipe)}
+    assert kinds == {stage.kind for stage in graph_of(recipe_named("world"))}
 
 
 def test_world_18_is_the_whole_pool() -> None:

@@ -59,7 +59,7 @@ class MeetingReader(BlockReader):
     """Reads its first block when the worker of the other node has one, too."""
 
     def __call__(self, block):
-        folder = self._job.out.parent / "met"
+        folder = block.out.parent / "met"
         folder.mkdir(exist_ok=True)
         (folder / str(os.getpid())).touch()
         while len(list(folder.iterdir())) < 2:

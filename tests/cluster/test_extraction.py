@@ -101,9 +101,13 @@ class OneHangs(Doubler):
 class BlockReaderKilledOnce(BlockReader):
     """Dies when a block's shard is there and the note that it is done is not."""
 
+    def __call__(self, block):
+        self._out = block.out
+        return super().__call__(block)
+
     def _header(self, block_index):
-        shards = self._job.out.glob("output_of_block_*/shard-*")
-        if len(list(shards)) >= 3 and is_first(self._job.out.parent / "killed"):
+        shards = self._out.glob("output_of_block_*/shard-*")
+        if len(list(shards)) >= 3 and is_first(self._out.parent / "killed"):
             os.kill(os.getpid(), signal.SIGKILL)
         return super()._header(block_index)
 

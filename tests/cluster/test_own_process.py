@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from interlingua.cluster.extraction import RayPool
+from interlingua.cluster.extraction import KeepingPool, RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.schedule import _Schedule
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
@@ -67,6 +67,27 @@ def test_what_it_raises_arrives_with_what_came_before(no_ray):
 def test_no_item_makes_no_worker(no_ray):
     assert list(RayPool().map(Multiplier, Job(5), [], None)) == []
     assert Multiplier.made == 0
+
+
+def test_a_keeping_pool_makes_its_worker_once_for_all_maps_of_one_job(no_ray):
+    pool = KeepingPool()
+    for items in ([0, 1], [2], []):
+        found = list(pool.map(Multiplier, Job(5), items, None))
+        assert [value for value, _ in found] == [5 * item for item in items]
+    assert Multiplier.made == 1
+    assert [value for value, _ in pool.map(Multiplier, Job(7), [1], None)] == [7]
+    assert Multiplier.made == 2  # another job: what was open for the first is of no use
+
+
+def test_a_keeping_pool_makes_another_worker_behind_a_failure(no_ray):
+    pool = KeepingPool()
+    with pytest.raises(LookupError, match="no 3"):
+        list(pool.map(Multiplier, Job(2), [1, 3], None))
+    left = pool.map(Multiplier, Job(2), [1, 2], None)
+    next(left)
+    left.close()  # its caller failed in the middle of an item
+    assert [value for value, _ in pool.map(Multiplier, Job(2), [4], None)] == [8]
+    assert Multiplier.made == 3
 
 
 @pytest.mark.parametrize(

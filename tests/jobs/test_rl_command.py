@@ -31,7 +31,7 @@ def test_an_override_changes_what_it_takes(start_job):
     ("arguments", "said"),
     [
         (["universal_v6_rl"], "the pair that it goes on from is not included"),
-        (["world_mini"], "world_mini has no reinforcement learning; recipes with it: world, "),
+        (["world_mini"], "world_mini has no reinforcement learning; recipes with it: demo, "),
         (["universal_v6_rl", "--dry-run", "--set", "rl.group_size=1"], "must be at least 2"),
     ],
 )

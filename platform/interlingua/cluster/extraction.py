@@ -1,6 +1,7 @@
 """RayPool: workers of one stage as actors that fetch their next item when they are idle.
 
-Without workers the stage's own process does the work.
+A KeepingPool has them for one stage after the other: what they opened is not opened again. Without
+workers the stage's own process does the work.
 
 Knows nothing of what a worker does. An actor that dies, alone or with its node, is replaced, and
 its item goes to whoever is free; what fails for good is raised as it was, without Ray's wrapping.
@@ -33,14 +34,69 @@ class RayPool:
         if workers is None:
             yield from LocalPool().map(worker, job, items, workers)
             return
-        import ray
-
-        actor_class = ray.remote(_Actor).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
-        actors = _Workers(ray, lambda: actor_class.remote(worker, job))
+        actors = _actors(worker, job, workers)
         try:
-            yield from actors.results(enumerate(items), workers.count)
+            yield from actors.results(items)
         finally:
             actors.dismiss()
+
+
+class KeepingPool:
+    """A pool whose workers stay for the next stage, as long as that one's job is equal.
+
+    They go with the process that holds the pool.
+    """
+
+    def __init__(self) -> None:
+        self._asked: tuple[Worker, Any, Workers | None] | None = None
+        self._open: _Actors | _InProcess | None = None
+
+    def map(
+        self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
+    ) -> Iterator[Any]:
+        """The results of all items, in the order in which they come."""
+        if self._open is None or self._asked != (worker, job, workers):
+            self._dismiss()
+            self._asked = (worker, job, workers)
+            self._open = (
+                _InProcess(worker, job) if workers is None else _actors(worker, job, workers)
+            )
+        try:
+            yield from self._open.results(items)
+        except BaseException:
+            # Whoever failed, or was left in the middle of an item, is not handed on.
+            self._dismiss()
+            raise
+
+    def _dismiss(self) -> None:
+        if self._open is not None:
+            self._open.dismiss()
+        self._open = None
+
+
+class _InProcess:
+    """One worker in this process, made with its first item."""
+
+    def __init__(self, worker: Worker, job: Any) -> None:
+        self._worker, self._job = worker, job
+        self._made: Callable[[Any], Any] | None = None
+
+    def results(self, items: Iterable[Any]) -> Iterator[Any]:
+        """The results of all items, one after the other."""
+        for item in items:
+            self._made = self._made or self._worker(self._job)
+            yield self._made(item)
+
+    def dismiss(self) -> None:
+        """Forget the worker, and with it what it holds."""
+        self._made = None
+
+
+def _actors(worker: Worker, job: Any, workers: Workers) -> "_Actors":
+    import ray
+
+    actor_class = ray.remote(_Actor).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
+    return _Actors(ray, lambda: actor_class.remote(worker, job), workers.count)
 
 
 class _Actor:
@@ -60,37 +116,41 @@ class _Actor:
         return self._made(item)
 
 
-class _Workers:
+class _Actors:
     """The actors of a pool: each is starting, idle, or working on a numbered item.
 
     Ray's own restarts are not used: a restarted actor keeps its item while it waits for room, for
     ever where its node is gone for good.
     """
 
-    def __init__(self, ray: Any, hire: Callable[[], Any]) -> None:
-        self._ray, self._hire = ray, hire
+    def __init__(self, ray: Any, hire: Callable[[], Any], count: int) -> None:
+        self._ray, self._hire, self._count = ray, hire, count
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._working: dict[Any, tuple[Any, tuple[int, Any]]] = {}
         self._waiting: deque[tuple[int, Any]] = deque()  # not dealt yet, or again: their actor died
         self._deaths: Counter[int | None] = Counter()
 
-    def results(self, items: Iterator[tuple[int, Any]], count: int) -> Iterator[Any]:
+    def results(self, items: Iterable[Any]) -> Iterator[Any]:
         """Deal the items to idle actors, until every one has its result."""
-        self._waiting.extend(islice(items, count))
-        for _ in self._waiting:
+        numbered = enumerate(items)
+        self._deaths.clear()
+        self._waiting.extend(islice(numbered, self._count))
+        for _ in range(len(self._waiting) - len(self._starting) - len(self._idle)):
             self._start()
         is_more = bool(self._waiting)
-        while is_more or self._waiting or self._working:
-            finished, _ = self._ray.wait([*self._starting, *self._working], num_returns=1)
-            yield from self._collected(finished[0])
+        while True:
             while self._idle and (self._waiting or is_more):
-                item = self._waiting.popleft() if self._waiting else next(items, None)
+                item = self._waiting.popleft() if self._waiting else next(numbered, None)
                 if item is None:
                     is_more = False
                     break
                 actor = self._idle.pop()
                 self._working[actor.work.remote(item[1])] = (actor, item)
+            if not (is_more or self._waiting or self._working):
+                return
+            finished, _ = self._ray.wait([*self._starting, *self._working], num_returns=1)
+            yield from self._collected(finished[0])
 
     def dismiss(self) -> None:
         """End all actors."""

@@ -1,6 +1,7 @@
-"""RayBackend: the ready stages of a graph run side by side as Ray tasks.
+"""RayBackend: the ready stages of a graph run side by side: as Ray tasks, or in a host's reader.
 
-Knows no recipe. A worker that dies is replaced, and its stage goes on from its own checkpoint.
+Knows no recipe: which stage matters most says the order in which it is given them. A worker that
+dies is replaced, and its stage goes on from its own checkpoint.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,8 @@ from typing import Any
 from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.placement import nodes_of
 from interlingua.cluster.preflight import preflight
-from interlingua.cluster.session import check_processes, ray_session
+from interlingua.cluster.readers import Readers, key_of
+from interlingua.cluster.session import check_processes, cpus_at_most, ray_session
 from interlingua.specs.placement import Placement
 from interlingua.stages.running.context import Context, StagesFailed, Watcher, names_of
 from interlingua.store.artifact import Artifact, Stage, build, find, verify
@@ -56,6 +58,7 @@ class _Schedule:
         self._running: dict[Any, Stage] = {}
         self._failed: dict[str, BaseException] = {}
         self._build = ray.remote(max_retries=WORKER_DEATHS_SURVIVED)(build)
+        self._readers = Readers(ray, missing, WORKER_DEATHS_SURVIVED)
 
     def run(self) -> None:
         """Submit what is ready and collect what is finished, until nothing is left."""
@@ -75,13 +78,34 @@ class _Schedule:
 
     def _submit_ready(self) -> bool:
         ready = [stage for stage in self._waiting.values() if self._is_ready(stage)]
-        room = self._context.placement.stages_side_by_side - len(self._running)
-        for stage in ready[:room]:
+        # What has its host open goes first: a reader that waits would hold its cores.
+        for stage in sorted(ready, key=lambda stage: not self._readers.is_open(stage)):
+            if self._readers.is_busy(stage) or not self._has_cores(stage):
+                continue
             del self._waiting[stage.key]
-            build = self._build.options(name=stage.name, num_cpus=self._num_cpus(stage))
-            ref = build.remote(stage, self._root, self._context, self._context.placement)
-            self._running[ref] = stage
+            self._running[self._submitted(stage)] = stage
+        self._readers.end_free()
         return bool(ready)
+
+    def _submitted(self, stage: Stage) -> Any:
+        if key_of(stage) is not None:
+            return self._readers.submit(stage, self._root, self._context, self._num_cpus(stage))
+        build = self._build.options(name=stage.name, num_cpus=self._num_cpus(stage))
+        return build.remote(stage, self._root, self._context, self._context.placement)
+
+    def _has_cores(self, stage: Stage) -> bool:
+        """Whether it could run at once: in Ray's queue nothing overtakes what matters less."""
+        if not self._running:
+            return True
+        if len(self._running) >= self._context.placement.stages_side_by_side:
+            return False
+        asked = sum(map(self._all_cpus, [stage, *self._running.values()]))
+        return asked <= cpus_at_most(self._ray)
+
+    def _all_cpus(self, stage: Stage) -> float:
+        """What the stage takes with all its workers."""
+        own = self._num_cpus(stage)
+        return own if stage.work is None else own + self._context.placement.cpus_of(stage.work)
 
     def _num_cpus(self, stage: Stage) -> float:
         placement = self._context.placement
@@ -100,7 +124,9 @@ class _Schedule:
             artifact: Artifact = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
             self._failed[stage.key] = error
+            self._readers.note_end(stage, is_failed=True)
         else:
+            self._readers.note_end(stage, is_failed=False)
             self._watcher.on_done(stage, artifact)
 
 
@@ -141,7 +167,7 @@ def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
 
 def _cause(ray: Any, error: Any) -> BaseException:
     """What the stage itself raised, or why it could not: not Ray's wrapping of it."""
-    if isinstance(error, ray.exceptions.WorkerCrashedError):
+    if isinstance(error, (ray.exceptions.WorkerCrashedError, ray.exceptions.RayActorError)):
         return WorkerLost(
             f"its worker process died {WORKER_DEATHS_SURVIVED + 1} times (killed, out of memory, "
             "or crashed in native code); run again to go on from its last checkpoint"

@@ -5,6 +5,7 @@ Knows no stage. A private cluster has its own folder, ports and token, and dies 
 
 import fcntl
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -76,6 +77,13 @@ def check_processes() -> None:
             f"Ray's own processes died ({names}); the usual cause is memory. Run the same command "
             "again to go on: what is finished is kept, and what was running has its checkpoints"
         )
+
+
+def cpus_at_most(ray: Any) -> float:
+    """The CPUs of a private cluster; no limit where one is attached, which may grow when asked."""
+    if ADDRESS_VARIABLE in os.environ:
+        return math.inf
+    return float(ray.cluster_resources()["CPU"])
 
 
 def read_authentication_again() -> None:

@@ -59,6 +59,7 @@ def build_and_show(
     from interlingua.cluster.reinforcing import RayReinforcer
     from interlingua.cluster.schedule import RayBackend
     from interlingua.cluster.training import RayTrainer
+    from interlingua.stages.graph.urgency import first_explanation_first
     from interlingua.stages.running.console import ConsoleWatcher
     from interlingua.stages.running.tracked import OnceTracker, TrackingWatcher
     from interlingua.tracking.mlflow_tracker import MlflowTracker
@@ -71,7 +72,7 @@ def build_and_show(
         ConsoleWatcher(root, stages) as shown,
         TrackingWatcher(shown, uploader, root) as watcher,
     ):
-        RayBackend().build_all(stages, root, context, watcher)
+        RayBackend().build_all(first_explanation_first(stages), root, context, watcher)
     roles = recipe.roles() | ({added: "added"} if added else {})
     show_results(roles, [found for stage in stages if (found := find(stage, root))])
     print(f"view runs: {ui_command(root)}")

@@ -17,6 +17,7 @@ from interlingua.specs.placement import (
     Workers,
 )
 from interlingua.specs.rl import CollapseGates, RlSpec, RlWatch, ScaledError
+from interlingua.specs.splits import SplitSpec
 from interlingua.specs.training import (
     ArSpec,
     AvSpec,
@@ -25,6 +26,7 @@ from interlingua.specs.training import (
     RateDecay,
     WatchSpec,
 )
+from interlingua.specs.world import PassagesSpec, WorldSpec
 
 ONE_CORE_A_STAGE = Placement(
     cpus_per_stage=2,
@@ -69,6 +71,44 @@ GROUPS_OF_ONE_CORE = replace(
         ar=LEARNER_GROUP,
         patience_seconds=300,
         failures_survived=3,
+    ),
+)
+# Two cores are four logical CPUs: two stages, two trainings, or a stage beside the three roles, of
+# which one works at a time.
+CORE = Workers(count=1, cpus=2, gpus=0)
+QUARTER = Workers(count=1, cpus=0.5, gpus=0)
+DEMO_PLACEMENT = replace(
+    ONE_CORE_A_STAGE,
+    training=replace(ONE_CORE_A_STAGE.training, workers=CORE),
+    reinforcing=ThreeGroups(
+        av=replace(LEARNER_GROUP, workers=QUARTER),
+        av_init=FrozenPlacement(workers=QUARTER, device="cpu", node_label=None, batch_rows=512),
+        ar=replace(LEARNER_GROUP, workers=QUARTER),
+        patience_seconds=300,
+        failures_survived=3,
+    ),
+)
+
+WORLD_PASSAGES = PassagesSpec(
+    world=WorldSpec(
+        seed=0,
+        second_language_share=0.10,
+        problem_share=0.9,
+        quote_share=0.3,
+        min_sentences=2,
+        max_sentences=5,
+        largest_number=6,
+    ),
+    num_passages=24_000,
+    split=SplitSpec(
+        seed=0,
+        pretrain=0.45,
+        av_sft=0.15,
+        ar_sft=0.15,
+        rl=0.08,
+        fit=0.10,
+        dev=0.035,
+        test=0.035,
     ),
 )
 

@@ -11,11 +11,13 @@ from interlingua.published.hosts import pool_host
 from interlingua.published.run import MIN_DELTA, PublishedRun
 from interlingua.published.single_host import PUBLISHED
 from interlingua.recipes.parts import (
+    DEMO_PLACEMENT,
     GROUPS_OF_ONE_CORE,
     ONE_CORE_A_STAGE,
     WORLD_AR,
     WORLD_AV,
     WORLD_FITTING,
+    WORLD_PASSAGES,
     WORLD_RL,
 )
 from interlingua.specs.evaluation import Evaluating, GateName
@@ -26,9 +28,9 @@ from interlingua.specs.injection import (
     Full,
 )
 from interlingua.specs.recipe import Recipe, Speaking, TeachingSpec
-from interlingua.specs.splits import Split, SplitSpec
+from interlingua.specs.splits import Split
 from interlingua.specs.training import ArSpec, AvSpec, WatchSpec
-from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec, WorldSpec
+from interlingua.specs.world import TeacherSpec, WorldHostSpec
 from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
 
 ModelT = TypeVar("ModelT", AvSpec, ArSpec)
@@ -36,32 +38,33 @@ ModelT = TypeVar("ModelT", AvSpec, ArSpec)
 MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)
 
 
+def demo() -> Recipe:
+    """What `make demo` runs: world in minutes, with five hosts; RL in three placement groups."""
+    full = world()
+    made_of = _hosts(
+        trained=("toy-gpt2-medium", "toy-pythia-410m", "toy-qwen3-0p6b"),
+        held_out=("toy-rugpt3-large",),
+    )
+    made_of["hosts"] = tuple(_shorter(host) for host in made_of["hosts"])
+    av = replace(full.av, num_steps=400, watch=replace(full.av.watch, validate_every=200))
+    ar = replace(full.ar, num_steps=300, watch=replace(full.ar.watch, validate_every=100))
+    return replace(
+        full,
+        name="demo",
+        passages=replace(full.passages, num_passages=16_000),
+        **made_of,
+        av=av,
+        ar=ar,
+        evaluation=replace(full.evaluation, rows=300, samples=2),
+        placement=DEMO_PLACEMENT,
+    )
+
+
 def world() -> Recipe:
-    """The demo: six trained and two held-out hosts of the embedded world, and the trunk."""
+    """Six trained and two held-out hosts of the embedded world, and the trunk."""
     return Recipe(
         name="world",
-        passages=PassagesSpec(
-            world=WorldSpec(
-                seed=0,
-                second_language_share=0.10,
-                problem_share=0.9,
-                quote_share=0.3,
-                min_sentences=2,
-                max_sentences=5,
-                largest_number=6,
-            ),
-            num_passages=24_000,
-            split=SplitSpec(
-                seed=0,
-                pretrain=0.45,
-                av_sft=0.15,
-                ar_sft=0.15,
-                rl=0.08,
-                fit=0.10,
-                dev=0.035,
-                test=0.035,
-            ),
-        ),
+        passages=WORLD_PASSAGES,
         **_hosts(
             trained=("toy-gpt2-medium", "toy-pythia-410m", "toy-qwen2p5-0p5b", "toy-qwen3-0p6b",
                      "toy-gemma4-e4b", "toy-bloom-560m"),
@@ -87,7 +90,7 @@ def world() -> Recipe:
 
 
 def world_three_groups() -> Recipe:
-    """The demo on a cluster: AV, AV_init and AR each in a placement group; the same numbers."""
+    """World on a cluster: AV, AV_init and AR each in a placement group; the same numbers."""
     return replace(world(), name="world_three_groups", placement=GROUPS_OF_ONE_CORE)
 
 
@@ -183,6 +186,7 @@ def world_mini() -> Recipe:
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
+    "demo": demo,
     "world_mini": world_mini,
     "world": world,
     "world_three_groups": world_three_groups,
@@ -249,6 +253,13 @@ def _fully_trained(num_slots: int, affine: Affine | None) -> Recipe:
 def _few(model: ModelT) -> ModelT:
     optim = replace(model.optim, warmup_steps=3)
     return replace(model, num_steps=12, batch_rows=8, optim=optim, watch=MINI_WATCH)
+
+
+def _shorter(host: WorldHostSpec) -> WorldHostSpec:
+    """The same host after three quarters of its training."""
+    return replace(
+        host, pretrain=replace(host.pretrain, num_steps=host.pretrain.num_steps * 3 // 4)
+    )
 
 
 def _miniature(host: WorldHostSpec) -> WorldHostSpec:

@@ -245,6 +245,16 @@ class Placement:
             found[WorkKind.REINFORCING] = self.reinforcing.av.workers
         return found[work]
 
+    def cpus_of(self, work: WorkKind) -> float:
+        """What all workers of a stage take together; 0 where its own process does the work."""
+        if work is WorkKind.REINFORCING and isinstance(self.reinforcing, ThreeGroups):
+            return sum(_all_cpus(role.workers) for role in self.reinforcing.roles().values())
+        return _all_cpus(self.workers_of(work))
+
+
+def _all_cpus(workers: Workers | None) -> float:
+    return 0 if workers is None else workers.count * workers.cpus
+
 
 def _check_role(role: FrozenPlacement | LearnerPlacement) -> None:
     check_positive(role, batch_rows=role.batch_rows)

@@ -7,11 +7,13 @@ model, wherever they run.
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.extraction import ExtractSpec
 from interlingua.specs.placement import WorkKind
+from interlingua.specs.splits import Split
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
@@ -50,12 +52,12 @@ def run(
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
     from interlingua.store.rows.splits import recorded_access
 
-    place, job = context.placement.extraction, _job(spec, inputs.host, out, context)
+    place, job = context.placement.extraction, _job(spec, inputs.host, context)
     num_passages = _begun(spec, inputs.passages, out)
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
         passages = read_passages(inputs.passages.path / PASSAGES_NAME, spec.splits, access)
-        missing = not_done(blocks_of(passages, place.block_passages), out, counts)
+        missing = not_done(blocks_of(passages, place.block_passages, out), counts)
         log, started, num_read = MetricsLog(out, resume_step=0), time.monotonic(), 0
         workers, _ = place.of_host(spec.host_tag)
         for block_counts in context.pool.map(BlockReader, job, missing, workers):
@@ -88,17 +90,16 @@ def _begun(spec: ExtractSpec, passages: Artifact, out: Path) -> int:
     return num_passages
 
 
-def _job(spec: ExtractSpec, host: Artifact, out: Path, context: Context) -> "Job":
+def _job(spec: ExtractSpec, host: Artifact, context: Context) -> "Job":
     from interlingua.stages.rows.block_reader import Job
     from interlingua.store.hosts import opened_from
 
     place = context.placement.extraction
     source, revision = opened_from(host)
     return Job(
-        spec=spec,
+        spec=replace(spec, splits=tuple(Split)),
         source=source,
         revision=revision,
-        out=out,
         device=place.of_host(spec.host_tag)[1],
         batch_tokens=place.batch_tokens,
         threads=context.placement.threads_per_worker,

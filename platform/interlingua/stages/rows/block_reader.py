@@ -28,12 +28,11 @@ from interlingua.store.rows.shards import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker must know to read blocks of one host."""
+    """What a worker must know to open one host: stages whose jobs are equal may share a worker."""
 
-    spec: ExtractSpec
+    spec: ExtractSpec  # of all splits: which of them are read is the stage's affair
     source: str
     revision: str | None
-    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
     device: str
     batch_tokens: int
     threads: int
@@ -41,10 +40,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Passages that are read together."""
+    """Passages that are read together, and the folder of the stage whose rows they become."""
 
     index: int
     passages: tuple[Passage, ...]
+    out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
 
     @property
     def digest(self) -> str:
@@ -75,17 +75,17 @@ class BlockReader:
         started = time.process_time()
         texts = [(passage.passage_id, passage.text) for passage in block.passages]
         rows = self._reader.rows(texts)
-        begin_block(self._job.out, block.index)
+        begin_block(block.out, block.index)
         for block_index, vectors_ND in rows.vectors_by_block.items():
             write_shard(
-                shard_path(block_folder(self._job.out, block_index), block.index),
+                shard_path(block_folder(block.out, block_index), block.index),
                 self._header(block_index),
                 shard_rows(rows.passage_ids, rows.positions, rows.num_tokens, vectors_ND),
             )
         milliseconds = round(1000 * (time.process_time() - started))
         counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
-        end_block(self._job.out, block.index, block.digest, counts)
-        note_peak(self._job.out)
+        end_block(block.out, block.index, block.digest, counts)
+        note_peak(block.out)
         return counts
 
     def _header(self, block_index: int) -> ShardHeader:
@@ -108,18 +108,18 @@ def read_mode(read: Pooled | TokenPositions) -> str:
     return POOLED_WITH_FIRST if read.include_first else POOLED
 
 
-def blocks_of(passages: Iterator[Passage], block_passages: int) -> Iterator[Block]:
+def blocks_of(passages: Iterator[Passage], block_passages: int, out: Path) -> Iterator[Block]:
     """Passages in their order, so many a block."""
     index = 0
     while block := tuple(islice(passages, block_passages)):
-        yield Block(index, block)
+        yield Block(index, block, out)
         index += 1
 
 
-def not_done(blocks: Iterable[Block], out: Path, counts: Counter[str]) -> Iterator[Block]:
+def not_done(blocks: Iterable[Block], counts: Counter[str]) -> Iterator[Block]:
     """The blocks to read; the counts of the others are added."""
     for block in blocks:
-        done = done_counts(out, block.index, block.digest)
+        done = done_counts(block.out, block.index, block.digest)
         if done is None:
             yield block
         else:

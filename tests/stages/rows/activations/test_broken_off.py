@@ -170,12 +170,11 @@ def test_an_orphan_cannot_publish(host_folder, pooled_spec, fit_passages, tmp_pa
     """The lock was taken over while a worker of the old owner was still reading."""
     target = tmp_path / "kind" / "name"
     target.parent.mkdir()
-    block = Block(0, tuple(fit_passages[:3]))
+    passages = tuple(fit_passages[:3])
     job = Job(
         spec=replace(pooled_spec, block_indices=(0,)),
         source=str(host_folder),
         revision=None,
-        out=target,
         device="cpu",
         batch_tokens=512,
         threads=1,
@@ -188,9 +187,9 @@ def test_an_orphan_cannot_publish(host_folder, pooled_spec, fit_passages, tmp_pa
         new = claimed(lock)
         before = files_of(new)
         with pytest.raises(FileNotFoundError):
-            BlockReader(replace(job, out=old))(block)
+            BlockReader(job)(Block(0, passages, old))
         assert not old.exists() and files_of(new) == before
-        BlockReader(replace(job, out=new))(block)
+        BlockReader(job)(Block(0, passages, new))
         # rows, the note that they are done, and how much memory that took
         assert len(files_of(new)) == len(before) + 3
 

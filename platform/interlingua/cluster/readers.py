@@ -1,0 +1,95 @@
+"""Readers: actors, in each of which all stages that read a host are built one after the other.
+
+So a host is opened once, however many splits are read of it, and every split stays a stage and an
+artifact of its own. Knows neither hosts nor splits: stages of extraction with the same inputs share
+a reader.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from interlingua.cluster.extraction import KeepingPool
+from interlingua.specs.placement import WorkKind
+from interlingua.stages.running.context import Context
+from interlingua.store.artifact import Artifact, Stage, build
+
+Key = tuple[str, ...]  # what the stages of one reader have in common: their inputs
+
+
+class Readers:
+    """The readers of a graph: each has one host at a time, until the last stage that reads it.
+
+    What one stage of a reader needs, all of them need: once it has begun it is never idle, so that
+    no reader holds cores for which another stage waits.
+    """
+
+    def __init__(self, ray: Any, stages: Iterable[Stage], deaths_survived: int) -> None:
+        self._ray = ray
+        self._unfinished = Counter(key for stage in stages if (key := key_of(stage)) is not None)
+        self._actors: dict[Key, Any] = {}
+        self._free: list[Any] = []  # behind the last stage of their host
+        self._busy: set[Key] = set()
+        self._deaths_survived = deaths_survived
+
+    def is_busy(self, stage: Stage) -> bool:
+        """Whether the stage's reader is building another one."""
+        return key_of(stage) in self._busy
+
+    def is_open(self, stage: Stage) -> bool:
+        """Whether the stage's reader has what it reads open."""
+        return key_of(stage) in self._actors
+
+    def submit(self, stage: Stage, root: Path, context: Context, num_cpus: float) -> Any:
+        """A reference to the stage's artifact."""
+        key = key_of(stage)
+        assert key is not None and key not in self._busy
+        if key not in self._actors:
+            # To import what a host needs takes longer than to open a small one.
+            self._actors[key] = self._free.pop() if self._free else self._made(context, num_cpus)
+        self._busy.add(key)
+        return self._actors[key].build.options(name=stage.name).remote(stage, root)
+
+    def note_end(self, stage: Stage, *, is_failed: bool) -> None:
+        """Free the reader behind its last stage; where one failed the next has another reader."""
+        key = key_of(stage)
+        if key is None:
+            return
+        self._busy.remove(key)
+        self._unfinished[key] -= 1
+        if is_failed:
+            self._ray.kill(self._actors.pop(key))
+        elif not self._unfinished[key]:
+            self._free.append(self._actors.pop(key))
+
+    def end_free(self) -> None:
+        """End the readers for which there is no other host now."""
+        while self._free:
+            self._ray.kill(self._free.pop())
+
+    def _made(self, context: Context, num_cpus: float) -> Any:
+        # A reader that dies starts again, and the stage goes on from the blocks that it has.
+        actor_class = self._ray.remote(HostReader).options(
+            num_cpus=num_cpus, max_restarts=-1, max_task_retries=self._deaths_survived
+        )
+        return actor_class.remote(context)
+
+
+class HostReader:
+    """The actor: without workers of its own the host is open in its process."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = replace(context, pool=KeepingPool())
+
+    def build(self, stage: Stage, root: Path) -> Artifact:
+        """The stage's artifact."""
+        return build(stage, root, self._context, self._context.placement)
+
+
+def key_of(stage: Stage) -> Key | None:
+    """Which reader builds the stage; None where it is not an extraction."""
+    if stage.work is not WorkKind.EXTRACTION:
+        return None
+    return tuple(sorted(upstream.key for upstream in stage.upstream.values()))
