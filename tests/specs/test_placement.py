@@ -17,7 +17,7 @@ TWO_DEVICES = HostWorkers(tag="qwen3-4b", workers=Workers(count=1, cpus=4, gpus=
 def test_a_host_with_workers_of_its_own_gets_them_and_no_other():
     place = replace(ONE_CORE_A_STAGE.extraction, workers=ONE, hosts=(TWO_DEVICES,))
     assert place.of_host("qwen3-4b") == (TWO_DEVICES.workers, "auto")
-    assert place.of_host("gpt2-medium") == (ONE, "cpu")
+    assert place.of_host("toy-gpt2-medium") == (ONE, "cpu")
 
 
 def test_where_one_host_has_workers_all_have():
@@ -37,32 +37,32 @@ def test_where_a_host_is_read_is_set_by_its_tag():
     changed = with_overrides(
         recipe,
         [
-            "placement.extraction.hosts.gpt2-medium.device=cuda:1",
+            "placement.extraction.hosts.toy-gpt2-medium.device=cuda:1",
             "placement.extraction.workers=workers",
             *(f"placement.extraction.workers.{name}=1" for name in ("count", "cpus", "gpus")),
-            "placement.extraction.hosts.lfm-7b.workers=workers",
+            "placement.extraction.hosts.toy-lfm-7b.workers=workers",
             *(
-                f"placement.extraction.hosts.lfm-7b.workers.{n}=2"
+                f"placement.extraction.hosts.toy-lfm-7b.workers.{n}=2"
                 for n in ("count", "cpus", "gpus")
             ),
         ],
     )
     place, two = changed.placement.extraction, Workers(count=2, cpus=2, gpus=2)
-    assert place.of_host("gpt2-medium") == (Workers(count=1, cpus=1, gpus=1), "cuda:1")
-    assert place.of_host("lfm-7b") == (two, recipe.placement.extraction.device)
+    assert place.of_host("toy-gpt2-medium") == (Workers(count=1, cpus=1, gpus=1), "cuda:1")
+    assert place.of_host("toy-lfm-7b") == (two, recipe.placement.extraction.device)
 
 
 def test_a_host_that_is_not_there_is_named_with_those_that_are():
     message = (
         r"^placement\.extraction\.hosts\.gpt3\.device=cuda: Recipe\.placement\.extraction\.hosts "
-        "names gpt3; the hosts are .*gpt2-medium"
+        "names gpt3; the hosts are .*toy-gpt2-medium"
     )
     with pytest.raises(ValueError, match=message):
         with_overrides(world_mini(), ["placement.extraction.hosts.gpt3.device=cuda"])
 
 
 def test_without_workers_a_stage_does_its_own_work():
-    assert ONE_CORE_A_STAGE.extraction.of_host("gpt2-medium") == (None, "cpu")
+    assert ONE_CORE_A_STAGE.extraction.of_host("toy-gpt2-medium") == (None, "cpu")
     reading = replace(ONE_CORE_A_STAGE.extraction, workers=ONE)
     placement = replace(ONE_CORE_A_STAGE, extraction=reading)
     found = {work: placement.workers_of(work) for work in WorkKind}

@@ -96,7 +96,7 @@ def test_noise_below_the_floor_leaves_the_policy_where_the_anchor_holds_it(make_
     learner = replace(TOY.av, learning_rate=1e-3, decay=RateDecay.COSINE)
     kl = {}
     for floor in (0.1, 0.0):
-        job = make_job(replace(TOY, av=learner, advantage_floor=floor, kl_coef=0.5))
+        job = make_job(replace(TOY, av=learner, advantage_floor=floor, kl_coef=0.2))
         reinforced(job, judge=Noise)
         kl[floor] = read_dev_evals(job.out)[-1]["kl_per_token"]
         (job.out / DEV_EVALS_NAME).unlink()
@@ -160,7 +160,7 @@ def test_too_many_of_them_end_the_run(name, make_job):
         Spoiled(getattr(roles, name)._engine, {1, 2, 3, 4})
 
     with pytest.raises(
-        TooManySkipped, match=f"3 of 4 steps of the {name.upper()} .* allows 2 of 10"
+        TooManySkipped, match=rf"3 of \d steps of the {name.upper()} .* allows 2 of 10"
     ):
         reinforced(make_job(spec), spoil=spoil)
 

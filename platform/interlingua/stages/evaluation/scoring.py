@@ -93,17 +93,12 @@ def rows_of_arms(
         if rebuilt.keys:
             yield scorer.of_texts(arm, rebuilt, decoder)
     sampled = _only(spoken[Arm.SAMPLED], golds)
-    keys, texts = sampled.keys, [row.explanation or "" for row in sampled.rows]
-    predicted_ND = _decoded(sampled.a_NE, decoder)
-    other_N = derangement(np.array([passage_id for passage_id, _ in keys]), seed=spec.seed)
-    others = [
-        replace(sampled.rows[other], sample=row.sample)
-        for other, row in zip(other_N, sampled.rows, strict=True)
-    ]
-    yield scorer.of(Arm.SHUFFLED_EXPLANATIONS, keys, predicted_ND[other_N], others)
-    by_words = word_ridge(said, fit_ND, spec)
+    other_ND, others = _shuffled(sampled, decoder, seed=spec.seed)
+    yield scorer.of(Arm.SHUFFLED_EXPLANATIONS, sampled.keys, other_ND, others)
+    by_words_ND = word_ridge(said, fit_ND, spec)([row.explanation or "" for row in sampled.rows])
     is_read_N1 = has_direction(sampled.a_NE)[:, None]  # the ridge, too, has nothing to read
-    yield scorer.of(Arm.BAG_OF_WORDS, keys, np.where(is_read_N1, by_words(texts), 0), sampled.rows)
+    words_ND = np.where(is_read_N1, by_words_ND, 0)
+    yield scorer.of(Arm.BAG_OF_WORDS, sampled.keys, words_ND, sampled.rows)
     unique = list(golds.place)
     there_and_back = encoder_ridge(said.keys, fit_ND, spec, inputs.encoders)
     yield scorer.of(Arm.ENCODER, unique, there_and_back(golds.h_KD))
@@ -113,6 +108,19 @@ def rows_of_arms(
         (Arm.CONSTANT_VECTOR, encoder.mean_D),
     ):
         yield scorer.of(arm, unique, np.broadcast_to(constant_D, golds.h_KD.shape))
+
+
+def _shuffled(
+    sampled: Rebuilt, decoder: Decoder, *, seed: int
+) -> tuple[np.ndarray, list[Verbalized]]:
+    """What the text of another passage predicts of every row, and that text."""
+    other_N = derangement(np.array([passage_id for passage_id, _ in sampled.keys]), seed=seed)
+    # It takes the row's own sample number: the pair is of that draw.
+    others = [
+        replace(sampled.rows[other], sample=row.sample)
+        for other, row in zip(other_N, sampled.rows, strict=True)
+    ]
+    return _decoded(sampled.a_NE, decoder)[other_N], others
 
 
 class _Scorer:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.generation import VerbalizeSpec
 from interlingua.specs.placement import WorkKind
@@ -17,6 +17,9 @@ from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
+
+if TYPE_CHECKING:
+    from interlingua.stages.nla.block_verbalizer import Job
 
 
 class VerbalizeInputs(NamedTuple, Generic[Member]):
@@ -46,23 +49,13 @@ def run(
     spec: VerbalizeSpec, inputs: VerbalizeInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Verbalize every block that is not done yet; the metrics count what came out."""
-    from interlingua.stages.nla.block_verbalizer import BlockVerbalizer, Job, blocks_of
+    from interlingua.stages.nla.block_verbalizer import BlockVerbalizer, blocks_of
     from interlingua.store.blocks import DONE_FOLDER, done_counts, keep_blocks
     from interlingua.store.progress import MetricsLog
     from interlingua.store.rows.splits import recorded_access
     from interlingua.store.rows.verbalized import VERBALIZED
 
-    place = context.placement.verbalizing
-    job = Job(
-        spec=spec,
-        pair=inputs.pair,
-        rows=inputs.rows,
-        encoders=inputs.encoders,
-        out=out,
-        device=place.device,
-        batch_rows=place.batch_rows,
-        threads=context.placement.threads_per_worker,
-    )
+    place, job = context.placement.verbalizing, _job(spec, inputs, out, context)
     for name in (VERBALIZED, DONE_FOLDER):
         (out / name).mkdir(exist_ok=True)
     with recorded_access(inputs.rows, out) as access:
@@ -84,3 +77,21 @@ def run(
         log.append(num_done, num_steps=len(blocks), tokens_per_second=speed)
     keep_blocks(out, len(blocks), f"{VERBALIZED}/*")
     return dict(counts)
+
+
+def _job(
+    spec: VerbalizeSpec, inputs: VerbalizeInputs[Artifact], out: Path, context: Context
+) -> "Job":
+    from interlingua.stages.nla.block_verbalizer import Job
+
+    place = context.placement.verbalizing
+    return Job(
+        spec=spec,
+        pair=inputs.pair,
+        rows=inputs.rows,
+        encoders=inputs.encoders,
+        out=out,
+        device=place.device,
+        batch_rows=place.batch_rows,
+        threads=context.placement.threads_per_worker,
+    )
