@@ -55,12 +55,13 @@ def assert_each_trained_once(root):
 
 
 def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root):
-    """Told to stop while it writes passages, killed while hosts train; then left alone."""
+    """Told to stop while it writes passages, killed while hosts train, then while they are read."""
     root = tmp_path / "root"
     kept: dict[Path, tuple[int, int]] = {}
     for moment, number in (
         ("passages/*.partial", signal.SIGTERM),
         ("host/*.partial/checkpoint.pt", signal.SIGKILL),
+        ("activations/*.partial", signal.SIGKILL),
     ):
         process = start_job("world_mini", "--until", "encoder", "--root", root)
         seen(process, root, moment)

@@ -85,5 +85,6 @@ def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_pat
             write_block(path, rows, np.zeros((len(rows), 2)))
             watcher.on_tick([stage])
             watcher.on_done(stage, find(stage, mini_nla_root))
+    assert log.getvalue().splitlines().count("the first explanation, after 0 s") == 1
     shown = [line for line in log.getvalue().splitlines() if line.startswith("  ")]
     assert shown == [f"  toy-lfm-7b, pooled: {last.text}", "  AV: about rain."]

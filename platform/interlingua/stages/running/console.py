@@ -30,7 +30,7 @@ class ConsoleWatcher:
         self._root, self._num_stages, self._names = root, len(stages), names_of(stages)
         self._console = console or Console()
         self._num_done, self._started = 0, set[str]()
-        self._has_explained = False
+        self._has_explained, self._began = False, time.monotonic()
         # In a log: when a stage was last reported, and at which step.
         self._lines: dict[str, tuple[float, int]] = {}
         self._bars = Progress(
@@ -62,9 +62,7 @@ class ConsoleWatcher:
             self._bars.remove_task(self._tasks.pop(stage.key))
         self._print(f"[{self._num_done}/{self._num_stages}] {self._names[stage.key]} {how}")
         if stage.kind == "verbalized" and is_built and not self._has_explained:
-            for line in first_explanation(stage, self._root):
-                self._has_explained = True
-                self._print(f"  {line}")
+            self._explain(list(first_explanation(stage, self._root)))
 
     def on_tick(self, running: Sequence[Stage]) -> None:
         """Show how far the running stages are: as bars, in a log a line where there is news."""
@@ -77,6 +75,13 @@ class ConsoleWatcher:
                 self._show_bar(stage.key, report)
             elif self._is_news(stage.key, report["step"]):
                 self._print(f"  {self._names[stage.key]} {_progress(report)}")
+
+    def _explain(self, lines: list[str]) -> None:
+        if lines:
+            self._has_explained = True
+            self._print(f"the first explanation, after {time.monotonic() - self._began:.0f} s")
+        for line in lines:
+            self._print(f"  {line}")
 
     def _is_news(self, key: str, step: int) -> bool:
         """Whether a stage went on since its last line, and that was a while ago."""
