@@ -22,13 +22,13 @@ def accepts(*overrides):
 def test_gates_are_accepted_by_name_on_the_command_line():
     assert accepts() == tuple(GateName)
     assert accepts(NOTHING) == ()
-    assert accepts("evaluation.accepts=few_texts") == (GateName.FEW_TEXTS,)
-    two = (GateName.FEW_TEXTS, GateName.NULL_RANGE)
-    assert accepts("evaluation.accepts=few_texts, null_range") == two
+    assert accepts("evaluation.accepts=collapsed_texts") == (GateName.COLLAPSED_TEXTS,)
+    two = (GateName.COLLAPSED_TEXTS, GateName.NULL_RANGE)
+    assert accepts("evaluation.accepts=collapsed_texts, null_range") == two
     assert world().evaluation.accepts == ()
 
 
-@pytest.mark.parametrize("text", ["few", "none", "()", "[]", "few_texts,", "FEW_TEXTS"])
+@pytest.mark.parametrize("text", ["few", "none", "()", "[]", "collapsed_texts,", "COLLAPSED_TEXTS"])
 def test_what_is_no_gate_is_refused_with_the_names_of_all(text):
     with pytest.raises(ValueError) as caught:
         accepts(f"evaluation.accepts={text}")
@@ -51,7 +51,7 @@ def test_a_gate_that_nobody_accepted_fails_the_run_after_all_is_written(
     found = {stage.kind: find(stage, root) for stage in stages}
     assert found["evaluation"] is not None and found["report"] is not None
     names = found["evaluation"].record.metrics["failed_gates"]
-    assert {"few_texts", "tag_failures", "unread_vector"} <= set(names)
+    assert {"collapsed_texts", "tag_failures", "ignores_vector"} <= set(names)
     [line] = [line for line in err.splitlines() if line.startswith("error: ")]
     assert f"evaluation/world_mini failed {', '.join(names)}: its numbers do not count" in line
     assert err.splitlines()[-1] == line

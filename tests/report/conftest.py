@@ -53,7 +53,7 @@ SPEAKS = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECT
 GATES = [
     {"name": name, "is_passed": True, "is_accepted": False, "value": 0.0, "bound": 0.01,
      "words": "nothing that was trained on is scored"}
-    for name in ("leakage", "lost_keys", "unread_vector")
+    for name in ("leakage", "missing_rows", "ignores_vector")
 ]  # fmt: skip
 
 METHODS = """fit,predictor,metric,value,low,high,num_units,covers

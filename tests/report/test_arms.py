@@ -16,7 +16,7 @@ from interlingua.store.artifact import Artifact
 pytestmark = pytest.mark.slow
 
 PASSED = GATES[0]
-FAILED = {**PASSED, "name": "few_texts", "is_passed": False, "words": "texts repeat"}
+FAILED = {**PASSED, "name": "collapsed_texts", "is_passed": False, "words": "texts repeat"}
 GAIN = ("sampled - start", "fve_centred_own")
 
 
@@ -61,7 +61,7 @@ def test_a_row_a_run_and_a_mean_an_arm_over_its_seeds(runs):
     names = [cell.name for row in grid.rows for cell in row.cells if cell.name]
     assert len(set(names)) == len(names)  # no number of one run under the name of another's
     gates, ended = grid.columns.index("gates"), grid.columns.index("ended by")
-    assert [row.cells[gates].text for row in (own, odd)] == ["passed", "few_texts"]
+    assert [row.cells[gates].text for row in (own, odd)] == ["passed", "collapsed_texts"]
     assert [row.cells[ended].text for row in (own, odd)] == [
         "its last step",
         "unique_share is 0.1",

@@ -25,8 +25,8 @@ HEADINGS = (
     "Gates", "Every host", "Row by row", "Explanations", "Truth", "Ways to fit a decoder",
     "Training", "Time and memory", "Lineage", "Reproduce",
 )  # fmt: skip
-FAILED = {**PASSED, "name": "few_texts", "is_passed": False, "words": "texts repeat"}
-ACCEPTED = {**FAILED, "name": "far_below", "is_accepted": True}
+FAILED = {**PASSED, "name": "collapsed_texts", "is_passed": False, "words": "texts repeat"}
+ACCEPTED = {**FAILED, "name": "outlier_host", "is_accepted": True}
 HOSTILE = "</script><script>alert('x')</script> & \"q\" <img src=x onerror=alert(1)> ${1} "
 
 
@@ -81,8 +81,8 @@ def test_a_failed_gate_is_in_the_headline(reported) -> None:
     page = (reported(gates=[PASSED, FAILED, ACCEPTED]) / "report.html").read_text()
     header = page[page.index("<header>") : page.index("</header>")]
     banner = header[header.index('class="banner bad"') :]
-    assert "1 gate failed: few_texts." in banner
-    assert "accepted beforehand: far_below" in banner
+    assert "1 gate failed: collapsed_texts." in banner
+    assert "accepted beforehand: outlier_host" in banner
     assert '<td class="words bad">FAILED</td>' in page
     assert '<td class="words warn">failed, accepted</td>' in page
 

@@ -66,14 +66,14 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
     """Every gate, passed or not."""
     checks: dict[GateName, Callable[[Evidence], Finding]] = {
         GateName.LEAKAGE: _leakage,
-        GateName.LOST_KEYS: _lost_keys,
+        GateName.MISSING_ROWS: _missing_rows,
         GateName.NON_FINITE: _non_finite,
         GateName.NULL_RANGE: _null_range,
         GateName.TAG_FAILURES: _tag_failures,
-        GateName.FEW_TEXTS: _few_texts,
-        GateName.PRIVATE_CODE: _private_code,
-        GateName.UNREAD_VECTOR: _unread_vector,
-        GateName.FAR_BELOW: _far_below,
+        GateName.COLLAPSED_TEXTS: _collapsed_texts,
+        GateName.UNREADABLE_WORDING: _unreadable_wording,
+        GateName.IGNORES_VECTOR: _ignores_vector,
+        GateName.OUTLIER_HOST: _outlier_host,
     }
     gates = []
     for name, check in checks.items():
@@ -100,7 +100,7 @@ def _leakage(evidence: Evidence) -> Finding:
     return True, 0, 0, words
 
 
-def _lost_keys(evidence: Evidence) -> Finding:
+def _missing_rows(evidence: Evidence) -> Finding:
     """Every arm of every host has the same activations, in all samples, each once."""
     names = ("host", "arm", "sample", "passage_id", "position")
     columns = [evidence.rows[name].tolist() for name in names]
@@ -165,7 +165,7 @@ def _tag_failures(evidence: Evidence) -> Finding:
     return worst <= MOST_FAILURES_ADDED, worst, MOST_FAILURES_ADDED, words
 
 
-def _few_texts(evidence: Evidence) -> Finding:
+def _collapsed_texts(evidence: Evidence) -> Finding:
     """Explanations at T=1 are as different, and as little repetitive, as those they began with."""
     least, words = np.inf, ""
     for host, mine, before in texts_and_before(evidence.rows, evidence.start):
@@ -187,7 +187,7 @@ def _few_texts(evidence: Evidence) -> Finding:
     return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, words
 
 
-def _private_code(evidence: Evidence) -> Finding:
+def _unreadable_wording(evidence: Evidence) -> Finding:
     """Where the wordings are known, as much of the texts is in them as when training started."""
     least, words = np.inf, ""
     for host, mine, before in texts_and_before(evidence.rows, evidence.start):
@@ -202,7 +202,7 @@ def _private_code(evidence: Evidence) -> Finding:
     return least >= LEAST_WORDINGS_KEPT, least, LEAST_WORDINGS_KEPT, words
 
 
-def _unread_vector(evidence: Evidence) -> Finding:
+def _ignores_vector(evidence: Evidence) -> Finding:
     """The right vector gives a better explanation than another's, on every host.
 
     Texts of one activation are also more alike than texts of two, over all hosts: what a single
@@ -224,7 +224,7 @@ def _unread_vector(evidence: Evidence) -> Finding:
     return least > 0, least, 0, words
 
 
-def _far_below(evidence: Evidence) -> Finding:
+def _outlier_host(evidence: Evidence) -> Finding:
     """No host is far below the others."""
     hosts = evidence.rows.hosts()
     numbers = {host: evidence.numbers.get(host, Arm.SAMPLED, FVE) for host in hosts}

@@ -31,14 +31,14 @@ class GateName(StrEnum):
     """What an evaluation must pass for its numbers to count."""
 
     LEAKAGE = "leakage"
-    LOST_KEYS = "lost_keys"
+    MISSING_ROWS = "missing_rows"
     NON_FINITE = "non_finite"
     NULL_RANGE = "null_range"
     TAG_FAILURES = "tag_failures"
-    FEW_TEXTS = "few_texts"
-    PRIVATE_CODE = "private_code"
-    UNREAD_VECTOR = "unread_vector"
-    FAR_BELOW = "far_below"
+    COLLAPSED_TEXTS = "collapsed_texts"
+    UNREADABLE_WORDING = "unreadable_wording"
+    IGNORES_VECTOR = "ignores_vector"
+    OUTLIER_HOST = "outlier_host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,8 +184,8 @@ def test_with_a_start_every_host_has_its_difference(root, artifact):
 def test_gates_are_accepted_by_name_only(root, artifact):
     """All is written, and bad."""
     names = [gate["name"] for gate in artifact.record.metrics["gates"] if not gate["is_passed"]]
-    assert {"tag_failures", "few_texts", "unread_vector"} <= set(names)
-    for accepts in ((), (GateName.FEW_TEXTS, GateName.LEAKAGE)):
+    assert {"tag_failures", "collapsed_texts", "ignores_vector"} <= set(names)
+    for accepts in ((), (GateName.COLLAPSED_TEXTS, GateName.LEAKAGE)):
         recipe = world_mini()
         recipe = replace(recipe, evaluation=replace(recipe.evaluation, accepts=accepts))
         made = build(evaluation_of(recipe), root, CONTEXT)
@@ -225,7 +225,7 @@ def test_an_nla_of_tokens_is_evaluated_without_lists_of_facts(root):
     assert set(rows.arms()) == set(Arm) - {Arm.GENERAL_FACTS, Arm.ALL_FACTS}
     assert set(rows.hosts().values()) == {"anchor"} and rows["position"].min() >= 0
     gates = {gate["name"]: gate["is_passed"] for gate in made.record.metrics["gates"]}
-    assert gates["lost_keys"] and gates["non_finite"]
+    assert gates["missing_rows"] and gates["non_finite"]
 
 
 def test_gates_are_judged_again_from_what_is_stored(artifact):

@@ -282,8 +282,8 @@ def test_gates_that_need_no_other_host_pass_perfect_words(rows):
         rows=rows, numbers=numbers, start=None, num_asked=16, num_dropped=0, num_checked=1
     )
     passed = {gate.name: gate.is_passed for gate in gates_of(found, ())}
-    assert passed[GateName.LOST_KEYS] and passed[GateName.NON_FINITE]
-    assert passed[GateName.TAG_FAILURES] and passed[GateName.UNREAD_VECTOR]
+    assert passed[GateName.MISSING_ROWS] and passed[GateName.NON_FINITE]
+    assert passed[GateName.TAG_FAILURES] and passed[GateName.IGNORES_VECTOR]
 
 
 def test_an_activation_without_direction_is_dropped_and_counted(rows, root, monkeypatch, tmp_path):
