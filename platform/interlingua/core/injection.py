@@ -88,7 +88,7 @@ def write_at(h_BTD: Tensor, x_BSD: Tensor, positions_BS: Tensor, *, rule: Inject
         case Replace():
             written_BSD = x_BSD
         case AfterBlock():
-            # fp32: in bf16 the norm and the sum would have two digits; rounded once, at the end.
+            # fp32: a norm taken in bf16 has two digits. The sum is rounded once, at the end.
             there_BSD = h_BTD.gather(1, index_BSD).float()
             norms_BS1 = there_BSD.square().sum(-1, keepdim=True).add(FLOOR**2).sqrt()
             written_BSD = there_BSD + scaled(x_BSD, 1.0) * norms_BS1

@@ -185,7 +185,7 @@ def _solution(system_DD: np.ndarray, cross_DE: np.ndarray) -> _Solution:
 def _by_cholesky(
     scaled_DD: np.ndarray, scaled_cross_DE: np.ndarray, scale_D: np.ndarray
 ) -> _Solution | None:
-    """None where the system is singular to rounding."""
+    """The solution from a Cholesky factor; None where the system is singular to rounding."""
     # Symmetric: the transpose is the same matrix, already in the column order of LAPACK.
     factor_DD, failed = lapack.dpotrf(scaled_DD.T, lower=1)
     if failed:

@@ -102,7 +102,7 @@ class Moments:
         )
 
     def of_outputs(self, columns: slice) -> "Moments":
-        """The moments with some columns of y only; views, so that `join` must not follow."""
+        """The moments with some columns of y only; views of these: never `join` rows into them."""
         return replace(
             self,
             mean_y_E=self.mean_y_E[columns],
@@ -189,7 +189,7 @@ class FoldMoments:
 def fold_of(passage_id: str, num_folds: int) -> int:
     """The fold of a passage, by content alone: all rows of a passage are in one fold.
 
-    Apart, a held row would be predicted by a map that was fitted on its own passage.
+    In several, held rows would be predicted by a map that was fitted on their own passage.
     """
     digest = hashlib.sha256(f"fold|{passage_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % num_folds

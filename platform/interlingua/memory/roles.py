@@ -190,7 +190,7 @@ def single_memory(
 
 
 def gib(num_bytes: int) -> str:
-    """To a hundredth of a GiB; nothing is a dash."""
+    """The bytes as GiB with two decimals; a dash for none."""
     return f"{num_bytes / 2**30:.2f}" if num_bytes else "-"
 
 

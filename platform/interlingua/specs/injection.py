@@ -80,7 +80,7 @@ Affine = Full | LowRank | Shared | BiasOnly
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectionSpec:
-    """The way of an activation into the AV; `affine` None puts one vector into every slot."""
+    """The injection of an activation into the AV; `affine` None puts one vector into every slot."""
 
     rule: InjectionRule
     num_slots: int  # markers in a row of the prompt
