@@ -1,6 +1,8 @@
 """Affine maps of the slots, x_s = A_s v + b_s with A_s = I + Delta_s. Knows no model and no file.
 
 Delta and b begin at zero: the maps begin as the identity, exactly, and weight decay pulls to it.
+v is the vector of a row; B rows, S slots, D width, M maps (S of them, or 1 that all slots share),
+R rank.
 """
 
 import torch
@@ -10,13 +12,13 @@ from interlingua.specs.injection import Affine, BiasOnly, Full, LowRank, Shared
 
 
 class SlotAffine(nn.Module):
-    """What every slot makes of the one vector of a row."""
+    """The map of every slot: S vectors out of the one vector of a row."""
 
     num_slots: int
     width: int
 
     def forward(self, v_BD: Tensor) -> Tensor:
-        """[B, S, D] from [B, D]."""
+        """A_s v + b_s of every slot: [B, S, D] from [B, D]."""
         raise NotImplementedError
 
     def weight_SDD(self) -> Tensor:
@@ -39,8 +41,10 @@ class FullAffine(SlotAffine):
 
     def forward(self, v_BD: Tensor) -> Tensor:
         """v + Delta v + b."""
+        # fp32 whatever the parameters are held in: a bf16 sum rounds a small Delta v away beside v.
         delta_MDD, offset_MD = self.delta_MDD.float(), self.offset_MD.float()
         moved_BMD = torch.einsum("bd,med->bme", v_BD, delta_MDD) + offset_MD
+        # The identity is added here and not stored: decay of a stored A would pull to 0, not to I.
         return v_BD[:, None] + moved_BMD.expand(-1, self.num_slots, -1)
 
     def weight_SDD(self) -> Tensor:
@@ -60,6 +64,8 @@ class LowRankAffine(SlotAffine):
         super().__init__()
         self.num_slots, self.width = num_slots, width
         generator = torch.Generator().manual_seed(seed)
+        # Rows of V have a norm near 1. Only U is zero: with both at zero, each factor would hold
+        # the other's gradient at zero, and the map could never leave the identity.
         down_SRD = torch.randn(num_slots, rank, width, generator=generator) / width**0.5
         self.down_SRD = nn.Parameter(down_SRD)
         self.up_SDR = nn.Parameter(torch.zeros(num_slots, width, rank))
@@ -67,6 +73,7 @@ class LowRankAffine(SlotAffine):
 
     def forward(self, v_BD: Tensor) -> Tensor:
         """v + U V^T v + b."""
+        # Through the rank: the products U V^T are never written out in a forward.
         down_BSR = torch.einsum("bd,srd->bsr", v_BD, self.down_SRD.float())
         moved_BSD = torch.einsum("bsr,sdr->bsd", down_BSR, self.up_SDR.float())
         return v_BD[:, None] + moved_BSD + self.offset_SD.float()
@@ -82,7 +89,7 @@ class LowRankAffine(SlotAffine):
 
 
 class BiasAffine(SlotAffine):
-    """Delta = 0 for good."""
+    """A bias a slot and no matrix: Delta stays 0."""
 
     def __init__(self, num_slots: int, width: int) -> None:
         super().__init__()
@@ -104,7 +111,7 @@ class BiasAffine(SlotAffine):
 
 
 def fresh_affine(spec: Affine, *, num_slots: int, width: int, seed: int) -> SlotAffine:
-    """The maps of a variant, all at the identity, in fp32."""
+    """The maps of a variant, all at the identity, in fp32; only `LowRank` draws from the seed."""
     match spec:
         case Full():
             return FullAffine(num_slots, width, num_maps=num_slots)
@@ -118,12 +125,13 @@ def fresh_affine(spec: Affine, *, num_slots: int, width: int, seed: int) -> Slot
 
 @torch.no_grad()
 def deviations(weight_SDD: Tensor) -> dict[str, list[float]]:
-    """How far every slot is from the identity and from the mean of the slots, relative to ||I||.
+    """Distances of every slot's A to the identity and to the mean of the slots, relative to ||I||.
 
     `share` is the second over the first: near 1 the slots went their own ways, near 0 together; 0
-    for a slot that did not move.
+    for a slot that did not move. It can exceed 1 for a slot that moved less than the others.
     """
     eye_DD = torch.eye(weight_SDD.shape[-1], device=weight_SDD.device)
+    # Frobenius norms; ||I|| is sqrt(D), so that a distance of 1 is as large as the identity itself.
     norm = float(eye_DD.norm())
     from_identity_S = (weight_SDD - eye_DD).flatten(1).norm(dim=1) / norm
     from_mean_S = (weight_SDD - weight_SDD.mean(0)).flatten(1).norm(dim=1) / norm

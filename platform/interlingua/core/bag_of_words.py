@@ -1,4 +1,4 @@
-"""Texts as counts of words: what a text says without its order. Knows no language and no vector."""
+"""Texts as counts of their words, without their order. Knows no language and no vector."""
 
 import re
 from collections import Counter
@@ -10,20 +10,21 @@ _WORD = re.compile(r"\w+")
 
 
 class BagOfWords:
-    """Counts of the (most frequent) words that some texts have; other words count nowhere."""
+    """A vocabulary of the (`most` frequent) words of some texts; other words are not counted."""
 
     def __init__(self, texts: Iterable[str], most: int | None = None) -> None:
         times = Counter(word for text in texts for word in _words(text))
+        # Ties go by the alphabet: the order of the texts must not choose or order the columns.
         kept = sorted(times, key=lambda word: (-times[word], word))[:most]
         self._place = {word: place for place, word in enumerate(sorted(kept))}
 
     @property
     def num_words(self) -> int:
-        """How many words are counted."""
+        """The size of the vocabulary."""
         return len(self._place)
 
     def counts(self, texts: Sequence[str]) -> np.ndarray:
-        """[N, W] in fp64."""
+        """[N, W] in fp64: a row a text, a column a word of the vocabulary."""
         counts_NW = np.zeros((len(texts), self.num_words))
         for row, text in enumerate(texts):
             for word in _words(text):

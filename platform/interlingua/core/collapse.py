@@ -1,7 +1,8 @@
-"""Whether explanations still say different things of different activations; FVE does not see it.
+"""Measures of collapse: texts that no longer differ between activations, which no FVE shows.
 
-Texts alone: relative to another arm (the start of a training, shuffled vectors), never absolute.
-Knows no vector, no truth and no threshold.
+Of texts alone, and to be read beside another arm (the start of a training, shuffled vectors): no
+value is good or bad by itself. Knows no vector, no truth and no threshold. N rows, U units of
+resampling (passages), W words of the vocabulary, B draws of a block.
 """
 
 from collections import Counter
@@ -24,13 +25,13 @@ COLLAPSE_COLUMNS = {
     "mean_tokens": ("num_tokens", "is_row"),
 }
 NGRAM_WORDS = 4
-BLOCK = 512
+BLOCK = 512  # rows whose word counts are dense at once
 
 Ngram = tuple[str, ...]
 
 
 class TextScores(NamedTuple):
-    """One number a row and column; zero in all but `is_row`, `is_failed` where no text was read.
+    """One number a row and column; where no text was read, all but `is_row`, `is_failed` are 0.
 
     `uniqueness`: 1 / number of equal texts, so that the mean is the share of distinct texts.
     `shared_ngrams`: the share of a text's n-grams that a text of another passage has too.
@@ -57,7 +58,8 @@ class Similarity(NamedTuple):
 
 
 def score_texts(texts: Sequence[str | None], passages_N: np.ndarray) -> TextScores:
-    """What every text repeats of itself and of the rest; None is a text without its tags."""
+    """Repetition in every text and between texts; None stands for a text without its tags."""
+    # None is counted too: the division below has no zero, and is_read_N takes its share away.
     times = Counter(texts)
     is_read_N = np.array([text is not None for text in texts], dtype=float)
     words = [text.casefold().split() if text else [] for text in texts]
@@ -75,7 +77,11 @@ def score_texts(texts: Sequence[str | None], passages_N: np.ndarray) -> TextScor
 def collapse_drawn(
     columns: Mapping[str, np.ndarray], passages_N: np.ndarray, draws: Draws
 ) -> dict[str, Drawn]:
-    """Every measure whose columns are there and count; what equals what stays that of all rows."""
+    """Every measure whose columns are there and have a denominator, in the draws of a table.
+
+    Which texts are equal is counted once, over all rows: a passage that is drawn twice does not
+    become a repetition of itself.
+    """
     return draws.ratios(
         {
             name: Ratio(columns[above], columns[below], passages_N)
@@ -88,10 +94,11 @@ def collapse_drawn(
 def similarity(
     left: Sequence[str], right: Sequence[str], passages_N: np.ndarray, draws: Draws
 ) -> Similarity:
-    """How alike two texts of a row are beside texts of different passages, in O(rows x words).
+    """Cosines of two texts of a row beside those of different passages, in O(rows x words).
 
-    Two samples of one activation, or one of its real and one of a shuffled vector. Pairs are drawn
-    anew in every draw, which must be one of passages; copies of a passage are never paired.
+    `left` and `right` are two samples of each activation, or a sample under its own and one under a
+    shuffled vector. The units of `draws` must be passages. `other` is taken over all pairs of every
+    draw; copies of one passage are never paired.
     """
     words = BagOfWords([*left, *right])
     places_N = draws.places(passages_N)
@@ -111,8 +118,11 @@ def _similarity_across(
     within_U = np.einsum("uw,uw->u", left_UW, right_UW)
 
     def mean(weights_BU: np.ndarray) -> np.ndarray:
+        # (sum of directions) . (sum of directions) is the sum of cosines over all pairs of rows, so
+        # that no pair is formed. A unit drawn w times pairs with itself w^2 times: taken off again.
         all_B = np.einsum("bw,bw->b", weights_BU @ left_UW, weights_BU @ right_UW)
         pairs_B = (weights_BU @ num_rows_U) ** 2 - weights_BU**2 @ num_rows_U**2
+        # A draw of one passage alone has no pair: NaN, which an interval leaves out.
         undefined_B = np.full(len(pairs_B), np.nan)
         own_B = weights_BU**2 @ within_U
         return np.divide(all_B - own_B, pairs_B, out=undefined_B, where=pairs_B > 0)
@@ -131,8 +141,10 @@ def _similarity_across(
 def _directions_by_unit(
     words: BagOfWords, texts: Sequence[str], places_N: np.ndarray, num_units: int
 ) -> np.ndarray:
+    """The sum of the unit word vectors of every unit's texts."""
     sums_UW = np.zeros((num_units, words.num_words))
     for part in _blocks(len(texts)):
+        # add.at: with += a unit that stands twice in a block would be added once, in silence.
         np.add.at(sums_UW, places_N[part], unit(words.counts(texts[part])))
     return sums_UW
 
@@ -150,9 +162,11 @@ def _blocks(num_rows: int) -> Iterator[slice]:
 
 
 def _shared_ngrams(words: Sequence[Sequence[str]], passages_N: np.ndarray) -> np.ndarray:
+    """The share of every text's n-grams that occur in another passage, too."""
     ngrams = [_ngrams(own) for own in words]
     owner: dict[Ngram, object] = {}
     shared: set[Ngram] = set()
+    # All rows before any share: an n-gram is shared in the first text that has it, too.
     for own, passage in zip(ngrams, passages_N, strict=True):
         shared.update(ngram for ngram in own if owner.setdefault(ngram, passage) != passage)
     return np.array([len(own & shared) / max(1, len(own)) for own in ngrams])

@@ -1,8 +1,10 @@
 """Directions and distances of activation rows, in fp64. Knows no model and no mean.
 
+u(x) is x at the norm 1, n(x) at the norm sqrt(d); p is a prediction, g gold. N rows of width D = d.
+
 One rule for bad rows: a row whose norm is not finite raises NonFiniteRows; a zero row stays zero,
-so that its cosine with anything is 0 and its NMSE 2. `has_direction` tells which rows are neither,
-for whoever reads activations: drop the others and count them.
+so that its cosine with anything is 0 and its NMSE 2. `has_direction` is True for rows that are
+neither: code that reads activations drops the others and counts them.
 """
 
 import numpy as np
@@ -16,6 +18,7 @@ class NonFiniteRows(ValueError):
 
 def norms(x_ND: np.ndarray) -> np.ndarray:
     """The L2 norm of every row; not finite where the row is not."""
+    # fp64 before the square: that of an fp16 value above 255 is infinite, of a finite row.
     wide_ND = np.asarray(x_ND, dtype=np.float64)
     return np.sqrt(np.einsum("nd,nd->n", wide_ND, wide_ND))
 
@@ -42,6 +45,7 @@ def rescale(x_ND: np.ndarray) -> np.ndarray:
 
 def cosine(left_ND: np.ndarray, right_ND: np.ndarray) -> np.ndarray:
     """The cosine of every pair of rows, clipped to [-1, 1]."""
+    # Clipped: rounding takes equal rows past 1, and their NMSE below 0.
     return np.clip(np.einsum("nd,nd->n", unit(left_ND), unit(right_ND)), -1.0, 1.0)
 
 

@@ -4,6 +4,10 @@ import hashlib
 
 
 def seed_of(*parts: int | str) -> int:
-    """31 bits that the parts determine, on every machine and in every version of Python."""
+    """31 bits that the parts determine, on every machine and in every version of Python.
+
+    `seed_of(spec.seed, step, rank)`: another step or rank is another stream, whatever ran before.
+    """
+    # sha256: Python's own hash() of a string is salted anew in every process.
     digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -1,9 +1,12 @@
-"""How well predicted activations match gold ones: per row first, sets as ratios of row sums.
+"""Scores of predicted activations against gold ones: per row first, sets as ratios of row sums.
 
 Every fraction of variance explained (FVE) is 1 - sum(errors) / sum(variances), and its name says
 which pair of columns it takes; all are in units of NMSE. Variances are taken about the mean of the
 whole set, also in resampled draws, which is off by one part in the number of passages. Knows no
 model, no host and no file.
+
+p is a prediction, g a gold; u(x) is x at the norm 1, n(x) at the norm sqrt(d). N rows, D = d their
+width, C categories, M candidates. docs/numbers.md says what each FVE means.
 """
 
 from collections.abc import Mapping
@@ -18,6 +21,8 @@ from interlingua.core.statistics import Estimate, estimate_of
 # name: (errors, variances). Two columns are the caller's: `train_variance`, one number in every
 # row, is `mean_variance` of the training golds; `category_variance` is the function of that name.
 FVE_COLUMNS = {
+    # No constant is above 0: with R = ||mean u(g)|| it costs at least 2 (1 - R) a row, and the
+    # variance is 1 - R^2, which is never more.
     "fve_centred_own": ("nmse", "own_variance"),
     "fve_centred_train": ("nmse", "train_variance"),
     "fve_centred_category": ("nmse", "category_variance"),
@@ -52,13 +57,16 @@ def score_rows(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> RowScores:
     num_bad = int(np.count_nonzero(~has_direction(gold_ND)))
     if num_bad:
         raise ValueError(f"{num_bad} golds are zero or not finite; drop and count them")
+    # From here on golds are u(g): squares of them are in units of NMSE, without a division by d.
     gold_ND, direction_ND = unit(gold_ND), unit(predicted_ND)
     cos_N = np.clip(np.einsum("nd,nd->n", direction_ND, gold_ND), -1.0, 1.0)
     mean_direction_D = unit(gold_ND.mean(axis=0, keepdims=True))[0]
     return RowScores(
         cos=cos_N,
         nmse=2 * (1 - cos_N),
+        # p is in the units of n(g), whose norm is sqrt(d): its length counts here, and only here.
         linear_error=_squares(predicted_ND / np.sqrt(gold_ND.shape[1]) - gold_ND),
+        # About the mean vector, which is shorter than 1; `mean_direction_nmse` scales it to 1.
         own_variance=_squares(gold_ND - gold_ND.mean(axis=0)),
         mean_direction_nmse=2 * (1 - gold_ND @ mean_direction_D),
         uncentred_error=_squares_about_scalar_mean(gold_ND - direction_ND),
@@ -78,10 +86,14 @@ def mean_variance(gold_ND: np.ndarray) -> float:
 
 
 def category_variance(gold_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
-    """The squared distance of every row's direction to the mean of its category."""
+    """The squared distance of every row's direction to the mean of its category.
+
+    A row that is alone in its category has none: it adds to the errors of an FVE only.
+    """
     _, category_N, sizes_C = np.unique(categories_N, return_inverse=True, return_counts=True)
     direction_ND = unit(gold_ND)
     mean_CD = np.zeros((len(sizes_C), gold_ND.shape[1]))
+    # add.at: with += a category that has several rows would be added once, in silence.
     np.add.at(mean_CD, category_N, direction_ND)
     mean_CD /= sizes_C[:, None]
     return _squares(direction_ND - mean_CD[category_N])
@@ -132,6 +144,7 @@ def row_shares(
 
 def best_constant(candidates_MD: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
     """The candidate with the least mean NMSE against all golds."""
+    # The mean of 2 (1 - cos) over golds is linear in u(g): the mean of u(g) stands for all of them.
     cos_M = unit(candidates_MD) @ unit(gold_ND).mean(axis=0)
     return np.asarray(candidates_MD[int(np.argmax(cos_M))])
 
@@ -147,7 +160,10 @@ def shuffled_fve_centred(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> float
 
 
 def derangement(passages_N: np.ndarray, *, seed: int) -> np.ndarray:
-    """A random permutation of rows that gives no row a row of its own passage."""
+    """A random permutation of rows that gives no row a row of its own passage.
+
+    `predicted_ND[derangement(passages_N, seed=0)]` are wrong predictions of the right kind.
+    """
     _, passage_N, sizes_P = np.unique(passages_N, return_inverse=True, return_counts=True)
     if 2 * sizes_P.max() > len(passage_N):
         raise ValueError(
@@ -175,12 +191,14 @@ def retrieval_ranks(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> np.ndarray
         cos_BN = direction_ND[start : start + RETRIEVAL_BLOCK] @ gold_ND.T
         rows_B = np.arange(len(cos_BN))
         own_B = cos_BN[rows_B, start + rows_B]
+        # Equal golds count as nearer: else copies of one gold would all have their best rank.
         ranks.append(np.count_nonzero(cos_BN >= own_B[:, None], axis=1))
     return np.concatenate(ranks)
 
 
 def retrieval_drawn(ranks_N: np.ndarray, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
     """Top-1 and mean reciprocal rank in the draws of a table; the rivals stay those of `ranks`."""
+    # The ranks are not taken anew within a draw, where copies of a passage would tie.
     per_row = {"retrieval_top1": ranks_N == 1, "retrieval_mrr": 1 / ranks_N}
     ones_N = np.ones(len(ranks_N))
     return draws.ratios(
@@ -189,20 +207,25 @@ def retrieval_drawn(ranks_N: np.ndarray, passages_N: np.ndarray, draws: Draws) -
 
 
 def _pairs(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Errors and variances of every FVE whose two columns are there."""
     pairs = {
         name: (columns[errors], columns[variances])
         for name, (errors, variances) in FVE_COLUMNS.items()
         if errors in columns and variances in columns
     }
     for name, (_, variances_N) in pairs.items():
+        # Not `<=`: NaN is refused, too.
         if not variances_N.mean() > LEAST_VARIANCE:
             raise ValueError(f"{name} has no variance to explain: the golds are all alike")
     return pairs
 
 
 def _squares(x_ND: np.ndarray) -> np.ndarray:
+    """||x||^2 of every row."""
     return np.einsum("nd,nd->n", x_ND, x_ND)
 
 
 def _squares_about_scalar_mean(x_ND: np.ndarray) -> np.ndarray:
+    # One number for all rows and dimensions, as published: the mean vector of the golds stays in
+    # their variance, and a constant that predicts it counts as having explained it.
     return _squares(x_ND - x_ND.mean())

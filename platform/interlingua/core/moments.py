@@ -1,7 +1,7 @@
-"""Second moments of streamed rows (x, y): all that a linear fit needs. Rows are never kept.
+"""Second moments of streamed rows (x, y): all that a linear fit needs. Rows are not stored.
 
 Blocks are joined about their own means: a mean far larger than the spread costs no digits, as it
-would with plain sums. Knows no solver, no host and no file.
+would with plain sums. Knows no solver, no host and no file. x [N, D] are inputs, y [N, E] outputs.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class Products(NamedTuple):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Moments:
-    """How many rows, their means, and sums of products about the means; all in fp64."""
+    """The number of rows, their means, and sums of products about the means; all in fp64."""
 
     num_rows: int
     mean_x_D: np.ndarray
@@ -56,6 +56,7 @@ class Moments:
         if len(x_ND) != len(y_NE) or len(x_ND) == 0:
             raise ValueError(f"{len(x_ND)} rows of x and {len(y_NE)} of y: want equally many, >= 1")
         mean_x_D, mean_y_E = _finite_mean(x_ND), _finite_mean(y_NE)
+        # fp32 rows less an fp64 mean are fp64, and so are the products of them.
         about_x_ND, about_y_NE = x_ND - mean_x_D, y_NE - mean_y_E
         return cls(
             num_rows=len(x_ND),
@@ -71,6 +72,8 @@ class Moments:
         if other.num_rows == 0:
             return
         share = other.num_rows / (self.num_rows + other.num_rows)
+        # n m / (n + m): the weight of the step between the two means in the joined sums. Every step
+        # is taken before a mean or the count moves.
         between = self.num_rows * share
         step_x_D = other.mean_x_D - self.mean_x_D
         step_y_E = other.mean_y_E - self.mean_y_E
@@ -99,7 +102,7 @@ class Moments:
         )
 
     def of_outputs(self, columns: slice) -> "Moments":
-        """The moments with some columns of y only; views, nothing is copied."""
+        """The moments with some columns of y only; views of these: never `join` rows into them."""
         return replace(
             self,
             mean_y_E=self.mean_y_E[columns],
@@ -110,7 +113,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldMoments:
-    """Moments kept apart by fold, so that a ridge is chosen without a second look at the rows."""
+    """Moments of every fold apart, so that a ridge is chosen without reading the rows again."""
 
     folds: tuple[Moments, ...]
 
@@ -131,17 +134,18 @@ class FoldMoments:
 
     @property
     def num_rows(self) -> int:
-        """How many rows all folds hold."""
+        """The number of rows in all folds."""
         return sum(moments.num_rows for moments in self.folds)
 
     @property
     def num_occupied(self) -> int:
-        """How many folds hold a row."""
+        """The number of folds with a row."""
         return sum(1 for moments in self.folds if moments.num_rows)
 
     def add(self, x_ND: np.ndarray, y_NE: np.ndarray, folds_N: np.ndarray) -> None:
         """Take in a block of rows, each into its fold, in place."""
         present = np.unique(folds_N)
+        # A negative fold would be taken from the end, in silence.
         if len(present) and not 0 <= present[0] <= present[-1] < len(self.folds):
             raise ValueError(f"folds {present.tolist()} are not all in 0..{len(self.folds) - 1}")
         for fold in present:
@@ -159,6 +163,8 @@ class FoldMoments:
 
     def without(self, fold: int) -> Moments:
         """The moments of the rows outside one fold."""
+        # Added up from the others: the total less this fold would cancel digits, and a diagonal
+        # could come out below zero.
         return reduce(add, self.folds[:fold] + self.folds[fold + 1 :])
 
     def of_outputs(self, columns: slice) -> "FoldMoments":
@@ -181,7 +187,10 @@ class FoldMoments:
 
 
 def fold_of(passage_id: str, num_folds: int) -> int:
-    """The fold of a passage, by content alone: rows of one passage never part."""
+    """The fold of a passage, by content alone: all rows of a passage are in one fold.
+
+    In several, held rows would be predicted by a map that was fitted on their own passage.
+    """
     digest = hashlib.sha256(f"fold|{passage_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % num_folds
 
@@ -192,7 +201,7 @@ def folds_of(passage_ids: Iterable[str], num_folds: int) -> np.ndarray:
 
 
 def row_blocks(num_rows: int) -> Iterator[slice]:
-    """The slices of so many rows that are streamed one after the other."""
+    """Slices of BLOCK_ROWS rows each, which cover this many rows in order."""
     return (slice(start, start + BLOCK_ROWS) for start in range(0, num_rows, BLOCK_ROWS))
 
 

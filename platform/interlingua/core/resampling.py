@@ -1,6 +1,7 @@
 """Resampled units: one draw for all numbers of a table, so that their differences stay paired.
 
-A unit is what rows depend through, mostly one passage. Knows no interval and no metric.
+A unit is what rows depend through, mostly one passage. Knows no interval and no metric. N rows,
+U units, R draws, B draws of a block, M ratios, P parents of nested units; F and G two factors.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 NUM_DRAWS = 2000
 BLOCK_DRAWS = 256
 COUNT = np.uint16  # a quarter of what fp64 takes
+# No id holds it: joined by a plain letter, (a, b-c) and (a-b, c) could become one unit.
 BETWEEN_LEVELS = "\x1f"
 
 
@@ -25,7 +27,7 @@ class Ratio(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Draws:
-    """How often every draw took every unit; `outer_U` numbers the outermost unit around each."""
+    """Counts of every unit in every draw; `outer_U` numbers the outermost unit around each."""
 
     units_U: np.ndarray  # ids, sorted
     outer_U: np.ndarray
@@ -60,11 +62,13 @@ class Draws:
         second_G, of_second_N = np.unique(second_N, return_inverse=True)
         first_RF = _drawn(num_draws, len(first_F), rng)
         second_RG = _drawn(num_draws, len(second_G), rng)
+        # A pair counts as often as both of its factors were drawn: the product, not a third draw.
         weights_RU = first_RF[:, of_first_N[row_U]] * second_RG[:, of_second_N[row_U]]
         return cls(units_U=units_U, outer_U=of_first_N[row_U], weights_RU=weights_RU)
 
     def places(self, units_N: np.ndarray) -> np.ndarray:
         """The column of the weights that every row's unit has."""
+        # Behind the last unit searchsorted gives U: clipped, and then refused as another unit.
         places_N = np.searchsorted(self.units_U, units_N).clip(max=len(self.units_U) - 1)
         is_known_N = self.units_U[places_N] == units_N
         if not np.all(is_known_N):
@@ -80,10 +84,13 @@ class Draws:
         """Every ratio in every draw, by matrix products; NaN where its rows were not drawn."""
         if not ratios:
             return {}
+        # A draw weighs whole units: rows are summed by unit once, and draws are matrix products.
+        # S is the pair numerator and denominator.
         sums_MSU = np.array([self._sums(name, ratio) for name, ratio in ratios.items()])
         values_M = sums_MSU[:, 0].sum(axis=-1) / sums_MSU[:, 1].sum(axis=-1)
         sums_XU = sums_MSU.reshape(-1, sums_MSU.shape[-1])
         drawn_XR = np.concatenate([sums_XU @ weights_BU.T for weights_BU in self.blocks()], axis=1)
+        # Numerators and denominators alternate.
         above_MR, below_MR = drawn_XR[::2], drawn_XR[1::2]
         drawn_MR = np.full(above_MR.shape, np.nan)
         np.divide(above_MR, below_MR, out=drawn_MR, where=below_MR != 0)
@@ -99,6 +106,7 @@ class Draws:
         return self.ratios({"ratio": ratio})["ratio"]
 
     def _sums(self, name: str, ratio: Ratio) -> tuple[np.ndarray, np.ndarray]:
+        """Numerators and denominators of one ratio by unit; refuses what would spoil the table."""
         places_N, num_units = self.places(ratio.units_N), len(self.units_U)
         above_U = np.bincount(places_N, weights=ratio.numerators_N, minlength=num_units)
         below_U = np.bincount(places_N, weights=ratio.denominators_N, minlength=num_units)
@@ -124,6 +132,7 @@ class Drawn:
 
 def combined(function: Callable[..., Any], *drawn: Drawn) -> Drawn:
     """A function of numbers of one table, draw by draw: a difference, a mean over hosts, ..."""
+    # The very same object: equal shapes would subtract as well, and give unpaired intervals.
     table = drawn[0].table
     if any(other.table is not table for other in drawn):
         raise ValueError("numbers of different draws are not paired: draw once for the table")
@@ -149,12 +158,13 @@ def unit_ids(*levels_N: np.ndarray) -> np.ndarray:
 
 
 def _drawn(num_draws: int, num_units: int, rng: np.random.Generator) -> np.ndarray:
-    """How often every draw took every unit, in as many takes as there are units."""
+    """Counts of every unit in every draw, which takes as many units as there are."""
     weights_RU = np.empty((num_draws, num_units), dtype=COUNT)
     # Counts of a block stay in cache: ten times as fast as rng.multinomial.
     for start in range(0, num_draws, BLOCK_DRAWS):
         block_BU = weights_RU[start : start + BLOCK_DRAWS]
         taken_BU = rng.integers(num_units, size=block_BU.shape, dtype=np.int32)
+        # Every draw counts in a range of numbers of its own, so that one bincount serves a block.
         taken_BU += num_units * np.arange(len(block_BU), dtype=np.int32)[:, None]
         counts_X = np.bincount(taken_BU.ravel(), minlength=block_BU.size)
         block_BU[:] = counts_X.reshape(block_BU.shape)
@@ -164,10 +174,14 @@ def _drawn(num_draws: int, num_units: int, rng: np.random.Generator) -> np.ndarr
 def _drawn_within(
     weights_RP: np.ndarray, parent_U: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """As many takes within a parent as it has units, once for each time that it was taken."""
+    """Counts of units that are drawn within their parents, as many of each as the parent has.
+
+    A parent that was taken w times is drawn within w times.
+    """
     weights_RU = np.empty((len(weights_RP), len(parent_U)), dtype=COUNT)
     order_U, sizes_P = np.argsort(parent_U, kind="stable"), np.bincount(parent_U)
     for parent, own in enumerate(np.split(order_U, np.cumsum(sizes_P)[:-1])):
+        # w draws of n units are one multinomial of w n, which would wrap in silence in uint16.
         times_R = weights_RP[:, parent].astype(np.int64) * len(own)
         weights_RU[:, own] = rng.multinomial(times_R, np.full(len(own), 1 / len(own)))
     return weights_RU

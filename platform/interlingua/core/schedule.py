@@ -1,4 +1,4 @@
-"""How a learning rate moves over a run. Knows no optimizer."""
+"""The course of a learning rate over a run, as a factor on its peak. Knows no optimizer."""
 
 import math
 
@@ -8,8 +8,10 @@ from interlingua.specs.training import RateDecay
 def warmup_cosine(step: int, *, num_steps: int, warmup_steps: int) -> float:
     """The factor on the peak rate at `step`: linear warm-up, then cosine to a tenth."""
     if step < warmup_steps:
+        # From 1 and not from 0: the first step of a run learns, too.
         return (step + 1) / warmup_steps
     progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
+    # From 1 to 0.1 as the cosine goes from 1 to -1; past the end it stays there.
     return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 

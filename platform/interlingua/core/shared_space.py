@@ -1,6 +1,8 @@
 """From a host's raw activation to the vector that is injected, v, and back. Knows no model.
 
-c = n(h) - m, e = E c, v = n(e): the chain of one host. An anchor's E is the identity.
+c = n(h) - m, e = E c, v = n(e): the chain of one host. An anchor's E is the identity. h is a raw
+activation, m the mean of n(h) over `fit`, n(x) is x at the norm sqrt(d). B or N rows, D the width
+of the host, E that of the anchor.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from interlingua.specs.injection import Centring
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostMap:
-    """What the encoder of one host needs, in fp32."""
+    """The encoder of one host: its matrix E and its mean m, in fp32."""
 
     weight_ED: Tensor
     mean_D: Tensor
@@ -56,14 +58,15 @@ class SharedSpace(nn.Module):
         self.register_buffer("offset_E", offset_E)
 
     def forward(self, tag: str, h_BD: Tensor) -> Tensor:
-        """v of raw activations of a host, in fp32."""
+        """v of raw activations of a host, in fp32: only the direction of h counts."""
+        # n before m: m is a mean of n(h); the other way round the norm of h would weigh m.
         c_BD = scaled(h_BD, h_BD.shape[-1] ** 0.5) - self.mean_of(tag)
         e_BE = c_BD @ self.weight_of(tag).float().T + self.get_buffer("offset_E")
         return scaled(e_BE, self.width**0.5)
 
     @torch.no_grad()
     def v_of(self, tag: str, h_ND: np.ndarray) -> np.ndarray:
-        """v of rows as they are stored, for whoever does not train the encoders."""
+        """v of rows as they are stored, without gradients."""
         v_NE: np.ndarray = self(tag, torch.from_numpy(h_ND)).numpy()
         return v_NE
 

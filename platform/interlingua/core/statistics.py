@@ -1,7 +1,8 @@
 """Estimates with their doubt: n, an interval, and what was resampled; tests and their families.
 
 The unit of resampling is one passage: rows of one passage are not independent. What is claimed of
-hosts or of training takes hosts or seeds as its units. Knows no model.
+hosts or of training takes hosts or seeds as its units. Knows no model. N rows, U units (V those of
+another group), C clusters, R draws.
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ class Estimate:
 
 
 class Dependence(NamedTuple):
-    """How alike rows of one unit are, and how many times that widens a variance."""
+    """The likeness of rows of one unit, and the factor by which it widens a variance."""
 
     intraclass_correlation: float
     design_effect: float
@@ -47,6 +48,7 @@ class Dependence(NamedTuple):
 def estimate_of(drawn: Drawn) -> Estimate:
     """The percentile interval over those draws in which the number exists."""
     tail = (1 - CONFIDENCE) / 2
+    # Where a draw took none of the rows that count, the number does not exist: NaN, left out.
     low, high = np.quantile(drawn.draws_R[np.isfinite(drawn.draws_R)], [tail, 1 - tail])
     return Estimate(value=drawn.value, low=float(low), high=float(high), num_units=drawn.num_units)
 
@@ -94,6 +96,7 @@ def wilson_share(num_hits: int, num_units: int) -> Estimate:
 
 def mean_of_units(values_U: np.ndarray) -> Estimate:
     """The mean over hosts or seeds with Student's interval, which holds also for few of them."""
+    # Not a bootstrap: resampling a few units gives intervals that are too narrow.
     num_units = len(values_U)
     if num_units < 2:
         raise ValueError(f"{num_units} unit says nothing of others: show it, without an interval")
@@ -114,6 +117,7 @@ def gap_of_units(left_U: np.ndarray, right_V: np.ndarray) -> Estimate:
     gap, variance = float(np.mean(left_U) - np.mean(right_V)), float(sum(variances))
     half = 0.0
     if variance > 0:
+        # Welch and Satterthwaite: the two groups may vary differently.
         degrees = variance**2 / (
             variances[0] ** 2 / (len(left_U) - 1) + variances[1] ** 2 / (len(right_V) - 1)
         )
@@ -142,6 +146,8 @@ def sign_flip_p(differences_U: np.ndarray, *, seed: int, num_flips: int = NUM_FL
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """p adjusted by Holm: the chance of any false finding in the family stays below a cut."""
     names = sorted(p_values, key=lambda name: p_values[name])
+    # The smallest p counts for all tests, the next for one less; the running maximum keeps a larger
+    # p from being adjusted below a smaller one.
     scaled = [(len(names) - rank) * p_values[name] for rank, name in enumerate(names)]
     return dict(zip(names, np.minimum(np.maximum.accumulate(scaled), 1).tolist(), strict=True))
 
@@ -161,6 +167,8 @@ def dependence(values_N: np.ndarray, clusters_N: np.ndarray) -> Dependence:
     mean_C = np.bincount(cluster_N, weights=values_N) / sizes_C
     between = np.sum(sizes_C * (mean_C - np.mean(values_N)) ** 2) / (num_clusters - 1)
     within = np.sum((values_N - mean_C[cluster_N]) ** 2) / (num_rows - num_clusters)
+    # The mean size of a cluster, corrected for sizes that differ.
     size = (num_rows - np.sum(sizes_C**2) / num_rows) / (num_clusters - 1)
+    # Below 0 where rows of one cluster are less alike than any two rows.
     correlation = float((between - within) / (between + (size - 1) * within))
     return Dependence(correlation, float(1 + (size - 1) * correlation))

@@ -1,7 +1,7 @@
-"""What is said against what holds: precision and recall, for every kind of fact.
+"""Precision and recall of the facts that explanations state, for every kind of fact.
 
-A fact is a pair (kind, value). Knows no text and no world: who reads facts out of texts is asked
-elsewhere. Against facts of other passages, the same counts give what guessing would reach.
+A fact is a pair (kind, value). Knows no text and no world: facts are parsed from texts elsewhere.
+Against facts of other passages, the same counts give what guessing would reach.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ Fact = tuple[str, str]
 
 
 class FactCounts(NamedTuple):
-    """How many facts of one kind every row says, how many hold there, and how many are both."""
+    """Of every row, the numbers of facts of one kind that are stated, that are true, and both."""
 
     num_said: np.ndarray
     num_true: np.ndarray
@@ -27,13 +27,17 @@ class FactCounts(NamedTuple):
 def fact_counts(
     said: Sequence[Collection[Fact]], true: Sequence[Collection[Fact]]
 ) -> dict[str, FactCounts]:
-    """The counts of every kind that is said or holds anywhere, and of all kinds together."""
+    """The counts of every kind that is stated or true anywhere, and of all kinds together.
+
+    `said` and `true` have an entry for each row.
+    """
     kinds = sorted({kind for facts in (*said, *true) for kind, _ in facts})
     if ALL_KINDS in kinds:
         raise ValueError(f"a kind of fact is named {ALL_KINDS!r}, which stands for all kinds")
     place = {kind: index for index, kind in enumerate(kinds)}
     counts_3NK = np.zeros((3, len(said), len(kinds)))
     for row, (own_said, own_true) in enumerate(zip(said, true, strict=True)):
+        # Sets: to repeat a fact does not make it count twice.
         sets = set(own_said), set(own_true), set(own_said) & set(own_true)
         for counts_NK, facts in zip(counts_3NK, sets, strict=True):
             for kind, _ in facts:
@@ -45,11 +49,12 @@ def fact_counts(
 def truth_drawn(
     counts: Mapping[str, FactCounts], passages_N: np.ndarray, draws: Draws
 ) -> dict[str, Drawn]:
-    """`precision/kind`, `recall/kind`, `f1/kind`; no precision of what is never said."""
+    """`precision/kind`, `recall/kind`, `f1/kind`; no precision of what is never stated."""
     ratios = {}
     for kind, (said_N, true_N, both_N) in counts.items():
         ratios[f"precision/{kind}"] = Ratio(both_N, said_N, passages_N)
         ratios[f"recall/{kind}"] = Ratio(both_N, true_N, passages_N)
+        # The harmonic mean of the two as one ratio of sums, so that it is resampled like any other.
         ratios[f"f1/{kind}"] = Ratio(2 * both_N, said_N + true_N, passages_N)
     return draws.ratios(
         {name: ratio for name, ratio in ratios.items() if ratio.denominators_N.any()}

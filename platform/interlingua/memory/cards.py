@@ -1,4 +1,4 @@
-"""Whether the roles of a run fit on cards of one kind: three copies, one process, three cards.
+"""The fit of a run's roles on cards of one kind: three copies, one process, three cards.
 
 Tables as lines of text, with the arithmetic that makes them. Knows no recipe and no cluster.
 """
@@ -52,7 +52,7 @@ ONE_PROCESS = Single(device="cuda", micro_batch_rows=8, batch_rows=64)
 def card_rows(
     trunk: PoolHost, av: AvSpec, ar: ArSpec, *, shapes: Shapes, device_bytes: int = CARD_BYTES
 ) -> tuple[RoleMemory, ...]:
-    """Three copies on one card, one process on one card, and a card for every role."""
+    """Rows for three copies on one card, one process on one card, and a card for every role."""
     groups = groups_memory(
         trunk, av, ar, shapes=shapes, place=THREE_CARDS, device_bytes=device_bytes
     )
@@ -75,6 +75,7 @@ def card_lines(trunk: PoolHost, av: AvSpec, ar: ArSpec, shapes: Shapes) -> Itera
 
 
 def _of_rank(lora: LoraSpec | None, rank: int | None) -> LoraSpec | None:
+    """The adapters at another rank, with alpha twice the rank; None trains all weights."""
     assert lora is not None
     return None if rank is None else replace(lora, rank=rank, alpha=2.0 * rank)
 

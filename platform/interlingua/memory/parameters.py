@@ -1,4 +1,4 @@
-"""How many parameters and bytes the AV, its frozen start and the AR take, from dimensions alone.
+"""Parameters and bytes of the AV, its frozen start and the AR, from dimensions alone.
 
 Knows no weights: tests build every family here on the meta device and compare the counts. Counts
 what stays over a step, not activations, and knows no placement: ZeRO shares these bytes out.
@@ -19,7 +19,7 @@ SIZE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleSize:
-    """What one role holds; a frozen weight lies there in the forward's dtype and that is all."""
+    """The parameters of one role; a frozen one takes its bytes in the forward's dtype, no more."""
 
     role: str
     num_parameters: int
@@ -31,26 +31,31 @@ class RoleSize:
         width = BYTES[self.dtype]
         return {
             "weights": self.num_parameters * width,
+            # In fp32 the weights are their own master copy.
             "master": self.num_trained * 4 if self.dtype != "float32" else 0,
             "gradients": self.num_trained * 4,
+            # The two moments of AdamW, in fp32.
             "moments": self.num_trained * 8,
         }
 
     @property
     def num_bytes(self) -> int:
-        """All parts."""
+        """The sum of all parts."""
         return sum(self.bytes_by_part().values())
 
 
 def role_sizes(
     trunk: PoolHost, av: AvSpec, ar: ArSpec, encoded: Sequence[HostSize]
 ) -> tuple[RoleSize, ...]:
-    """The three roles of a run whose AV trains on these hosts through encoders; () for a single."""
+    """The sizes of AV, AV_init and AR.
+
+    `encoded` are the hosts whose encoders the AV may train: none of a single-host NLA.
+    """
     return (av_size(trunk, av, encoded), av_init_size(trunk, av), ar_size(trunk, ar))
 
 
 def av_size(trunk: PoolHost, spec: AvSpec, encoded: Sequence[HostSize]) -> RoleSize:
-    """The verbalizer; the affine and the encoders that it trains count to it."""
+    """The size of the verbalizer, with the affine and the encoders that it trains."""
     base, lora = num_parameters(trunk), _num_lora(trunk, spec.lora, trunk.num_blocks)
     added = _num_affine(spec.injection, trunk.width)
     if spec.encoder_learning_rate is not None:
@@ -64,7 +69,7 @@ def av_size(trunk: PoolHost, spec: AvSpec, encoded: Sequence[HostSize]) -> RoleS
 
 
 def av_init_size(trunk: PoolHost, spec: AvSpec) -> RoleSize:
-    """The frozen start of the AV; it is handed vectors that are encoded already."""
+    """The size of the frozen start of the AV, without encoders: its vectors are encoded already."""
     lora = _num_lora(trunk, spec.lora, trunk.num_blocks)
     return RoleSize(
         role="av_init",
@@ -75,12 +80,13 @@ def av_init_size(trunk: PoolHost, spec: AvSpec) -> RoleSize:
 
 
 def ar_size(trunk: PoolHost, spec: ArSpec) -> RoleSize:
-    """The reconstructor: embedding, blocks 0..K and a value head; no final norm and no lm_head."""
+    """The size of the reconstructor: embedding, blocks 0..K, a value head; no norm, no lm_head."""
     if spec.block_index >= trunk.num_blocks:
         raise ValueError(
             f"ArSpec.block_index is {spec.block_index}; the blocks of {trunk.tag} are "
             f"0..{trunk.num_blocks - 1}"
         )
+    # K counts from zero, and the output of block K is what the value head reads.
     num_blocks = spec.block_index + 1
     base = num_embedding_parameters(trunk) + num_blocks * num_block_parameters(trunk)
     lora, head = _num_lora(trunk, spec.lora, num_blocks), trunk.width**2
@@ -108,6 +114,7 @@ def size_rows(sizes: Sequence[RoleSize]) -> list[tuple[str, ...]]:
 def num_parameters(host: PoolHost) -> int:
     """All parameters of the causal language model, tied weights once."""
     family = _family(host)
+    # A tied head is the embedding once more and counts with it.
     head = 0 if host.tied_embeddings else host.width * host.vocab_size
     head += host.vocab_size if family.has_head_bias else 0
     blocks = host.num_blocks * num_block_parameters(host)
@@ -115,7 +122,7 @@ def num_parameters(host: PoolHost) -> int:
 
 
 def num_embedding_parameters(host: PoolHost) -> int:
-    """What comes before block 0: tokens, learnt positions, a norm behind them."""
+    """Parameters before block 0: tokens, learnt positions, a norm behind them."""
     family = _family(host)
     positions = host.max_positions if family.has_positions else 0
     norm = family.norm_size(host) if family.has_embedding_norm else 0
@@ -123,9 +130,10 @@ def num_embedding_parameters(host: PoolHost) -> int:
 
 
 def num_block_parameters(host: PoolHost) -> int:
-    """One block."""
+    """Parameters of one block: norms, linear layers and their biases."""
     family = _family(host)
     count = family.num_norms * family.norm_size(host)
+    # One norm for all query heads and one for all key heads.
     count += 2 * host.head_dim if family.has_query_key_norms else 0
     for linear in linears_of(host):
         count += linear.num_inputs * linear.num_outputs
@@ -149,6 +157,7 @@ def linears_of(host: PoolHost) -> tuple[Linear, ...]:
     shapes = {
         "queries": (d, heads),
         "keys": (d, kv_heads),
+        # Queries, keys and values out of one matrix.
         "fused": (d, heads + 2 * kv_heads),
         "mixed": (heads, d),
         "up": (d, ff),
@@ -159,7 +168,7 @@ def linears_of(host: PoolHost) -> tuple[Linear, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """What a family's blocks are made of, beyond the dimensions."""
+    """The make of a family's blocks, beyond the dimensions."""
 
     linears: tuple[tuple[str, str], ...]  # name and shape
     biased: tuple[str, ...] = ()
@@ -174,6 +183,7 @@ class _Family:
         return size.width * (2 if self.has_norm_bias else 1)
 
 
+# In grouped-query attention keys and values have fewer heads: their shape is that of `keys`.
 _QKV = (("q_proj", "queries"), ("k_proj", "keys"), ("v_proj", "keys"))
 _PLAIN = (*_QKV, ("o_proj", "mixed"), ("up_proj", "up"), ("down_proj", "down"))
 _GATED = (*_PLAIN, ("gate_proj", "up"))
@@ -190,6 +200,7 @@ _FAMILIES = {
     "smollm3": _LLAMA,
     "qwen2": _Family(linears=_GATED, biased=("q_proj", "k_proj", "v_proj")),
     "qwen3": _Family(linears=_GATED, has_query_key_norms=True),
+    # A norm before and one behind both attention and MLP.
     "gemma3_text": _Family(linears=_GATED, num_norms=4, has_query_key_norms=True),
     "nemotron": _Family(linears=_PLAIN, has_norm_bias=True),
     "gpt2": _Family(
@@ -208,6 +219,7 @@ _FAMILIES = {
     "bloom": _Family(
         linears=_FUSED, biased=_ALL_FUSED, has_norm_bias=True, has_embedding_norm=True
     ),
+    # Attention and MLP side by side behind one norm.
     "phi": _Family(
         linears=(*_QKV, ("dense", "mixed"), ("fc1", "up"), ("fc2", "down")),
         biased=("q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"),
@@ -219,6 +231,7 @@ _FAMILIES = {
 
 
 def _family(host: PoolHost) -> _Family:
+    # Never a guess: a wrong size would pass for a fit until a card runs out of memory.
     if host.model_type not in _FAMILIES:
         raise ValueError(
             f"PoolHost.model_type of {host.tag} is {host.model_type}, whose blocks are not all "
@@ -237,7 +250,9 @@ def _num_lora(trunk: PoolHost, spec: LoraSpec | None, num_blocks: int) -> int:
             f"LoraSpec.targets names {', '.join(unknown)}, which {trunk.tag} does not have; "
             f"the linear layers of its blocks are: {', '.join(names)}"
         )
+    # By name, as peft does: a name that stands twice in a block is adapted twice.
     adapted = [linear for linear in linears if linear.name in spec.targets]
+    # A pair of thin matrices, [rank, inputs] and [outputs, rank].
     widths = sum(linear.num_inputs + linear.num_outputs for linear in adapted)
     return num_blocks * spec.rank * widths
 

@@ -1,4 +1,4 @@
-"""How many bytes each role of reinforcement learning takes on its device at its peak. Pure numbers.
+"""Bytes of each role of reinforcement learning on its device, at its peak. Pure numbers.
 
 A peak is what always lies there and what its largest phase adds. Published dimensions and a
 placement are all it takes: no weights, no Ray. Left out: fragmentation, buckets of collectives.
@@ -27,7 +27,7 @@ MEMORY_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shapes:
-    """What passes through the roles: tokens of a prompt, of a sample, of a prompt of the AR."""
+    """Sizes of a step: tokens of a prompt, of a sample and of a prompt of the AR, and samples."""
 
     prompt_tokens: int
     new_tokens: int
@@ -37,7 +37,7 @@ class Shapes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How one device of a role works: rows at once, and of how many ranks it is one."""
+    """The share of one device in a role: its rows at once, and the number of ranks."""
 
     micro_batch_rows: int
     batch_rows: int
@@ -47,7 +47,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """What one phase of a step adds to what always lies on a device."""
+    """The bytes that one phase of a step adds to what always lies on a device."""
 
     name: str
     activations: int
@@ -55,7 +55,7 @@ class Phase:
 
     @property
     def num_bytes(self) -> int:
-        """Both."""
+        """Activations and cache together."""
         return self.activations + self.kv_cache
 
 
@@ -84,11 +84,11 @@ class RoleMemory:
 
     @property
     def fits(self) -> bool:
-        """Whether the sum is no more than the device has, as far as that is known."""
+        """True where the sum is no more than the device has, or where that is not known."""
         return self.device_bytes is None or self.total <= self.device_bytes
 
     def cells(self) -> tuple[str, ...]:
-        """Under MEMORY_COLUMNS."""
+        """The cells of the row, in the order of MEMORY_COLUMNS."""
         parts = (
             self.weights, self.masters, self.moments, self.gradients, self.peak.activations,
             self.peak.kv_cache, self.process, self.total,
@@ -137,7 +137,7 @@ def groups_memory(
 
 
 def copies_memory(rows: Sequence[RoleMemory]) -> RoleMemory:
-    """Three processes on one device: AR and AV_init work at once, and nobody gives memory back."""
+    """Three processes on one device: none gives its memory back, so that their peaks add up."""
     return _summed(
         "three copies",
         rows,
@@ -159,7 +159,10 @@ def single_memory(
     place: Single,
     device_bytes: int | None,
 ) -> RoleMemory:
-    """One process: the roles take turns, and of AV_init lies there only what the AV trains."""
+    """The one row of a process in which roles take turns: the largest peak counts, not their sum.
+
+    AV_init is the AV with its start switched in: only what the AV trains is there twice.
+    """
     share = Share(
         micro_batch_rows=place.micro_batch_rows,
         batch_rows=place.batch_rows,
@@ -168,7 +171,7 @@ def single_memory(
     )
     rows = (_av_memory(trunk, av, shapes, share), _ar_memory(trunk, ar, shapes, share))
     size = av_size(trunk, av, [])
-    # Kept in fp32, and while it is switched in a second time in the dtype of the forward.
+    # In fp32, and once more in the dtype of the forward while it is switched in.
     start = size.num_trained * 4
     if size.dtype != "float32":
         start += size.num_trained * BYTES[size.dtype]
@@ -187,7 +190,7 @@ def single_memory(
 
 
 def gib(num_bytes: int) -> str:
-    """To a hundredth of a GiB; nothing is a dash."""
+    """The bytes as GiB with two decimals; a dash for none."""
     return f"{num_bytes / 2**30:.2f}" if num_bytes else "-"
 
 
@@ -198,6 +201,7 @@ def _av_memory(trunk: PoolHost, spec: AvSpec, shapes: Shapes, share: Share) -> R
     width = BYTES[size.dtype]
     sampling = Phase(
         name="sampling",
+        # The prompt is the largest forward: then one token a row, with logits of one position.
         activations=forward_bytes(trunk, rows * shapes.prompt_tokens, width)
         + logits_bytes(trunk, rows, width),
         kv_cache=kv_cache_bytes(trunk, rows * num_tokens, width),
@@ -225,6 +229,7 @@ def _av_init_memory(trunk: PoolHost, spec: AvSpec, shapes: Shapes, share: Share)
         activations=forward_bytes(trunk, rows * (shapes.prompt_tokens + shapes.new_tokens), width)
         + logits_bytes(trunk, rows * shapes.new_tokens, width),
     )
+    # No phase of learning, and so no update: AV_init only scores what was sampled.
     return _row(size, share, [judging])
 
 
@@ -259,9 +264,10 @@ def _share(place: FrozenPlacement | LearnerPlacement) -> Share:
 
 
 def _row(size: RoleSize, share: Share, phases: Sequence[Phase]) -> RoleMemory:
-    """ZeRO shares out masters and moments from stage 1 on, gradients from stage 2 on."""
+    """The row at its largest phase; ZeRO shares out state from stage 1 on, gradients from 2 on."""
     parts, stage = size.bytes_by_part(), share.zero_stage or 0
     state_ranks = share.num_ranks if stage >= 1 else 1
+    # From stage 2 on a rank drops the gradients of parts whose state it does not hold.
     gradients = parts["gradients"] // (share.num_ranks if stage >= 2 else 1)
     if size.num_trained:  # the update: AdamW's square root
         own = Phase(name="update", activations=size.num_trained * 4 // state_ranks)
@@ -272,6 +278,7 @@ def _row(size: RoleSize, share: Share, phases: Sequence[Phase]) -> RoleMemory:
         nodes="any",
         num_parameters=size.num_parameters,
         num_trained=size.num_trained,
+        # Whole on every rank: stage 3, which shares them out, is not allowed here.
         weights=parts["weights"],
         masters=parts["master"] // state_ranks,
         moments=parts["moments"] // state_ranks,

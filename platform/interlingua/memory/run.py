@@ -1,4 +1,4 @@
-"""What the roles of a run will take where its placement has them, before anything is opened."""
+"""The memory of the roles of a run under its placement, before any model is opened."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from interlingua.specs.rl import RlTraining
 def run_memory(
     trunk: PoolHost, spec: RlTraining, place: Single | ThreeGroups
 ) -> tuple[RoleMemory, ...]:
-    """A row for each role, or one for all of them; what their devices have is not known here."""
+    """A row for each role, or one for all of them; the size of their devices is not known here."""
     shapes = shapes_of(spec)
     if isinstance(place, Single):
         row = single_memory(trunk, spec.av, spec.ar, shapes=shapes, place=place, device_bytes=None)
@@ -33,9 +33,10 @@ def memory_lines(rows: Sequence[RoleMemory]) -> list[str]:
 
 
 def shapes_of(spec: RlTraining) -> Shapes:
-    """At most: no token is shorter than a character."""
+    """Upper bounds of the tokens of a run: no token is shorter than a character."""
     tag = max(map(len, spec.host_tags))
     return Shapes(
+        # The names of the fields are still in the template: they only add to the bound.
         prompt_tokens=len(spec.av.template) + tag + spec.av.injection.num_slots,
         new_tokens=spec.rl.max_new_tokens,
         ar_tokens=spec.ar.max_tokens,

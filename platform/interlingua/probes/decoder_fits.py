@@ -3,6 +3,9 @@
 `pinv` and `enc_refit` never see what the AR makes of a text. The other three are fitted on it:
 `direct_uncentred` as published, `direct_centred` as the stage `decoder` does, and a small MLP that
 starts from the latter. Knows no model, no metric and no file.
+
+n is n(h), an activation at the norm sqrt(D); e its encoding and v = n(e); a the AR's vector of a
+text. N rows, P passages, D the width of the host, E that of the shared space.
 """
 
 import hashlib
@@ -27,7 +30,7 @@ Decode = Callable[[np.ndarray], np.ndarray]
 
 
 class DecoderFit(StrEnum):
-    """What a decoder was fitted on, and how."""
+    """The five fits: the rows that each is fitted on, and the method."""
 
     PINV = "pinv"  # nothing: the encoder's pseudo-inverse
     ENC_REFIT = "enc_refit"  # ridge v -> n(h), v the encoded golds: the wrong objective
@@ -40,8 +43,8 @@ class DecoderFit(StrEnum):
 class FitRows:
     """The `fit` rows of one host, a row a text; every n(h) is finite.
 
-    `a_NE`: what the AR makes of the AV's own T=1 explanation, NaN where there was none. `v_NE`:
-    n(e), what the AV was given. `passages_N`: ids, which decide folds.
+    `a_NE`: the AR's vector of the AV's own T=1 explanation, NaN where there was none. `v_NE`: n(e),
+    which the AV was given. `passages_N`: ids, which decide folds.
     """
 
     a_NE: np.ndarray
@@ -60,7 +63,7 @@ class FitRows:
         return self.where(is_read_N, rescale(np.asarray(self.a_NE[is_read_N], np.float64)))
 
     def where(self, is_taken_N: np.ndarray, a_NE: np.ndarray) -> "FitRows":
-        """Some of the rows, with these a."""
+        """The rows where `is_taken_N`, with these a in place of their own."""
         return replace(
             self,
             a_NE=a_NE,
@@ -70,12 +73,12 @@ class FitRows:
         )
 
     def saying(self, a_E: np.ndarray) -> "FitRows":
-        """The same rows of an AV that says one and the same of all of them."""
+        """The same rows, as an AV would leave them that writes one text about all of them."""
         return replace(self, a_NE=np.broadcast_to(a_E, self.a_NE.shape))
 
 
 def decoders_of_golds(rows: FitRows, ridge: RidgeSpec) -> dict[DecoderFit, Decode]:
-    """Decoders that are the same whatever AV and AR say."""
+    """Decoders fitted on golds alone: the same for every AV and AR."""
     return {
         DecoderFit.PINV: _or_mean(_pinv(rows), rows),
         DecoderFit.ENC_REFIT: _or_mean(_ridge(rows.v_NE, rows, ridge), rows),
@@ -83,9 +86,10 @@ def decoders_of_golds(rows: FitRows, ridge: RidgeSpec) -> dict[DecoderFit, Decod
 
 
 def decoders_of_texts(rows: FitRows, ridge: RidgeSpec, *, seed: int) -> dict[DecoderFit, Decode]:
-    """Decoders fitted on what the AR made of the texts; the mean where it made too little."""
+    """Decoders fitted on the AR's vectors; the mean for all where too few texts were read."""
     read = rows.read()
     is_held_N = _is_held(read.passages_N, seed)
+    # A ridge is chosen between two folds at least; the MLP's, which has the fewest rows, decides.
     if len(np.unique(_folds(read.passages_N[~is_held_N], ridge))) < 2:
         fits = (DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP)
         return dict.fromkeys(fits, _constant(rows))
@@ -102,6 +106,7 @@ def _pinv(rows: FitRows) -> Decode:
     lengths_N = norms(rows.encoder(rows.n_ND))
     length = float(np.sqrt(np.mean(lengths_N**2) / rows.v_NE.shape[1]))
     inverse_DE = length * linalg.pinv(rows.encoder.weight_ED)
+    # a is not centred: it is taken for v itself, as if the AR made no error.
     return lambda a_NE: np.asarray(rows.encoder.mean_D + a_NE @ inverse_DE.T)
 
 
@@ -114,12 +119,15 @@ def _uncentred(rows: FitRows) -> Decode:
 
 
 def _ridge(x_NE: np.ndarray, rows: FitRows, ridge: RidgeSpec) -> Decode:
+    # Folds by passage: by row, texts of one passage would choose too weak a ridge.
     return fit_blocks([(x_NE, rows.n_ND, _folds(rows.passages_N, ridge))], ridge)
 
 
 def _mlp(rows: FitRows, ridge: RidgeSpec, is_held_N: np.ndarray, *, seed: int) -> Decode:
     train = rows.where(~is_held_N, rows.a_NE[~is_held_N])
     start = _ridge(train.a_NE, train, ridge)
+    # The ridge is fitted without the held rows, too: else what it leaves there is too small, and
+    # the network would be stopped by rows that were fitted.
     rest = fitted_mlp(rows.a_NE, rows.n_ND - start(rows.a_NE), is_held_N, seed=seed)
     return lambda a_NE: start(a_NE) + rest(a_NE)
 
@@ -131,6 +139,7 @@ def _folds(passages_N: np.ndarray, ridge: RidgeSpec) -> np.ndarray:
 def _is_held(passages_N: np.ndarray, seed: int) -> np.ndarray:
     """True for a share of the passages, chosen by content: neither order nor rows matter."""
     passages_P = np.unique(passages_N)
+    # Ordered by a digest: a generator would choose all anew where one more passage is there.
     keys = [hashlib.sha256(f"{seed}|{passage}".encode()).hexdigest() for passage in passages_P]
     num_held = int(np.ceil(HELD_SHARE * len(passages_P)))
     return np.isin(passages_N, passages_P[np.argsort(keys)[:num_held]])

@@ -1,7 +1,7 @@
 """The published methods side by side on one host: every decoder, predictor and kind of FVE.
 
 Among the predictors are those that know nothing of an activation; a number on which one of them
-does well measures something else. Texts are not seen here: shares of distinct texts are the
+does well measures something else. Texts are not read here: shares of distinct texts are the
 caller's. Knows no model and no file but the table of methods.
 """
 
@@ -38,7 +38,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
 
 
 class Predictor(StrEnum):
-    """What makes the prediction; all but the first know nothing of the activation."""
+    """The source of a prediction; all but the first know nothing of the activation."""
 
     NLA = "nla"  # AV, AR, decoder
     CONSTANT_VECTOR = "constant_vector"  # the mean n(h) of `fit`, whatever the decoder
@@ -84,9 +84,11 @@ def methods_drawn(
 ) -> dict[Key, Drawn]:
     """Every number of one host in the draws of a table.
 
-    `draws` are of the scored passages of all hosts, once. `unique_shares`, in the same draws, are
-    of the texts behind a predictor, where there are any.
+    `fit` are the rows that decoders are fitted on, `scored` those of another split. `draws` are of
+    the scored passages of all hosts, once. `unique_shares`, in the same draws, are of the texts
+    behind a predictor, where there are any.
     """
+    # Of all `fit` rows, with a text or without: texts must not move a denominator.
     train_variance = mean_variance(fit.n_ND)
     found: dict[Key, Drawn] = {}
     for method, predictor, predicted_ND in _predictions(fit, scored, ridge, seed):
@@ -115,6 +117,7 @@ def means_over_hosts(by_host: Mapping[str, Mapping[Key, Drawn]]) -> list[MethodN
         if not all(key in drawn for drawn in hosts):
             continue
         each = [drawn[key] for drawn in hosts]
+        # Draw by draw: passages that all hosts share are resampled for all of them at once.
         mean = combined(lambda *values: sum(values) / len(values), *each)
         numbers.append(_number(key, estimate_of(mean), PASSAGES))
         if len(each) > 1:
@@ -158,10 +161,13 @@ def _predictions(
 ) -> Iterator[tuple[DecoderFit, Predictor, np.ndarray]]:
     read_NE = fit.read().a_NE
     silent_E = np.full(fit.a_NE.shape[1], np.nan)
+    # Without any text both are NaN, and every decoder predicts the mean.
     one_E = _commonest(read_NE) if len(read_NE) else silent_E
     mean_E = read_NE.mean(axis=0) if len(read_NE) else silent_E
     of_golds = decoders_of_golds(fit, ridge)
     decoders = of_golds | decoders_of_texts(fit, ridge, seed=seed)
+    # Refitted on what a collapsed AV leaves: decoders of the honest rows do not forgive a collapse,
+    # and would hide that a metric does.
     collapsed = of_golds | decoders_of_texts(fit.saying(one_E), ridge, seed=seed)
     a_NE = _rescaled(scored.a_NE)
     other_N = derangement(scored.passages_N, seed=seed)

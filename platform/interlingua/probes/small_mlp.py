@@ -1,4 +1,4 @@
-"""A small network from rows to rows, kept as it was when it met the held rows best.
+"""A small network from rows to rows, with the weights that err least on held-out rows.
 
 On one thread; the same seed gives the same network. Knows no host, no passage and no file.
 """
@@ -21,7 +21,11 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def fitted_mlp(x_NE: np.ndarray, y_ND: np.ndarray, is_held_N: np.ndarray, *, seed: int) -> Predict:
-    """The network that says zero at first, and at the end what errs least on the held rows."""
+    """A network that predicts zero at first, trained until it no longer improves on held rows.
+
+    `is_held_N` is True for the rows that stop the training and are not trained on. Where nothing is
+    gained on them, the network that is returned still predicts zero.
+    """
     inputs, outputs = (torch.from_numpy(np.asarray(array, np.float32)) for array in (x_NE, y_ND))
     is_held = torch.from_numpy(is_held_N)
     with _one_seeded_thread(seed):
@@ -39,8 +43,9 @@ def _train(
     train: tuple[torch.Tensor, torch.Tensor],
     held: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
-    """Until PATIENCE epochs in a row brought nothing; then back to the best, which may be none."""
+    """Train until PATIENCE epochs in a row gain nothing; then restore the best, or the start."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    # The start competes: where training only overfits, the network stays at zero.
     best, least, num_idle = _state(network), _error(network, *held), 0
     for _ in range(MAX_EPOCHS):
         for rows_B in torch.randperm(len(train[0])).split(BATCH_ROWS):
@@ -58,6 +63,7 @@ def _train(
 
 
 def _network(num_inputs: int, num_outputs: int) -> nn.Module:
+    # A last layer of zeros: what the network is added to is first left as it is.
     last = nn.Linear(NUM_HIDDEN, num_outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
@@ -76,13 +82,15 @@ def _predicted(network: nn.Module, x_NE: np.ndarray) -> np.ndarray:
 
 
 def _state(network: nn.Module) -> dict[str, torch.Tensor]:
+    # A state dict shares its tensors with the network: uncopied, the best would train on.
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
 
 @contextmanager
 def _one_seeded_thread(seed: int) -> Iterator[None]:
-    """The caller's threads and random numbers are as before afterwards."""
+    """One thread and a seed of its own; the caller's threads and generator are restored."""
     num_threads = torch.get_num_threads()
+    # The order of a sum depends on the number of threads, and with it the last bits of a weight.
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,7 @@
-"""Raises ValueErrors that name field, value and what is allowed. Knows no spec."""
+"""Checks of fields: ValueErrors that name field, value and what is allowed. Knows no spec.
+
+`check_positive(self, num_steps=self.num_steps)`: the owner gives the error the name of its class.
+"""
 
 from collections.abc import Iterable
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable
 def check_positive(owner: object, **values: float) -> None:
     """Raise unless every value is above zero."""
     for name, value in values.items():
+        # `not >` and not `<=`, here and below: NaN compares false and is refused as well.
         if not value > 0:
             raise ValueError(f"{_field(owner, name)} is {value!r}; it must be positive")
 

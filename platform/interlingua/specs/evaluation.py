@@ -1,4 +1,4 @@
-"""What an evaluation compares, and on which rows. Knows no model and no metric."""
+"""Specs of an evaluation: its arms, its rows and its gates. Knows no model and no metric."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from interlingua.specs.splits import Split
 
 
 class Arm(StrEnum):
-    """A way to a prediction of an activation; all but the first two are there to compare with."""
+    """A way to predict an activation; all but the first two are there to compare with."""
 
     SAMPLED = "sampled"  # AV at T=1, AR, decoder
     GREEDY = "greedy"
@@ -28,7 +28,7 @@ class Arm(StrEnum):
 
 
 class GateName(StrEnum):
-    """What an evaluation must pass for its numbers to count."""
+    """The gates that an evaluation must pass for its numbers to count (docs/numbers.md, Gates)."""
 
     LEAKAGE = "leakage"
     MISSING_ROWS = "missing_rows"
@@ -43,14 +43,14 @@ class GateName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluating:
-    """How the final NLA is looked at: so many activations a host of one split.
+    """The evaluation of the final NLA, on this many activations of each host in one split.
 
     Gates that are accepted by name are reported as failed, but do not fail the run.
     """
 
     split: Split
-    rows: int
-    samples: int
+    rows: int  # of every host
+    samples: int  # at T = 1, of every row
     shown_rows: int  # on the page, of every host and predictor
     accepts: tuple[GateName, ...]
 
@@ -63,7 +63,7 @@ class Evaluating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSpec:
-    """What the scored rows of all hosts must pass, and how their numbers are resampled."""
+    """The gates for the scored rows of all hosts, and the seed that resamples their passages."""
 
     split: Split
     host_tags: tuple[str, ...]
@@ -77,10 +77,10 @@ class EvaluationSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSpec:
-    """How the arms of one host are scored; `ridge` is of the maps that only scoring fits."""
+    """The scoring of the arms of one host; `ridge` is for the maps that only scoring fits."""
 
     host_tag: str
-    role: str
+    role: str  # of the host: anchor, trained or held out
     block_index: int
     anchor: str
     centring: Centring
@@ -97,7 +97,7 @@ class ScoreSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodsSpec:
-    """Which hosts the published methods are compared on, and how their ridges are chosen."""
+    """The hosts on which published methods are compared, and the choice of their ridges."""
 
     host_tags: tuple[str, ...]
     anchor: str
@@ -113,7 +113,7 @@ class MethodsSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSpec:
-    """What a report is titled, and how many rows of a host and arm it shows at most."""
+    """The title of a report, and the most rows that it shows of a host and arm."""
 
     recipe: str
     shown_rows: int

@@ -1,4 +1,4 @@
-"""Which activations are read from a host, and where. Knows no model."""
+"""Specs of reading a host: its blocks, its tokens, its passages. Knows no model."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class TokenPositions:
     """Up to `per_passage` rows a passage: positions drawn by a generator keyed by passage."""
 
     per_passage: int
-    min_position: int
+    min_position: int  # from 0
     seed: int
 
     def __post_init__(self) -> None:
@@ -41,10 +41,10 @@ class ExtractSpec:
     """Rows of one host: the outputs of some blocks for the passages of some splits."""
 
     host_tag: str
-    block_indices: tuple[int, ...]
+    block_indices: tuple[int, ...]  # all in one pass: deeper ones cost no second forward
     read: Pooled | TokenPositions
-    max_tokens: int
-    dtype: str
+    max_tokens: int  # of a passage; what was cut is counted
+    dtype: str  # of the forward; rows are stored in fp32
     splits: tuple[Split, ...]
 
     def __post_init__(self) -> None:
@@ -74,6 +74,7 @@ class AdoptedHostSpec:
 
     def __post_init__(self) -> None:
         check_slug(self, tag=self.tag)
+        # Without either, another model under the same name would have the same fingerprint.
         if self.files_sha256 is None and self.revision is None:
             raise ValueError(
                 f"AdoptedHostSpec.revision is None for the hub id {self.source!r}; name the "

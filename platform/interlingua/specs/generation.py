@@ -1,4 +1,4 @@
-"""How the AV is made to speak, and the AR to listen. Knows no model and no row."""
+"""Specs of the pair in use: texts of the AV, vectors of the AR. Knows no model and no row."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,10 @@ TEXT_ARMS = (Arm.GOLD, Arm.GENERAL_FACTS, Arm.ALL_FACTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One way in which the AV speaks of the rows of a split: of all, or of a keyed choice.
+    """One pass of the AV over the rows of a split, in one of its arms.
 
-    The arm says which vectors it is given, and whether it is the trained one.
+    The arm decides which vectors the AV is given, and whether it is the trained AV. `rows` is the
+    size of a choice keyed by passage; None takes all.
     """
 
     arm: Arm
@@ -32,7 +33,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbalizeSpec:
-    """What the pair makes of one host's rows, turn by turn; `seed` chooses and shuffles them."""
+    """The texts and vectors of one host's rows, turn by turn; `seed` chooses and shuffles rows."""
 
     host_tag: str
     block_index: int
@@ -47,7 +48,7 @@ class VerbalizeSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconstructSpec:
-    """What the AR makes of texts that it is told: the teacher's, or lists of true facts."""
+    """The AR's vectors of texts that are not the AV's: the teacher's, or lists of true facts."""
 
     split: Split
     arms: tuple[Arm, ...]

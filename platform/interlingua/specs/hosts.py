@@ -16,7 +16,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 class HostRole(StrEnum):
-    """What a host is for: a part of the universal pool, or a released single-host NLA."""
+    """The purpose of a host: a part of the universal pool, or a released single-host NLA."""
 
     ANCHOR = "anchor"
     TRAINED = "trained"
@@ -25,7 +25,7 @@ class HostRole(StrEnum):
 
 
 class Quirk(StrEnum):
-    """What would surprise whoever opens this host."""
+    """A property of a host that surprises on opening it."""
 
     FP16_FORWARD_OVERFLOWS = "fp16_forward_overflows"
     FP16_POOLING_OVERFLOWS = "fp16_pooling_overflows"
@@ -85,6 +85,7 @@ class HostSize:
     tied_embeddings: bool
 
     def __post_init__(self) -> None:
+        # fields(HostSize), not of self: what a subclass adds is no dimension.
         counts = {f.name: getattr(self, f.name) for f in fields(HostSize)}
         counts.pop("tied_embeddings")
         check_positive(self, **counts)

@@ -9,7 +9,7 @@ from interlingua.specs.checks import check_not_negative, check_positive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace:
-    """The marker's input embedding becomes the vector."""
+    """The vector takes the place of the marker's input embedding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +29,21 @@ InjectionRule = Replace | AfterBlock
 
 
 class Centring(StrEnum):
-    """What is subtracted from a normalised activation before it is injected."""
+    """The vector that is subtracted from a normalised activation before it is injected."""
 
     NONE = "none"
     HOST_MEAN = "host_mean"
 
 
 class Readout(StrEnum):
-    """What the AR's value head is applied to; checkpoints of the two are not interchangeable."""
+    """The input of the AR's value head; checkpoints of the two are not interchangeable."""
 
     RAW = "W h"
     NORMALIZED = "W n(h)"
 
 
 class BosRule(StrEnum):
-    """Whether the AR prompt begins with a BOS token."""
+    """The rule for a BOS token at the beginning of the AR's prompt."""
 
     TOKENIZER_DEFAULT = "tokenizer_default"  # present where the tokenizer has one
     PRESENT = "present"
@@ -80,10 +80,10 @@ Affine = Full | LowRank | Shared | BiasOnly
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InjectionSpec:
-    """How an activation enters the AV; `affine` None puts the same vector into every slot."""
+    """The injection of an activation into the AV; `affine` None puts one vector into every slot."""
 
     rule: InjectionRule
-    num_slots: int
+    num_slots: int  # markers in a row of the prompt
     scale: float | Literal["sqrt_d"]  # the L2 norm of what is injected
     centring: Centring
     affine: Affine | None

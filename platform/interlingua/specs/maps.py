@@ -9,7 +9,7 @@ from interlingua.specs.checks import check_not_negative, check_positive, check_s
 class RidgeSpec:
     """Ridge strengths to choose from by folds of passages, relative to the mean of diag(X^T X)."""
 
-    strengths: tuple[float, ...]
+    strengths: tuple[float, ...]  # 0 is least squares
     num_folds: int
 
     def __post_init__(self) -> None:
@@ -23,7 +23,7 @@ class RidgeSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittingSpec:
-    """How every linear map of a recipe is fitted, and the bag-of-words control beside them."""
+    """The fit of every linear map of a recipe, and of the bag-of-words control beside them."""
 
     ridge: RidgeSpec
     block_rows: int  # of `fit`, that are in memory at once

@@ -1,4 +1,4 @@
-"""Where a recipe runs: never hashed, and recorded in every artifact.
+"""The placement of a recipe: never hashed, and recorded in every artifact.
 
 Another placement reads the same rows in the same order and draws alike; its sums are rounded
 elsewhere, so that numbers agree to rounding, not to the bit (docs/architecture.md, What and where).
@@ -20,7 +20,7 @@ SAMPLING_ZERO_STAGES = (None, 0, 1, 2)
 
 
 class WorkKind(StrEnum):
-    """Whose workers do the work of a stage that only deals it out."""
+    """The kind of work that a stage hands out to workers of its own."""
 
     EXTRACTION = "extraction"
     TRAINING = "training"
@@ -43,9 +43,9 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostWorkers:
-    """Where one host is read that needs another place: a large one several devices, say.
+    """The workers of one host that is read in a place of its own: a large one, say, on two cards.
 
-    None is what holds for all hosts. The device `auto` spreads a model over all that its worker
+    None takes what holds for all hosts. The device `auto` spreads a model over all that its worker
     has.
     """
 
@@ -59,15 +59,15 @@ class HostWorkers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionPlacement:
-    """How a host's passages are dealt to its workers; `hosts` are those that have it otherwise.
+    """The workers that read a host's passages; `hosts` lists the hosts with another place.
 
     Without workers the stage's own process reads: small models are read before a worker is up.
     """
 
     workers: Workers | None
     device: str
-    block_passages: int
-    batch_tokens: int
+    block_passages: int  # of a shard, which is redone whole after a failure
+    batch_tokens: int  # of a forward: long texts make smaller batches
     hosts: tuple[HostWorkers, ...] = ()
 
     def __post_init__(self) -> None:
@@ -87,14 +87,14 @@ class ExtractionPlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlacement:
-    """How a model is trained: its workers, and how ZeRO shares out state among them.
+    """The workers that train a model, and the stage of ZeRO that shares out state among them.
 
     Stage 0 shares nothing, 1 the optimizer's state, 2 also gradients, 3 also the weights.
     """
 
     workers: Workers
     device: str
-    micro_batch_rows: int
+    micro_batch_rows: int  # of a backward; the batch of a step is the spec's
     zero_stage: int
     failures_survived: int
 
@@ -106,7 +106,7 @@ class TrainingPlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerbalizingPlacement:
-    """How explanations are sampled in bulk; without workers, in the stage's own process."""
+    """The workers that sample explanations in bulk; without, the stage's own process does."""
 
     workers: Workers | None
     device: str
@@ -132,7 +132,7 @@ class Single:
         check_positive(self, micro_batch_rows=self.micro_batch_rows, batch_rows=self.batch_rows)
 
     def as_rows(self) -> list[dict[str, str]]:
-        """Where every role is, for people."""
+        """A row for each role with its workers and device, for people."""
         where = {"workers": "the stage's own process", "device": self.device, "each": "-"}
         return [{"role": role, **where} for role in ("av", "av_init", "ar")]
 
@@ -141,7 +141,7 @@ class Single:
 class FrozenPlacement:
     """The workers of a role that never learns; each holds a whole copy and has a part of the rows.
 
-    `node_label` is what the label `role` of their nodes says; None takes any node.
+    `node_label` is the value of the label `role` of their nodes; None takes any node.
     """
 
     workers: Workers
@@ -157,7 +157,7 @@ class FrozenPlacement:
 class LearnerPlacement:
     """The workers of a role that learns; `zero_stage` None steps by plain torch, on one of them.
 
-    `node_label` is what the label `role` of their nodes says; None takes any node.
+    `node_label` is the value of the label `role` of their nodes; None takes any node.
     """
 
     workers: Workers
@@ -182,8 +182,8 @@ class LearnerPlacement:
 class ThreeGroups:
     """Reinforcement learning with a placement group for each role: no device holds two of them.
 
-    Who does not answer for `patience_seconds` is taken for dead. Every death of any role counts
-    towards `failures_survived`.
+    A role that does not answer for `patience_seconds` is taken for dead. Every death of any role
+    counts towards `failures_survived`.
     """
 
     av: LearnerPlacement
@@ -201,7 +201,7 @@ class ThreeGroups:
         return {"av": self.av, "av_init": self.av_init, "ar": self.ar}
 
     def as_rows(self) -> list[dict[str, str]]:
-        """Where every role is, for people."""
+        """A row for each role with its workers and device, for people."""
         return [
             {
                 "role": role,
@@ -234,7 +234,7 @@ class Placement:
         )
 
     def workers_of(self, work: WorkKind) -> Workers | None:
-        """The workers of a crew; None where the stage's own process does the work."""
+        """The workers for one kind of work; None where the stage's own process does it."""
         found = {
             WorkKind.EXTRACTION: self.extraction.workers,
             WorkKind.TRAINING: self.training.workers,
@@ -246,7 +246,7 @@ class Placement:
         return found[work]
 
     def cpus_of(self, work: WorkKind) -> float:
-        """What all workers of a stage take together; 0 where its own process does the work."""
+        """The CPUs of all workers of a stage together; 0 where its own process does the work."""
         if work is WorkKind.REINFORCING and isinstance(self.reinforcing, ThreeGroups):
             return sum(_all_cpus(role.workers) for role in self.reinforcing.roles().values())
         return _all_cpus(self.workers_of(work))

@@ -15,7 +15,7 @@ from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeachingSpec:
-    """What a model is taught from: so many explanations of every activation."""
+    """The explanations that a model learns from: `samples` of every activation."""
 
     teacher: TeacherSpec
     samples: int
@@ -26,7 +26,7 @@ class TeachingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaking:
-    """How the trained AV is made to speak, for the decoders and for the evaluation."""
+    """The sampling of the trained AV, for the decoders and for the evaluation."""
 
     seed: int
     max_new_tokens: int
@@ -36,7 +36,7 @@ class Speaking:
         check_positive(self, max_new_tokens=self.max_new_tokens)
 
     def sampled(self, samples: int) -> SamplingSpec:
-        """So many samples of every activation at T = 1."""
+        """This many samples of every activation at T = 1."""
         return SamplingSpec(
             seed=self.seed, temperature=1.0, samples=samples, max_new_tokens=self.max_new_tokens
         )
@@ -50,7 +50,7 @@ class Speaking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One experiment, complete. `anchor` is the host under the AV and AR, too.
+    """One experiment, complete. `anchor` is also the trunk under the AV and AR.
 
     A recipe without trained and held-out hosts is a single-host NLA: its shared space is the
     anchor's own.
@@ -68,7 +68,7 @@ class Recipe:
     fitting: FittingSpec
     av_lessons: TeachingSpec
     ar_lessons: TeachingSpec
-    accepts_mixed_teachers: bool
+    accepts_mixed_teachers: bool  # else explanations of two teachers are refused
     av: AvSpec
     ar: ArSpec
     rl: tuple[RlSpec, ...]  # each from the supervised pair; without any, that is the NLA
@@ -88,6 +88,7 @@ class Recipe:
                 f"Recipe.placement.extraction.hosts names {', '.join(unknown)}; "
                 f"the hosts are {', '.join(tags)}"
             )
+        # Sorted lists and not sets: a host in two parts would be trained on and held out.
         parts = [self.anchor, *self.trained, *self.held_out]
         if sorted(parts) != sorted(tags):
             raise ValueError(
@@ -103,6 +104,6 @@ class Recipe:
         return (self.anchor, *self.trained)
 
     def roles(self) -> dict[str, str]:
-        """What every host is for, by tag."""
+        """The role of every host, by tag."""
         trained = dict.fromkeys(self.trained, "trained")
         return {self.anchor: "anchor", **trained, **dict.fromkeys(self.held_out, "held out")}

@@ -1,4 +1,4 @@
-"""Activations that somebody else read: where their parquet lies and what it hashes to.
+"""Specs of activations that were released: the path of their parquet, and its hash.
 
 Knows no file.
 """

@@ -1,4 +1,4 @@
-"""Reinforcement learning of a trained pair: what is asked of it. Knows no model and no row."""
+"""Specs of the reinforcement learning of a trained pair. Knows no model and no row."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from interlingua.specs.training import ArSpec, AvSpec, OptimSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledError:
-    """-NMSE / Var of the host: about -1 for saying nothing, and hosts are comparable."""
+    """-NMSE / Var of the host: about -1 for its mean vector, so that hosts are comparable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogError:
-    """-log NMSE."""
+    """-log NMSE: halving the error earns the same, however large it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ Reward = ScaledError | LogError | Contrast
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollapseGates:
-    """Where a run ends, by its samples of `dev` at temperature 1 beside those of its start.
+    """Limits at which a run ends, for samples of `dev` at temperature 1 beside those of its start.
 
     `most_added_failures` is added to the start's share of failures; the others are shares of what
     the start had: of distinct texts, of distinct words in a text, and of the gap by which two texts
@@ -63,19 +63,20 @@ class CollapseGates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RlWatch:
-    """How often a run looks at `dev`, at how many rows of each host, and what may end it.
+    """The evaluations of a run on `dev`, and the limits that may end it.
 
-    `gates` None lets a collapse go on, to be looked at. `min_delta` is that of a WatchSpec.
+    `gates` None lets a collapse go on, so that it can be studied. `min_delta` is that of a
+    WatchSpec.
 
     `max_log_ratio` bounds the 99th percentile, over the tokens of a step, of |log p - log p as it
     was sampled|. Both are of the same weights, so that this is how differently decoding and
     learning round. Above log(1 + RlSpec.clip_ratio) the clip bites on that noise.
     """
 
-    evaluate_every: int
-    checkpoint_every: int
-    dev_rows: int
-    dev_samples: int
+    evaluate_every: int  # steps
+    checkpoint_every: int  # steps
+    dev_rows: int  # of each host
+    dev_samples: int  # of each row
     gates: CollapseGates | None
     max_kl_per_token: float | None
     max_log_ratio: float | None
@@ -103,7 +104,7 @@ class RlWatch:
 class RlSpec:
     """Group-relative policy optimisation of the AV, and the AR beside it on the same samples.
 
-    `tag` is what the run goes by among those of its recipe.
+    `tag` names the run among those of its recipe.
     `av` None leaves the AV as it is and trains the AR on its samples, `ar` None freezes the AR.
     `length_penalty` is taken from the reward for every token.
     """
@@ -118,11 +119,11 @@ class RlSpec:
     ar: OptimSpec | None
     reward: Reward
     length_penalty: float
-    failure_reward: float
-    advantage_floor: float
-    kl_coef: float
+    failure_reward: float  # at most: a failure never earns more than the worst explanation
+    advantage_floor: float  # beside the deviation of a group, so that noise does not count as much
+    kl_coef: float  # of the KL to AV_init, which holds the AV to its start
     clip_ratio: float
-    max_skipped_share: float
+    max_skipped_share: float  # of the steps, whose gradients may be not finite
     watch: RlWatch
 
     def __post_init__(self) -> None:
@@ -157,13 +158,13 @@ class RlSpec:
 
     @property
     def num_samples(self) -> int:
-        """Samples of a step."""
+        """The number of samples in a step."""
         return self.activations_per_step * self.group_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RlTraining:
-    """The pair as its supervised training left it, and the hosts that take turns."""
+    """One run, the specs of the pair that it begins from, and the hosts that take turns."""
 
     rl: RlSpec
     av: AvSpec

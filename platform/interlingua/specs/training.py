@@ -1,4 +1,4 @@
-"""How the two models are trained. Knows no model and no row."""
+"""Specs of the supervised training of both models. Knows no model and no row."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +17,7 @@ from interlingua.specs.world import TeacherSpec
 
 
 class RateDecay(StrEnum):
-    """What the learning rate does after the warm-up."""
+    """The course of the learning rate after the warm-up."""
 
     COSINE = "cosine"  # to a tenth
     CONSTANT = "constant"
@@ -52,7 +52,7 @@ class OptimSpec:
     decay: RateDecay
     betas: tuple[float, float]
     weight_decay: float
-    clip_norm: float
+    clip_norm: float  # of the whole gradient of a step
     dtype: str  # of the forward; what is trained has fp32 master weights
 
     def __post_init__(self) -> None:
@@ -65,15 +65,15 @@ class OptimSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSpec:
-    """How often a training run looks at `dev` rows, and how many of each host.
+    """The evaluations of a training run on `dev`.
 
-    A look is better than the best before it where its score is lower by more than `min_delta`: the
+    One is better than the best before it where its score is lower by more than `min_delta`: the
     last digits depend on the placement, and no placement may choose the weights.
     """
 
-    validate_every: int
-    checkpoint_every: int
-    dev_rows: int
+    validate_every: int  # steps
+    checkpoint_every: int  # steps
+    dev_rows: int  # of each host
     min_delta: float
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ class WatchSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvSpec:
-    """The verbalizer and its supervised training: so many steps, whatever the number of workers.
+    """The verbalizer and its supervised training, of `num_steps` for any number of workers.
 
     `template` is the user message: `{host_tag}` and one `{injection_char}`. `lora` None trains all
     weights. `encoder_learning_rate` None leaves the encoders as they were fitted.
@@ -99,7 +99,7 @@ class AvSpec:
     injection: InjectionSpec
     lora: LoraSpec | None
     num_steps: int
-    batch_rows: int
+    batch_rows: int  # of a step, over all workers
     optim: OptimSpec
     encoder_learning_rate: float | None
     affine_learning_rate: float | None  # None: that of the trunk
@@ -170,7 +170,7 @@ class TeachSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingSpec:
-    """How explanations are drawn from an AV; temperature 0 is greedy."""
+    """The drawing of explanations from an AV; temperature 0 is greedy."""
 
     seed: int
     temperature: float
@@ -201,7 +201,7 @@ class AvTraining:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArTraining:
-    """An AR and the hosts whose vectors it learns to rebuild: one for all, so their mean."""
+    """An AR and the hosts whose vectors it learns to rebuild: one vector for all, so their mean."""
 
     ar: ArSpec
     anchor: str
@@ -218,7 +218,7 @@ class ArTraining:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecoderSpec:
-    """The map back into one host, fitted on what the AR makes of the AV's own explanations."""
+    """The map back into one host, fitted on the AR's vectors of the AV's own explanations."""
 
     host_tag: str
     block_index: int
@@ -239,6 +239,7 @@ class BundleSpec:
 
 
 def _check_field(owner: object, template: str, field: str) -> None:
+    # Silent otherwise: an AR's prompt without the explanation gives one vector for all texts.
     if template.count(field) != 1:
         raise ValueError(
             f"{type(owner).__name__}.template is {template!r}; it must hold {field} once"

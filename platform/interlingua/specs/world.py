@@ -1,4 +1,4 @@
-"""What the embedded world is made of. Knows neither texts nor models, only their sizes."""
+"""Specs of the embedded world. Knows neither texts nor models, only their sizes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,15 +10,15 @@ from interlingua.specs.splits import SplitSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldSpec:
-    """Which passages exist; passage i of a world is the same everywhere."""
+    """The passages that exist; passage i of a world is the same on every machine."""
 
     seed: int
     second_language_share: float
-    problem_share: float
-    quote_share: float
+    problem_share: float  # of passages with an arithmetic problem
+    quote_share: float  # of passages with a quotation
     min_sentences: int
     max_sentences: int
-    largest_number: int
+    largest_number: int  # of a problem
 
     def __post_init__(self) -> None:
         check_not_negative(self, seed=self.seed)
@@ -55,7 +55,7 @@ class PassagesSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherSpec:
-    """How much of a passage's facts an explanation says; which ones is keyed by passage."""
+    """The number of a passage's facts in an explanation; which ones is keyed by passage."""
 
     seed: int
     min_facts: int
@@ -73,7 +73,7 @@ class TeacherSpec:
 
 
 class TokenizerKind(StrEnum):
-    """How text is cut before and while merging; each is that of real families."""
+    """The cutting of text before and while merging; each is that of real families."""
 
     BYTE_BPE = "byte_bpe"  # GPT-2, GPT-NeoX, Bloom, Phi
     QWEN_BPE = "qwen_bpe"  # Qwen's own pre-tokenizer: transformers rebuilds it for model_type qwen2
@@ -116,7 +116,7 @@ class PretrainSpec:
     num_tokens: int
     learning_rate: float
     warmup_steps: int
-    checkpoint_every: int
+    checkpoint_every: int  # steps
 
     def __post_init__(self) -> None:
         check_not_negative(self, seed=self.seed, warmup_steps=self.warmup_steps)
@@ -143,7 +143,7 @@ class WorldHostSpec:
     pretrain: PretrainSpec
     second_language_share: float  # of its pretraining text, whatever the world's share is
     teacher: TeacherSpec | None  # a trunk also reads explanations, as instructed models have
-    dev_passages: int
+    dev_passages: int  # of its exam after pretraining
 
     def __post_init__(self) -> None:
         check_slug(self, tag=self.tag)
@@ -170,7 +170,7 @@ class WorldHostSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OracleSpec:
-    """Where and how the oracle looks at one host."""
+    """The oracle of one host: a ridge from true facts to the activations of one block."""
 
     seed: int
     block_index: int

@@ -15,7 +15,10 @@ ALLOWED = "a frozen dataclass, Enum, tuple, list, Mapping, frozenset, str, int, 
 
 
 def canonical_json(value: object) -> str:
-    """The value as JSON with sorted keys and no whitespace; raises on what has no stable form."""
+    """The value as JSON with sorted keys and no whitespace; raises on what has no stable form.
+
+    `canonical_json(Replace())` is `{"__type__":"Replace"}`: the class counts, and so a rename.
+    """
     return json.dumps(jsonable(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -25,8 +28,10 @@ def jsonable(value: object) -> object:
 
 
 def _encoded(value: object, path: str) -> object:
+    # By value: to rename a member of an Enum changes no fingerprint, to rename a dataclass does.
     if isinstance(value, Enum):
         return _encoded(value.value, f"{path}.value")
+    # Exact types, so that True is no 1; 1 and 1.0 stay apart, too.
     if value is None or type(value) in (str, int, bool):
         return value
     if type(value) is float:
@@ -43,6 +48,7 @@ def _encoded(value: object, path: str) -> object:
 
 
 def _finite(value: float, path: str) -> float:
+    # JSON has no NaN, and a NaN is unequal to itself: a spec with one would never match.
     if not math.isfinite(value):
         raise ValueError(f"{path} is {value!r}; it must be finite")
     return value
@@ -70,8 +76,10 @@ def _encoded_mapping(value: Mapping[object, object], path: str) -> dict[str, obj
 
 
 def _sorted_set(value: frozenset[object], path: str) -> list[object]:
+    # A set of strings has another order in every process.
     encoded = [_encoded(item, f"{path}{{{item!r}}}") for item in value]
     kinds = {type(item) for item in encoded}
+    # 1 and 1.0 are one item of a set, and which of them is there depends on the order.
     if len(kinds) > 1 or not kinds <= {str, int, float}:
         raise TypeError(f"{path} is {value!r}; a frozenset must be all str, all int or all float")
     return sorted(encoded)  # type: ignore[type-var]

@@ -27,7 +27,10 @@ SpecT = TypeVar("SpecT")
 
 
 def with_overrides(spec: SpecT, overrides: Iterable[str]) -> SpecT:
-    """A copy of the spec with every `path=value` applied and validated."""
+    """A copy of the spec with every `path=value` applied and validated.
+
+    `with_overrides(recipe, ["rl.num_steps=20", "av.lora=none"])`
+    """
     given = [_parsed(override) for override in overrides]
     known = tuple(path for path, _, _ in list_paths(spec))
     return cast(SpecT, _built(type(spec), spec, given, _Place("", known)))
@@ -40,6 +43,8 @@ def list_paths(spec: object) -> list[tuple[str, str, object]]:
 
 @dataclass(frozen=True, slots=True)
 class _Override:
+    """The part of the path still to be walked, the value as text, and the whole as it was given."""
+
     rest: tuple[str, ...]
     text: str
     source: str
@@ -47,7 +52,7 @@ class _Override:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in the tree we are, and every path of the whole tree, for error messages."""
+    """The path of a value in the tree, and every path of the whole tree, for error messages."""
 
     path: str
     known: tuple[str, ...]
@@ -76,6 +81,7 @@ def _parsed(override: str) -> _Override:
 
 
 def _by_first(overrides: list[_Override]) -> dict[str, list[_Override]]:
+    """The overrides by the next part of their path, in the order given, less that part."""
     groups: dict[str, list[_Override]] = {}
     for override in overrides:
         first, *rest = override.rest
@@ -95,6 +101,7 @@ def _built(cls: type, current: object, overrides: list[_Override], place: _Place
         changes[name] = _value(hints[name], before, group, place.child(name))
     if current is MISSING:
         _check_complete(settable, changes, place)
+    # All changes at once: one after the other, the first of two that agree would be refused.
     try:
         return cls(**changes) if current is MISSING else replace(cast(Any, current), **changes)
     except ValueError as error:
@@ -125,11 +132,12 @@ def _value(annotation: Any, current: object, group: list[_Override], place: _Pla
 
 
 def _named(annotation: Any, current: object, text: str, place: _Place) -> object:
-    """What the text names: a value, or the class of a variant that is still to be built."""
+    """The value that the text names, or the class of a variant that is still to be built."""
     choices = variants(annotation)
     if is_dataclass_type(annotation):
         raise ValueError(f"{place.path}={text}: {place.path} is set by its fields, not whole")
     if text in choices:
+        # A variant that is named as it is keeps its fields; another one starts from its defaults.
         return current if type(current) is choices[text] else choices[text]
     try:
         return value_of(text, annotation)
@@ -162,6 +170,7 @@ def _with_new_tags(
         return items
     firsts = dict.fromkeys(override.rest[0] for override in overrides)
     indices = map(str, range(len(items)))
+    # A field's name is not a new tag: it may stand for the tag of the only item, or be a mistake.
     known = {*_item_names(items), *indices, *_settable(item_type)}
     return (*items, *(item_type(tag=first) for first in firsts if first not in known))
 
@@ -188,6 +197,7 @@ def _index(name: str, count: int) -> int | None:
 def _item_names(items: tuple[object, ...]) -> list[str]:
     """The tags of the items where every item has one of its own, else their indices."""
     tags = [item.tag for item in items if _has_tag(item)]  # type: ignore[attr-defined]
+    # A tag that two items share addresses neither: then all go by index.
     if len(set(tags)) == len(items):
         return [str(tag) for tag in tags]
     return [str(index) for index in range(len(items))]
@@ -198,12 +208,13 @@ def _has_tag(item: object) -> bool:
 
 
 def _item_type(annotation: Any, position: int) -> Any:
+    # `tuple[X, ...]` has one type for all positions, `tuple[X, Y]` one for each.
     args = next(get_args(m) for m in members(annotation) if get_origin(m) is tuple)
     return args[0] if args[-1] is Ellipsis else args[position]
 
 
 def _item_variants(annotation: Any) -> bool:
-    """Whether the annotation is a tuple of dataclasses."""
+    """True for a tuple of dataclasses."""
     tuples = [m for m in members(annotation) if get_origin(m) is tuple]
     return any(variants(arg) for m in tuples for arg in get_args(m))
 

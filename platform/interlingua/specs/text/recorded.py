@@ -13,7 +13,10 @@ T = TypeVar("T")
 
 
 def from_jsonable(cls: type[T], value: object) -> T:
-    """The spec of this class; a ValueError where the JSON is of another one."""
+    """The spec of this class; a ValueError where the JSON is of another one.
+
+    `from_jsonable(RlSpec, jsonable(spec)) == spec`
+    """
     made = _read(cls, value, cls.__name__)
     assert isinstance(made, cls)
     return made
@@ -38,6 +41,7 @@ def _is_of(member: Any, value: object) -> bool:
     if isinstance(member, type) and issubclass(member, Enum):
         return value in [item.value for item in member]
     if member is float:
+        # An int in a float field stays one: its fingerprint is that of 2 and not of 2.0.
         return type(value) in (int, float)
     return type(value) is member
 
@@ -46,6 +50,7 @@ def _made(member: Any, value: Any, path: str) -> object:
     if is_dataclass_type(member):
         hints = get_type_hints(member)
         names = {field.name for field in fields(member)}
+        # All fields: what a default filled in would be claimed of a run that did not have it.
         if names != value.keys() - {TYPE_KEY}:
             odd = sorted(names ^ (value.keys() - {TYPE_KEY}))
             raise ValueError(f"{path} has other fields ({', '.join(odd)}): build it again")

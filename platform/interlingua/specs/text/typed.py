@@ -14,7 +14,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 
 def value_of(text: str, annotation: Any) -> object:
-    """The text as a value of the annotated type; a ValueError where it is none of that type."""
+    """The text as a value of the annotated type; a ValueError where it is none of that type.
+
+    `value_of("1e-3", float | None)` is 0.001, `value_of("none", float | None)` None.
+    """
     for member in sorted(members(annotation), key=_breadth):
         try:
             return _read(text, member)
@@ -40,12 +43,12 @@ def variant_name(cls: type) -> str:
 
 
 def is_dataclass_type(annotation: Any) -> bool:
-    """Whether the annotation is a dataclass."""
+    """True for a dataclass, not for an instance of one."""
     return isinstance(annotation, type) and is_dataclass(annotation)
 
 
 def type_name(annotation: Any) -> str:
-    """What may be written for the annotated type."""
+    """The texts that may be written for the annotated type."""
     return " | ".join(_member_name(member) for member in members(annotation))
 
 
@@ -95,6 +98,7 @@ def _choice(text: str, choices: dict[str, object]) -> object:
 
 def _finite(text: str) -> float:
     number = float(text)
+    # float() also reads "nan" and "inf", which have no fingerprint.
     if not math.isfinite(number):
         raise ValueError(text)
     return number
