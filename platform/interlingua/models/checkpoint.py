@@ -57,6 +57,7 @@ def without_weights(source: str, config: PreTrainedConfig) -> PreTrainedModel:
         )
     if _is_bare(config):
         auto_class = AutoModel
+    # meta: shapes and module paths are all that is asked here, and they take no memory.
     with torch.device("meta"):
         return auto_class.from_config(deepcopy(config))
 
@@ -83,6 +84,7 @@ def with_weights(
             device_map=None if device == "cpu" else device,
             output_loading_info=True,
         )
+    # transformers only warns of missing weights, and leaves them random.
     missing = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if missing:
         raise MissingWeights(f"{source} has no weights for {len(missing)} tensors: {missing[:5]}")
@@ -90,7 +92,7 @@ def with_weights(
 
 
 def _is_bare(config: PreTrainedConfig) -> bool:
-    """Whether only the backbone was saved: its language model would lack a head."""
+    """True where only the backbone was saved: its language model would lack a head."""
     is_backbone = config.architectures == [MODEL_MAPPING_NAMES.get(config.model_type)]
     # a tied head is the embedding: nothing of the language model is missing
     return is_backbone and not config.tie_word_embeddings

@@ -2,6 +2,9 @@
 
 Knows neither prompts nor explanations. Vectors are inputs of a forward: a forward that gradient
 checkpointing runs again in the backward sees those that it saw.
+
+x: what a slot carries; h: the residual stream. B rows, T tokens, S slots, D width, V vocabulary,
+M positions whose logits are wanted.
 """
 
 from collections.abc import Iterator
@@ -108,8 +111,10 @@ class Trunk(nn.Module):
         with decoder.register_forward_hook(lambda _module, _args, output: seen.append(output)):
             self(ids_BT, sites=sites, cache=cache, num_logits=1)
         (output,) = seen
+        # The last T of the stream, because what is wanted is a mask over the response alone.
         h_MD = output.last_hidden_state[:, -is_wanted_BT.shape[1] :][is_wanted_BT]
         for part_MD in h_MD.tensor_split(num_parts):
+            # As one row of M tokens: behind the blocks every position is computed by itself.
             output["last_hidden_state"] = part_MD[None]
             with self._knowing(output):
                 found = self.model(inputs_embeds=part_MD[None], use_cache=False)
@@ -150,6 +155,8 @@ class Trunk(nn.Module):
 
     @contextmanager
     def _with(self, sites: Sites | None) -> Iterator[None]:
+        # Hooks get no arguments of a forward. Sites that stayed behind would be written into the
+        # next one, too, at the places of another prompt.
         before, self._sites = self._sites, sites
         try:
             yield
@@ -172,14 +179,14 @@ class Trunk(nn.Module):
 
 
 class _Known(nn.Module):
-    """Stands where a decoder stood, and gives what that gave."""
+    """A stand-in for a decoder that has run: returns the output that the decoder gave."""
 
     def __init__(self, output: ModelOutput) -> None:
         super().__init__()
         self._output = output
 
     def forward(self, *_args: Any, **_kwargs: Any) -> ModelOutput:
-        """What is known, whatever is asked."""
+        """Return the known output, whatever the arguments."""
         return self._output
 
 
@@ -203,16 +210,20 @@ def add_lora(model: nn.Module, spec: LoraSpec, *, seed: int) -> None:
         for name, part in model.named_modules()
         if isinstance(part, nn.Linear | Conv1D)
     }
+    # peft objects only where it finds none of the targets: of several names one that is misspelt
+    # would go unnoticed, and its layers untrained.
     missing = [target for target in spec.targets if target not in linear]
     if missing:
         raise ValueError(
             f"LoraSpec.targets names {', '.join(missing)}, which {type(model).__name__} does not "
             f"have; its linear layers are: {', '.join(sorted(linear))}"
         )
+    # Forked: adapters drawn from the global generator would shift every draw after them.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     for name, weight in model.named_parameters():
         weight.requires_grad_("lora_" in name)
         if "lora_" in name:
+            # In bf16 a step smaller than the spacing of the weights would be rounded away.
             weight.data = weight.data.float()
