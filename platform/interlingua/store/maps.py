@@ -1,4 +1,4 @@
-"""Encoders and decoders on disk. Knows no host and no fit, and not what a map computes."""
+"""Encoders and decoders on disk: fp32 there, fp64 in memory. Knows no host and no fit."""
 
 from pathlib import Path
 

@@ -29,7 +29,7 @@ class CorruptRecord(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRecord:
-    """Which artifact an input was."""
+    """The artifact that an input was."""
 
     kind: str
     label: str
@@ -91,7 +91,7 @@ def read_record(folder: Path) -> Record | None:
         stated = entries.pop(DIGEST_KEY, None)
         if stated is None:
             raise ValueError("without a hash of itself; an earlier version wrote it")
-        found = _sha256(entries)
+        found = _sha256(entries)  # before they are parsed, which takes entries out
         record = _parsed(entries)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CorruptRecord.in_folder(folder, f"unreadable ({error!r})") from error
@@ -116,6 +116,7 @@ def _check_fingerprint(folder: Path, record: Record) -> None:
 def _parsed(entries: dict[str, Any]) -> Record:
     inputs = {name: InputRecord(**entry) for name, entry in entries.pop("inputs").items()}
     provenance = entries.pop("provenance")
+    # JSON has no tuples: with a list two equal records would compare as different.
     argv = tuple(provenance.pop("argv"))
     return Record(**entries, inputs=inputs, provenance=Provenance(**provenance, argv=argv))
 
