@@ -27,7 +27,7 @@ LENGTH_LIMITS = ("max_position_embeddings", "n_positions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRows:
-    """One row a kept position, in the order of the texts, for every block that was asked."""
+    """Rows in the order of the texts, one for each position that is read, for every block asked."""
 
     passage_ids: list[str]
     positions: list[int]
@@ -67,7 +67,7 @@ class Reader:
         return len(self._tokenizer(text, verbose=False)["input_ids"])
 
     def at(self, text: str, position: int) -> np.ndarray:
-        """[D]: the output of the highest block at one token of a text; negative from the end."""
+        """[D]: the output of the highest block at one token; negative positions from the end."""
         (ids,) = self._tokenized([("", text)])
         if not -len(ids) <= position < len(ids):
             raise ValueError(

@@ -39,7 +39,7 @@ class BatchVerbalizer:
     def verbalize(
         self, host_tag: str, v_NE: Tensor, keys: Sequence[str], spec: SamplingSpec
     ) -> list[list[Decoded]]:
-        """The samples of every row."""
+        """The samples of every row of v; `keys`, one a row, and the seed fix the draws."""
         prompt = av_prompt(self._contract, self._tokenizer, host_tag).to(self._device)
         samples = []
         # Rows of the cache are samples: each row of v takes so many.
@@ -77,7 +77,7 @@ class BatchReconstructor:
                 rows.setdefault(text, []).append(row)
         unique = list(rows)
         ids = ar_ids(self._contract, self._tokenizer, unique)
-        # Of all texts before the first batch: one that is too long is an error, not a lost hour.
+        # Of all texts before the first batch: one too long fails before any is computed.
         self._check_length(max(map(len, ids), default=0))
         # Texts of like length share a batch, so that little of it is padding.
         order = sorted(range(len(unique)), key=lambda place: len(ids[place]))

@@ -1,4 +1,4 @@
-"""Keys and values of every block in room that is made once. Knows no model and draws nothing.
+"""Keys and values of every block in buffers that are made once. Knows no model, draws nothing.
 
 A cache that grows by concatenation copies its whole past at every token. The buffers of a block are
 [rows, heads, capacity, width of a head]; only what lies before the cursor is ever read.
@@ -63,7 +63,7 @@ class BufferedLayer(CacheLayerMixin):
             self.values = self._repeated(self.values, repeats)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Hold these rows only; the room of the others stays taken."""
+        """Hold these rows only; the memory of the others stays allocated."""
         if self.is_initialized:
             # Indexing copies before it writes, so that rows may move up within one buffer; what is
             # left is a view of its beginning.

@@ -94,7 +94,7 @@ def opened_pair(
 
 
 def opened_maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:
-    """The way into the shared space and out of it, of every host."""
+    """The shared space with the encoders of all hosts, and their decoders by tag."""
     maps, decoders = {}, {}
     for tag in dict.fromkeys((manifest.anchor, *manifest.hosts)):
         encoder = read_encoder(folder / MAPS_FOLDER / tag)

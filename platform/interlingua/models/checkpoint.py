@@ -1,4 +1,4 @@
-"""A checkpoint's language model: what it is by its configuration, and with its weights.
+"""A checkpoint's language model, by its configuration alone or with its weights.
 
 Knows no block. Loads offline what is in a folder, and from the hub what is not.
 """
@@ -26,7 +26,7 @@ from transformers.utils import logging
 
 
 class NotADecoder(ValueError):
-    """A checkpoint of a model that has no stream of a decoder to read."""
+    """A checkpoint is of a model that has no decoder, and so no residual stream to read."""
 
 
 class MissingWeights(ValueError):

@@ -35,7 +35,7 @@ BELOW_ONE = 1 - 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One sample. Its ids end with the one that ended it; nobody makes them from text again.
+    """One sample. Its ids end with the one that ended it; they are never made from its text again.
 
     `log_probs` are of the model's own distribution, whatever the temperature of the draws.
     """
@@ -147,7 +147,7 @@ class _Drawn:
         return running_R
 
     def samples(self, ending: "Ending") -> list[Decoded]:
-        """All of them, in order."""
+        """All N samples, in the order of their rows."""
         log_probs_NT = self._log_probs_NT.tolist()
         return [
             ending.decoded(ids_T[:length], log_probs_T[:length])
@@ -213,7 +213,10 @@ def uniforms(keys: Sequence[str], spec: SamplingSpec) -> Tensor:
 
 
 def draw(logits_RV: Tensor, uniforms_R: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """An id for every row, and its log probability at temperature 1."""
+    """An id for every row, and its log probability at temperature 1.
+
+    At `temperature` 0 it is the likeliest id; the uniform numbers are then not used.
+    """
     # A copy, also of fp32: the line below writes in place. The largest logit becomes 0, so that
     # exp cannot overflow and the sum of the weights is at least 1.
     shifted_RV = logits_RV.to(torch.float32, copy=True)

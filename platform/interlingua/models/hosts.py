@@ -74,7 +74,7 @@ def load_host(
 ) -> Host:
     """A host ready to be read; with `up_to_block` = K only blocks 0..K are in memory.
 
-    The device `auto` spreads the model over all devices that there are.
+    The device `auto` spreads the model over all devices; without `check` its parts are not proved.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
@@ -149,8 +149,8 @@ def read_blocks(
 ) -> dict[int, Tensor]:
     """Outputs of several blocks from one forward, which ends at the highest of them.
 
-    Where the lengths of the texts forbid that they share it, from one for each group of texts that
-    may; what stands at padding is then zero.
+    Texts whose lengths forbid that they share a forward are read in groups (models/lengths.py);
+    the outputs at padding are then zero.
     """
     for block_index in block_indices:
         _check_block(block_index, host.num_loaded_blocks)

@@ -37,13 +37,13 @@ def vector_of(h_D: ArrayLike | Tensor, width: int, host: str) -> np.ndarray:
             f"h_D is zero in all {width} places; an NLA reads the direction of a vector, and a "
             "zero vector has no direction"
         )
-    # A power of two moves no digit; with the largest value in [0.5, 1) the sum of squares is safe.
+    # A power of two changes no digit; with the largest value in [0.5, 1) a sum of squares is safe.
     scaled_D: np.ndarray = np.ldexp(wide_D, -np.frexp(largest)[1])
     return scaled_D.astype(np.float32)
 
 
 def text_of(text: str) -> str:
-    """The text, if it is one."""
+    """The text; raises ValueError where it is none."""
     if text is None:
         raise ValueError(
             "text is None; where the AV did not close its tag there is no explanation to go on from"
@@ -59,7 +59,7 @@ def text_of(text: str) -> str:
 
 
 def position_of(position: int) -> int:
-    """The position, if it is one."""
+    """The position; raises ValueError where it is no whole number."""
     try:
         place = index(position)
     except TypeError:

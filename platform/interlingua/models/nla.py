@@ -136,7 +136,7 @@ class NLA:
             return reader.at(text, position)
         if is_cut:
             logger.warning("%s: what is behind them is not explained", read)
-        rows = reader.rows([("0" * 16, text)])
+        rows = reader.rows([("0" * 16, text)])  # any id will do: a mean draws no positions
         if not rows.positions:
             raise ValueError(
                 f"{text!r} is too short for {host}: its first token is dropped before pooling"
@@ -208,7 +208,7 @@ class NLA:
     def round_trip(
         self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
     ) -> RoundTrip:
-        """From a host's activation to words and back; arguments as in `activation` and `verbalize`.
+        """A host's activation, put into words and back; arguments as in the methods above.
 
         Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
 
@@ -241,6 +241,7 @@ class NLA:
 
     def _reader(self, host: str) -> Reader:
         bundled = self._host(host)
+        # At its first text: vectors that were read elsewhere are explained without the host.
         if host not in self._readers:
             self._readers[host] = Reader(
                 # Once more: it may have come, or changed, since the bundle was opened.

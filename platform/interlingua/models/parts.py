@@ -58,7 +58,7 @@ class HostParts:
 def find_parts(
     model: PreTrainedModel, *, blocks_path: str | None = None, check: bool = True
 ) -> HostParts:
-    """The parts of a model; with `check` two short texts run through it and must agree.
+    """The parts of a model; with `check` a forward of two short texts must confirm them.
 
     A cut model has fewer blocks than its configuration says: `blocks_path` is where they were.
     """
@@ -109,7 +109,7 @@ def text_config(config: PreTrainedConfig) -> PreTrainedConfig:
 
 
 def block_output(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """The residual stream in what a block returned."""
+    """The residual stream among the values that a block returned."""
     return output[0] if isinstance(output, tuple | list) else output
 
 

@@ -38,7 +38,7 @@ class Reconstructor(nn.Module):
         self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
-        """[B, D] in fp32: what the head makes of the last real token of every row."""
+        """[B, D] in fp32: the value head's output at the last real token of every row."""
         # Padded on the left, the index below would point at another token, without an error.
         is_left_padded_BT = mask_BT[:, 1:] > mask_BT[:, :-1]
         if bool(is_left_padded_BT.any() | (mask_BT[:, 0] == 0).any()):

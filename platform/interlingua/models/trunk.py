@@ -38,8 +38,8 @@ class Sites:
 class Trunk(nn.Module):
     """A model whose forward may write vectors into its residual stream.
 
-    Replace writes what enters block 0, positions and a norm behind the embedding aside; AfterBlock
-    what its block gives.
+    Replace writes over the embeddings, before positions are added and an embedding norm is applied;
+    AfterBlock writes into the output of its block.
     """
 
     def __init__(self, model: PreTrainedModel, parts: HostParts, *, rule: InjectionRule) -> None:
@@ -78,7 +78,11 @@ class Trunk(nn.Module):
         cache: Cache | None = None,
         num_logits: int = 0,
     ) -> Tensor:
-        """Logits of the last `num_logits` positions (0: of all)."""
+        """Logits of the last `num_logits` positions (0: of all).
+
+        `sites` are vectors to write, at positions counted from the first of these ids; `cache` has
+        the keys and values of what stands before them.
+        """
         if cache is not None and self._checkpoints_gradients and self.model.training:
             raise ValueError("blocks that run again drop a cache (symptom: the prefix is lost)")
         with self._with(sites):
@@ -101,10 +105,10 @@ class Trunk(nn.Module):
         cache: Cache | None,
         num_parts: int,
     ) -> Iterator[Tensor]:
-        """Logits [M, V] of what is wanted of the last positions, in parts: never all at once.
+        """Logits [M, V] of the wanted ones of the last positions, in parts: never all at once.
 
-        The blocks run once. For each part the model runs again around states that are known, so
-        that what its family does behind the output embedding is done.
+        The blocks run once. For each part the model runs again with their output in their place, so
+        that what its family does behind the output embedding (a scale, a soft cap) is done.
         """
         seen: list[ModelOutput] = []
         decoder = self.model.get_submodule(self._decoder)
@@ -143,7 +147,7 @@ class Trunk(nn.Module):
 
     @contextmanager
     def _knowing(self, output: ModelOutput) -> Iterator[None]:
-        """The model without its blocks, whose output is known."""
+        """Put the known output in place of the model's blocks."""
         path, _, name = self._decoder.rpartition(".")
         holder = self.model.get_submodule(path)
         own = getattr(holder, name)
@@ -197,7 +201,7 @@ def _packed(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def add_lora(model: nn.Module, spec: LoraSpec, *, seed: int) -> None:
-    """Freeze the model and put fresh adapters, in fp32, on the named layers; the seed is theirs."""
+    """Freeze the model and put adapters, drawn by `seed` and in fp32, on the named layers."""
     config = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,

@@ -1,4 +1,4 @@
-"""The AV: a vector in a prompt, and how likely its explanation is. Knows no host and no row.
+"""The AV: a vector in a prompt, and the likelihood of its explanation. Knows no host and no row.
 
 All rows of a batch have one prompt, that of their host: nothing is padded on the left, and what
 stands before the first marker is computed once for the whole batch.
@@ -26,7 +26,7 @@ BYTES_AT_ONCE, BYTES_OF_LOGIT = 2 * 2**30, 12
 
 
 class Verbalizer(nn.Module):
-    """A trunk, and what its slots make of a vector."""
+    """A trunk, and the maps from a vector to what its slots carry."""
 
     def __init__(
         self, trunk: Trunk, affine: SlotAffine | None, *, scale: float, num_slots: int

@@ -1,6 +1,6 @@
 """Stages and their artifacts: identity from literals, one folder each, a record written last.
 
-Knows neither what a stage computes nor where it runs: the context is handed through unseen.
+Knows neither what a stage computes nor where it runs: a context is passed on to it as it is.
 """
 
 import os
@@ -51,7 +51,7 @@ class Stage:
 
     Its fingerprint is twelve hex digits of what it computes: neither its label, for people, nor
     its code, nor its place. One that `seals` first reads every byte that is upstream of it.
-    Its inputs (store/inputs.py) are a tuple of stages; `run` gets the same one of their artifacts.
+    Its inputs (store/inputs.py) are a tuple of stages; `run` gets the same, of their artifacts.
     """
 
     kind: str
@@ -228,7 +228,7 @@ def _publish(record: Record, partial: Path, lock: Lock) -> None:
 
 
 def _verify_inputs(stage: Stage, inputs: Mapping[str, Artifact], root: Path) -> None:
-    """Let nothing be built on a file that has changed since it was published."""
+    """Raise CorruptFile where an input has changed since it was published."""
     for artifact in inputs.values():
         verify(artifact)
     # Damage far upstream is in no stamp of a direct input, and would be sealed as sound.

@@ -33,7 +33,7 @@ class BundleDamaged(ValueError):
 
 
 class NotABundle(ValueError):
-    """A folder is none."""
+    """A folder holds no bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -139,7 +139,7 @@ def _acquired(folder: Path) -> Lock:
 
 
 def _take(folder: Path, me: Owner, stillness: _Stillness) -> Lock | _Holding:
-    """The lock, now ours, or who rightfully holds it."""
+    """The lock, taken now, or its rightful holder."""
     path, taken_from = _lock_path(folder), None
     with _guard(folder) as now:
         holding = _holding(folder)

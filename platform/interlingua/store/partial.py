@@ -1,4 +1,4 @@
-"""The folder of an unfinished artifact: its name holds the token of who holds the lock.
+"""The folder of an unfinished artifact: its name holds the token of the lock's owner.
 
 Whoever takes a lock over renames the folder, so that nothing of the owner before (a frozen process
 that wakes, a worker that outlived its driver) finds it any more: what they write by path fails.
@@ -74,7 +74,7 @@ def target_of(partial: Path) -> Path:
 
 
 def _close_attempts(folder: Path) -> None:
-    """An attempt that was killed ended with its last sign of life: the newest file."""
+    """Note the end of an attempt that was killed: its last sign of life, the newest file."""
     newest = max((path.lstat().st_mtime for path in folder.rglob("*")), default=0.0)
     closed = [(start, max(start, newest) if end is None else end) for start, end in
               _read_attempts(folder)]  # fmt: skip

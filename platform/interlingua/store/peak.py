@@ -1,6 +1,6 @@
 """The most memory that any process of a stage took. Knows no stage.
 
-Linux counts a process's peak for it, and lets it start anew: a worker process builds stage after
+Linux keeps the peak of every process, and can restart it: a worker process builds stage after
 stage. A stage's other processes note theirs in its folder.
 """
 
@@ -15,7 +15,7 @@ FIELD = "VmHWM:"  # the peak of the resident set, in KiB
 
 
 def restart_peak() -> None:
-    """Count from here, where the system can."""
+    """Restart the peak of this process at what it takes now, where the system can."""
     # 5: of all that can be cleared, the peak alone (proc(5)).
     try:
         CLEAR.write_text("5")

@@ -64,7 +64,7 @@ class Record:
 
 
 def fingerprint_of(*, kind: str, revision: int, spec: object, inputs: Mapping[str, str]) -> str:
-    """Twelve hex digits of what is computed from which inputs; the spec is what JSON makes of it.
+    """Twelve hex digits of what is computed from which inputs; `spec` as JSON holds it.
 
     The label is not in it: it is for people.
     """
@@ -102,6 +102,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def _check_fingerprint(folder: Path, record: Record) -> None:
+    # The hash of itself shows damage; only this shows a spec that was edited and hashed anew.
     expected = fingerprint_of(
         kind=record.kind,
         revision=record.revision,

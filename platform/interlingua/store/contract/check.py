@@ -1,8 +1,8 @@
 """Checks a contract against a tokenizer, a width and files before anything runs by it.
 
 The tokenizer is passed in and known only by a small Protocol: no transformers, no model. Every
-failure is a `ContractMismatch` that says what was expected, what was found and what it looks like
-when nobody checks.
+failure is a `ContractMismatch` that says what was expected, what was found, and the symptom of
+going on all the same.
 """
 
 import hashlib

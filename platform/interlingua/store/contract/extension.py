@@ -1,4 +1,4 @@
-"""Reads and writes what stands under our own key of a sidecar. Knows no other key, and no file.
+"""Reads and writes the content of our own key of a sidecar. Knows no other key, and no file.
 
 The public schema has other keys and keeps what it does not know; here an unknown key is an error.
 """

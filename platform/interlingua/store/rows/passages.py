@@ -96,6 +96,7 @@ def count_by_split(path: Path) -> dict[Split, int]:
 
 
 def _consuming(path: Path, asked: frozenset[Split], access: SplitAccess) -> Iterator[Passage]:
+    # Checksums of pages are compared only on request: a flipped byte would be another text.
     with naming(path, CorruptPassages):
         file = pq.ParquetFile(path, page_checksum_verification=True)
     with file:

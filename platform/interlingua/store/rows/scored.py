@@ -1,7 +1,7 @@
 """Scored items of an evaluation, one row each: every table and plot is made from these alone.
 
 One parquet file a host in a folder. A row is one prediction of one activation by one arm; what an
-arm has no word for is null, what it has no number for NaN. Knows no model and no metric.
+arm has no text for is null, what it has no number for NaN. Knows no model and no metric.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ class Scored:
         return self.columns[name]
 
     def where(self, is_taken_N: np.ndarray) -> "Scored":
-        """The rows for which this holds."""
+        """The rows whose flag is True."""
         return Scored({name: column[is_taken_N] for name, column in self.columns.items()})
 
     def of(self, host: str, arm: str) -> "Scored":
