@@ -1,6 +1,6 @@
 """Rows of activations from texts: batches, positions, pooling, and a forward that overflows.
 
-Knows neither shards nor splits nor where it runs.
+Knows neither shards nor splits nor where it runs. N rows, B texts of a batch, T tokens, D width.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ LENGTH_LIMITS = ("max_position_embeddings", "n_positions")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostRows:
-    """One row a kept position, in the order of the texts, for every block that was asked."""
+    """Rows in the order of the texts, one for each position that is read, for every block asked."""
 
     passage_ids: list[str]
     positions: list[int]
@@ -63,11 +63,11 @@ class Reader:
         return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
     def num_tokens(self, text: str) -> int:
-        """How many tokens a text has, those that are cut off among them."""
+        """The number of tokens of a text, those that are cut off among them."""
         return len(self._tokenizer(text, verbose=False)["input_ids"])
 
     def at(self, text: str, position: int) -> np.ndarray:
-        """[D]: the output of the highest block at one token of a text; negative from the end."""
+        """[D]: the output of the highest block at one token; negative positions from the end."""
         (ids,) = self._tokenized([("", text)])
         if not -len(ids) <= position < len(ids):
             raise ValueError(
@@ -87,8 +87,10 @@ class Reader:
             self._positions(key, tokens) for (key, _), tokens in zip(texts, ids, strict=True)
         ]
         is_pooled = isinstance(self._spec.read, Pooled)
+        # A pooled text has one row, or none where it has no position to average.
         stored = [[POOLED_POSITION][: len(k)] if is_pooled else k for k in positions]
         starts = np.cumsum([0, *map(len, stored)])
+        # NaN: a row that no forward wrote is counted; zeros would pass for an activation.
         vectors = {
             block: np.full((starts[-1], self.width), np.nan, np.float32)
             for block in self._spec.block_indices
@@ -117,6 +119,7 @@ class Reader:
         positions: Sequence[list[int]],
     ) -> Mapping[str, int]:
         """Write every text's rows into the vectors; counts what overflowed."""
+        # fp16 ends at 65504: only the texts whose rows pass it are read again, once for each dtype.
         num_read_wider = 0
         pending = [index for index, k in enumerate(positions) if k]
         for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
@@ -160,12 +163,14 @@ class Reader:
         """The positions that are averaged (pooled) or stored (token)."""
         read = self._spec.read
         if isinstance(read, Pooled):
+            # The first token is an attention sink: its huge constant vector would fill the mean.
             return list(range(0 if read.include_first else 1, len(ids)))
         candidates = [
             position
             for position in range(read.min_position, len(ids))
             if ids[position] not in self._special_ids
         ]
+        # Keyed by the passage: neither its batch nor a worker's order changes what is drawn.
         key = hashlib.sha256(f"{read.seed}|{passage_id}".encode()).digest()
         chosen = random.Random(key).sample(candidates, min(read.per_passage, len(candidates)))
         return sorted(chosen)
@@ -173,6 +178,7 @@ class Reader:
     def _batches(self, pending: Sequence[int], ids: Sequence[list[int]]) -> Iterator[list[int]]:
         """Texts of like length together, each batch within the token budget when padded."""
         batch: list[int] = []
+        # What a batch costs is its longest text times its rows; padding counts as tokens do.
         for index in sorted(pending, key=lambda i: len(ids[i]), reverse=True):
             # The first of a batch is its longest.
             if batch and len(ids[batch[0]]) * (len(batch) + 1) > self._batch_tokens:
@@ -212,6 +218,7 @@ class Reader:
             }
         weights_BT = torch.zeros(ids_BT.shape)
         weights_BT[rows_N, positions_N] = 1.0
+        # Each row has a position: texts without one are not among the pending.
         weights_BT /= weights_BT.sum(1, keepdim=True)
         # fp32: averaging thousands of tokens in fp16 overflows on sink channels
         return {

@@ -1,4 +1,7 @@
-"""Texts from vectors and vectors from texts, in batches, by a trained pair. Knows no rows."""
+"""Texts from vectors and vectors from texts, in batches, by a trained pair. Knows no rows.
+
+v: vectors [E] of the shared space; a: those that the AR rebuilds. N rows, B of a batch, T tokens.
+"""
 
 from collections.abc import Sequence
 
@@ -18,7 +21,7 @@ from interlingua.store.contract.statement import Contract
 
 
 class BatchVerbalizer:
-    """The AV with its tokenizer: what vectors of a host say."""
+    """The AV with its tokenizer: explanations of vectors of a host."""
 
     def __init__(
         self,
@@ -36,9 +39,10 @@ class BatchVerbalizer:
     def verbalize(
         self, host_tag: str, v_NE: Tensor, keys: Sequence[str], spec: SamplingSpec
     ) -> list[list[Decoded]]:
-        """The samples of every row."""
+        """The samples of every row of v; `keys`, one a row, and the seed fix the draws."""
         prompt = av_prompt(self._contract, self._tokenizer, host_tag).to(self._device)
         samples = []
+        # Rows of the cache are samples: each row of v takes so many.
         step = max(1, self._batch_rows // spec.samples)
         for start in range(0, len(v_NE), step):
             part = slice(start, start + step)
@@ -73,7 +77,9 @@ class BatchReconstructor:
                 rows.setdefault(text, []).append(row)
         unique = list(rows)
         ids = ar_ids(self._contract, self._tokenizer, unique)
+        # Of all texts before the first batch: one too long fails before any is computed.
         self._check_length(max(map(len, ids), default=0))
+        # Texts of like length share a batch, so that little of it is padding.
         order = sorted(range(len(unique)), key=lambda place: len(ids[place]))
         for start in range(0, len(order), self._batch_rows):
             places = order[start : start + self._batch_rows]
@@ -92,6 +98,7 @@ class BatchReconstructor:
                 )
 
     def _reconstruct(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        # Any id may pad: the mask hides it.
         ids_BT = right_padded(ids, self._tokenizer.pad_token_id or 0)
         lengths_B1 = torch.tensor([[len(tokens)] for tokens in ids])
         mask_BT = (torch.arange(ids_BT.shape[1]) < lengths_B1).long()

@@ -1,6 +1,7 @@
-"""Keys and values of every block in room that is made once. Knows no model and draws nothing.
+"""Keys and values of every block in buffers that are made once. Knows no model, draws nothing.
 
-A cache that grows by concatenation copies its whole past at every token.
+A cache that grows by concatenation copies its whole past at every token. The buffers of a block are
+[rows, heads, capacity, width of a head]; only what lies before the cursor is ever read.
 """
 
 from functools import partial
@@ -28,14 +29,14 @@ class BufferedLayer(CacheLayerMixin):
         self._capacity, self._length = capacity, 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Room for as many rows as these have."""
+        """Allocate buffers for as many rows as these states have."""
         self.keys, self.values = self._empty(key_states), self._empty(value_states)
         self.is_initialized = True
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """All so far, these last."""
+        """Write these states behind the cursor; returns all keys and all values up to them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start, self._length = self._length, self._length + key_states.shape[2]
@@ -44,15 +45,15 @@ class BufferedLayer(CacheLayerMixin):
         return self._past(self.keys), self._past(self.values)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """How many keys the next queries see, and the position of the first."""
+        """The number of keys that the next queries see, and the position of the first."""
         return self._length + query_length, 0
 
     def get_seq_length(self) -> int:
-        """How many tokens are held."""
+        """The number of tokens that are held."""
         return self._length
 
     def get_max_length(self) -> int:
-        """None that a mask would have to reach to."""
+        """-1: to transformers, no maximum that a mask would have to reach to."""
         return -1
 
     def batch_repeat_interleave(self, repeats: int) -> None:
@@ -62,8 +63,10 @@ class BufferedLayer(CacheLayerMixin):
             self.values = self._repeated(self.values, repeats)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        """Hold these rows only; the room of the others stays taken."""
+        """Hold these rows only; the memory of the others stays allocated."""
         if self.is_initialized:
+            # Indexing copies before it writes, so that rows may move up within one buffer; what is
+            # left is a view of its beginning.
             for buffer in (self.keys, self.values):
                 self._past(buffer)[: len(indices)] = self._past(buffer)[indices]
             self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
@@ -76,6 +79,7 @@ class BufferedLayer(CacheLayerMixin):
         return states.new_empty(num_rows * repeats, num_heads, self._capacity, width)
 
     def _repeated(self, buffer: Tensor, repeats: int) -> Tensor:
+        # Only the past is copied: the rest of the buffer holds nothing yet.
         wider = self._empty(buffer, repeats)
         past = self._past(buffer)
         self._past(wider).unflatten(0, (-1, repeats)).copy_(past[:, None])

@@ -1,4 +1,4 @@
-"""What a bundle's files say, checked; and what is opened from them. Knows no host and no text."""
+"""The files of a bundle, checked, and the models and maps opened from them. Knows no text."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -46,6 +46,8 @@ def checked_contract(folder: Path, manifest: Manifest) -> Contract:
         for name, role in ((AV_FOLDER, Role.AV), (AR_FOLDER, Role.AR))
     )
     tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
+    # Made again from the specs that trained the pair: a sidecar that was edited, with its hash in
+    # the manifest made to fit, still differs from it.
     expected = contract_of(
         tokenizer,
         contract.d_model,
@@ -82,6 +84,7 @@ def opened_pair(
     if contract.extension.affine is not None:
         verbalizer.affine = _opened_affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
     weights = load((folder / AR_FOLDER / WEIGHTS_NAME).read_bytes())
+    # A head is in the file also where none was trained; then a fresh AR has the same one.
     head_DD = load((folder / AR_FOLDER / VALUE_HEAD_NAME).read_bytes())["weight"]
     trained = {"value_head.weight": head_DD} if manifest.ar.trains_value_head else {}
     reconstructor = trained_reconstructor(
@@ -91,7 +94,7 @@ def opened_pair(
 
 
 def opened_maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:
-    """The way into the shared space and out of it, of every host."""
+    """The shared space with the encoders of all hosts, and their decoders by tag."""
     maps, decoders = {}, {}
     for tag in dict.fromkeys((manifest.anchor, *manifest.hosts)):
         encoder = read_encoder(folder / MAPS_FOLDER / tag)
@@ -148,6 +151,7 @@ def _opened_affine(path: Path) -> FullAffine:
     num_slots, width, _ = maps["weight"].shape
     affine = FullAffine(num_slots, width, num_maps=num_slots)
     with torch.no_grad():
+        # The file holds A, the module its difference from the identity.
         affine.delta_MDD.copy_(maps["weight"] - torch.eye(width))
         affine.offset_MD.copy_(maps["bias"])
     return affine.requires_grad_(False)

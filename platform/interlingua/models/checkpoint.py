@@ -1,4 +1,4 @@
-"""A checkpoint's language model: what it is by its configuration, and with its weights.
+"""A checkpoint's language model, by its configuration alone or with its weights.
 
 Knows no block. Loads offline what is in a folder, and from the hub what is not.
 """
@@ -26,7 +26,7 @@ from transformers.utils import logging
 
 
 class NotADecoder(ValueError):
-    """A checkpoint of a model that has no stream of a decoder to read."""
+    """A checkpoint is of a model that has no decoder, and so no residual stream to read."""
 
 
 class MissingWeights(ValueError):
@@ -57,6 +57,7 @@ def without_weights(source: str, config: PreTrainedConfig) -> PreTrainedModel:
         )
     if _is_bare(config):
         auto_class = AutoModel
+    # meta: shapes and module paths are all that is asked here, and they take no memory.
     with torch.device("meta"):
         return auto_class.from_config(deepcopy(config))
 
@@ -83,6 +84,7 @@ def with_weights(
             device_map=None if device == "cpu" else device,
             output_loading_info=True,
         )
+    # transformers only warns of missing weights, and leaves them random.
     missing = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if missing:
         raise MissingWeights(f"{source} has no weights for {len(missing)} tensors: {missing[:5]}")
@@ -90,7 +92,7 @@ def with_weights(
 
 
 def _is_bare(config: PreTrainedConfig) -> bool:
-    """Whether only the backbone was saved: its language model would lack a head."""
+    """True where only the backbone was saved: its language model would lack a head."""
     is_backbone = config.architectures == [MODEL_MAPPING_NAMES.get(config.model_type)]
     # a tied head is the embedding: nothing of the language model is missing
     return is_backbone and not config.tie_word_embeddings

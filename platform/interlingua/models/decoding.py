@@ -3,6 +3,8 @@
 What a row says depends on nothing else in its batch: every draw is fixed by one uniform number of
 its own. Left out: top-k, top-p and beams (a policy's loss must see the distribution that was drawn
 from), and captured graphs for a GPU.
+
+N samples, R of them in the cache, M of those not ended; the vocabulary V as K blocks of C ids.
 """
 
 import hashlib
@@ -27,12 +29,13 @@ DROPPED_SHARE = 0.25
 # Tokens of the vocabulary whose probabilities a draw first sees as one sum; most vocabularies are
 # a multiple of it, and need no copy to be cut into blocks.
 BLOCK = 128
+# A target at the very end of a sum would find an id behind the last one.
 BELOW_ONE = 1 - 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One sample. Its ids end with the one that ended it; nobody makes them from text again.
+    """One sample. Its ids end with the one that ended it; they are never made from its text again.
 
     `log_probs` are of the model's own distribution, whatever the temperature of the draws.
     """
@@ -44,7 +47,7 @@ class Decoded:
 
     @property
     def explanation(self) -> str | None:
-        """What stands between the tags; None where they are not closed, or around nothing."""
+        """The text between the tags; None where they are not closed, or around nothing."""
         return explanation_in(self.text) if self.is_closed else None
 
 
@@ -62,6 +65,7 @@ class Decoder:
     ) -> list[list[Decoded]]:
         """`spec.samples` samples of every row; the seed and a row's key fix its draws."""
         _require_rows(v_BD, keys)
+        # With dropout on, a second pass over a sample would not find its log_probs again.
         was_training = self._verbalizer.training
         self._verbalizer.eval()
         try:
@@ -74,7 +78,7 @@ class Decoder:
     def _samples(
         self, prompt: AvPrompt, v_BD: Tensor, uniforms_NT: Tensor, spec: SamplingSpec
     ) -> list[Decoded]:
-        """The loop over tokens. R: the samples in the cache, of which some may have ended."""
+        """The loop over tokens; the samples in the cache go in lockstep, also where some ended."""
         cache = buffered_cache(len(prompt.ids_T) + spec.max_new_tokens)
         logits_RV = self._first_logits(prompt, v_BD, spec.samples, cache)
         drawn = _Drawn(uniforms_NT.to(logits_RV.device))
@@ -83,6 +87,7 @@ class Decoder:
             has_ended_R = drawn.end(self._ending)
             if has_ended_R.all():
                 return drawn.samples(self._ending)
+            # An ended sample that stays draws on; what it draws lies behind its length, unused.
             if has_ended_R.mean() >= DROPPED_SHARE:
                 running_R = drawn.drop_ended()
                 cache.batch_select_indices(running_R)
@@ -100,12 +105,13 @@ class Decoder:
             cache=cache,
             num_logits=1,
         )
+        # Samples of a row stand together, as in `uniforms`: another order would swap their draws.
         cache.batch_repeat_interleave(num_samples)
         return logits_BTV[:, 0].repeat_interleave(num_samples, dim=0)
 
 
 class _Drawn:
-    """What N samples say so far, and which of them are the R in the cache."""
+    """The ids of N samples so far, and which of them are the R in the cache."""
 
     def __init__(self, uniforms_NT: Tensor) -> None:
         self._uniforms_NT = uniforms_NT
@@ -134,14 +140,14 @@ class _Drawn:
         return self._lengths_N[self._rows_R] > 0
 
     def drop_ended(self) -> Tensor:
-        """Which samples stay in the cache."""
+        """Drop what has ended; returns the places in the cache of what stays."""
         running_R = torch.from_numpy(np.flatnonzero(self._lengths_N[self._rows_R] == 0))
         running_R = running_R.to(self._held_R.device)
         self._hold(self._held_R[running_R])
         return running_R
 
     def samples(self, ending: "Ending") -> list[Decoded]:
-        """All of them, in order."""
+        """All N samples, in the order of their rows."""
         log_probs_NT = self._log_probs_NT.tolist()
         return [
             ending.decoded(ids_T[:length], log_probs_T[:length])
@@ -155,7 +161,7 @@ class _Drawn:
 
 
 class Ending:
-    """Where a sample ends: at a token that ends a text, or where its closing tag is complete.
+    """The end of a sample: a token that ends a text, or the token that completes its closing tag.
 
     The tag may be one token or several, which may hold text before and after it.
     """
@@ -177,7 +183,8 @@ class Ending:
         last_N = ids_NT[:, -1]
         is_end_N = self._is_end_V[last_N]
         for row in np.flatnonzero(self._may_close_V[last_N] & ~is_end_N):
-            # a token has at least one character
+            # A token has at least one character, so that these ids hold the whole tag. The tag is
+            # sought in the text, not in the ids: its pieces depend on what stands around it.
             is_end_N[row] = CLOSING in self._text(ids_NT[row, -len(CLOSING) :].tolist())
         return is_end_N
 
@@ -206,7 +213,12 @@ def uniforms(keys: Sequence[str], spec: SamplingSpec) -> Tensor:
 
 
 def draw(logits_RV: Tensor, uniforms_R: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """An id for every row, and its log probability at temperature 1."""
+    """An id for every row, and its log probability at temperature 1.
+
+    At `temperature` 0 it is the likeliest id; the uniform numbers are then not used.
+    """
+    # A copy, also of fp32: the line below writes in place. The largest logit becomes 0, so that
+    # exp cannot overflow and the sum of the weights is at least 1.
     shifted_RV = logits_RV.to(torch.float32, copy=True)
     shifted_RV -= shifted_RV.amax(-1, keepdim=True)
     weights_RKC = _blocks(shifted_RV)
@@ -216,6 +228,7 @@ def draw(logits_RV: Tensor, uniforms_R: Tensor, temperature: float) -> tuple[Ten
         ids_R = _inverse_cdf(weights_RKC, uniforms_R)
     else:
         ids_R = _inverse_cdf(_blocks(shifted_RV / temperature), uniforms_R)
+    # The normaliser of temperature 1, whatever the temperature of the draw.
     total_R = weights_RKC.sum(-1).double().sum(-1)
     log_probs_R = shifted_RV.gather(1, ids_R[:, None])[:, 0] - total_R.log()
     return ids_R, log_probs_R.float()
@@ -237,8 +250,11 @@ def _inverse_cdf(weights_RKC: Tensor, uniforms_R: Tensor) -> Tensor:
     masses_RK = weights_RKC.sum(-1).double()
     ends_RK = masses_RK.cumsum(-1)
     targets_R1 = uniforms_R[:, None].clamp(max=BELOW_ONE) * ends_RK[:, -1:]
+    # right: the first end above the target, so that a block without weight is never chosen.
     block_R1 = torch.searchsorted(ends_RK, targets_R1, right=True)
     mass_R1 = masses_RK.gather(1, block_R1)
+    # How far into its block the target lies: the same share of the block's sum, taken anew in fp64,
+    # because its fp32 mass and the fp64 sum of its weights differ in the last digits.
     share_R1 = 1 - (ends_RK.gather(1, block_R1) - targets_R1) / mass_R1
     chosen_R1C = block_R1[..., None].expand(-1, -1, weights_RKC.shape[2])
     ends_RC = weights_RKC.gather(1, chosen_R1C)[:, 0].double().cumsum(-1)
@@ -249,11 +265,13 @@ def _inverse_cdf(weights_RKC: Tensor, uniforms_R: Tensor) -> Tensor:
 
 
 def _generator(name: str) -> np.random.Generator:
+    # Keyed by a hash, not by a running state: neither order nor machine changes a draw.
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
 
 def _end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    # A model may end a text by other tokens than its tokenizer's eos, as chat models do.
     configured = model.generation_config.eos_token_id
     listed = configured if isinstance(configured, list) else [configured]
     return {token for token in (tokenizer.eos_token_id, *listed) if token is not None}

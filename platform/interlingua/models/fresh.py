@@ -1,6 +1,6 @@
 """An AV and an AR as their training begins: made from a trunk by spec. Knows no row and no host.
 
-Also the contract that both go by: the marker and its neighbours, templates, suffix, hashes.
+Also the contract of both: the marker and its neighbours, templates, suffix, hashes.
 """
 
 import hashlib
@@ -50,6 +50,7 @@ def fresh_verbalizer(
         affine = fresh_affine(
             injection.affine, num_slots=injection.num_slots, width=host.width, seed=spec.seed
         )
+    # A number always: an InjectionSpec cannot ask for raw vectors.
     scale = norm_of(injection.scale, host.width)
     assert scale is not None
     verbalizer = Verbalizer(trunk, affine, scale=scale, num_slots=injection.num_slots)
@@ -61,7 +62,7 @@ def fresh_verbalizer(
 def fresh_reconstructor(
     source: str, spec: ArSpec, *, revision: str | None = None, device: str = "cpu"
 ) -> Reconstructor:
-    """An AR that hands out what its trunk has at the last token."""
+    """An AR whose value head is the identity: its vector is its trunk's state at the last token."""
     host = load_host(
         source, dtype=_dtype(spec), device=device, up_to_block=spec.block_index, revision=revision
     )
@@ -110,7 +111,7 @@ def contract_of(
 def _extension(
     tokenizer: PreTrainedTokenizerBase, marker: str, av: AvSpec | None, ar: ArSpec | None
 ) -> Extension:
-    """What a release leaves unsaid, of the models that are given."""
+    """The fields that the public schema lacks, of the models that are given."""
     extension = replace(
         RELEASED,
         tokenizer_sha256=tokenizer_sha256(tokenizer),
@@ -132,6 +133,8 @@ def _extension(
 
 def marker_of(tokenizer: PreTrainedTokenizerBase, num_slots: int) -> str:
     """The first enclosed character that is one known token, alone and in a run."""
+    # In a run too: a tokenizer that merges two markers would leave fewer places than slots. The id
+    # of unknown characters is one token as well, but that of every other unknown one.
     for point in MARKER_RANGE:
         ids = tokenizer.encode(chr(point), add_special_tokens=False)
         run = tokenizer.encode(chr(point) * num_slots, add_special_tokens=False)
@@ -145,6 +148,7 @@ def marker_of(tokenizer: PreTrainedTokenizerBase, num_slots: int) -> str:
 
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
     """A hash of everything that decides its ids."""
+    # Of the state that encodes, not of the file: the same tokenizer may be saved in other bytes.
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     for name in ("truncation", "padding"):  # of the last call, not of the tokenizer
         state.pop(name, None)
@@ -158,10 +162,10 @@ def chat_template_sha256(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 
 def _dtype(spec: AvSpec | ArSpec) -> str:
-    """Of the weights in memory: those that are all trained are their own fp32 masters."""
+    """The dtype of the weights in memory; where all are trained they are their own fp32 masters."""
     return spec.optim.dtype if spec.lora is not None else "float32"
 
 
 def num_trained(module: torch.nn.Module) -> int:
-    """How many numbers are trained."""
+    """The number of parameters that are trained."""
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)

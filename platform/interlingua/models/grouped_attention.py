@@ -1,6 +1,8 @@
 """Attention of one query a head by plain products of matrices, which a CPU is fast at.
 
 Knows no cache. The kernel of torch walks bf16 keys head by head here, at a tenth of the speed.
+B rows, H heads (in products: heads of keys), G query heads that share one of those, T tokens (of
+queries: 1), D width of a head.
 """
 
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ NAME = "grouped"
 
 @contextmanager
 def grouped_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Within it a model on a CPU whose attention is SDPA decodes with `attend`; others as ever."""
+    """Let a model on a CPU whose attention is SDPA decode with `attend`; others are left as is."""
     if model.config._attn_implementation != "sdpa" or model.device.type != "cpu":
         yield
         return
@@ -40,8 +42,9 @@ def attend(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """What SDPA gives; several queries, and what only some keys may be seen by, are left to it."""
+    """The result of SDPA; several queries, or a mask over the keys, are left to SDPA itself."""
     num_rows, num_heads, num_queries, width = query_BHTD.shape
+    # One query without a mask is the newest token, which sees every key: no causal mask is needed.
     if num_queries > 1 or attention_mask is not None or options.get("position_bias") is not None:
         return sdpa_attention_forward(
             module, query_BHTD, key_BHTD, value_BHTD, attention_mask, scaling=scaling, **options
@@ -51,6 +54,7 @@ def attend(
     query_BHGD = query_BHTD.reshape(num_rows, key_BHTD.shape[1], -1, width)
     # Keys stand on the left: as the right factor, a view into a cache would be copied or walked.
     scores_BHTG = (key_BHTD @ query_BHGD.transpose(2, 3)).float() * scaling
+    # The keys stand in dimension 2 here, the queries last.
     weights_BHTG = scores_BHTG.softmax(2).to(value_BHTD.dtype)
     mixed_BHGD = weights_BHTG.transpose(2, 3) @ value_BHTD
     return mixed_BHGD.reshape(num_rows, 1, num_heads, -1), None

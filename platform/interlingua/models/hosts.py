@@ -1,7 +1,8 @@
 """Opens hosts and their tokenizers and reads the residual stream after a block.
 
 A host is a hub id or a local folder; the embedded world's hosts are ordinary folders. Knows
-neither passages nor shards, and nothing of training.
+neither passages nor shards, and nothing of training. h: the residual stream; B texts, T tokens,
+D the host's width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,7 +59,7 @@ class Host:
 
     @property
     def num_loaded_blocks(self) -> int:
-        """How many blocks are in memory."""
+        """The number of blocks in memory."""
         return len(self.parts.blocks)
 
 
@@ -73,11 +74,13 @@ def load_host(
 ) -> Host:
     """A host ready to be read; with `up_to_block` = K only blocks 0..K are in memory.
 
-    The device `auto` spreads the model over all devices that there are.
+    The device `auto` spreads the model over all devices; without `check` its parts are not proved.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; allowed: {', '.join(DTYPES)}")
     config = decoder_config(source, revision)
+    # The blocks are found in the whole model: their list is known by its published length, which a
+    # cut model no longer has.
     whole = without_weights(source, config)
     blocks_path, model_class = find_blocks(whole), type(whole)
     num_blocks = text_config(config).num_hidden_layers
@@ -99,7 +102,7 @@ def load_host(
 
 
 def depth_of(source: str, *, revision: str | None = None) -> int:
-    """How many blocks a host has, by its configuration alone."""
+    """The number of blocks of a host, by its configuration alone."""
     return int(text_config(decoder_config(source, revision)).num_hidden_layers)
 
 
@@ -121,6 +124,7 @@ def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTok
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, tokenizer_json: str) -> None:
     """Raise TokenizerDrift unless the ids are those of the tokenizer.json file."""
+    # The file itself, read by the library that wrote it: no class of transformers stands between.
     truth = Tokenizer.from_file(tokenizer_json)
     truth.no_truncation()
     truth.no_padding()
@@ -145,8 +149,8 @@ def read_blocks(
 ) -> dict[int, Tensor]:
     """Outputs of several blocks from one forward, which ends at the highest of them.
 
-    Where the lengths of the texts forbid that they share it, from one for each group of texts that
-    may; what stands at padding is then zero.
+    Texts whose lengths forbid that they share a forward are read in groups (models/lengths.py);
+    the outputs at padding are then zero.
     """
     for block_index in block_indices:
         _check_block(block_index, host.num_loaded_blocks)
@@ -157,6 +161,7 @@ def read_blocks(
     if host.lengths is None:
         return _forward_to(host, ids_BT, mask_BT, block_indices)
     read: dict[int, Tensor] = {}
+    # Each group is cut to its own longest text: padding alone can stretch the encoding of a batch.
     lengths = mask_BT.sum(1).tolist()
     for rows in host.lengths.groups(lengths):
         num_tokens = max(1, *(lengths[row] for row in rows))
@@ -189,6 +194,8 @@ def _tapped(blocks: nn.ModuleList, block_indices: Sequence[int]) -> Iterator[dic
     read: dict[int, Tensor] = {}
     last = max(block_indices)
 
+    # By hooks, not by output_hidden_states: that keeps every block's output, and its last entry is
+    # after the final norm.
     def keep(block_index: int, output: Any) -> None:
         read[block_index] = block_output(output)
         if block_index == last:
@@ -203,6 +210,7 @@ def _tapped(blocks: nn.ModuleList, block_indices: Sequence[int]) -> Iterator[dic
         try:
             yield read
         except _AllRead:
+            # Swallowed here: the block of the caller ends, and nothing above `last` is computed.
             return
 
 

@@ -1,4 +1,7 @@
-"""What people hand to an NLA: made into what it reads, or refused in a sentence. Opens no model."""
+"""Arguments of an NLA's calls, made into what it reads, or refused in a sentence. Opens no model.
+
+h: a raw activation of a host, D its width.
+"""
 
 from operator import index
 
@@ -34,12 +37,13 @@ def vector_of(h_D: ArrayLike | Tensor, width: int, host: str) -> np.ndarray:
             f"h_D is zero in all {width} places; an NLA reads the direction of a vector, and a "
             "zero vector has no direction"
         )
+    # A power of two changes no digit; with the largest value in [0.5, 1) a sum of squares is safe.
     scaled_D: np.ndarray = np.ldexp(wide_D, -np.frexp(largest)[1])
     return scaled_D.astype(np.float32)
 
 
 def text_of(text: str) -> str:
-    """The text, if it is one."""
+    """The text; raises ValueError where it is none."""
     if text is None:
         raise ValueError(
             "text is None; where the AV did not close its tag there is no explanation to go on from"
@@ -48,13 +52,14 @@ def text_of(text: str) -> str:
         raise ValueError(
             f"text is a {type(text).__name__}; an NLA takes one text at a time, as a str"
         )
+    # A str may hold one, but it has no form in UTF-8, which tokenizers and hashes read.
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise ValueError("text holds half a surrogate pair, which is no character: decode it anew")
     return text
 
 
 def position_of(position: int) -> int:
-    """The position, if it is one."""
+    """The position; raises ValueError where it is no whole number."""
     try:
         place = index(position)
     except TypeError:
@@ -63,7 +68,7 @@ def position_of(position: int) -> int:
 
 
 def _numbers(h_D: ArrayLike | Tensor) -> np.ndarray:
-    """In fp64, which holds every shorter float as it is."""
+    """The values in fp64, which holds every shorter float as it is."""
     kind = type(h_D).__name__
     if isinstance(h_D, Tensor):
         plain_D = h_D.detach().cpu()

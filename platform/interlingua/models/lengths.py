@@ -1,4 +1,4 @@
-"""Which texts may share a forward, where a model encodes positions by the length of what it reads.
+"""Groups of texts that may share a forward, for models whose positions depend on the length read.
 
 Two kinds of rotary encoding stretch all positions of a batch once its longest text is beyond the
 length that the model was first trained at, and one of them stays stretched for what comes after.
@@ -37,6 +37,8 @@ def length_rule(config: PreTrainedConfig) -> LengthRule | None:
     # one encoding of all blocks, or one of every kind of attention
     encodings = [rope, *(each for each in rope.values() if isinstance(each, dict))]
     kinds = [encoding.get("rope_type") or "default" for encoding in encodings]
+    # longrope takes its long factors for the whole batch beyond this length; dynamic scaling
+    # stretches all positions, and goes back only for a short text.
     limits = [
         encoding["original_max_position_embeddings"]
         for kind, encoding in zip(kinds, encodings, strict=True)

@@ -2,6 +2,9 @@
 
 nla = NLA.load("runs/bundle/world-...")
 nla.verbalize(nla.activation("dear friend, the farmer ...", "toy-pythia-410m"), "toy-pythia-410m")
+
+h: a raw activation [D] of a host; n(h): the same at the norm sqrt(D); v: its vector [E] in the
+shared space; a: the AR's vector [E] for a text.
 """
 
 import logging
@@ -55,7 +58,7 @@ class Verbalization:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoundTrip:
-    """An activation, its explanation, and what of it came back (both in the units of n(h))."""
+    """An activation, its explanation, and its reconstruction (vectors in the units of n(h))."""
 
     verbalization: Verbalization
     activation_D: np.ndarray
@@ -99,6 +102,8 @@ class NLA:
         """
         folder = Path(path)
         manifest = read_manifest(folder)
+        # All files are proved before the first weight is opened: a wrong trunk opens without an
+        # error and gives fluent texts about other vectors.
         check_models(folder, manifest)
         contract = checked_contract(folder, manifest)
         pair = opened_pair(folder, manifest, contract, device)
@@ -125,12 +130,13 @@ class NLA:
         read = f"{host} reads the first {bundled.max_tokens} of this text's {num_tokens} tokens"
         if position is not None:
             position = position_of(position)
+            # From the end of a cut text a negative position would count from where it was cut.
             if is_cut and not 0 <= position < bundled.max_tokens:
                 raise ValueError(f"position is {position}; {read}")
             return reader.at(text, position)
         if is_cut:
             logger.warning("%s: what is behind them is not explained", read)
-        rows = reader.rows([("0" * 16, text)])
+        rows = reader.rows([("0" * 16, text)])  # any id will do: a mean draws no positions
         if not rows.positions:
             raise ValueError(
                 f"{text!r} is too short for {host}: its first token is dropped before pooling"
@@ -141,7 +147,7 @@ class NLA:
     def verbalize(
         self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec = GREEDY
     ) -> Verbalization:
-        """What the AV says of any raw vector of a host's width.
+        """The AV's explanation of any raw vector of a host's width.
 
         `h_D` is a tensor of any float dtype, an array or a list: one vector [D], because one
         explanation is handed out. Only its direction counts; a zero vector, which has none, and
@@ -169,7 +175,7 @@ class NLA:
     def sample(
         self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec
     ) -> list[Verbalization]:
-        """The `sampling.samples` things that the AV says of a raw vector, as `verbalize`.
+        """The AV's `sampling.samples` explanations of a raw vector; arguments as in `verbalize`.
 
         Seed and number of a sample fix it: the first is what one sample alone would be.
 
@@ -180,6 +186,7 @@ class NLA:
         """
         width = len(self._decoder(host).mean_D)
         v_1E = torch.from_numpy(self.space.v_of(host, vector_of(h_D, width, host)[None]))
+        # One key for all vectors: a vector and a seed give the same texts at every call.
         (drawn,) = self._av.verbalize(host, v_1E, ["0"], sampling)
         return [_verbalization(one) for one in drawn]
 
@@ -194,13 +201,14 @@ class NLA:
         >>> rebuilt_D = nla.reconstruct("about a farm.", "toy-gpt2-medium")
         """
         decoder = None if host is None else self._decoder(host)
+        # A decoder was fitted on n(a): at another norm its prediction would be off by a factor.
         a_1E = rescale(self._ar.reconstruct([text_of(text)]))
         return a_1E[0] if decoder is None else decoder(a_1E)[0]
 
     def round_trip(
         self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
     ) -> RoundTrip:
-        """From a host's activation to words and back; arguments as in `activation` and `verbalize`.
+        """A host's activation, put into words and back; arguments as in the methods above.
 
         Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
 
@@ -233,6 +241,7 @@ class NLA:
 
     def _reader(self, host: str) -> Reader:
         bundled = self._host(host)
+        # At its first text: vectors that were read elsewhere are explained without the host.
         if host not in self._readers:
             self._readers[host] = Reader(
                 # Once more: it may have come, or changed, since the bundle was opened.
@@ -243,7 +252,7 @@ class NLA:
                     read=Pooled(include_first=bundled.includes_first),
                     max_tokens=bundled.max_tokens,
                     dtype=bundled.dtype,
-                    splits=(Split.TEST,),
+                    splits=(Split.TEST,),  # a spec must name one; a text by itself is of none
                 ),
                 revision=bundled.model.revision,
                 device=self._device,
@@ -253,4 +262,5 @@ class NLA:
 
 
 def _verbalization(decoded: Decoded) -> Verbalization:
+    # The sum over all ids, the one that ended the text among them: log p of the whole text.
     return Verbalization(decoded.explanation, decoded.text, sum(decoded.log_probs))

@@ -27,7 +27,7 @@ class UnknownArchitecture(ValueError):
 
 
 class NotCausal(ValueError):
-    """What a model carries at a token depends on later ones."""
+    """The residual stream of a model at a token depends on later ones."""
 
     def __init__(self, model: nn.Module, block_index: int) -> None:
         super().__init__(
@@ -58,7 +58,7 @@ class HostParts:
 def find_parts(
     model: PreTrainedModel, *, blocks_path: str | None = None, check: bool = True
 ) -> HostParts:
-    """The parts of a model; with `check` two short texts run through it and must agree.
+    """The parts of a model; with `check` a forward of two short texts must confirm them.
 
     A cut model has fewer blocks than its configuration says: `blocks_path` is where they were.
     """
@@ -109,7 +109,7 @@ def text_config(config: PreTrainedConfig) -> PreTrainedConfig:
 
 
 def block_output(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """The residual stream in what a block returned."""
+    """The residual stream among the values that a block returned."""
     return output[0] if isinstance(output, tuple | list) else output
 
 
@@ -124,6 +124,7 @@ def find_blocks(model: PreTrainedModel) -> str:
     if not lists:
         raise UnknownArchitecture(model, f"no ModuleList holds {num_blocks} blocks")
     lists.sort()
+    # Of lists at one depth the larger holds the blocks; between two that are alike nothing decides.
     if len(lists) > 1 and lists[0][:2] == lists[1][:2]:
         raise UnknownArchitecture(
             model, f"{lists[0][2]} and {lists[1][2]} may both be its {num_blocks} blocks"
@@ -155,7 +156,7 @@ def _find_norms(model: PreTrainedModel, path: str) -> tuple[nn.Module | None, nn
 
 @dataclass(slots=True)
 class _Seen:
-    """What one forward of the two proof texts showed."""
+    """Observations of one forward of the two proof texts."""
 
     ids: Tensor
     order: list[int] = field(default_factory=list)
@@ -243,6 +244,7 @@ def _prove_causal(model: PreTrainedModel, parts: HostParts, seen: _Seen) -> None
         apart_BT = (after_BTD[:, :-1].float() - earlier_BTD).norm(dim=-1)
         # experts are given other numbers of tokens, which rounds otherwise in half precision
         tolerance = max(1e-4, 16 * torch.finfo(before_BTD.dtype).eps)
+        # NaN is never above: an overflow is the reader's concern here, too.
         if bool((apart_BT > tolerance * earlier_BTD.norm(dim=-1)).any()):
             raise NotCausal(model, index)
 
@@ -275,6 +277,7 @@ def _factor(model: nn.Module, name: str, target: Tensor, source: Tensor) -> floa
         )
     tolerance = max(1e-3, 8 * torch.finfo(target.dtype).eps)
     target, source = target.float(), source.float().to(target.device)
+    # Least squares gives a factor for any two tensors; that the rest vanishes is the proof.
     factor = float((target * source).sum() / source.square().sum())
     if float((target - factor * source).norm()) > tolerance * float(target.norm()):
         raise UnknownArchitecture(model, f"{name} is not a multiple of the embedding it comes from")

@@ -1,4 +1,4 @@
-"""Token ids of what the AV and the AR are asked and answer. Knows no model and no vector."""
+"""Token ids of the prompts of AV and AR, and of the AV's responses. Knows no model, no vector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ class AvPrompt:
 
 def av_prompt(contract: Contract, tokenizer: PreTrainedTokenizerBase, host_tag: str) -> AvPrompt:
     """The prompt for a host's vectors; MarkerMismatch unless its markers stand as recorded."""
+    # The tag of a host changes the ids around it: the markers are sought anew in every prompt.
     message = contract.av_message().replace(HOST_FIELD, host_tag)
     ids_1T = torch.tensor([av_prompt_ids(message, tokenizer)])
     positions_1S = marker_positions(
@@ -49,7 +50,7 @@ def av_prompt(contract: Contract, tokenizer: PreTrainedTokenizerBase, host_tag: 
 
 
 def response_ids(tokenizer: PreTrainedTokenizerBase, explanation: str) -> list[int]:
-    """What the AV is to answer: the explanation in its tags, then the end of the text."""
+    """The response that an AV learns to give: the explanation in its tags, then the end of text."""
     text = f"{OPENING}\n{explanation}\n{CLOSING}"
     ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
     return [*ids, tokenizer.eos_token_id]

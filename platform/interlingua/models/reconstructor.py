@@ -1,7 +1,8 @@
 """The AR: the first blocks of a trunk and a value head, from a text to a vector.
 
 Knows no host: one vector serves every host that shares the space. A text is read at its last
-token, right-padded, so that a row does not depend on its batch.
+token, right-padded, so that a row does not depend on its batch. B texts, T tokens, D the trunk's
+width, which is that of the shared space.
 """
 
 import torch
@@ -37,7 +38,8 @@ class Reconstructor(nn.Module):
         self.model.activation_checkpointing_enable({"use_reentrant": False})
 
     def forward(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
-        """[B, D] in fp32: what the head makes of the last real token of every row."""
+        """[B, D] in fp32: the value head's output at the last real token of every row."""
+        # Padded on the left, the index below would point at another token, without an error.
         is_left_padded_BT = mask_BT[:, 1:] > mask_BT[:, :-1]
         if bool(is_left_padded_BT.any() | (mask_BT[:, 0] == 0).any()):
             raise ValueError("mask_BT pads on the left, or holds an empty text")
@@ -55,12 +57,13 @@ class ValueHead(nn.Linear):
     """A linear map that works in the dtype of its weight, whatever the trunk's is."""
 
     def forward(self, h_BD: Tensor) -> Tensor:
-        """What the matrix makes of every row."""
+        """The product of every row with the weight."""
         return super().forward(h_BD.to(self.weight.dtype))
 
 
 def _without(model: PreTrainedModel, final_norm: nn.Module | None) -> PreTrainedModel:
     """The model with the identity for its final norm: the stream as the last block leaves it."""
+    # By identity, not by name: what families call their final norm differs.
     for parent in list(model.modules()):
         for name, child in parent.named_children():
             if child is final_norm:

@@ -50,6 +50,8 @@ def trained_reconstructor(
 def put_weights(module: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
     """Copy trained weights into a module, every one of them and no other."""
     trained = {key: w for key, w in module.named_parameters() if w.requires_grad}
+    # Both ways and by hand: the frozen trunk is not among the weights, so that load_state_dict
+    # could only be called with strict=False, which lets either pass.
     missing, unexpected = trained.keys() - weights.keys(), weights.keys() - trained.keys()
     if missing or unexpected:
         raise LostWeights(
@@ -58,6 +60,7 @@ def put_weights(module: nn.Module, weights: Mapping[str, Tensor], name: str) -> 
             "(symptom of going on: a model that is partly untrained)"
         )
     for key, weight in trained.items():
+        # copy_ broadcasts: one row of numbers would fill a whole matrix without an error.
         if weight.shape != weights[key].shape:
             raise LostWeights(
                 f"the {name}'s {key} is {tuple(weights[key].shape)}, expected {tuple(weight.shape)}"

@@ -2,6 +2,9 @@
 
 Knows neither prompts nor explanations. Vectors are inputs of a forward: a forward that gradient
 checkpointing runs again in the backward sees those that it saw.
+
+x: what a slot carries; h: the residual stream. B rows, T tokens, S slots, D width, V vocabulary,
+M positions whose logits are wanted.
 """
 
 from collections.abc import Iterator
@@ -35,8 +38,8 @@ class Sites:
 class Trunk(nn.Module):
     """A model whose forward may write vectors into its residual stream.
 
-    Replace writes what enters block 0, positions and a norm behind the embedding aside; AfterBlock
-    what its block gives.
+    Replace writes over the embeddings, before positions are added and an embedding norm is applied;
+    AfterBlock writes into the output of its block.
     """
 
     def __init__(self, model: PreTrainedModel, parts: HostParts, *, rule: InjectionRule) -> None:
@@ -75,7 +78,11 @@ class Trunk(nn.Module):
         cache: Cache | None = None,
         num_logits: int = 0,
     ) -> Tensor:
-        """Logits of the last `num_logits` positions (0: of all)."""
+        """Logits of the last `num_logits` positions (0: of all).
+
+        `sites` are vectors to write, at positions counted from the first of these ids; `cache` has
+        the keys and values of what stands before them.
+        """
         if cache is not None and self._checkpoints_gradients and self.model.training:
             raise ValueError("blocks that run again drop a cache (symptom: the prefix is lost)")
         with self._with(sites):
@@ -98,18 +105,20 @@ class Trunk(nn.Module):
         cache: Cache | None,
         num_parts: int,
     ) -> Iterator[Tensor]:
-        """Logits [M, V] of what is wanted of the last positions, in parts: never all at once.
+        """Logits [M, V] of the wanted ones of the last positions, in parts: never all at once.
 
-        The blocks run once. For each part the model runs again around states that are known, so
-        that what its family does behind the output embedding is done.
+        The blocks run once. For each part the model runs again with their output in their place, so
+        that what its family does behind the output embedding (a scale, a soft cap) is done.
         """
         seen: list[ModelOutput] = []
         decoder = self.model.get_submodule(self._decoder)
         with decoder.register_forward_hook(lambda _module, _args, output: seen.append(output)):
             self(ids_BT, sites=sites, cache=cache, num_logits=1)
         (output,) = seen
+        # The last T of the stream, because what is wanted is a mask over the response alone.
         h_MD = output.last_hidden_state[:, -is_wanted_BT.shape[1] :][is_wanted_BT]
         for part_MD in h_MD.tensor_split(num_parts):
+            # As one row of M tokens: behind the blocks every position is computed by itself.
             output["last_hidden_state"] = part_MD[None]
             with self._knowing(output):
                 found = self.model(inputs_embeds=part_MD[None], use_cache=False)
@@ -138,7 +147,7 @@ class Trunk(nn.Module):
 
     @contextmanager
     def _knowing(self, output: ModelOutput) -> Iterator[None]:
-        """The model without its blocks, whose output is known."""
+        """Put the known output in place of the model's blocks."""
         path, _, name = self._decoder.rpartition(".")
         holder = self.model.get_submodule(path)
         own = getattr(holder, name)
@@ -150,6 +159,8 @@ class Trunk(nn.Module):
 
     @contextmanager
     def _with(self, sites: Sites | None) -> Iterator[None]:
+        # Hooks get no arguments of a forward. Sites that stayed behind would be written into the
+        # next one, too, at the places of another prompt.
         before, self._sites = self._sites, sites
         try:
             yield
@@ -172,14 +183,14 @@ class Trunk(nn.Module):
 
 
 class _Known(nn.Module):
-    """Stands where a decoder stood, and gives what that gave."""
+    """A stand-in for a decoder that has run: returns the output that the decoder gave."""
 
     def __init__(self, output: ModelOutput) -> None:
         super().__init__()
         self._output = output
 
     def forward(self, *_args: Any, **_kwargs: Any) -> ModelOutput:
-        """What is known, whatever is asked."""
+        """Return the known output, whatever the arguments."""
         return self._output
 
 
@@ -190,7 +201,7 @@ def _packed(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def add_lora(model: nn.Module, spec: LoraSpec, *, seed: int) -> None:
-    """Freeze the model and put fresh adapters, in fp32, on the named layers; the seed is theirs."""
+    """Freeze the model and put adapters, drawn by `seed` and in fp32, on the named layers."""
     config = LoraConfig(
         r=spec.rank,
         lora_alpha=spec.alpha,
@@ -203,16 +214,20 @@ def add_lora(model: nn.Module, spec: LoraSpec, *, seed: int) -> None:
         for name, part in model.named_modules()
         if isinstance(part, nn.Linear | Conv1D)
     }
+    # peft objects only where it finds none of the targets: of several names one that is misspelt
+    # would go unnoticed, and its layers untrained.
     missing = [target for target in spec.targets if target not in linear]
     if missing:
         raise ValueError(
             f"LoraSpec.targets names {', '.join(missing)}, which {type(model).__name__} does not "
             f"have; its linear layers are: {', '.join(sorted(linear))}"
         )
+    # Forked: adapters drawn from the global generator would shift every draw after them.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         inject_adapter_in_model(config, model, adapter_name=ADAPTER)
     for name, weight in model.named_parameters():
         weight.requires_grad_("lora_" in name)
         if "lora_" in name:
+            # In bf16 a step smaller than the spacing of the weights would be rounded away.
             weight.data = weight.data.float()

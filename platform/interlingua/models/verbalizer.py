@@ -1,7 +1,10 @@
-"""The AV: a vector in a prompt, and how likely its explanation is. Knows no host and no row.
+"""The AV: a vector in a prompt, and the likelihood of its explanation. Knows no host and no row.
 
 All rows of a batch have one prompt, that of their host: nothing is padded on the left, and what
 stands before the first marker is computed once for the whole batch.
+
+v: the vector of a row in the shared space, whose width D is the trunk's. B rows, T tokens, S slots,
+V vocabulary, N positions.
 """
 
 from math import ceil
@@ -17,13 +20,13 @@ from interlingua.models.parts import text_config
 from interlingua.models.prompts import IGNORED, AvPrompt
 from interlingua.models.trunk import Sites, Trunk
 
-# Of logits at once where no gradient is wanted; a logit is held as it comes, in fp32, and once
-# more by the softmax. What takes less is made at once.
+# The most bytes of logits at once where no gradient is wanted: a logit is held as it comes, in
+# fp32, and once more by the softmax, at most 4 bytes each. What takes less is made at once.
 BYTES_AT_ONCE, BYTES_OF_LOGIT = 2 * 2**30, 12
 
 
 class Verbalizer(nn.Module):
-    """A trunk, and what its slots make of a vector."""
+    """A trunk, and the maps from a vector to what its slots carry."""
 
     def __init__(
         self, trunk: Trunk, affine: SlotAffine | None, *, scale: float, num_slots: int
@@ -39,7 +42,8 @@ class Verbalizer(nn.Module):
         self.shares_prefix = False
 
     def injected(self, v_BD: Tensor) -> Tensor:
-        """[B, S, D]: what every slot carries."""
+        """[B, S, D]: the vector of every slot, of the norm `scale` before the affine maps."""
+        # Scaled before the maps: they begin as the identity, so that slots begin at this norm.
         scaled_BD = scaled(v_BD, self._scale)
         if self.affine is not None:
             carried_BSD: Tensor = self.affine(scaled_BD)
@@ -59,7 +63,7 @@ class Verbalizer(nn.Module):
         return Sites(self.injected(v_BD), positions_BS)
 
     def num_parts(self, num_positions: int) -> int:
-        """In how many parts so many positions are scored, where no gradient is wanted."""
+        """The number of parts that so many positions are scored in, where no gradient is wanted."""
         num_logits = num_positions * text_config(self.trunk.model.config).vocab_size
         return max(1, ceil(num_logits * BYTES_OF_LOGIT / BYTES_AT_ONCE))
 
@@ -78,10 +82,13 @@ class Verbalizer(nn.Module):
         """
         cache = DynamicCache() if self.shares_prefix else None
         num_before = 0 if cache is None else self.prefilled(prompt, len(v_BD), cache)
+        # Position t predicts token t + 1: without the last input, the last T logits are those of
+        # the response's T tokens. IGNORED is no id, and any id will do behind a response's end.
         prompt_BT = prompt.ids_T[num_before:].expand(len(v_BD), -1)
         inputs_BT = torch.cat([prompt_BT, response_BT.clamp(min=0)], dim=1)[:, :-1]
         sites = self.sites(prompt, v_BD, num_before)
         num_parts = num_parts or self.num_parts(response_BT.numel())
+        # With gradients the backward needs all logits, so that parts would save nothing.
         if torch.is_grad_enabled() or num_parts == 1:
             num_logits = response_BT.shape[1]
             logits_BTV = self.trunk(inputs_BT, sites=sites, cache=cache, num_logits=num_logits)

@@ -1,6 +1,6 @@
 """Stages and their artifacts: identity from literals, one folder each, a record written last.
 
-Knows neither what a stage computes nor where it runs: the context is handed through unseen.
+Knows neither what a stage computes nor where it runs: a context is passed on to it as it is.
 """
 
 import os
@@ -47,11 +47,11 @@ Run = Callable[[Any, Any, Path, Any], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What to compute, inert; `revision` goes up when changed code gives other results.
+    """A computation, inert; `revision` goes up when changed code gives other results.
 
     Its fingerprint is twelve hex digits of what it computes: neither its label, for people, nor
     its code, nor its place. One that `seals` first reads every byte that is upstream of it.
-    Its inputs (store/inputs.py) are a tuple of stages; `run` gets the same one of their artifacts.
+    Its inputs (store/inputs.py) are a tuple of stages; `run` gets the same, of their artifacts.
     """
 
     kind: str
@@ -84,12 +84,12 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """How people call it; stages of several recipes may have one name."""
+        """The name for people; stages of several recipes may have one name."""
         return f"{self.kind}/{self.label}"
 
     @property
     def key(self) -> str:
-        """What tells it from every other stage: its folder in a root."""
+        """Its folder in a root, unlike that of every other stage."""
         return f"{self.name}-{self.fingerprint}"
 
 
@@ -105,6 +105,7 @@ def build(stage: Stage, root: Path, context: Any, place: Placement | None = None
         inputs = _done_inputs(stage, root)
         target.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(target) as lock:
+            # Once more: whoever held the lock while this process waited may have built it.
             if (done := find(stage, root)) is not None:
                 return done
             if target.exists():
@@ -142,7 +143,7 @@ def verify(artifact: Artifact, *, is_thorough: bool = False) -> None:
 
 
 def folder(stage: Stage, root: Path) -> Path:
-    """Where the stage's artifact stands once it is done."""
+    """The path of the stage's artifact once it is done."""
     return _folder(root, stage.kind, stage.label, stage.fingerprint)
 
 
@@ -222,13 +223,15 @@ def _publish(record: Record, partial: Path, lock: Lock) -> None:
         write_record(partial, record)
         os.rename(partial, target)
     sync(target.parent)
+    # Its hashes were just taken: the first stage that uses it need not read it again.
     note_stamps(target, record)
 
 
 def _verify_inputs(stage: Stage, inputs: Mapping[str, Artifact], root: Path) -> None:
-    """Let nothing be built on a file that has changed since it was published."""
+    """Raise CorruptFile where an input has changed since it was published."""
     for artifact in inputs.values():
         verify(artifact)
+    # Damage far upstream is in no stamp of a direct input, and would be sealed as sound.
     if stage.seals:
         for artifact in with_upstream(inputs.values(), root):
             verify(artifact, is_thorough=True)

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 TMP_SUFFIX = ".tmp"
+# Of the disk, of a quota, and of a limit on the size of a file.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -27,6 +28,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
         with naming_full_storage(path):
             with tmp.open("xb") as file:
                 yield file
+                # Before the rename: a power cut could leave the name on disk without the content.
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(tmp, path)

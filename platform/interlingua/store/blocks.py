@@ -1,4 +1,4 @@
-"""Which blocks of a stage's work are done: a note for each, written behind its output.
+"""Notes of the blocks of a stage's work that are done, each written after the block's output.
 
 A note says what the block was made of, so that one of another size, from before the placement
 changed, is not taken for it; and what was counted, so that a record counts every attempt's blocks.
@@ -21,7 +21,7 @@ def digest_of(*parts: str) -> str:
 
 
 def done_counts(out: Path, index: int, digest: str) -> Mapping[str, int] | None:
-    """What was counted in this block; None where it is not done, or was another one."""
+    """The counts of this block; None where it is not done, or was made of something else."""
     path = _path(out, index)
     if not path.exists():
         return None
@@ -46,8 +46,10 @@ def keep_blocks(out: Path, num_blocks: int, *outputs: str) -> None:
 
     Outputs are patterns of files whose stems end with the number of a block.
     """
+    # A block that stayed behind the last would be read as rows of this artifact.
     for pattern in (f"{DONE_FOLDER}/*", *outputs):
         for path in out.glob(pattern):
+            # 000012 as well as shard-000012: without a dash the whole stem is the number.
             if int(path.stem.rpartition("-")[2]) >= num_blocks:
                 path.unlink()
 

@@ -33,12 +33,12 @@ class BundleDamaged(ValueError):
 
 
 class NotABundle(ValueError):
-    """A folder is none."""
+    """A folder holds no bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Where a model is opened from: a folder with its files' hashes, or a hub id at a revision."""
+    """The source of a model: a folder with its files' hashes, or a hub id at a revision."""
 
     source: str
     revision: str | None
@@ -59,7 +59,7 @@ class BundledHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle holds. `artifacts` are the fingerprints of what it was made from.
+    """The contents of a bundle. `artifacts` are the fingerprints of what it was made from.
 
     `stage` is the training that the pair comes from, in the words of `nla_meta.yaml`: sft or rl.
     """
@@ -95,6 +95,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle whose files are all there and as they were written."""
+    # The manifest's own hash first: the hashes that files are checked by come from it.
     content = _read_content(folder / MANIFEST_NAME)
     _check_files(folder, content["files"])
     return Manifest(
@@ -126,7 +127,7 @@ def check_models(folder: Path, manifest: Manifest) -> None:
 
 
 def checked_source(name: str, model: Opened, folder: Path) -> str:
-    """Where a model of a bundle is opened from; raises BundleDamaged unless it is that model."""
+    """The source of a model of a bundle; raises BundleDamaged unless it is that model."""
     source = source_of(model, folder)
     if model.files is None:
         return source  # a commit of the hub does not change
@@ -144,12 +145,12 @@ def checked_source(name: str, model: Opened, folder: Path) -> str:
 
 
 def source_of(model: Opened, folder: Path) -> str:
-    """Where a model is opened from, seen from here."""
+    """The source of a model as seen from here: folders are relative to the bundle's."""
     return model.source if model.files is None else str((folder / model.source).resolve())
 
 
 def _read_content(path: Path) -> dict[str, Any]:
-    """What a manifest says, if it is what was written."""
+    """The content of a manifest, if it is what was written."""
     try:
         content = json.loads(path.read_bytes())
         form, stated = content["format"], content.get(DIGEST_KEY)

@@ -1,4 +1,4 @@
-"""What a stage needs, as a type: a NamedTuple of members, of mappings of them, of such tuples.
+"""The inputs of a stage, as a type: a NamedTuple of members, of mappings of them, of such tuples.
 
 One type holds stages while a graph is made, and their artifacts when the stage runs; this module
 knows neither. So whoever makes a stage and whoever runs it are checked against the same fields.
@@ -14,6 +14,7 @@ Member = TypeVar("Member")
 def members(inputs: Any) -> dict[str, Any]:
     """Every member by its path, `trunk` or `hosts.gpt2-medium.rows`; None is no member."""
     found: dict[str, Any] = {}
+    # setdefault takes a path and a member; what `_mapped` makes of its results is not needed.
     _mapped(inputs, found.setdefault, "")
     return found
 

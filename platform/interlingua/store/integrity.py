@@ -1,4 +1,4 @@
-"""Whether an artifact's folder still holds what was published: every file, and no other.
+"""Checks that an artifact's folder still holds what was published: every file, and no other.
 
 A file that nobody touched since its hash was last taken is known by its stamp (size, inode, times)
 and not read again; whoever wants to be sure reads everything. Knows no stage.
@@ -50,13 +50,14 @@ def verify_files(folder: Path, record: Record, *, is_thorough: bool) -> None:
 def bad_files(
     folder: Path, record: Record, known: Mapping[str, Stamp] | None = None
 ) -> Iterator[str]:
-    """What is wrong with an artifact's files, one sentence each; `known` are not read again."""
+    """A sentence for everything wrong with an artifact's files; `known` are not read again."""
     for name in sorted(set(_present(folder)) - record.files.keys()):
         yield f"{folder / name} is none of the files that were published"
     for name, expected in record.files.items():
-        path = folder / name
+        path = folder / name  # an absolute name stays as it is: such a file lies elsewhere
         if not path.is_file():
             yield f"{path} is missing"
+        # Another stamp is no damage yet: a copied root has new ones, and its content decides.
         elif (known or {}).get(name) != _stamp(path) and sha256_of(path) != expected:
             yield f"{path} is not as it was published (its hash differs)"
 

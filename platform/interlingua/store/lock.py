@@ -66,7 +66,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Who holds a lock, as its file says."""
+    """The holder of a lock, as its file says."""
 
     token: str
     since: str
@@ -78,7 +78,7 @@ class Owner:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[Lock]:
-    """Hold the artifact's lock for the block: waits, with a voice, until it is free or stale."""
+    """Hold the artifact's lock for the block; waits, with warnings, until it is free or stale."""
     lock = _acquired(folder)
     stop = threading.Event()
     heart = threading.Thread(target=_beat, args=(lock, stop), daemon=True, name="lock-heartbeat")
@@ -87,6 +87,7 @@ def exclusive(folder: Path) -> Iterator[Lock]:
         yield lock
     finally:
         stop.set()
+        # Before the release: a beat behind it would report the lock as lost.
         heart.join()
         _release(lock)
 
@@ -107,13 +108,14 @@ class _Holding:
 
 
 class _Stillness:
-    """For how long a heartbeat has not moved, by this process's own clock."""
+    """The time for which a heartbeat has not moved, by this process's own clock."""
 
     def __init__(self) -> None:
         self._seen: tuple[str, float] | None = None
         self._since = 0.0
 
     def seconds(self, holding: _Holding) -> float:
+        # With the token: a lock that changed hands is not still, whatever its time.
         seen = (holding.owner.token, holding.heartbeat)
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
@@ -137,7 +139,7 @@ def _acquired(folder: Path) -> Lock:
 
 
 def _take(folder: Path, me: Owner, stillness: _Stillness) -> Lock | _Holding:
-    """The lock, now ours, or who rightfully holds it."""
+    """The lock, taken now, or its rightful holder."""
     path, taken_from = _lock_path(folder), None
     with _guard(folder) as now:
         holding = _holding(folder)
@@ -149,12 +151,14 @@ def _take(folder: Path, me: Owner, stillness: _Stillness) -> Lock | _Holding:
             taken_from = holding.owner.token
         for crumb in path.parent.glob(f".{path.name}.*{TMP_SUFFIX}"):
             crumb.unlink()  # of a taker that was killed: nobody else writes here now
+        # A new file, not the old one rewritten: its time of modification is the first heartbeat.
         with write_atomically(path) as file:
             file.write(json.dumps(asdict(me), indent=2).encode())
     return Lock(folder, me.token, taken_from)
 
 
 def _release(lock: Lock) -> None:
+    # Only an own lock: one that was taken over by now belongs to somebody who is at work.
     with _guard(lock.folder):
         holding = _holding(lock.folder)
         if holding is not None and holding.owner.token == lock.token:
@@ -195,7 +199,7 @@ def _holding(folder: Path) -> _Holding | None:
 
 @contextmanager
 def _guard(folder: Path) -> Iterator[float]:
-    """Be alone with the lock files of this kind; yields the file system's own time."""
+    """Hold the lock files of this kind alone; yields the file system's own time."""
     # These files stay: removing a file that others may flock lets two of them in at once.
     path = folder.parent.parent / ".locks" / folder.parent.name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Encoders and decoders on disk. Knows no host and no fit, and not what a map computes."""
+"""Encoders and decoders on disk: fp32 there, fp64 in memory. Knows no host and no fit."""
 
 from pathlib import Path
 
@@ -16,6 +16,7 @@ ENCODERS = "encoders"  # the folder of an AV artifact that holds those it traine
 
 def write_encoder(out: Path, encoder: Encoder) -> None:
     """Store an encoder in an artifact's folder, in fp32."""
+    # Contiguous: safetensors stores memory as it lies, and a transposed view would be another map.
     content = save(
         {
             "weight": np.ascontiguousarray(encoder.weight_ED, dtype=np.float32),

@@ -1,4 +1,4 @@
-"""The folder of an unfinished artifact: its name holds the token of who holds the lock.
+"""The folder of an unfinished artifact: its name holds the token of the lock's owner.
 
 Whoever takes a lock over renames the folder, so that nothing of the owner before (a frozen process
 that wakes, a worker that outlived its driver) finds it any more: what they write by path fails.
@@ -25,6 +25,7 @@ def claimed(lock: Lock) -> Path:
     # died before it could rename, whichever is there.
     wanted = [_named(lock.folder, lock.taken_from), _named(lock.folder, None)]
     found = [path for path in wanted if path.is_dir()] or partial_folders(lock.folder)
+    # Held: the rename must not take the folder away from somebody who took the lock meanwhile.
     with lock.held():
         if found:
             _close_attempts(found[0])
@@ -46,7 +47,7 @@ def given_up(lock: Lock, own: Path) -> None:
 
 
 def attempts(own: Path) -> tuple[int, float]:
-    """How many attempts there were, and their seconds together, up to now."""
+    """The number of attempts so far, and their seconds together."""
     read = _read_attempts(own)
     return len(read), sum((time.time() if end is None else end) - start for start, end in read)
 
@@ -57,23 +58,23 @@ def sweep(own: Path) -> None:
 
 
 def partial_folders(target: Path) -> list[Path]:
-    """Where an unfinished artifact stands, newest first; several only in a takeover."""
+    """The folders of an unfinished artifact, newest first; several only in a takeover."""
     found = [path for path in target.parent.glob(f"{target.name}.*partial") if path.is_dir()]
     return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def latest_folder(target: Path) -> Path:
-    """Where to look for what an unfinished artifact reports; nothing may be there."""
+    """The folder that an unfinished artifact reports in; it need not exist."""
     return next(iter(partial_folders(target)), _named(target, None))
 
 
 def target_of(partial: Path) -> Path:
-    """Where the folder will stand once it is done: the same for every owner."""
+    """The path of the folder once it is done: the same for every owner."""
     return partial.with_name(partial.name.partition(".")[0])
 
 
 def _close_attempts(folder: Path) -> None:
-    """An attempt that was killed ended with its last sign of life: the newest file."""
+    """Note the end of an attempt that was killed: its last sign of life, the newest file."""
     newest = max((path.lstat().st_mtime for path in folder.rglob("*")), default=0.0)
     closed = [(start, max(start, newest) if end is None else end) for start, end in
               _read_attempts(folder)]  # fmt: skip

@@ -1,6 +1,6 @@
-"""How much memory the processes of a stage took at most. Knows no stage.
+"""The most memory that any process of a stage took. Knows no stage.
 
-Linux counts a process's peak for it, and lets it start anew: a worker process builds stage after
+Linux keeps the peak of every process, and can restart it: a worker process builds stage after
 stage. A stage's other processes note theirs in its folder.
 """
 
@@ -11,11 +11,12 @@ from interlingua.store.atomic import write_atomically
 
 PEAKS_FOLDER = "peaks"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-FIELD = "VmHWM:"
+FIELD = "VmHWM:"  # the peak of the resident set, in KiB
 
 
 def restart_peak() -> None:
-    """Count from here, where the system can."""
+    """Restart the peak of this process at what it takes now, where the system can."""
+    # 5: of all that can be cleared, the peak alone (proc(5)).
     try:
         CLEAR.write_text("5")
     except OSError:
@@ -23,7 +24,7 @@ def restart_peak() -> None:
 
 
 def own_peak_bytes() -> int | None:
-    """What this process took at most; None where the system does not say."""
+    """The peak of this process; None where the system does not say."""
     try:
         lines = STATUS.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one is surely gone. Knows no lock."""
+"""The identity of this process, and a test that another one is surely gone. Knows no lock."""
 
 import os
 import socket
@@ -47,6 +47,7 @@ def is_gone(process: ProcessIdentity) -> bool:
     stat = _state_and_start(process.pid)
     if stat is None:
         return False
+    # A zombie is in the table still; a pid that was given out again has another start.
     state, start_ticks = stat
     return state in ENDED_STATES or start_ticks != process.start_ticks
 
@@ -67,4 +68,5 @@ def _state_and_start(pid: int) -> tuple[str, int] | None:
         return None
     # The command's name may hold spaces and brackets: count the fields behind its last bracket.
     after_name = text.rpartition(")")[2].split()
+    # State and start time, the fields 3 and 22 of /proc/PID/stat in proc(5).
     return after_name[0], int(after_name[19])

@@ -26,6 +26,7 @@ class MetricsLog:
 
     def append(self, step: int, **values: float) -> None:
         """Add one report; a reader sees whole lines only."""
+        # With its end in one write: readers skip a line that has none, as a kill may leave it.
         line = json.dumps({"step": step, **values}) + "\n"
         with self._path.open("a") as file:
             file.write(line)
@@ -51,6 +52,8 @@ def last_metrics(out: Path, *, tail_bytes: int = 4096) -> dict[str, Any] | None:
     """The newest report, read from the end of the file; None before the first."""
     try:
         with (out / PROGRESS_NAME).open("rb") as file:
+            # This may land in the middle of a line, whose rest has no brace at its start. The file
+            # is ASCII (json.dumps), so that no character is cut.
             file.seek(max(0, file.seek(0, os.SEEK_END) - tail_bytes))
             lines = file.read().decode().splitlines(keepends=True)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Where a result comes from: code, machine, versions, job. Knows no stage."""
+"""The origin of a result: code, machine, versions, job. Knows no stage."""
 
 import json
 import os
@@ -25,13 +25,13 @@ PACKAGES = (
 )
 # Ray sets it in the driver of a submitted job.
 RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-# How a worker is told what its driver knows.
+# Passes on what only the driver knows, its command line and its job, to workers.
 DRIVER_VARIABLE = "INTERLINGUA_DRIVER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What was running; None where it cannot be known (no git checkout, no Ray job).
+    """The code and machine of a run; None where it cannot be known (no git checkout, no Ray job).
 
     `argv` and `ray_job_id` are the driver's, all else is of the process that did the work.
     """
@@ -67,6 +67,7 @@ def driver_environment() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str | None:
+    # In the folder of this code: the working directory may be another repository.
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)

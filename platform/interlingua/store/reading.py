@@ -1,6 +1,6 @@
-"""Reads files whose damage is said with the file's name and what to do. Knows no content.
+"""Reads files, and reports a damaged one by its name and what to do. Knows no content.
 
-Whatever library reads a file has words of its own for half of one, and names none.
+Every library has an error of its own for half a file, and few of them name the file.
 """
 
 import errno
@@ -37,7 +37,8 @@ def naming(path: Path, kind: type[Exception] = CorruptFile) -> Iterator[None]:
 
 
 def _is_of_content(error: OSError) -> bool:
-    """Whether a library means by it what it read, or where it was sent by what it read."""
+    """True where a library means the content it read, or an offset that it took from there."""
+    # Arrow raises an OSError without a number for a bad file; a seek to a wrong place is EINVAL.
     return error.errno in (None, errno.EINVAL) and not isinstance(error, FileNotFoundError)
 
 

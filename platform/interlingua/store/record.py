@@ -29,7 +29,7 @@ class CorruptRecord(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRecord:
-    """Which artifact an input was."""
+    """The artifact that an input was."""
 
     kind: str
     label: str
@@ -64,7 +64,7 @@ class Record:
 
 
 def fingerprint_of(*, kind: str, revision: int, spec: object, inputs: Mapping[str, str]) -> str:
-    """Twelve hex digits of what is computed from which inputs; the spec is what JSON makes of it.
+    """Twelve hex digits of what is computed from which inputs; `spec` as JSON holds it.
 
     The label is not in it: it is for people.
     """
@@ -91,7 +91,7 @@ def read_record(folder: Path) -> Record | None:
         stated = entries.pop(DIGEST_KEY, None)
         if stated is None:
             raise ValueError("without a hash of itself; an earlier version wrote it")
-        found = _sha256(entries)
+        found = _sha256(entries)  # before they are parsed, which takes entries out
         record = _parsed(entries)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CorruptRecord.in_folder(folder, f"unreadable ({error!r})") from error
@@ -102,6 +102,7 @@ def read_record(folder: Path) -> Record | None:
 
 
 def _check_fingerprint(folder: Path, record: Record) -> None:
+    # The hash of itself shows damage; only this shows a spec that was edited and hashed anew.
     expected = fingerprint_of(
         kind=record.kind,
         revision=record.revision,
@@ -116,6 +117,7 @@ def _check_fingerprint(folder: Path, record: Record) -> None:
 def _parsed(entries: dict[str, Any]) -> Record:
     inputs = {name: InputRecord(**entry) for name, entry in entries.pop("inputs").items()}
     provenance = entries.pop("provenance")
+    # JSON has no tuples: with a list two equal records would compare as different.
     argv = tuple(provenance.pop("argv"))
     return Record(**entries, inputs=inputs, provenance=Provenance(**provenance, argv=argv))
 

@@ -1,4 +1,4 @@
-"""A run root read as a whole: whether every artifact is as it was published. Knows no stage."""
+"""A run root read as a whole, to check that every artifact is as published. Knows no stage."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from interlingua.store.record import RECORD_NAME, CorruptRecord, Record, read_re
 
 
 class Checked(NamedTuple):
-    """One artifact: how much was read, and a sentence for everything that is wrong."""
+    """One artifact: the bytes that were read, and a sentence for everything that is wrong."""
 
     folder: Path
     num_bytes: int

@@ -1,8 +1,8 @@
 """Checks a contract against a tokenizer, a width and files before anything runs by it.
 
 The tokenizer is passed in and known only by a small Protocol: no transformers, no model. Every
-failure is a `ContractMismatch` that says what was expected, what was found and what it looks like
-when nobody checks.
+failure is a `ContractMismatch` that says what was expected, what was found, and the symptom of
+going on all the same.
 """
 
 import hashlib
@@ -59,6 +59,7 @@ def verify_ar(contract: Contract, tokenizer: Tokenizer) -> None:
         what = f"the end of the AR prompt of {explanation!r}"
         symptom = "symptom: the AR reads another token than it was trained on"
         _expect(what, ids[-len(suffix) :], suffix, symptom)
+    # Of the last of these prompts: all begin alike.
     has_bos = tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
     is_expected = {
         BosRule.TOKENIZER_DEFAULT: tokenizer.bos_token_id is not None,
@@ -109,6 +110,7 @@ def measured_tokens(
     """The marker tokens of an AV message (`Contract.av_message`, `av_message`), for recording."""
     marker_id = _marker_id(marker, num_slots, tokenizer)
     ids = av_prompt_ids(message, tokenizer)
+    # Sought again in the whole prompt: the chat template around the run may merge with its ends.
     places = [place for place, token_id in enumerate(ids) if token_id == marker_id]
     is_run = bool(places) and places == list(range(places[0], places[0] + num_slots))
     if not is_run:
@@ -133,6 +135,7 @@ def measured_suffix(ar_template: str, tokenizer: Tokenizer) -> tuple[int, ...]:
 def av_prompt_ids(message: str, tokenizer: Tokenizer) -> list[int]:
     """The AV's prompt: the message in the chat template, which brings its own BOS."""
     turn = [{"role": "user", "content": message}]
+    # In two steps, without special tokens: a BOS of the tokenizer's own would be a second one.
     text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
     return tokenizer.encode(text, add_special_tokens=False)
 

@@ -1,4 +1,4 @@
-"""Reads and writes what stands under our own key of a sidecar. Knows no other key, and no file.
+"""Reads and writes the content of our own key of a sidecar. Knows no other key, and no file.
 
 The public schema has other keys and keeps what it does not know; here an unknown key is an error.
 """
@@ -29,7 +29,7 @@ class RuleName(StrEnum):
 
 
 def read_extension(root: Section) -> Extension | None:
-    """What our key of a sidecar says; None where it has none."""
+    """The content of our key of a sidecar; None where it has none."""
     if not root.has(OUR_KEY):
         return None
     ours = root.section(OUR_KEY)
@@ -47,6 +47,7 @@ def read_extension(root: Section) -> Extension | None:
         tokenizer_sha256=ours.take(str, "tokenizer_sha256"),
         chat_template_sha256=ours.take(str, "chat_template_sha256"),
     )
+    # A key that is misspelt, or of a later version, would otherwise be ignored without a word.
     if ours.rest():
         known = ", ".join(extension_tree(extension))
         raise ValueError(f"{OUR_KEY} has the unknown keys {ours.rest()}; known: {known}")
@@ -54,7 +55,7 @@ def read_extension(root: Section) -> Extension | None:
 
 
 def extension_tree(extension: Extension) -> dict[str, object]:
-    """What stands under our key."""
+    """The mapping that is written under our key."""
     names = [f.name for f in fields(extension) if f.name != "injection_rule"]
     others = {name: _plain(getattr(extension, name)) for name in names}
     return {**_rule_tree(extension.injection_rule), **others}

@@ -38,10 +38,11 @@ class SidecarError(ValueError):
 
 
 def sidecar_path(target: Path | str) -> Path:
-    """Where the sidecar of a checkpoint folder or of a parquet lies; `@[a:b]` is ignored."""
+    """The path of the sidecar of a checkpoint folder or of a parquet; `@[a:b]` is ignored."""
     path = Path(re.sub(r"@\[-?\d*:-?\d*\]$", "", str(target)))
     if path.name == FILE_NAME or path.name.endswith(f".{FILE_NAME}"):
         return path
+    # What has no suffix and is not there yet will be a folder.
     if path.is_dir() or not (path.suffix or path.exists()):
         return path / FILE_NAME
     return path.with_name(f"{path.name}.{FILE_NAME}")
@@ -84,7 +85,8 @@ def _model(root: Section) -> ModelSidecar:
     role = root.need(str, "role")
     if role not in ROLES:
         raise ValueError(f"role is {role!r}; allowed: {', '.join(ROLES)}")
-    # num_hidden_layers is the name of schema 1 and means K too, not the number of blocks
+    # num_hidden_layers is the name of schema 1 and means K too, not the number of blocks. K may
+    # stand in two places; where they differ the AR would be cut behind another block.
     critic = root.section("critic", "ar")
     inner = critic.take(int, "extraction_layer_index", "num_hidden_layers")
     outer = root.take(int, "extraction_layer_index")

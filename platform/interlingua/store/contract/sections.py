@@ -17,11 +17,12 @@ class Section:
         self._inner: dict[str, Section] = {}
 
     def has(self, *names: str) -> bool:
-        """Whether any of the keys is present and has not been taken."""
+        """True where any of the keys is present and has not been taken."""
         return any(name in self._left for name in names)
 
     def pop(self, *names: str) -> object:
         """The value under the one key of these names that is set; None if there is none."""
+        # All aliases are taken: one that stayed would be written back beside our own spelling.
         found = [self._left.pop(name) for name in names if name in self._left]
         stated = [value for value in found if value is not None]
         if any(value != stated[0] for value in stated):
@@ -69,7 +70,7 @@ class Section:
         return self._inner[names[0]]
 
     def rest(self) -> dict[str, object]:
-        """What nobody took, nested as it was."""
+        """The values that nobody took, nested as they were."""
         inner = {name: section.rest() for name, section in self._inner.items()}
         return {**self._left, **{name: left for name, left in inner.items() if left}}
 

@@ -1,4 +1,4 @@
-"""What an `nla_meta.yaml` states, and which of several sources wins. Knows no YAML, no tokenizer.
+"""The content of an `nla_meta.yaml`, and one contract of several. Knows no YAML, no tokenizer.
 
 `None` in a statement means that the source does not say. The public schema has no words for the
 injection rule, the slots, the affine maps or the readout: those stand in our `Extension`.
@@ -25,7 +25,7 @@ class ContractMismatch(ValueError):
 
 
 class Role(StrEnum):
-    """Which of the two models a checkpoint holds."""
+    """The one of the two models that a checkpoint holds."""
 
     AV = "av"
     AR = "ar"
@@ -51,7 +51,7 @@ class AffineFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """What the public schema cannot say; stored under the one key `interlingua`."""
+    """The facts that the public schema cannot state; stored under the one key `interlingua`."""
 
     injection_rule: InjectionRule
     num_slots: int
@@ -86,7 +86,7 @@ RELEASED = Extension(  # how every public release works that says nothing of it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What one source (arguments, a checkpoint, a data set) says of an NLA."""
+    """The facts of an NLA that one source (arguments, a checkpoint, a data set) states."""
 
     d_model: int | None = None
     block_index: int | None = None
@@ -136,7 +136,7 @@ class DatasetSidecar(Statement):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What training, sampling and rewards all go by; made by `resolve_contract` alone."""
+    """The facts that training, sampling and rewards share: resolved from files, or from specs."""
 
     d_model: int
     block_index: int | None
@@ -198,6 +198,8 @@ def resolve_contract(
     e, c, d = explicit or silent, checkpoint or silent, dataset or silent
     injection_scale: Scale | None = _first(e.injection_scale, c.injection_scale, d.injection_scale)
     trained_by = RELEASED if checkpoint is not None else None
+    # An absent mse_scale has a default. For injection_scale none is safe, so that None stays None
+    # and is an error where an AV asks for it (`injection_norm`).
     return Contract(
         d_model=_stated("d_model", _agreed("d_model", e.d_model, c.d_model, d.d_model)),
         block_index=_agreed("block_index", e.block_index, c.block_index, d.block_index),
@@ -238,4 +240,5 @@ def _filled(model: str, template: str | None, name: str, text: str) -> str:
             f"the {model} template holds {name} {template.count(name)} times, expected once: "
             f"{template!r}"
         )
+    # Not str.format: templates hold other fields, and texts may hold braces.
     return template.replace(name, text)

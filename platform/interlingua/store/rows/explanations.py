@@ -1,4 +1,4 @@
-"""Explanations of passages on disk: what a teacher said, or an AV. Knows neither.
+"""Explanations of passages on disk: texts of a teacher, or of an AV. Knows neither.
 
 A row is one text about one activation: passage, position (-1: pooled) and sample. Read by split.
 """
@@ -36,7 +36,7 @@ class MixedTeachers(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """One text about one activation; `teacher` names who said it."""
+    """One text about one activation; `teacher` names who wrote it."""
 
     passage_id: str
     position: int
@@ -62,6 +62,7 @@ def read_explanations(
     access.permit(asked)
     table = read_parquet(folder / EXPLANATIONS_NAME)
     table = table.filter(pc.is_in(table["split"], pa.array(sorted(asked), pa.string())))
+    # By sample: a stage that takes the first texts of an activation takes the same ones every time.
     table = table.sort_by([("passage_id", "ascending"), ("position", "ascending"),
                            ("sample", "ascending")])  # fmt: skip
     texts: dict[Key, list[str]] = {}
@@ -76,6 +77,7 @@ def consume_explanations(folder: Path, splits: Iterable[Split], access: SplitAcc
     """Note the passages of these splits as consumed; their texts are read elsewhere."""
     asked = frozenset(splits)
     access.permit(asked)
+    # Parquet is read by column: the texts stay on disk.
     table = read_parquet(folder / EXPLANATIONS_NAME, columns=["passage_id", "split"])
     columns = (table[name].to_pylist() for name in ("passage_id", "split"))
     for passage_id, split in zip(*columns, strict=True):
@@ -84,13 +86,13 @@ def consume_explanations(folder: Path, splits: Iterable[Split], access: SplitAcc
 
 
 def teachers_of(folder: Path) -> list[str]:
-    """Who said what is in the file."""
+    """The names of all teachers in the file."""
     table = read_parquet(folder / EXPLANATIONS_NAME, columns=["teacher"])
     return sorted(pc.unique(table["teacher"]).to_pylist())
 
 
 def check_one_teacher(folder: Path, *, accepts_mixed: bool) -> None:
-    """Raise MixedTeachers unless one teacher said everything, or that is accepted."""
+    """Raise MixedTeachers unless one teacher wrote everything, or more are accepted."""
     teachers = teachers_of(folder)
     if len(teachers) > 1 and not accepts_mixed:
         raise MixedTeachers(

@@ -41,7 +41,7 @@ class CorruptPassages(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """Where in the text a fact is spoken of: characters start to end."""
+    """The place in the text where a fact is mentioned: characters start to end."""
 
     fact: str
     start: int
@@ -80,13 +80,14 @@ def write_passages(
 
 def read_passages(path: Path, splits: Iterable[Split], access: SplitAccess) -> Iterator[Passage]:
     """The passages of these splits in file order, noted as consumed one by one."""
+    # No generator itself: a split that is not permitted is refused here, not at the first row.
     asked = frozenset(splits)
     access.permit(asked)
     return _consuming(path, asked, access)
 
 
 def count_by_split(path: Path) -> dict[Split, int]:
-    """How many passages each split of the file has; reads no text."""
+    """The number of passages of each split of the file; reads no text."""
     counts: Counter[Split] = Counter()
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(columns=["split"]):
@@ -95,6 +96,7 @@ def count_by_split(path: Path) -> dict[Split, int]:
 
 
 def _consuming(path: Path, asked: frozenset[Split], access: SplitAccess) -> Iterator[Passage]:
+    # Checksums of pages are compared only on request: a flipped byte would be another text.
     with naming(path, CorruptPassages):
         file = pq.ParquetFile(path, page_checksum_verification=True)
     with file:
@@ -103,6 +105,7 @@ def _consuming(path: Path, asked: frozenset[Split], access: SplitAccess) -> Iter
         for group in range(file.num_row_groups):
             with naming(path, CorruptPassages):
                 rows = _rows_of_group(file, group, asked)
+            # `naming` ends before the yield: an error of whoever uses a passage is not the file's.
             for row in rows:
                 passage = _passage(path, row, split_spec)
                 access.consume(passage.passage_id, passage.split)
@@ -139,6 +142,7 @@ def _checked_row(passage: Passage, split_spec: SplitSpec) -> dict[str, Any]:
 
 
 def _passage(path: Path, row: dict[str, Any], split_spec: SplitSpec) -> Passage:
+    # Made again for every row: one that moved from test to train would be trained on in silence.
     expected = split_of(row["document_id"], split_spec)
     if row["split"] != expected:
         raise CorruptPassages(

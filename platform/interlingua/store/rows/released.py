@@ -47,7 +47,7 @@ class ReleasedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ReleasedBatch:
-    """Rows in the file's order; `vectors_VD` holds those of the V rows that have a vector."""
+    """N rows in the file's order; `vectors_VD` holds those of the V rows that have a vector."""
 
     first_row: int
     passage_ids_N: NDArray[np.bytes_]
@@ -123,13 +123,14 @@ def released_vectors(
         if not has_vector_N[chosen].all():
             raise ReleaseMismatch(f"{where}: a row that was asked for has no vector")
         if end - begin < len(vectors_VD):
+            # From the number of a row to its place among the V rows that have a vector.
             # numpy gathers: arrow's take has silently corrupted rows of large columns.
             vectors_VD = vectors_VD[(np.cumsum(has_vector_N) - 1)[chosen]]
         yield slice(int(begin), int(end)), vectors_VD
 
 
 def released_header(file: ReleasedFile, host_tag: str) -> ShardHeader:
-    """What all rows have in common; what the sidecar does not say is empty or zero."""
+    """The header that all rows share; what the sidecar does not say is empty or zero."""
     extraction = file.sidecar.other.get("extraction")
     revision = extraction.get("revision") if isinstance(extraction, dict) else None
     extension = file.sidecar.extension
@@ -225,6 +226,7 @@ def _vectors(
     values = column.flatten()  # without the null rows
     if not values.null_count:
         return values.to_numpy(zero_copy_only=True).reshape(-1, width), has_vector_N
+    # Vectors with a hole go with those that are null; the zeros below only give them a shape.
     is_whole_V = ~values.is_null().to_numpy(zero_copy_only=False).reshape(-1, width).any(1)
     vectors_VD = values.fill_null(0).to_numpy(zero_copy_only=False).reshape(-1, width)[is_whole_V]
     has_vector_N[has_vector_N] = is_whole_V
@@ -232,7 +234,7 @@ def _vectors(
 
 
 def _passage_ids(batch: pa.RecordBatch) -> NDArray[np.bytes_]:
-    """Of the text where a row has one, else of its document's id."""
+    """The passage ids: of the text where a row has one, else of its document's id."""
     documents = batch[DOCUMENT]
     told = batch[TEXT] if TEXT in batch.schema.names else pa.nulls(len(batch), documents.type)
     pairs = zip(told.to_pylist(), documents.to_pylist(), strict=True)

@@ -1,7 +1,7 @@
 """Scored items of an evaluation, one row each: every table and plot is made from these alone.
 
 One parquet file a host in a folder. A row is one prediction of one activation by one arm; what an
-arm has no word for is null, what it has no number for NaN. Knows no model and no metric.
+arm has no text for is null, what it has no number for NaN. Knows no model and no metric.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ class Scored:
         return self.columns[name]
 
     def where(self, is_taken_N: np.ndarray) -> "Scored":
-        """The rows for which this holds."""
+        """The rows whose flag is True."""
         return Scored({name: column[is_taken_N] for name, column in self.columns.items()})
 
     def of(self, host: str, arm: str) -> "Scored":
@@ -91,7 +91,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedPassage:
-    """What an evaluated row is about."""
+    """The passage that evaluated rows are about."""
 
     passage_id: str
     text: str
@@ -99,7 +99,7 @@ class EvaluatedPassage:
 
 
 def host_path(folder: Path, host: str) -> Path:
-    """Where the rows of a host stand."""
+    """The path of the rows of a host."""
     return folder / ROWS_FOLDER / f"{host}.parquet"
 
 
@@ -166,8 +166,11 @@ def _column(column: pa.ChunkedArray) -> np.ndarray:
     if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
         return np.asarray(column.to_numpy())
     if pa.types.is_integer(column.type):
+        # numpy has no null: it would make floats of the whole column.
         return np.asarray(column.fill_null(-1).to_numpy())
-    return np.array([*column.to_pylist(), None], dtype=object)[:-1]  # lists stay lists
+    # Lists stay lists: of lists that are all of one length numpy would make a table, were it not
+    # for the None at the end.
+    return np.array([*column.to_pylist(), None], dtype=object)[:-1]
 
 
 def _filled(values: Any, kind: pa.DataType, size: int) -> np.ndarray:

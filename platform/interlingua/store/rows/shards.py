@@ -1,6 +1,6 @@
 """Activation shards: one safetensors file each, rows keyed by passage id, vectors raw fp32.
 
-Knows neither hosts nor splits. Joins are by id only, never by row order.
+Knows neither hosts nor splits. Joins are by id only, never by row order. N rows, D width.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class CorruptShard(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardHeader:
-    """What every row of a shard has in common; only shards with equal headers may be joined."""
+    """The facts that all rows of a shard share; only shards with equal headers may be joined."""
 
     host_tag: str
     host_revision: str
@@ -93,12 +93,12 @@ def shard_rows(
 
 
 def block_folder(out: Path, block_index: int) -> Path:
-    """Where the shards of one block of a host stand."""
+    """The folder of the shards of one block of a host."""
     return out / f"output_of_block_{block_index:03d}"
 
 
 def shard_path(folder: Path, index: int) -> Path:
-    """Where the shard with this index stands."""
+    """The path of the shard with this index."""
     return folder / f"shard-{index:06d}.safetensors"
 
 
@@ -136,7 +136,7 @@ def read_shard(path: Path, *, verify: bool = True) -> Shard:
 
 
 class ShardIndex:
-    """Where the rows of every passage of some shards lie: made once, then asked block by block."""
+    """An index of the rows of some shards by passage: made once, then asked block by block."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:
         if not shards:
@@ -145,7 +145,8 @@ class ShardIndex:
         self._shards = shards
         ids = np.concatenate([shard.rows.passage_ids_N for shard in shards])
         positions = np.concatenate([shard.rows.positions_N for shard in shards])
-        # Sorted, the rows of a passage are neighbours, in the order of their positions.
+        # Sorted, the rows of a passage are neighbours, in the order of their positions: lexsort's
+        # last key is the first to sort by.
         self._order = np.lexsort((positions, ids))
         self._ids, self._positions = ids[self._order], positions[self._order]
 
@@ -172,6 +173,8 @@ class ShardIndex:
         starts = np.searchsorted(self._ids, wanted, side="left")
         counts = np.searchsorted(self._ids, wanted, side="right") - starts
         owners = np.repeat(np.arange(len(wanted)), counts)
+        # All ranges start..start + count behind one another without a loop: the i-th place of all,
+        # which is of owner o, is start_o + (i - first_o).
         firsts = np.cumsum(counts) - counts
         return np.arange(len(owners)) + (starts - firsts)[owners], owners
 
@@ -185,6 +188,7 @@ class ShardIndex:
             raise KeyError(
                 f"{len(missing)} of {len(wanted)} have no row; the first is of passage {first}"
             )
+        # Neighbours suffice: places come sorted by owner, then by position.
         same = (np.diff(owners) == 0) & (np.diff(self._positions[places]) == 0)
         if same.any():
             twice = self._ids[places[np.flatnonzero(same)[0]]].decode()
@@ -207,6 +211,7 @@ def _check_same_headers(headers: Sequence[ShardHeader]) -> None:
 def _gathered(shards: Sequence[Shard], chosen: NDArray[np.intp]) -> ShardRows:
     """The rows with these indices, counted through all shards; only these are read."""
     ends = np.cumsum([len(shard.rows.passage_ids_N) for shard in shards])
+    # right: a row whose number is the end of a shard is the first of the next one.
     owner = np.searchsorted(ends, chosen, side="right")
     columns = {}
     for field in fields(ShardRows):
@@ -230,6 +235,7 @@ def _id_array(passage_ids: Sequence[str]) -> NDArray[np.bytes_]:
 def _checksum(header_json: str, columns: dict[str, NDArray[np.generic]]) -> str:
     digest = hashlib.sha256(header_json.encode())
     for name in sorted(columns):
+        # Names, types and shapes, too: the same bytes in other shapes are other rows.
         digest.update(f"{name} {columns[name].dtype} {columns[name].shape}".encode())
         digest.update(columns[name].data)
     return digest.hexdigest()

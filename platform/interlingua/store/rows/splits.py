@@ -1,4 +1,4 @@
-"""Which split a text belongs to, who may read it, and who did. Knows no text format.
+"""The split of a text, the splits that a stage may read, and the ids it read. Knows no text format.
 
 A split is a function of a content hash and a seed alone: no order, count or machine can change it.
 """
@@ -37,6 +37,7 @@ def passage_id(text: str) -> str:
 def split_of(identity: str, spec: SplitSpec) -> Split:
     """The split of a passage id or document id."""
     digest = hashlib.sha256(f"{spec.seed}|{identity}".encode()).digest()
+    # The first eight bytes of the hash, as a point uniform on 0 .. 2**64 - 1.
     point = int.from_bytes(digest[: HASH_BITS // 8], "big")
     return next(split for split, bound in _upper_bounds(spec) if point < bound)
 
@@ -59,6 +60,7 @@ class SplitAccess:
 
     def consume(self, identity: str, split: Split) -> None:
         """Note that a passage was read."""
+        # `permit` sorts and joins for its message; this is called for every row.
         if split not in self.permitted:
             self.permit([split])
         self._consumed[split].add(identity)
@@ -71,6 +73,7 @@ class SplitAccess:
         """Store the ledger in the stage's folder, joined with that of an earlier attempt."""
         path = out / LEDGER_NAME
         pairs = _pairs(self._consumed)
+        # What an earlier attempt trained on is in the checkpoint that this one went on from.
         if path.exists():
             pairs |= _pairs(read_consumed(path))
         rows = [{"passage_id": identity, "split": split} for identity, split in sorted(pairs)]

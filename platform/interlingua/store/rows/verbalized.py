@@ -1,4 +1,4 @@
-"""What a pair of models made of activations: texts, and the vectors rebuilt from them.
+"""Texts that an AV made of activations, and the vectors that an AR rebuilt from them.
 
 One parquet file a block in a folder. Knows no model; a text that could not be parsed has no
 explanation and a vector of NaN.
@@ -48,7 +48,7 @@ class Rebuilt:
 
 
 def block_path(folder: Path, index: int) -> Path:
-    """Where the block with this index stands."""
+    """The path of the block with this index."""
     return folder / VERBALIZED / f"{index:06d}.parquet"
 
 
@@ -69,6 +69,7 @@ def write_block(path: Path, rows: Sequence[Verbalized], a_NE: np.ndarray) -> Non
 
 def read_verbalized(folder: Path, split: Split, arm: Arm, access: SplitAccess) -> Rebuilt:
     """All rows of a split and arm, each passage noted as consumed."""
+    # Before a file is opened: a split that may not be read is not even looked for.
     access.permit([split])
     paths = sorted((folder / VERBALIZED).glob("*.parquet"))
     table = pa.concat_tables([read_parquet(path) for path in paths])
