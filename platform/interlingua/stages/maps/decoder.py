@@ -1,7 +1,7 @@
-"""Stage `decoder`: the way back into one host.
+"""Stage `decoder`: the linear map from the shared space back into one host.
 
-Fitted on what the AR makes of the AV's own samples of `fit`: gold explanations are not what it will
-be given. How much comes back is for the evaluation to say.
+Fitted on what the AR makes of the AV's own samples of `fit`, because these are the texts that it
+will be given, not gold ones. How well it does is measured by the evaluation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from interlingua.store.inputs import Member
 
 
 class DecoderInputs(NamedTuple, Generic[Member]):
-    """A host's rows of `fit`, what the pair made of them, and the way in."""
+    """A host's rows of `fit`, the texts and vectors that the pair made of them, its encoder."""
 
     fit: Member
     verbalized: Member

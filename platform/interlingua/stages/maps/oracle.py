@@ -1,4 +1,4 @@
-"""Stage `oracle`: what an oracle that knows the true facts explains of one host's activations."""
+"""Stage `oracle`: the share of one host's activations that the true facts explain linearly."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ class OracleInputs(NamedTuple, Generic[Member]):
 
 
 def oracle_stage(rows: HostRows[Stage], passages: Stage, *, seed: int) -> Stage:
-    """What true facts could explain of one host's activations."""
+    """The oracle of one host."""
     read = rows.fit.spec
     return Stage(
         kind="oracle",

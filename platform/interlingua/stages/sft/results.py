@@ -1,4 +1,4 @@
-"""What a supervised training leaves: its metrics, and the encoders that were trained with it."""
+"""The results of a supervised training: its metrics, and the encoders trained with it."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ Columns = Mapping[str, np.ndarray]
 
 
 def counts(out: Path) -> dict[str, int]:
-    """What the training counted of its corpus."""
+    """Counts of the training's corpus."""
     counts: dict[str, int] = json.loads((out / COUNTS_NAME).read_bytes())
     return counts
 
@@ -41,10 +41,12 @@ def store_rows(out: Path, columns: Columns) -> None:
 
 
 def nll_metrics(columns: Columns, seed: int) -> dict[str, float]:
-    """NLL a token and what the vector is worth, with intervals over passages."""
+    """The NLL of a token and how much the right vector lowers it, with intervals over passages."""
     num_tokens_N, passages_N = columns["num_tokens"], columns["passage_id"]
+    # Ratios of sums: the NLL of a token, not the mean over texts of unlike lengths.
     sums = {f"dev/nll_{name}": columns[f"nll_{name}"] for name in VECTORS}
     for name in ("shuffled", "zero"):
+        # Paired row by row, so that how hard a text is falls out.
         sums[f"dev/nll_{name}_less_real"] = columns[f"nll_{name}"] - columns["nll_real"]
     return {
         key: value
@@ -56,7 +58,7 @@ def nll_metrics(columns: Columns, seed: int) -> dict[str, float]:
 
 
 def fve_metrics(columns: Columns, seed: int) -> dict[str, float]:
-    """fve_centred_own of AR and bag of words and their paired difference, hosts together."""
+    """fve_centred_own of AR and bag of words, and their paired difference, over all hosts' rows."""
     passages_N, variance_N = columns["passage_id"], columns["own_variance"]
     metrics: dict[str, float] = {}
     for name, errors in (("dev", "nmse"), ("bag_of_words", "bag_of_words_nmse")):
@@ -69,7 +71,7 @@ def fve_metrics(columns: Columns, seed: int) -> dict[str, float]:
 
 
 def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Per slot, how far its map is from the identity and from the other slots'."""
+    """Distances of each slot's map from the identity and from the other slots'."""
     own = {
         name.removeprefix(AFFINE_PREFIX): weight
         for name, weight in weights.items()
@@ -92,7 +94,7 @@ def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any
 def store_encoders(
     spec: AvTraining, encoders: Mapping[str, Artifact], weights: Mapping[str, Tensor], out: Path
 ) -> None:
-    """Encoders that were trained with the AV, one folder each."""
+    """Write the encoders that were trained with the AV, a folder for each."""
     if spec.av.encoder_learning_rate is None:
         return
     space = opened_space(
@@ -103,6 +105,7 @@ def store_encoders(
     )
     prefix = "space."
     own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+    # The weights hold what was trained alone: means and the anchor's map are as they were.
     space.load_state_dict({**space.state_dict(), **own})
     for tag in spec.host_tags:
         folder = out / ENCODERS / tag
