@@ -51,6 +51,7 @@ def run(
     encoder = read_encoder(inputs.encoder.path)
     with recorded_access({Split.FIT}, out) as access:
         rebuilt = read_verbalized(inputs.verbalized.path, Split.FIT, Arm.SAMPLED, access)
+        # The rows of all splits but `fit` stay closed, whatever the artifact holds.
         rows = KeyedRows(inputs.fit, spec.block_index, {Split.FIT}, access)
         decoder, report = fitted(rebuilt, rows, encoder, spec)
         write_decoder(out, decoder)

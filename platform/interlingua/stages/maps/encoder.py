@@ -135,6 +135,7 @@ def run(
 
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
         host = KeyedRows(inputs.own.fit, spec.block_index, {Split.FIT}, access)
+        # Only the anchor's own encoder has no ridge.
         if spec.ridge is None:
             encoder, report = identity(host, spec)
         else:
@@ -147,6 +148,7 @@ def run(
             )
             encoder, report = fitted(host, targets, spec, spec.ridge)
         write_encoder(out, encoder)
+        # Scored in the same stage: an encoder that does not fit is seen before anything learns.
         dev = KeyedRows(inputs.own.dev, spec.block_index, {Split.DEV}, access)
         scores = dev_scores(encoder, dev, _opened(inputs.anchor, access), seed=spec.seed)
     return {"block_index": spec.block_index, "width": host.width, **report, **scores}
@@ -161,6 +163,7 @@ def run_tuned(
     from interlingua.store.maps import ENCODERS, read_encoder, write_encoder
     from interlingua.store.rows.splits import recorded_access
 
+    # An artifact of its own: readers of encoders need not know how one was made.
     encoder = read_encoder(inputs.av.path / ENCODERS / spec.host_tag)
     write_encoder(out, encoder)
     with recorded_access({Split.DEV}, out) as access:

@@ -46,6 +46,7 @@ def run(
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
         for split, artifact in ((Split.FIT, inputs.rows.fit), (Split.DEV, inputs.rows.dev)):
             rows = KeyedRows(artifact, spec.block_index, {split}, access)
+            # Joined by id: rows are in the order of the shards, and some passages have none.
             facts = {one.passage_id: one.facts for one in read_passages(path, {split}, access)}
             keys = rows.finite_keys()
             truths.append([facts[passage_id] for passage_id, _ in keys])

@@ -79,8 +79,8 @@ class EngineReconstructor:
         ar_prompts_NT = rollouts.ar_prompts_NT.copy()
         ar_prompts_NT[~is_explanation_N] = ar_prompts_NT[is_explanation_N.argmax()]
         lengths_N, own_v_NE = (ar_prompts_NT != NO_TOKEN).sum(axis=1), rollouts.own_v_NE
-        # A mean over the explanations of all ranks, by the host's variance: hosts take turns, and
-        # none may learn faster for varying more.
+        # A mean over the explanations of all ranks, divided by the host's variance: hosts take
+        # turns, and one that varies more must not count more.
         weight = self._engine.world_size / (is_explanation_N.sum() * variance)
         weights_N = (weight * is_explanation_N).astype(np.float32)
         batches = [

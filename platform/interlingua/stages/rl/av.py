@@ -26,7 +26,10 @@ from interlingua.stages.sft.engine import Engine
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyBatch:
-    """Samples of one host; `weight` makes their summed losses a part of the step's mean."""
+    """Samples of one host; `weight` makes their summed losses a part of the step's mean.
+
+    `sampled_NT` and `reference_NT` are log p of the ids, as they were sampled and under AV_init.
+    """
 
     host_tag: str
     v_NE: Tensor
@@ -173,8 +176,8 @@ class EngineVerbalizer:
         factor: float,
     ) -> PolicyStepped:
         """One step on this rank's share, samples of like length together."""
-        # A mean over all samples of the step, failed ones too; times the ranks, because engines
-        # take the mean over them.
+        # A mean over all samples of the step, failed ones too, times world_size: engines take the
+        # mean over ranks.
         weight, own_v_NE = self._engine.world_size / len(advantages_N), rollouts.own_v_NE
         batches = []
         for rows, length in shares(rollouts.num_tokens_N, self._engine, self._micro_batch_rows):
@@ -214,6 +217,7 @@ class Reference:
         """[N, T]: AV_init's log p of the drawn ids; 0 behind a sample's end."""
         found_NT = np.zeros(rollouts.ids_NT.shape, np.float32)
         own_v_NE, lengths_N = rollouts.own_v_NE, rollouts.num_tokens_N
+        # Like lengths together, and each batch cut to its longest: padding costs a forward, too.
         order_N = np.argsort(lengths_N, kind="stable")
         policy: Any = self._engine.module
         with switched(policy, self._weights), self._engine.forwarding():

@@ -39,8 +39,9 @@ class RlKeys:
         self.truth = _truth(inputs.passages, access)
 
     def asked(self, step: int) -> tuple[str, list[Key]]:
-        """The host of a step, and the keys that are its turn's."""
+        """The host of a step, and the keys that it is asked about."""
         turn, place = divmod(step, len(self._tags))
+        # Keyed by the round: a resumed run, and every rank, finds the same order.
         order = np.random.default_rng([self._spec.seed, turn]).permutation(len(self._tags))
         # Draws count a host's own turns, so that no key is skipped while others have theirs.
         tag, size = self._tags[order[place]], self._spec.activations_per_step
@@ -60,6 +61,7 @@ class RlKeys:
         for tag in self._tags:
             self.fit[tag].consume(self.of_fit(tag))
             self.dev[tag].consume(self.of_dev(tag))
+        # Asked again, not recorded: what the ranks read is a function of the step's number.
         for step in range(num_steps):
             tag, keys = self.asked(step)
             self.rows[tag].consume(keys)

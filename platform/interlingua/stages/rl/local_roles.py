@@ -85,6 +85,7 @@ def verbalizer_over(engine: Engine, job: RlJob) -> EngineVerbalizer:
     spec = job.spec
     source, revision = opened_from(job.inputs.pair.trunk)
     tokenizer = load_tokenizer(source, revision=revision)
+    # The weights are the engine's: what is sampled from is what is stepped, with no copy.
     policy = engine.module
     assert isinstance(policy, Policy)
     verbalizer = policy.verbalizer

@@ -100,6 +100,7 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
     )
     stepped: dict[str, Stepped] = {}
     if spec.av is not None:
+        # Rewards are compared within a group: how hard an activation is cancels out.
         advantages_N = group_advantages(rewards_N, spec.group_size, floor=spec.advantage_floor)
         with clock.phase("learn_av"):
             stepped["av"] = roles.av.step(
@@ -206,6 +207,7 @@ def _factor(step: int, spec: RlSpec, learner: OptimSpec) -> float:
 
 def _check_skipped(counts: Counter[str], spec: RlSpec) -> None:
     for name in ("av", "ar"):
+        # A share of all steps of the run: a few early ones do not end it.
         skipped, allowed = counts[f"num_skipped_{name}"], spec.max_skipped_share * spec.num_steps
         if skipped > allowed:
             raise TooManySkipped(

@@ -100,6 +100,7 @@ def check_pair(spec: RlTraining, pair: PairInputs[Artifact]) -> None:
 
 def _job(spec: RlTraining, inputs: RlInputs[Artifact], out: Path, placement: Placement) -> RlJob:
     place = placement.reinforcing
+    # The job of the AV; other roles get their own device and sizes (`cluster/roles.py`).
     own = place.av if isinstance(place, ThreeGroups) else place
     return RlJob(
         spec=spec,

@@ -113,6 +113,7 @@ def read_mode(read: Pooled | TokenPositions) -> str:
 def blocks_of(passages: Iterator[Passage], block_passages: int, out: Path) -> Iterator[Block]:
     """Blocks of `block_passages` passages, in the passages' order."""
     index = 0
+    # Cut by number, so that a block's index and size fix its passages; its digest proves it.
     while block := tuple(islice(passages, block_passages)):
         yield Block(index, block, out)
         index += 1

@@ -90,6 +90,7 @@ def shared_keys(several: Sequence[KeyedRows]) -> list[Key]:
     for other in several[1:]:
         _check_joinable(several[0].header, other.header)
     first, *others = (rows.finite_keys() for rows in several)
+    # In the first's order, not a set's, which differs from process to process.
     common = set(first).intersection(*others)
     return [key for key in first if key in common]
 

@@ -18,7 +18,8 @@ from interlingua.specs.placement import (
 )
 from interlingua.store.artifact import Artifact, Stage
 
-# Made once per worker process from the stage's job; then called with one item after the other.
+# Made once in each process from the stage's job, where it opens its model; then called with one
+# item after the other.
 Worker = Callable[[Any], Callable[[Any], Any]]
 
 

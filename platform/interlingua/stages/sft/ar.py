@@ -136,6 +136,7 @@ class ArProgram:
         self._texts, self._dev_texts = (
             Texts(
                 read_explanations(artifact.path, {split}, access),
+                # With the prompt around the text: its tokens count towards `max_tokens`.
                 lambda text: ar_ids(contract, tokenizer, [text])[0],
                 spec.ar.max_tokens,
             )
@@ -146,6 +147,7 @@ class ArProgram:
         )
         self._targets = opened_targets(spec, job.inputs, Split.AR_SFT, access)
         dev = opened_targets(spec, job.inputs, Split.DEV, access)
+        # Every host has a row of these keys: one text is learned for all of them at once.
         keys = [key for key in self._targets.keys if key in self._texts]
         self._draws = Draws(keys, seed=self.seed, name="ar")
         self._weights = self._targets.weights()
@@ -159,12 +161,13 @@ class ArProgram:
     def micro_batches(self, step: int, share: Share) -> list[ArBatch]:
         """The rows of a step, texts of like length together."""
         size = self.batch_rows
+        # On from where the step before ended: every key comes once before one comes twice.
         drawn = self._draws.draw(step * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
         # Dealt out first, then sorted: every rank has as many rows, whatever their lengths.
         mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))
         starts = range(0, len(mine), share.micro_batch_rows)
-        # A mean over the rows of all ranks; times the ranks, because engines take the mean of them.
+        # A mean over the rows of all ranks, times world_size: engines take the mean over ranks.
         weight = share.world_size / size
         return [
             self._batch(mine[start : start + share.micro_batch_rows], self._targets, weight)

@@ -65,6 +65,7 @@ class AvLearner(nn.Module):
 
     def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int) -> Tensor:
         """[B, T]: the negative log-likelihood of the responses under given vectors."""
+        # One prompt for the whole batch, which is why a batch is of one host.
         prompt = self._prompts[batch.host_tag].to(v_BD.device)
         return self.verbalizer.nll(prompt, v_BD, batch.response_BT, num_parts=num_parts)
 
@@ -84,6 +85,7 @@ class AvProgram:
         self._texts, self._dev_texts = (
             Texts(
                 read_explanations(artifact.path, {split}, self._access),
+                # With tags and end of text: both are learned, and count towards the limit.
                 lambda text: response_ids(tokenizer, text),
                 spec.av.max_response_tokens,
             )
@@ -118,6 +120,7 @@ class AvProgram:
         if spec.encoder_learning_rate is not None:
             groups.append((parts.space, spec.encoder_learning_rate))
         return [
+            # Under LoRA nearly all of the trunk is frozen: an optimizer must not hold it.
             ParamGroup([w for w in part.parameters() if w.requires_grad], rate)
             for part, rate in groups
         ]
@@ -126,10 +129,11 @@ class AvProgram:
         """The rows of a step, of one host, in batches of like length; hosts take turns by step."""
         turn, place = divmod(step, len(self._tags))
         tag, size = self._tags[place], self.batch_rows
+        # By the host's own turns, so that no key is skipped while other hosts have theirs.
         drawn = self._draws[tag].draw(turn * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
         # Over the tokens of all ranks: a mean within a micro-batch would count tokens of short
-        # texts more. Times the ranks, because engines take the mean over them.
+        # texts more. Times world_size, because engines take the mean over ranks.
         weight = share.world_size / sum(len(ids) for _, ids in rows)
         mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))
         starts = range(0, len(mine), share.micro_batch_rows)

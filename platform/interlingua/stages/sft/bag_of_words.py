@@ -52,6 +52,6 @@ def bag_of_words_errors(
         keys = [(str(passage_id), int(position)) for passage_id, position in pairs]
         predicted_NE = predict(words.counts([dev_texts[key][0] for key in keys]))
         gold_NE = unit(dev.of(keys)[tag])
-        # NMSE is of directions: the scale of the weighted sum that was fitted falls out.
+        # NMSE is of directions: the scale of the weighted sum that was fitted cancels out.
         errors_N[mine] = 2 * (1 - np.einsum("ne,ne->n", unit(predicted_NE), gold_NE))
     return errors_N

@@ -33,6 +33,7 @@ class Texts:
         for key, samples in texts.items():
             usable = [ids for text in samples if (ids := self._usable(text, encode, max_tokens))]
             if usable:
+                # Arrays, because lists of Python ints take several times the memory.
                 self._ids[key] = [np.array(ids, np.int32) for ids in usable]
 
     def __contains__(self, key: Key) -> bool:
@@ -64,6 +65,7 @@ class Draws:
         if not keys:
             raise ValueError(f"{name}: no activation has a finite row and a usable explanation")
         self._keys, self._seed = keys, seed
+        # Not `hash`, which differs from process to process: ranks would draw unlike rows.
         self._salt = zlib.crc32(name.encode())
         # A batch may reach over the end of an epoch: more than one permutation is in use.
         self._permutation = lru_cache(maxsize=4)(self._permuted)

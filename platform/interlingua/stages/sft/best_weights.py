@@ -35,6 +35,7 @@ def is_better(score: float, dev_evals: Sequence[Mapping[str, float]], *, min_del
 
 def best_dev_eval(dev_evals: Sequence[dict[str, float]]) -> dict[str, float]:
     """The evaluation whose weights are stored: the last that was the best so far."""
+    # By the flag, not by the least score: within `min_delta` a lower score is not better.
     return next(dev_eval for dev_eval in reversed(dev_evals) if dev_eval["is_best"])
 
 

@@ -128,6 +128,7 @@ class TorchEngine:
     def trained_weights(self) -> dict[str, Tensor]:
         """The weights themselves: they are fp32 also under a bf16 forward."""
         return {
+            # Copies: the next step changes the weights in place.
             name: weight.detach().float().cpu().clone()
             for name, weight in self.module.named_parameters()
             if weight.requires_grad
@@ -153,8 +154,8 @@ class TorchEngine:
         """Free nothing: all of it goes with the last reference to the engine."""
 
     def _autocast(self) -> Any:
-        # Autocast, not a cast of the module: its weights and their sums stay fp32, and a small
-        # update is not rounded away.
+        # Autocast, not a cast of the module: weights and gradients stay fp32, and a small update
+        # is not rounded away.
         if self._dtype == "float32":
             return nullcontext()
         return torch.autocast(torch.device(self._device).type, getattr(torch, self._dtype))

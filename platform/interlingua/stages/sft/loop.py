@@ -127,6 +127,7 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
                 "loss": stepped.loss,
                 "grad_norm": stepped.grad_norm,
                 "learning_rate": factor * optim.learning_rate,
+                # With evaluations and checkpoints in between: how fast the run really is.
                 "rows_per_second": REPORT_EVERY * program.batch_rows / (time.monotonic() - clock),
             }
             checkpoints.report(num_done, metrics)

@@ -46,7 +46,7 @@ def nll_metrics(columns: Columns, seed: int) -> dict[str, float]:
     # Ratios of sums: the NLL of a token, not the mean over texts of unlike lengths.
     sums = {f"dev/nll_{name}": columns[f"nll_{name}"] for name in VECTORS}
     for name in ("shuffled", "zero"):
-        # Paired row by row, so that how hard a text is falls out.
+        # Paired row by row: how hard a text is cancels out.
         sums[f"dev/nll_{name}_less_real"] = columns[f"nll_{name}"] - columns["nll_real"]
     return {
         key: value
@@ -83,6 +83,7 @@ def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any
     affine = fresh_affine(
         spec.injection.affine, num_slots=spec.injection.num_slots, width=width, seed=spec.seed
     )
+    # The module itself makes the matrices [S, D, D], whatever the variant is trained as.
     affine.load_state_dict(own)
     found = deviations(affine.weight_SDD())
     bias_norms_S: list[float] = affine.bias_SD().detach().norm(dim=1).tolist()
@@ -110,6 +111,7 @@ def store_encoders(
     for tag in spec.host_tags:
         folder = out / ENCODERS / tag
         folder.mkdir(parents=True, exist_ok=True)
+        # fp64, as fitted encoders are stored.
         weight_ED, mean_D = (
             part.detach().double().numpy() for part in (space.weight_of(tag), space.mean_of(tag))
         )

@@ -97,6 +97,7 @@ def run_ar(
         baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
         train_variance = train.variances[spec.anchor]
     columns = {**columns, "bag_of_words_nmse": baseline_N}
+    # Over the rows that `store_best` copied: now with the column of the control.
     store_rows(out, columns)
     metrics = {
         **counts(out),
