@@ -1,7 +1,7 @@
-"""Stage `evaluation`: the numbers of all scored rows, and whether they may be trusted.
+"""Stage `evaluation`: the numbers of all scored rows, and the gates that judge them.
 
-No model is opened: what stands here is made again from the rows by any machine. With the
-evaluation that training started from, also the paired differences to it.
+No model is opened: any machine can make these numbers again from the rows. With the evaluation of
+what training started from, the paired differences to it are among them.
 """
 
 import shutil
@@ -27,7 +27,7 @@ class EvaluationInputs(NamedTuple, Generic[Member]):
 def evaluation_stage(
     spec: EvaluationSpec, inputs: EvaluationInputs[Stage], labels: Sequence[str]
 ) -> Stage:
-    """The numbers of all hosts, and the gates."""
+    """The numbers and gates of all hosts together."""
     return Stage(
         kind="evaluation",
         label="-".join(labels),
@@ -54,9 +54,11 @@ def run(
     by_host = [read_scored(artifact.path) for artifact in inputs.scored.values()]
     scored = {passage_id for rows in by_host for passage_id in rows["passage_id"].tolist()}
     upstream = members(inputs).values()
+    # Before any number is made. The root is two folders up: <root>/evaluation/<this stage>.
     num_checked = check_unseen(scored, spec.split, upstream, out.parent.parent)
     with recorded_access({spec.split}, out) as access:
         passages = joining.evaluated_passages(scored, spec.split, inputs.passages, access)
+    # Passages of all scored rows are checked, then rows are cut to what every host has.
     rows = joining.shared_rows(by_host)
     joining.store(out, rows, passages, spec.host_tags)
     start = read_scored(inputs.start.path) if inputs.start else None

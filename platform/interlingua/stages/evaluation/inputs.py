@@ -1,4 +1,4 @@
-"""What scoring needs of a host: its rows and their texts, of `fit` and of the evaluated split."""
+"""Inputs of scoring: a host's rows and their texts, of `fit` and of the evaluated split."""
 
 from collections.abc import Mapping
 from typing import Generic, NamedTuple
@@ -20,7 +20,7 @@ class ScoreInputs(NamedTuple, Generic[Member]):
 
 
 class MethodsHost(NamedTuple, Generic[Member]):
-    """One host as methods are compared on it."""
+    """One host on which methods are compared: its rows and their texts, and its encoder."""
 
     fit: Member
     fit_texts: Member

@@ -1,4 +1,4 @@
-"""How an evaluation joins what was scored: all hosts' rows, their passages, the gates' evidence."""
+"""The scored rows of all hosts, joined: shared rows, their passages, the gates' evidence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -31,8 +31,9 @@ RECORDED = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
 
 
 def shared_rows(by_host: Sequence[Scored]) -> Scored:
-    """The rows of activations that every host has: means over hosts are of the same passages."""
+    """The rows of the activations that every host has."""
     keys = [set(_keys(rows)) for rows in by_host]
+    # Means over hosts must be of the same passages, or a host that lost hard ones looks good.
     common = set.intersection(*keys)
     kept = [
         rows
@@ -54,8 +55,9 @@ def evidence(
     counts: Iterable[Mapping[str, Any]],
     num_checked: int,
 ) -> Evidence:
-    """What the gates judge; `counts` are those of the hosts' scores."""
+    """The evidence that the gates judge by; `counts` are the metrics of the hosts' scores."""
     num_asked = sum(count["num_activations"] for count in counts)
+    # Over all hosts, after the join: a row that one host lost is lost for every other, too.
     num_kept = len(set(zip(rows["host"].tolist(), _keys(rows), strict=True)))
     return Evidence(
         rows=rows,
@@ -96,11 +98,13 @@ def store(
 
 
 def headlines(numbers: Numbers) -> dict[str, float]:
-    """What a record and a tracker hold; all of them stand in the table of numbers."""
+    """The numbers that a record and a tracker hold; the table of numbers has all."""
+    # The NLA's own ways and the ceiling, and every paired difference between arms.
     arms = {*RECORDED, *(arm for n in numbers.all if LESS in (arm := n.arm))}
     return {
         name: value
         for number in numbers.all
+        # Means over hosts are in the table twice, once with the host as the unit: not that one.
         if number.metric in COMPARED and number.arm in arms and number.covers == "passages"
         for name, value in (
             (number.name, number.value),

@@ -1,4 +1,8 @@
-"""One host as published ways to fit a decoder, and to score it, are compared on it."""
+"""The numbers of one host under published ways to fit a decoder and to score it.
+
+h is a raw activation [D], n(h) the same at the norm sqrt(D), v [E] its vector in the shared space,
+a [E] the AR's vector of an explanation.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,6 +45,8 @@ def drawn_methods(
     scored = ScoredRows(a_NE=said.a_NE, n_ND=n_ND, passages_N=passages_N)
     texts: dict[Predictor, list[str | None]] = {
         Predictor.NLA: [row.explanation for row in said.rows],
+        # One text for every row: an FVE need not show this collapse, the share of distinct texts
+        # does.
         Predictor.COLLAPSED_AV: ["one and the same"] * len(said.rows),
     }
     unique_shares = {
@@ -48,6 +54,7 @@ def drawn_methods(
             UNIQUE_SHARE
         ]
         for predictor, own in texts.items()
+        # Without any explanation there is no share of distinct ones.
         if any(own)
     }
     fit = _fit_rows(tag, spec, hosts, access)
@@ -75,6 +82,7 @@ def _fit_rows(
     return FitRows(
         a_NE=said.a_NE,
         n_ND=rescale(h_ND),
+        # Made in fp32, as the AV reads it; moments and solves are fp64.
         v_NE=space.v_of(tag, h_ND).astype(np.float64),
         passages_N=_passages(said),
         encoder=read_encoder(host.encoder.path),
@@ -82,7 +90,7 @@ def _fit_rows(
 
 
 def first_texts(texts: Artifact, split: Split, access: SplitAccess) -> Rebuilt:
-    """The first T=1 text of every activation."""
+    """The first T=1 text of every activation, with its vector."""
     said = read_verbalized(texts.path, split, Arm.SAMPLED, access)
     places = [place for place, row in enumerate(said.rows) if row.sample == 0]
     keys: Sequence = [said.keys[place] for place in places]

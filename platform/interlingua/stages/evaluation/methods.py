@@ -1,4 +1,4 @@
-"""Stage `methods`: what published ways to fit a decoder, and to score it, report of one NLA.
+"""Stage `methods`: the numbers of one NLA under published ways to fit a decoder and to score it.
 
 Beside the NLA stand predictors that know nothing of an activation: a number on which one of them
 does well measures something else. On the first T=1 explanation of every evaluated activation.
@@ -25,7 +25,7 @@ class MethodsInputs(NamedTuple, Generic[Member]):
 def methods_stage(
     spec: MethodsSpec, hosts: Mapping[str, MethodsHost[Stage]], labels: Sequence[str]
 ) -> Stage:
-    """What published ways to fit and to score a decoder would report."""
+    """The comparison of published ways to fit and to score a decoder."""
     return Stage(
         kind="methods",
         label="-".join(labels),
@@ -57,6 +57,7 @@ def run(
         passages = [passage_id for first in texts.values() for passage_id, _ in first.keys]
         upstream = members(inputs).values()
         check_unseen(set(passages), spec.split, upstream, out.parent.parent)
+        # One draw of passages for all hosts, methods and FVEs: every difference is paired.
         draws = Draws.of(np.array(passages), seed=spec.seed)
         by_host = {
             tag: drawn_methods(tag, first, draws, spec, inputs.hosts, access)

@@ -43,11 +43,13 @@ def run(
 
     root = out.parent.parent
     shown = [inputs.evaluation, *inputs.oracles.values()]
+    # Every artifact once, the evaluation first: lineages of evaluation and oracles overlap.
     found = {inputs.evaluation.record.fingerprint: inputs.evaluation}
     for artifact in shown:
         for upstream in (artifact, *lineage(artifact, root)):
             found.setdefault(upstream.record.fingerprint, upstream)
     _, *upstream_of_all = found.values()
+    # Runs are set beside each other only where there is more than one.
     arms = [inputs.evaluation, *inputs.others.values()]
     runs = [read_arm(arm, lineage(arm, root)) for arm in arms] if inputs.others else []
     material = read_material(spec.recipe, inputs.evaluation, upstream_of_all, runs)

@@ -1,4 +1,7 @@
-"""Maps that only the scoring of other ways than the NLA's needs, fitted on `fit`. Knows no row."""
+"""Ridges of the arms that are not the NLA's, fitted on `fit`. Knows no scored row.
+
+h is a raw activation [D], n(h) the same at the norm sqrt(D), v [E] its vector in the shared space.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +22,7 @@ from interlingua.store.rows.verbalized import Rebuilt
 def encoder_ridge(
     keys: Sequence[Key], fit_ND: np.ndarray, spec: ScoreSpec, encoders: Mapping[str, Artifact]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """h -> v -> n(h): what the way into the shared space leaves, without any words."""
+    """A ridge from v back to n(h): the loss on the way into the shared space, without any text."""
     space = opened_space(encoders, anchor=spec.anchor, centring=spec.centring)
 
     def encoded(h_ND: np.ndarray) -> np.ndarray:
@@ -31,10 +34,11 @@ def encoder_ridge(
 def word_ridge(
     said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec
 ) -> Callable[[Sequence[str]], np.ndarray]:
-    """Words of an explanation -> n(h): what needs no AR."""
+    """A ridge from the words of an explanation to n(h): a reading without an AR."""
+    # The AV's own texts of `fit`, as the decoder has them: both are fitted to the same words.
     texts = [row.explanation or "" for row in said.rows]
     words = BagOfWords(texts, most=spec.most_words)
-    if not words.num_words:  # nothing was said at all: what is left is the mean
+    if not words.num_words:  # not one text could be read: what is left is the mean
         mean_D = rescale(fit_ND[has_direction(fit_ND)]).mean(axis=0)
         return lambda new: np.tile(mean_D, (len(new), 1))
     return _ridge(words.counts, said.keys, texts, fit_ND, spec)
@@ -47,6 +51,7 @@ def _ridge(
 
     def blocks() -> Iterator[Block]:
         for part in row_blocks(len(keys)):
+            # Features of the whole block, then the good rows: `sources` may be a list of texts.
             good = np.flatnonzero(is_good_N[part])
             fold_B = folds_of((key[0] for key in keys[part]), spec.ridge.num_folds)
             yield features(sources[part])[good], rescale(fit_ND[part][good]), fold_B[good]

@@ -17,7 +17,7 @@ from interlingua.store.inputs import members
 
 
 def scored_stage(spec: ScoreSpec, inputs: ScoreInputs[Stage], labels: Sequence[str]) -> Stage:
-    """All arms of one host, on the same rows."""
+    """The rows of all arms of one host, on the same activations."""
     return Stage(
         kind="scored",
         label="-".join(labels),
@@ -44,9 +44,11 @@ def run(
             for arm in AV_ARMS
             if (rebuilt := read_verbalized(inputs.texts.path, spec.split, arm, access)).keys
         }
+        # The sampled rows are what is scored; several samples of an activation are one key.
         asked = list(dict.fromkeys(texts[Arm.SAMPLED].keys))
         passages = {passage_id for passage_id, _ in asked}
         upstream = members(inputs).values()
+        # Before anything is fitted or scored. The root is two folders up: <root>/scored/<this>.
         num_checked = check_unseen(passages, spec.split, upstream, out.parent.parent)
         golds = Golds.of(asked, spec, inputs, access)
         rows = joined([*rows_of_arms(golds, texts, spec, inputs, access)])

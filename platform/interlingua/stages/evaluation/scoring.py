@@ -1,7 +1,8 @@
-"""The rows of every arm: predictions of one host's activations, and how far off each of them is.
+"""The rows of every arm: predictions of one host's activations, and their errors.
 
-A text that could not be parsed predicts nothing: its NMSE is 2. What is fitted here is fitted on
-`fit`.
+h is a raw activation [D], u(h) and n(h) the same at the norms 1 and sqrt(D), a [E] the AR's vector
+of a text, h^ [D] the decoder's of a; K activations are scored, N predictions made of them. A text
+that could not be parsed predicts nothing: its NMSE is 2. What is fitted is fitted on `fit`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ CATEGORY = "language"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Golds:
-    """The activations that are scored, those with a direction, and what holds of each."""
+    """The activations that are scored, each with its place and the facts of its passage."""
 
     place: Mapping[Key, int]
     h_KD: np.ndarray
@@ -54,7 +55,7 @@ class Golds:
         inputs: ScoreInputs[Artifact],
         access: SplitAccess,
     ) -> "Golds":
-        """Those of the asked rows that have a direction."""
+        """The golds of the asked rows, without those that have no direction."""
         h_KD = opened_rows(inputs.rows, [spec.split], access).vectors(asked)
         is_good_K = has_direction(h_KD)
         kept = [key for key, is_good in zip(asked, is_good_K, strict=True) if is_good]
@@ -65,7 +66,7 @@ class Golds:
         return cls(place=place, h_KD=h_KD[is_good_K], facts=facts)
 
     def holds(self, key: Key) -> list[str]:
-        """Every fact that an explanation of this row could truly name."""
+        """All facts, as `name=value`, that an explanation of this row could truly name."""
         facts = self.facts[key[0]]
         return [f"{name}={facts[name]}" for name in SAYABLE if facts.get(name)]
 
@@ -77,7 +78,7 @@ def rows_of_arms(
     inputs: ScoreInputs[Artifact],
     access: SplitAccess,
 ) -> Iterator[Mapping[str, Any]]:
-    """The rows of every arm."""
+    """Yield the columns of every arm's rows; `spoken` are the arms whose texts the AV wrote."""
     decoder = read_decoder(inputs.decoder.path)
     encoder = read_encoder(inputs.encoders[spec.host_tag].path)
     fit = opened_rows(inputs.fit, [Split.FIT], access)
@@ -102,6 +103,7 @@ def rows_of_arms(
     unique = list(golds.place)
     there_and_back = encoder_ridge(said.keys, fit_ND, spec, inputs.encoders)
     yield scorer.of(Arm.ENCODER, unique, there_and_back(golds.h_KD))
+    # The one vector of the AR that suits `fit` best: as far as saying one thing always gets.
     best_D = best_constant(_decoded(said.a_NE, decoder), fit_ND)
     for arm, constant_D in (
         (Arm.CONSTANT_EXPLANATION, best_D),
@@ -113,7 +115,7 @@ def rows_of_arms(
 def _shuffled(
     sampled: Rebuilt, decoder: Decoder, *, seed: int
 ) -> tuple[np.ndarray, list[Verbalized]]:
-    """What the text of another passage predicts of every row, and that text."""
+    """The prediction for every row from the text of another passage, and that text."""
     other_N = derangement(np.array([passage_id for passage_id, _ in sampled.keys]), seed=seed)
     # It takes the row's own sample number: the pair is of that draw.
     others = [
@@ -124,7 +126,7 @@ def _shuffled(
 
 
 class _Scorer:
-    """Makes the rows of an arm from its predictions in the units of n(h)."""
+    """Makes the rows of an arm from its predictions, which are in the units of n(h)."""
 
     def __init__(
         self, golds: Golds, spec: ScoreSpec, *, mean_D: np.ndarray, train_variance: float
@@ -133,14 +135,17 @@ class _Scorer:
         self._mean_D, self._train_variance = mean_D, train_variance
         direction_KD = unit(golds.h_KD)
         self._gold_mean_D = direction_KD.mean(axis=0)
+        # Denominators of `fve_centred_category`: what is left where the language's mean is known.
         languages = [golds.facts[passage_id].get(CATEGORY, "") for passage_id, _ in golds.place]
         self._category_K = category_variance(golds.h_KD, np.array(languages))
+        # For ranks: about the mean, which all activations share and which tells none apart.
         self._about_KD = direction_KD - self._gold_mean_D
 
     def of_texts(self, arm: Arm, rebuilt: Rebuilt, decoder: Decoder) -> Mapping[str, Any]:
         """The rows of an arm that goes through texts, the AR and the decoder."""
         mine = _only(rebuilt, self._golds)
         predicted_ND = _decoded(mine.a_NE, decoder)
+        # The mean cosine to all golds in one product: what the prediction scores on a random one.
         cos_N = unit(predicted_ND) @ self._gold_mean_D
         assertions = [facts_asserted(row.explanation or "") for row in mine.rows]
         columns = dict(self.of(arm, mine.keys, predicted_ND, mine.rows))
@@ -163,11 +168,12 @@ class _Scorer:
         predicted_ND: np.ndarray,
         texts: Sequence[Verbalized] | None = None,
     ) -> Mapping[str, Any]:
-        """The rows of an arm; `texts` say which sample each is, and whether it could be read."""
+        """The rows of an arm; `texts` give the sample of each row, and whether it failed."""
         places_N = np.array([self._golds.place[key] for key in keys])
         gold_ND = self._golds.h_KD[places_N]
         sample_N = np.array([row.sample for row in texts] if texts else [0] * len(keys))
         is_failed_N = np.array(
+            # An arm without texts cannot fail.
             [row.explanation is None for row in texts or ()] or [False] * len(keys)
         )
         return {
@@ -184,17 +190,20 @@ class _Scorer:
             "category_variance": self._category_K[places_N],
             "raw_norm": norms(gold_ND),
             "rank": self._ranks(predicted_ND, places_N, sample_N),
+            # A rank means nothing without the number that it is among.
             "num_rivals": np.full(len(keys), len(self._golds.place)),
         }
 
     def _ranks(
         self, predicted_ND: np.ndarray, places_N: np.ndarray, sample_N: np.ndarray
     ) -> np.ndarray:
-        """Of every prediction's own gold among all, sample by sample, directions about the mean."""
+        """The rank of every prediction's own gold, by the cosine of directions about the mean."""
+        # A zero is no prediction: less the mean it would be a direction, and the same for all.
         about_ND = np.where(
             predicted_ND.any(axis=1, keepdims=True), predicted_ND - self._mean_D, 0.0
         )
         ranks_N = np.empty(len(places_N), int)
+        # Sample by sample, so that every activation stands once among the golds of a ranking.
         for sample in np.unique(sample_N):
             mine = np.flatnonzero(sample_N == sample)
             ranks_N[mine] = retrieval_ranks(about_ND[mine], self._about_KD[places_N[mine]])
@@ -206,12 +215,13 @@ def _decoded(a_NE: np.ndarray, decoder: Decoder) -> np.ndarray:
     is_read_N = has_direction(a_NE)
     predicted_ND = np.zeros((len(a_NE), len(decoder.mean_D)))
     if is_read_N.any():
+        # Read rows alone: `rescale` raises on the NaN of a text that failed.
         predicted_ND[is_read_N] = decoder(rescale(a_NE[is_read_N]))
     return predicted_ND
 
 
 def _only(rebuilt: Rebuilt, golds: Golds) -> Rebuilt:
-    """Those of the scored activations."""
+    """The rows whose activations are scored."""
     places = [place for place, key in enumerate(rebuilt.keys) if key in golds.place]
     return Rebuilt(
         [rebuilt.keys[place] for place in places],

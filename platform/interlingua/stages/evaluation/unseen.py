@@ -1,4 +1,4 @@
-"""Whether what is evaluated was ever seen: by training, by a fit, or by a choice between models.
+"""A check that nothing evaluated was seen before: by training, a fit, or a choice of models.
 
 Every artifact upstream says which passages it consumed. Only those whose spec names the evaluated
 split, and no other, may have consumed evaluated ones, and only as that split: they read it for the
@@ -30,6 +30,7 @@ def check_unseen(
     for artifact in with_upstream(inputs, root):
         record = artifact.record
         path = artifact.path / LEDGER_NAME
+        # A missing ledger proves nothing: the few kinds that may lack one are named.
         if not path.exists():
             if record.kind in WITHOUT_LEDGER:
                 continue
@@ -48,11 +49,12 @@ def check_unseen(
 
 
 def _reads(spec: Mapping[str, Any], split: Split) -> bool:
-    """Whether the spec names the split, and no other, as what is read."""
+    """True where the spec names the split, and no other, as what is read."""
     return set(_splits(spec)) == {split.value}
 
 
 def _splits(spec: Any) -> Iterator[str]:
+    # By the fields' names wherever they stand: a recorded spec is nested JSON.
     if isinstance(spec, Mapping):
         for name, value in spec.items():
             if name == "split" and isinstance(value, str):

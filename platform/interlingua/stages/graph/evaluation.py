@@ -25,7 +25,7 @@ from interlingua.store.artifact import Stage
 
 
 class Unseen(NamedTuple):
-    """What is evaluated: passages, every host's rows of the split, the teacher's texts of it."""
+    """The evaluated split: passages, every host's rows of it, the teacher's texts of it."""
 
     passages: Stage
     rows: Mapping[str, Stage]
@@ -33,12 +33,13 @@ class Unseen(NamedTuple):
 
 
 def unseen_of(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> Unseen:
-    """The evaluated split, read."""
+    """Stages that read the evaluated split, shared by all evaluations of a recipe."""
     split = recipe.evaluation.split
     rows = {
         tag: activations_stage(host, passages, reading_of(recipe, host, (split,)))
         for tag, host in hosts.items()
     }
+    # Rows at tokens are joined only where all hosts have one tokenizer: the anchor's is theirs.
     tokens = ReadTokens(hosts[recipe.anchor], rows[recipe.anchor])
     explanations = explained_stage(recipe, recipe.av_lessons, split, passages, tokens)
     return Unseen(passages, rows, explanations)
@@ -70,6 +71,7 @@ def evaluation_stages(
         EvaluationInputs(scored, methods, unseen.passages, start),
         pair.labels(recipe.name),
     )
+    # The evaluation last: `graph_of` takes it from there.
     return (reconstructed, *texts.values(), methods, *scored.values(), evaluation)
 
 
@@ -87,7 +89,7 @@ def page_of(recipe: Recipe, evaluations: Sequence[Stage], oracles: Sequence[Stag
 
 
 def _reconstructed(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
-    """What the AR makes of texts that are known to be true."""
+    """The AR's vectors of texts that are known to be true."""
     split = recipe.evaluation.split
     # What is true of a token depends on how far the text has come: only the teacher knows.
     arms = TEXT_ARMS if isinstance(recipe.read, Pooled) else (Arm.GOLD,)
@@ -119,6 +121,7 @@ def _scored(
             seed=recipe.speaking.seed,
         ),
         ScoreInputs(
+            # The rows and texts of the decoder's own fit: controls are fitted on what it had.
             fit=decoder.inputs.fit,
             fit_texts=maps.verbalized[tag],
             rows=unseen.rows[tag],
@@ -135,7 +138,7 @@ def _scored(
 def _methods(
     recipe: Recipe, maps: Maps, rows: Mapping[str, Stage], texts: Mapping[str, Stage]
 ) -> Stage:
-    """What published ways to fit and to score a decoder would report."""
+    """The comparison of published ways to fit and to score a decoder."""
     hosts = {
         tag: MethodsHost(
             fit=maps.decoders[tag].inputs.fit,
@@ -161,7 +164,10 @@ def _methods(
 
 
 def _turns(recipe: Recipe, *, is_start: bool) -> tuple[Turn, ...]:
-    """How the AV speaks of the evaluated rows; what it said untrained does not change later."""
+    """The arms in which the AV writes about the evaluated rows, with their sampling.
+
+    Only the first evaluation has the untrained AV: later training does not change its texts.
+    """
     evaluation, speaking = recipe.evaluation, recipe.speaking
     samplings = {
         Arm.SAMPLED: speaking.sampled(evaluation.samples),

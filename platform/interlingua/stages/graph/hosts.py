@@ -35,7 +35,7 @@ def rows_of(recipe: Recipe, host: Stage, passages: Stage) -> HostRows[Stage]:
 
 
 def reading_of(recipe: Recipe, host: Stage, splits: tuple[Split, ...]) -> ExtractSpec:
-    """What is read of a world host."""
+    """The ExtractSpec of a world host: its block, and how its rows of these splits are read."""
     world_host: WorldHostSpec = host.spec
     return ExtractSpec(
         host_tag=world_host.tag,
@@ -65,6 +65,8 @@ def encoder_stages(
     `tuned` are the trained hosts' encoders after the AV's training, where they took part in it.
     """
     anchor, trained = trained_encoders(recipe, rows, tuned)
+    # The pair learned from vectors of the trained encoders: a held-out host is fitted to their
+    # mean, or to the anchor where no host is trained.
     targets = trained or {recipe.anchor: anchor}
     return {
         recipe.anchor: anchor.encoder,
@@ -87,6 +89,7 @@ def trained_encoders(
     """
     anchor_rows = rows[recipe.anchor]
     anchor = Encoded(anchor_rows, anchor_encoder_stage(recipe.fitting, anchor_rows))
+    # The anchor is never among them: its map is the identity, and stays so in training.
     if tuned:
         return anchor, {tag: Encoded(rows[tag], tuned[tag]) for tag in recipe.trained}
     only_anchor = {recipe.anchor: anchor}
@@ -98,5 +101,6 @@ def trained_encoders(
 
 def _cost(host: WorldHostSpec) -> int:
     """Roughly the multiplications of its pretraining."""
+    # 12 width^2 weights a block is the usual count, of attention and MLP together.
     weights = 12 * host.num_blocks * host.width**2 + host.tokenizer.vocab_size * host.width
     return weights * host.pretrain.num_steps * host.pretrain.rows * host.pretrain.num_tokens

@@ -1,6 +1,6 @@
-"""What both models learn from, and the supervised pair.
+"""The stages that both models learn from, and the supervised pair.
 
-Encoders that are trained with the AV put it before everything that goes through them.
+Where encoders are trained with the AV, everything that uses them comes after its training.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ LEARNING = (Split.AV_SFT, Split.AR_SFT)
 
 
 class LearningStages(NamedTuple):
-    """What both models learn from: rows of the learning hosts, and explanations."""
+    """Rows of the learning hosts and explanations, from which both models learn."""
 
     rows: Mapping[str, Stage]
     av_texts: Stage
@@ -52,6 +52,7 @@ def learning_stages(
         rows=learning,
         av_texts=explained_stage(recipe, av_lessons, Split.AV_SFT, passages, tokens),
         ar_texts=explained_stage(recipe, ar_lessons, Split.AR_SFT, passages, tokens),
+        # One set of gold texts of `dev` for both models, by the AV's teacher.
         dev_texts=explained_stage(recipe, av_lessons, Split.DEV, passages, dev_tokens),
     )
 
@@ -117,9 +118,10 @@ def tuned_encoder_stages(
     rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> dict[str, Stage]:
-    """The trained hosts' encoders as the AV's training left them; none where it leaves them."""
+    """The trained hosts' encoders as the AV's training left them; none where it trains none."""
     if recipe.av.encoder_learning_rate is None:
         return {}
+    # Scored like fitted ones, so that their records can be set beside each other.
     anchor = Encoded(rows[recipe.anchor], encoders[recipe.anchor])
     return {
         tag: tuned_encoder_stage(recipe.fitting, av, rows[tag], anchor) for tag in recipe.trained

@@ -1,4 +1,4 @@
-"""What goes with a trained pair: its texts of `fit`, the decoders fitted on them, a bundle."""
+"""The stages behind a trained pair: its texts of `fit`, the decoders fitted on them, a bundle."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -25,6 +25,7 @@ class Pair(NamedTuple):
 
     def labels(self, *parts: str) -> list[str]:
         """The parts of a label, with the phase where that is not the first."""
+        # Labels are for people: without the phase there would be two `decoder/TAG`.
         return [*parts] if self.phase == SUPERVISED else [*parts, self.phase]
 
 
@@ -44,7 +45,7 @@ def maps_stages(
     rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> tuple[tuple[Stage, ...], Maps]:
-    """What the pair writes of `fit`, the ways back that are fitted on it, and the bundle."""
+    """The pair's texts of `fit`, the decoders that are fitted on them, and the bundle."""
     speaking = recipe.speaking
     turn = Turn(arm=Arm.SAMPLED, split=Split.FIT, sampling=speaking.sampled(1), rows=None)
     verbalized = {
@@ -80,8 +81,9 @@ def verbalized_by(
     *,
     turns: tuple[Turn, ...],
 ) -> Stage:
-    """What the pair makes of one host's rows of some splits, turn by turn."""
+    """The pair's texts and vectors of one host's rows of some splits, turn by turn."""
     read = next(iter(rows.values())).spec
+    # Two inputs, not all encoders: another host of the recipe must not change a fingerprint.
     own_and_anchor = dict.fromkeys((recipe.anchor, read.host_tag))
     return verbalized_stage(
         VerbalizeSpec(

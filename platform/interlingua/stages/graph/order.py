@@ -39,12 +39,14 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
         seed = recipe.fitting.seed
         oracles = [oracle_stage(host_rows, passages, seed=seed) for host_rows in rows.values()]
+    # As fitted; where the AV's training changes them, `nla_stages` replaces them behind it.
     encoders = encoder_stages(recipe, rows)
     learning = learning_stages(recipe, hosts, rows, passages)
     nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
     unseen = unseen_of(recipe, hosts, passages)
     evaluated = evaluation_stages(recipe, maps, unseen, start=None)
     rl_learning = rl_rows(recipe, hosts, passages)
+    # Without a run nothing reads the rows of `rl`: they are not made.
     reinforced = tuple(rl_learning.rows.values()) if recipe.rl else ()
     start, evaluated_rl = evaluated[-1], []
     for run in recipe.rl:
@@ -70,7 +72,7 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
 
 
 def joined(graphs: Iterable[Sequence[Stage]]) -> tuple[Stage, ...]:
-    """One graph of several: what is equal in them stands once, whatever else is called the same."""
+    """One graph of several: stages with equal keys stand once, at their first place."""
     return tuple({stage.key: stage for graph in graphs for stage in graph}.values())
 
 
@@ -81,9 +83,10 @@ def nla_stages(
     rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> tuple[tuple[Stage, ...], Maps]:
-    """The stages of the pair, of the maps that go with it, and of the bundle; and the maps."""
+    """The stages of the pair, its maps and its bundle, inputs first; and the maps by host."""
     trunk = hosts[recipe.anchor]
     av = supervised_av(recipe, learning, trunk, rows, encoders)
+    # The AR learns vectors of the space that the AV's training left, so its encoders come first.
     if tuned := tuned_encoder_stages(recipe, av, rows, encoders):
         encoders = encoder_stages(recipe, rows, tuned)
     ar = supervised_ar(recipe, learning, trunk, rows, encoders)
@@ -105,7 +108,7 @@ def nla_stages(
 def added_host_stages(
     recipe: Recipe, host: AdoptedHostSpec, *, block_index: int, max_tokens: int, dtype: str
 ) -> tuple[Stage, ...]:
-    """What it takes to fit a host from elsewhere to the recipe's trained ones, as they are used."""
+    """The stages that fit a host from elsewhere to the recipe's trained encoders, inputs first."""
     if host.tag in recipe.roles():
         raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
     passages = passages_stage(recipe.passages)
@@ -125,6 +128,8 @@ def added_host_stages(
         encoder_stages(recipe, rows),
     )
     av = supervised_av(recipe, learning, hosts[recipe.anchor], rows, encoders)
+    # The encoders that the pair is used with: those from before the AV's training span another
+    # space.
     tuned = tuned_encoder_stages(recipe, av, rows, encoders)
     anchor, trained = trained_encoders(recipe, rows, tuned)
     targets = trained or {recipe.anchor: anchor}
@@ -138,6 +143,7 @@ def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     def visit(stage: Stage) -> None:
         for upstream in stage.upstream.values():
             visit(upstream)
+        # Behind its inputs: the order of insertion is the order of building.
         needed.setdefault(stage.key, stage)
 
     for stage in stages:

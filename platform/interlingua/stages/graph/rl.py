@@ -17,7 +17,7 @@ from interlingua.store.artifact import Stage
 
 
 class RlStages(NamedTuple):
-    """What every run of the recipe learns from: rows of split `rl` by host, and the passages."""
+    """Rows of split `rl` by host, and the passages, from which every run of the recipe learns."""
 
     passages: Stage
     rows: Mapping[str, Stage]
@@ -44,12 +44,16 @@ def rl_stages(
     rows: Mapping[str, HostRows[Stage]],
     learning: RlStages,
 ) -> tuple[tuple[Stage, ...], Maps]:
-    """The pair, and its maps: what is fitted on texts is fitted again."""
+    """The reinforced pair and its maps, inputs first.
+
+    Encoders stay; decoders are fitted anew, because the pair's texts have changed.
+    """
     spec = RlTraining(
         rl=run,
         av=recipe.av,
         ar=recipe.ar,
         anchor=recipe.anchor,
+        # The hosts that the pair learned from; held-out hosts stay unseen here, too.
         host_tags=tuple(learning.rows),
     )
     of_hosts = {
@@ -58,6 +62,7 @@ def rl_stages(
     }
     inputs = RlInputs(maps.pair.models, learning.passages, of_hosts)
     reinforced = rl_stage(spec, inputs, run.tag)
+    # One artifact stands for both models: they were trained together, step by step.
     pair = Pair(PairInputs(maps.pair.models.trunk, reinforced, reinforced), run.tag)
     stages, again = maps_stages(recipe, pair, hosts, rows, maps.encoders)
     return (reinforced, *stages), again

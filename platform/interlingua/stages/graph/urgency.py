@@ -1,4 +1,4 @@
-"""Which stages of a graph matter most: what the first explanation needs, by the longest way to it.
+"""The urgency of stages: those of the first explanation first, by the longest way to it.
 
 Knows no backend: the order of the stages is what a backend goes by when several are ready.
 """
@@ -35,8 +35,10 @@ def _lengths(stages: Sequence[Stage], is_end: Callable[[Stage], bool]) -> dict[s
     A stage is longer than all that need it, so that to sort by length puts inputs first.
     """
     lengths: dict[str, int] = {}
+    # Backwards: all that need a stage come before it here, so its own length is final.
     for stage in reversed(stages):
         if is_end(stage):
+            # An end that another end needs has a longer way already.
             lengths.setdefault(stage.key, _weight(stage))
         if stage.key in lengths:
             for upstream in stage.upstream.values():

@@ -1,7 +1,7 @@
-"""Stage `decoder`: the way back into one host.
+"""Stage `decoder`: the linear map from the shared space back into one host.
 
-Fitted on what the AR makes of the AV's own samples of `fit`: gold explanations are not what it will
-be given. How much comes back is for the evaluation to say.
+Fitted on what the AR makes of the AV's own samples of `fit`, because these are the texts that it
+will be given, not gold ones. How well it does is measured by the evaluation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from interlingua.store.inputs import Member
 
 
 class DecoderInputs(NamedTuple, Generic[Member]):
-    """A host's rows of `fit`, what the pair made of them, and the way in."""
+    """A host's rows of `fit`, the texts and vectors that the pair made of them, its encoder."""
 
     fit: Member
     verbalized: Member
@@ -51,6 +51,7 @@ def run(
     encoder = read_encoder(inputs.encoder.path)
     with recorded_access({Split.FIT}, out) as access:
         rebuilt = read_verbalized(inputs.verbalized.path, Split.FIT, Arm.SAMPLED, access)
+        # The rows of all splits but `fit` stay closed, whatever the artifact holds.
         rows = KeyedRows(inputs.fit, spec.block_index, {Split.FIT}, access)
         decoder, report = fitted(rebuilt, rows, encoder, spec)
         write_decoder(out, decoder)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class HostRows(NamedTuple, Generic[Member]):
-    """The activations of one host, by what they may be used for."""
+    """The activations of one host, by the split that they are of."""
 
     fit: Member
     dev: Member
@@ -35,7 +35,7 @@ class Encoded(NamedTuple, Generic[Member]):
 
 
 class Anchor(NamedTuple, Generic[Member]):
-    """What every encoder is scored against: the anchor's own vectors of `dev`."""
+    """The anchor's own vectors of `dev`, which every encoder is scored against."""
 
     dev: Member
     encoder: Member
@@ -96,6 +96,7 @@ def _encoder_stage(fitting: FittingSpec, inputs: EncoderInputs[Stage]) -> Stage:
             host_tag=read.host_tag,
             block_index=read.block_indices[0],
             targets=tuple(inputs.targets),
+            # Nothing is fitted for the anchor, so that no ridge is in its fingerprint.
             ridge=fitting.ridge if inputs.targets else None,
             block_rows=fitting.block_rows,
             seed=fitting.seed,
@@ -109,7 +110,7 @@ def _encoder_stage(fitting: FittingSpec, inputs: EncoderInputs[Stage]) -> Stage:
 def tuned_encoder_stage(
     fitting: FittingSpec, av: Stage, own: HostRows[Stage], anchor: Encoded[Stage]
 ) -> Stage:
-    """A trained host's encoder as the AV's training left it."""
+    """The encoder of a trained host as the AV's training left it."""
     read = own.fit.spec
     return Stage(
         kind="tuned_encoder",
@@ -134,6 +135,7 @@ def run(
 
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
         host = KeyedRows(inputs.own.fit, spec.block_index, {Split.FIT}, access)
+        # Only the anchor's own encoder has no ridge.
         if spec.ridge is None:
             encoder, report = identity(host, spec)
         else:
@@ -146,6 +148,7 @@ def run(
             )
             encoder, report = fitted(host, targets, spec, spec.ridge)
         write_encoder(out, encoder)
+        # Scored in the same stage: an encoder that does not fit is seen before anything learns.
         dev = KeyedRows(inputs.own.dev, spec.block_index, {Split.DEV}, access)
         scores = dev_scores(encoder, dev, _opened(inputs.anchor, access), seed=spec.seed)
     return {"block_index": spec.block_index, "width": host.width, **report, **scores}
@@ -154,12 +157,13 @@ def run(
 def run_tuned(
     spec: TunedEncoderSpec, inputs: TunedEncoderInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Take over what the AV's training left of an encoder, and score it in the same way."""
+    """Copy the encoder that the AV's training left, and score it in the same way."""
     from interlingua.stages.maps.encoder_fit import dev_scores
     from interlingua.stages.rows.keyed import KeyedRows
     from interlingua.store.maps import ENCODERS, read_encoder, write_encoder
     from interlingua.store.rows.splits import recorded_access
 
+    # An artifact of its own: readers of encoders need not know how one was made.
     encoder = read_encoder(inputs.av.path / ENCODERS / spec.host_tag)
     write_encoder(out, encoder)
     with recorded_access({Split.DEV}, out) as access:

@@ -1,4 +1,7 @@
-"""How the encoder of a host is fitted on split `fit`, and scored on `dev`.
+"""The fit of a host's encoder on split `fit`, and its scores on `dev`.
+
+h is a raw activation [D], n(h) the same at the norm sqrt(D), m the mean of n(h) over `fit`, E the
+encoder's matrix [E, D], e = E (n(h) - m). h_A and m_A are the anchor's, whose E is the identity.
 
 Rows of `fit` are streamed: memory holds one block of them and the second moments, however many
 there are. Rows of `dev` are scored all at once.
@@ -29,15 +32,16 @@ logger = logging.getLogger(__name__)
 
 
 class Targets:
-    """What an encoder is fitted to: the mean of what the encoders of several hosts give."""
+    """The mean of what the encoders of several hosts give, to which another encoder is fitted."""
 
     def __init__(self, rows: Sequence[KeyedRows], encoders: Sequence[Encoder]) -> None:
         self.rows, self._encoders = rows, encoders
 
     def __call__(self, keys: Sequence[Key]) -> tuple[np.ndarray, np.ndarray]:
-        """The targets of these rows, and which of them every target has a direction for."""
+        """The targets [N, E] of these rows, and a mask of those with a direction in every host."""
         raw = [rows.vectors(keys) for rows in self.rows]
         is_good_N = np.logical_and.reduce([has_direction(h_ND) for h_ND in raw])
+        # A zero row stays zero in `rescale` and would be encoded as -E m: the mask drops it.
         encoded = [
             encoder(rescale(h_ND)) for encoder, h_ND in zip(self._encoders, raw, strict=True)
         ]
@@ -47,7 +51,7 @@ class Targets:
 def fitted(
     host: KeyedRows, targets: Targets, spec: EncoderSpec, ridge: RidgeSpec
 ) -> tuple[Encoder, dict[str, Any]]:
-    """The ridge of the host's rows to the targets, and how its fit went."""
+    """The ridge from the host's rows to the targets, and the metrics of its fit."""
     keys = shared_keys([host, *targets.rows])
     blocks = (
         _block(block_keys, host, targets, ridge.num_folds)
@@ -58,6 +62,8 @@ def fitted(
         raise ValueError(f"{spec.host_tag} and its targets share no `fit` row with a direction")
     chosen = fit(folds, strengths=ridge.strengths, centred=True)
     _warn(spec.host_tag, host.width, chosen.report)
+    # The ridge's own offset is left out: e has mean 0 on the rows of its fit, as its targets
+    # have on theirs.
     encoder = Encoder(weight_ED=chosen.weight_ED, mean_D=folds.total().mean_x_D)
     num_dropped = host.num_expected - chosen.report.num_rows
     return encoder, {**chosen.report.as_metrics(), "num_dropped": num_dropped}
@@ -65,6 +71,7 @@ def fitted(
 
 def identity(host: KeyedRows, spec: EncoderSpec) -> tuple[Encoder, dict[str, Any]]:
     """The identity, with the mean of the anchor's own rows."""
+    # Only the mean of x is wanted: y is one column of zeros.
     moments = Moments.empty(host.width, 1)
     for keys in _key_blocks(host.finite_keys(), spec.block_rows):
         h_ND = host.vectors(keys)
@@ -79,7 +86,7 @@ def identity(host: KeyedRows, spec: EncoderSpec) -> tuple[Encoder, dict[str, Any
 
 
 def _block(keys: Sequence[Key], host: KeyedRows, targets: Targets, num_folds: int) -> Block:
-    """n(h) and its target, of the rows for which both have a direction."""
+    """n(h), its target and its fold, of the rows for which both have a direction."""
     h_ND = host.vectors(keys)
     target_NE, is_good_N = targets(keys)
     is_good_N &= has_direction(h_ND)
@@ -94,9 +101,9 @@ def _key_blocks(keys: Sequence[Key], block_rows: int) -> Iterator[Sequence[Key]]
 def dev_scores(
     encoder: Encoder, host: KeyedRows, anchor: tuple[KeyedRows, Encoder] | None, *, seed: int
 ) -> dict[str, Any]:
-    """How well the anchor's `dev` vectors are rebuilt: n(m_A + e) against n(h_A).
+    """FVEs of the anchor's `dev` vectors as the host's rebuild them: n(m_A + e) against n(h_A).
 
-    Without an anchor the host is it.
+    `anchor` None means that the host is the anchor itself.
     """
     anchor_rows, anchor_encoder = anchor or (host, encoder)
     keys = shared_keys([host, anchor_rows])
@@ -104,7 +111,9 @@ def dev_scores(
     is_good_N = has_direction(h_ND) & has_direction(gold_NE)
     passages_N = np.array([passage_id for passage_id, _ in keys])[is_good_N]
     gold_NE = gold_NE[is_good_N]
+    # e is centred and the golds are not: the anchor's mean is added back.
     predicted_NE = anchor_encoder.mean_D + encoder(rescale(h_ND[is_good_N]))
+    # Beside it what a constant scores, and what the predictions score on another row's gold.
     constant = constant_scores(anchor_encoder.mean_D, gold_NE)
     return {
         **_estimates("dev", score_rows(predicted_NE, gold_NE), passages_N, seed),

@@ -1,4 +1,4 @@
-"""Stage `oracle`: what an oracle that knows the true facts explains of one host's activations."""
+"""Stage `oracle`: the share of one host's activations that the true facts explain linearly."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ class OracleInputs(NamedTuple, Generic[Member]):
 
 
 def oracle_stage(rows: HostRows[Stage], passages: Stage, *, seed: int) -> Stage:
-    """What true facts could explain of one host's activations."""
+    """The oracle of one host."""
     read = rows.fit.spec
     return Stage(
         kind="oracle",
@@ -46,6 +46,7 @@ def run(
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
         for split, artifact in ((Split.FIT, inputs.rows.fit), (Split.DEV, inputs.rows.dev)):
             rows = KeyedRows(artifact, spec.block_index, {split}, access)
+            # Joined by id: rows are in the order of the shards, and some passages have none.
             facts = {one.passage_id: one.facts for one in read_passages(path, {split}, access)}
             keys = rows.finite_keys()
             truths.append([facts[passage_id] for passage_id, _ in keys])

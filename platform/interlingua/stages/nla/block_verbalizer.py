@@ -1,4 +1,7 @@
-"""How a worker verbalizes: it opens the pair once, then goes through block after block of rows."""
+"""A worker that verbalizes: it opens the pair once, then goes through block after block of rows.
+
+h is a raw activation [D], v its vector in the shared space, a [E] the AR's vector of a text.
+"""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +34,7 @@ from interlingua.store.rows.verbalized import Verbalized, block_path, write_bloc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker must know to verbalize blocks of one host."""
+    """All that a worker needs to verbalize blocks of one host."""
 
     spec: VerbalizeSpec
     pair: PairInputs[Artifact]
@@ -45,7 +48,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows of one turn that are verbalized together, and whose vectors the AV is given of them."""
+    """Rows of one turn that are verbalized together, and the rows whose vectors the AV is given.
+
+    `sources` are the keys themselves, those of other passages, or None for the zero vector.
+    """
 
     index: int
     turn: Turn
@@ -82,12 +88,14 @@ class BlockVerbalizer:
         started = time.process_time()
         rows = self._sampled(block)
         a_NE = self._reconstructor.reconstruct([row.explanation for row in rows])
+        # A text without an explanation stays a row, with a vector of NaN: failures must count.
         counts = {
             "num_rows": len(rows),
             "num_unparsable": sum(row.explanation is None for row in rows),
             "num_tokens": sum(row.num_tokens for row in rows),
             "cpu_ms": round(1000 * (time.process_time() - started)),
         }
+        # In this order: a crash anywhere leaves a block without a note, which is made again.
         begin_block(self._job.out, block.index)
         write_block(block_path(self._job.out, block.index), rows, a_NE)
         end_block(self._job.out, block.index, block.digest, counts)
@@ -96,6 +104,7 @@ class BlockVerbalizer:
 
     def _sampled(self, block: Block) -> list[Verbalized]:
         turn, tag = block.turn, self._job.spec.host_tag
+        # No arm in the name: arms of one seed draw with the same random numbers, and are paired.
         names = [f"{tag}|{passage_id}|{place}" for passage_id, place in block.keys]
         verbalizer = self._verbalizer(is_trained=turn.arm is not Arm.UNTRAINED)
         samples_of_rows = verbalizer.verbalize(tag, self._vectors(block), names, turn.sampling)
@@ -116,7 +125,7 @@ class BlockVerbalizer:
         ]
 
     def _vectors(self, block: Block) -> Tensor:
-        """v of every row, or what the turn's arm puts in its place."""
+        """[N, E]: v of every row, or of the row that the turn's arm puts in its place."""
         import torch
 
         if block.sources is None:
@@ -125,6 +134,7 @@ class BlockVerbalizer:
         return torch.from_numpy(self._space.v_of(self._job.spec.host_tag, h_ND))
 
     def _verbalizer(self, *, is_trained: bool) -> BatchVerbalizer:
+        # Opened when a block asks: most stages have no turn of the untrained AV.
         if is_trained not in self._verbalizers:
             job = self._job
             self._verbalizers[is_trained] = opened_verbalizer(
@@ -136,7 +146,7 @@ class BlockVerbalizer:
 def blocks_of(
     spec: VerbalizeSpec, rows: Mapping[Split, Artifact], access: SplitAccess, block_rows: int
 ) -> Iterator[Block]:
-    """The rows of every turn, so many a block."""
+    """Blocks of up to `block_rows` rows, turn after turn."""
     found = {
         split: opened_rows(artifact, [split], access).finite_keys()
         for split, artifact in rows.items()
@@ -145,8 +155,11 @@ def blocks_of(
     for turn in spec.turns:
         keys = found[turn.split]
         if turn.rows is not None:
+            # One seed for all turns: every arm is asked about the same rows.
             keys = keyed_choice(keys, turn.rows, seed=spec.seed)
         sources = _sources(turn, keys, spec.seed)
+        # Sources are paired over all rows of a turn before they are cut: another block size
+        # changes no pairing.
         for start in range(0, len(keys), block_rows):
             part = slice(start, start + block_rows)
             mine = None if sources is None else tuple(sources[part])
@@ -155,7 +168,7 @@ def blocks_of(
 
 
 def _sources(turn: Turn, keys: Sequence[Key], seed: int) -> Sequence[Key] | None:
-    """Of which row each row is given the vector."""
+    """The row whose vector each row is given; None for the zero vector."""
     if turn.arm is Arm.ZERO_VECTOR:
         return None
     if turn.arm is not Arm.SHUFFLED_VECTORS:

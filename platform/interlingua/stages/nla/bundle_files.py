@@ -48,6 +48,7 @@ def write_bundle(spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path) ->
     """Write every file, then the manifest; open the bundle and compare."""
     pair = inputs.pair
     for name in (AV_FOLDER, AR_FOLDER, MAPS_FOLDER, TOKENIZER_FOLDER):
+        # A stage that is tried again finds the files of the attempt before it.
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir()
     source, revision = opened_from(pair.trunk)
@@ -68,6 +69,7 @@ def write_bundle(spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path) ->
         folder.mkdir()
         shutil.copyfile(host.encoder.path / ENCODER_NAME, folder / ENCODER_NAME)
         shutil.copyfile(host.decoder.path / DECODER_NAME, folder / DECODER_NAME)
+    # After all files, because it has their hashes; and before the comparison, which loads it.
     write_manifest(out, _manifest(spec, inputs, out))
     _compare(out, av, ar)
 
@@ -78,7 +80,7 @@ def _write(path: Path, weights: Mapping[str, Tensor]) -> None:
 
 
 def _write_affine(folder: Path, spec: AvSpec, weights: Mapping[str, Tensor]) -> AffineFile | None:
-    """The maps of the slots written out, whatever variant they were trained as."""
+    """Write the maps of the slots in full, whatever variant they were trained as."""
     own = {n.removeprefix(AFFINE): w for n, w in weights.items() if n.startswith(AFFINE)}
     if spec.injection.affine is None:
         return None
@@ -133,6 +135,7 @@ def _training_of(pair: PairInputs[Artifact]) -> str:
 
 def _width(encoder: Artifact) -> int:
     weights = load((encoder.path / ENCODER_NAME).read_bytes())
+    # [E, D]: the width of the space is the number of rows.
     return len(weights["weight"])
 
 
@@ -153,6 +156,7 @@ def _host(host: BundledInputs[Artifact], out: Path) -> BundledHost:
     return BundledHost(
         model=_opened(host.host, out),
         block_index=read["block_indices"][0],
+        # Only a pooled reading has this field (specs/extraction.py).
         is_pooled="include_first" in read["read"],
         includes_first=bool(read["read"].get("include_first")),
         max_tokens=read["max_tokens"],
@@ -178,5 +182,6 @@ def _compare(out: Path, av: Mapping[str, Tensor], ar: Mapping[str, Tensor]) -> N
     ):
         found = dict(module.named_parameters())
         for key, weight in weights.items():
+            # Bit for bit: weights that were cast on the way would fail nowhere else.
             if not torch.equal(found[key].float(), weight):
                 raise ValueError(f"{out}: the {name}'s {key} did not survive being saved")

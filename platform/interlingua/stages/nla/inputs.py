@@ -1,4 +1,4 @@
-"""What stages of the trained pair need: the pair itself, and the maps and rows of its hosts."""
+"""Inputs of the stages of a trained pair: the pair itself, and the maps and rows of its hosts."""
 
 from collections.abc import Mapping
 from typing import Generic, NamedTuple
@@ -18,7 +18,7 @@ class PairInputs(NamedTuple, Generic[Member]):
 
 
 class BundledInputs(NamedTuple, Generic[Member]):
-    """A host of a bundle: the model, rows that say how it is read, the ways in and back."""
+    """A host of a bundle: the model, rows that state how it is read, its encoder and decoder."""
 
     host: Member
     rows: Member

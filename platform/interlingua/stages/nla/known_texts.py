@@ -24,10 +24,11 @@ def known_texts(
     passages: Artifact,
     access: SplitAccess,
 ) -> Iterator[tuple[Key, str]]:
-    """One text of an arm about every activation."""
+    """Yield one text of an arm about every activation, by key."""
     if arm is Arm.GOLD:
         explained = read_explanations(explanations.path, {spec.split}, access)
         for key, samples in explained.items():
+            # One sample, as the other arms have one text for each activation.
             yield key, samples[0]
         return
     path = passages.path / PASSAGES_NAME
@@ -38,7 +39,7 @@ def known_texts(
 
 
 def as_row(key: Key, text: str, arm: Arm, split: Split) -> Verbalized:
-    """The text as a row like those of an AV, which wrote none of it."""
+    """The text in a row like those of an AV; number of tokens and log-prob are not known."""
     passage_id, position = key
     return Verbalized(
         passage_id=passage_id,

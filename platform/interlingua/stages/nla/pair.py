@@ -39,6 +39,7 @@ def opened_verbalizer(
         weights = weights_of(pair.av, AV_PREFIX)
         verbalizer = trained_verbalizer(source, spec.av, weights, revision=revision, device=device)
     else:
+        # The seed of its spec makes the very weights that the training began with.
         verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=device)
         verbalizer = verbalizer.to(device).eval()
     contract = contract_of(tokenizer, width_of(verbalizer), av=spec.av)
@@ -52,7 +53,7 @@ def width_of(verbalizer: Verbalizer) -> int:
 
 
 def opened_space_of(av: Artifact, encoders: Mapping[str, Artifact], host_tag: str) -> SharedSpace:
-    """The way of one host into the space that the AV reads."""
+    """The shared space with one host and the anchor: its `v_of` gives what the AV reads."""
     spec = av_training_of(av)
     tags = dict.fromkeys((spec.anchor, host_tag))
     return opened_space(
@@ -80,27 +81,28 @@ def opened_reconstructor_of(
 
 
 def av_training_of(artifact: Artifact) -> AvTraining | RlTraining:
-    """What an AV was trained as, whichever training came last."""
+    """The spec of an AV's last training, which has its AvSpec as `av`."""
     if is_reinforced(artifact):
         return from_jsonable(RlTraining, artifact.record.spec)
     return from_jsonable(AvTraining, artifact.record.spec)
 
 
 def ar_training_of(artifact: Artifact) -> ArTraining | RlTraining:
-    """What an AR was trained as, whichever training came last."""
+    """The spec of an AR's last training, which has its ArSpec as `ar`."""
     if is_reinforced(artifact):
         return from_jsonable(RlTraining, artifact.record.spec)
     return from_jsonable(ArTraining, artifact.record.spec)
 
 
 def weights_of(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
-    """The trained weights of a model, by its own names."""
+    """The trained weights of a model by its own names, without the prefix."""
     path = artifact.path / WEIGHTS_NAME
     with naming(path):
         weights = load(path.read_bytes())
+    # After reinforcement learning both models lie in one file, told apart by the prefix.
     return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
 
 def is_reinforced(artifact: Artifact) -> bool:
-    """Whether a model's last training was reinforcement learning."""
+    """True where a model's last training was reinforcement learning."""
     return bool(artifact.record.spec[TYPE_KEY] == RlTraining.__name__)

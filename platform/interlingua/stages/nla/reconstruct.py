@@ -1,7 +1,7 @@
-"""Stage `reconstructed`: what the AR makes of texts that no AV wrote, once for all hosts.
+"""Stage `reconstructed`: the AR's vectors of texts that no AV wrote, once for all hosts.
 
-The teacher's explanations give the ceiling that imitation of it could reach; lists of true facts
-what a better choice of words could.
+The teacher's explanations give the ceiling for an AV that imitates the teacher perfectly, lists of
+true facts that for a better choice of what to say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from interlingua.store.inputs import Member
 
 
 class ReconstructInputs(NamedTuple, Generic[Member]):
-    """The AR, and what it is given to read."""
+    """The AR and its trunk, and the texts or facts that it reads."""
 
     trunk: Member
     ar: Member
@@ -26,7 +26,7 @@ class ReconstructInputs(NamedTuple, Generic[Member]):
 def reconstructed_stage(
     spec: ReconstructSpec, inputs: ReconstructInputs[Stage], labels: Sequence[str]
 ) -> Stage:
-    """What the AR makes of texts that are known to be true."""
+    """The AR's vectors of texts that are known to be true."""
     return Stage(
         kind="reconstructed",
         label="-".join(labels),
@@ -57,6 +57,7 @@ def run(
     num_rows = 0
     with recorded_access({spec.split}, out) as access:
         for index, arm in enumerate(spec.arms):
+            # One text for each key: no host is asked, so that all hosts share these rows.
             texts = dict(known_texts(arm, spec, inputs.explanations, inputs.passages, access))
             rows = [as_row(key, text, arm, spec.split) for key, text in texts.items()]
             a_NE = reconstructor.reconstruct([row.explanation for row in rows])

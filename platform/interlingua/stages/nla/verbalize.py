@@ -1,7 +1,7 @@
-"""Stage `verbalized`: what the trained pair makes of one host's rows, block by block.
+"""Stage `verbalized`: the pair's texts of one host's rows and its vectors of them, block by block.
 
 On `fit` the AV's samples, from which the decoder is fitted; on the split of an evaluation samples,
-greedy texts, and what is written without the right vector. A finished block is never redone.
+greedy texts, and texts that are written without the right vector. A finished block is never redone.
 """
 
 import time
@@ -33,7 +33,7 @@ class VerbalizeInputs(NamedTuple, Generic[Member]):
 def verbalized_stage(
     spec: VerbalizeSpec, inputs: VerbalizeInputs[Stage], labels: Sequence[str]
 ) -> Stage:
-    """What the pair makes of one host's rows of some splits, turn by turn."""
+    """Texts and vectors of one host's rows of some splits, turn by turn."""
     return Stage(
         kind="verbalized",
         label="-".join([*labels, *inputs.rows]),
@@ -61,6 +61,7 @@ def run(
     with recorded_access(inputs.rows, out) as access:
         blocks = list(blocks_of(spec, inputs.rows, access, place.block_rows))
         for block in blocks:
+            # Here, not in the workers, whose ledgers nobody stores. Sources are read as well.
             for passage_id, _ in (*block.keys, *(block.sources or ())):
                 access.consume(passage_id, block.turn.split)
     found = [done_counts(out, block.index, block.digest) for block in blocks]
@@ -68,6 +69,7 @@ def run(
     counts: Counter[str] = Counter()
     for done in filter(None, found):
         counts.update(done)
+    # The speed is of this attempt: tokens of blocks that were done before cost it no time.
     num_done, num_before = len(blocks) - len(missing), counts["num_tokens"]
     log, started = MetricsLog(out, resume_step=0), time.monotonic()
     for block_counts in context.pool.map(BlockVerbalizer, job, missing, place.workers):
@@ -75,6 +77,7 @@ def run(
         num_done += 1
         speed = (counts["num_tokens"] - num_before) / (time.monotonic() - started)
         log.append(num_done, num_steps=len(blocks), tokens_per_second=speed)
+    # An earlier attempt with smaller blocks left more of them: their rows would come twice.
     keep_blocks(out, len(blocks), f"{VERBALIZED}/*")
     return dict(counts)
 

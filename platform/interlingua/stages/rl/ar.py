@@ -1,4 +1,4 @@
-"""The AR under reinforcement learning, over any engine: it hears samples, and learns from them.
+"""The AR under reinforcement learning, over any engine: it reads samples, and learns from them.
 
 Knows neither the loop nor what a reward is; it is given ids, and needs no tokenizer.
 """
@@ -20,7 +20,7 @@ from interlingua.stages.sft.engine import Engine, Stepped
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArPrompts:
-    """Prompts of the AR with the vectors they are to give; a weight of 0 is a sample unheard."""
+    """Prompts of the AR with the vectors they are to give; a failed sample has the weight 0."""
 
     ids_NT: Tensor
     mask_NT: Tensor
@@ -43,7 +43,7 @@ class SupervisedReconstructor(nn.Module):
 
 
 class EngineReconstructor:
-    """The AR: hears samples, and learns from them afterwards."""
+    """The AR: rebuilds vectors from samples, and learns from the samples afterwards."""
 
     def __init__(
         self, engine: Engine, *, width: int, micro_batch_rows: int, batch_rows: int, device: str
@@ -54,9 +54,10 @@ class EngineReconstructor:
         self.close = engine.close
 
     def reconstruct(self, ar_prompts_NT: np.ndarray) -> np.ndarray:
-        """[N, E]; NaN where there is nothing to hear."""
+        """[N, E]: the vector of every prompt; NaN where there is none."""
         a_NE = np.full((len(ar_prompts_NT), self._width), np.nan, np.float32)
         lengths_N = (ar_prompts_NT != NO_TOKEN).sum(axis=1)
+        # By length, without those of length 0, which are sorted to the front.
         order_M = np.argsort(lengths_N, kind="stable")[int((lengths_N == 0).sum()) :]
         learner: Any = self._engine.module
         with self._engine.forwarding():
@@ -67,16 +68,19 @@ class EngineReconstructor:
         return a_NE
 
     def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
-        """One step on this rank's share; what was not heard is carried along for nothing."""
+        """One step on this rank's share; failed samples stand in it with the weight 0."""
         # Dropout must not depend on where the AR is, nor on what ran before a resume.
         torch.manual_seed(seed_of(seed, self._engine.rank))
         is_explanation_N = rollouts.is_explanation_N
+        # Samples are the same in every rank: all ranks return here, or none, so that none waits.
         if not is_explanation_N.any():
             return Stepped(0.0, 0.0)
         # A batch has as many rows whatever failed: engines count their micro-batches.
         ar_prompts_NT = rollouts.ar_prompts_NT.copy()
         ar_prompts_NT[~is_explanation_N] = ar_prompts_NT[is_explanation_N.argmax()]
         lengths_N, own_v_NE = (ar_prompts_NT != NO_TOKEN).sum(axis=1), rollouts.own_v_NE
+        # A mean over the explanations of all ranks, divided by the host's variance: hosts take
+        # turns, and one that varies more must not count more.
         weight = self._engine.world_size / (is_explanation_N.sum() * variance)
         weights_N = (weight * is_explanation_N).astype(np.float32)
         batches = [
@@ -92,6 +96,7 @@ class EngineReconstructor:
     def _prompts(self, ar_prompts_NT: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         is_token_NT = ar_prompts_NT[rows] != NO_TOKEN
         length = int(is_token_NT.sum(axis=1).max())
+        # Any id will do where the mask is 0; NO_TOKEN itself is no row of the embedding.
         ids_NT = np.where(is_token_NT, ar_prompts_NT[rows], 0)[:, :length].astype(np.int64)
         mask_NT = is_token_NT[:, :length].astype(np.int64)
         return torch.from_numpy(ids_NT).to(self._device), torch.from_numpy(mask_NT).to(self._device)

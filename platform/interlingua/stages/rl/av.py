@@ -1,6 +1,7 @@
 """The AV under reinforcement learning, over any engine: samples, log-probs of them, a step.
 
-Knows neither the loop nor what a reward is. The ids of a sample are those that were drawn.
+M rows or samples of one rank, N samples of a step or a batch, T tokens, v [E] the vector that is
+explained. The ids of a sample are those that were drawn. Knows neither the loop nor a reward.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,10 @@ from interlingua.stages.sft.engine import Engine
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyBatch:
-    """Samples of one host; `weight` makes their summed losses a part of the step's mean."""
+    """Samples of one host; `weight` makes their summed losses a part of the step's mean.
+
+    `sampled_NT` and `reference_NT` are log p of the ids, as they were sampled and under AV_init.
+    """
 
     host_tag: str
     v_NE: Tensor
@@ -37,7 +41,7 @@ class PolicyBatch:
 
 
 class Policy(nn.Module):
-    """The verbalizer under the loss of reinforcement learning, and how likely it finds samples."""
+    """The verbalizer with the loss of reinforcement learning, and its log-probs of samples."""
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Policy(nn.Module):
         """The batch's part of the mean over the samples of the step."""
         log_probs_NT = self.log_probs(batch.host_tag, batch.v_NE, batch.ids_NT)
         mask_NT = batch.ids_NT != NO_TOKEN
+        # Both are of the same weights: what is not 0 is how decoding and learning round apart.
         apart_NT = log_probs_NT.detach() - batch.sampled_NT
         self._log_ratios.append(apart_NT[mask_NT].abs())
         losses_N = sample_losses(
@@ -76,13 +81,16 @@ class Policy(nn.Module):
         return ratios_M
 
     def log_probs(self, host_tag: str, v_NE: Tensor, ids_NT: Tensor) -> Tensor:
-        """[N, T]: of the very ids that were drawn; 0 behind a sample's end."""
+        """[N, T]: log p of the very ids that were drawn; 0 behind a sample's end.
+
+        Tokenising the text again may give other ids, and the ratio would compare two texts.
+        """
         prompt = self._prompts[host_tag].to(v_NE.device)
         return -self.verbalizer.nll(prompt, v_NE, ids_NT)
 
 
 class SampleTexts:
-    """What samples say, and what the AR is given of it; `encode` makes its prompt of a text."""
+    """The texts of samples, and the AR's prompts of them; `encode` makes a prompt of a text."""
 
     def __init__(
         self, ending: Ending, encode: Callable[[str], Sequence[int]], *, max_tokens: int
@@ -93,15 +101,16 @@ class SampleTexts:
         """The AR's prompt; none for a sample that is no explanation."""
         explanation = sample.explanation
         ar_prompt = self._encode(explanation) if explanation is not None else ()
+        # Too long counts as failed, not cut: else the reward would be of half a text.
         return ar_prompt if len(ar_prompt) <= self._max_tokens else ()
 
     def explanation(self, ids: list[int]) -> str | None:
-        """What stands between the tags of these ids."""
+        """The text between the tags of these ids."""
         return self._ending.decoded(ids, []).explanation
 
 
 class EngineVerbalizer:
-    """The AV that is trained: every rank samples and learns its share of a step."""
+    """The AV that is trained: every rank draws, and learns from, its share of a step."""
 
     def __init__(
         self,
@@ -120,7 +129,10 @@ class EngineVerbalizer:
         self.weights, self.save, self.load = engine.trained_weights, engine.save, engine.load
 
     def sample(self, asked: Asked, *, num_samples: int, seed: int) -> Rollouts:
-        """Samples at temperature 1, in the dtype that the policy is trained in."""
+        """Samples at temperature 1, in the dtype that the policy is trained in; all in every rank.
+
+        At another temperature the log-probs of the loss would not be of the drawn distribution.
+        """
         sampling = SamplingSpec(
             seed=seed, temperature=1.0, samples=num_samples, max_new_tokens=self._max_new_tokens
         )
@@ -131,6 +143,8 @@ class EngineVerbalizer:
                 asked.host_tag, v_ME, asked.names[rank::num_ranks], sampling
             )
         by_rank = self._engine.gathered(mine)
+        # Row i was drawn by rank i % num_ranks as its row i // num_ranks: back in the asked order,
+        # the samples of an activation side by side, as rewards and advantages take them.
         samples = [
             sample
             for row in range(len(asked.v_BE))
@@ -145,7 +159,7 @@ class EngineVerbalizer:
         )
 
     def explanations(self, rollouts: Rollouts) -> list[str | None]:
-        """What stands between the tags; None where the AR was given nothing."""
+        """The texts between the tags; None where the AR has no prompt."""
         return [
             self._texts.explanation(ids_T[ids_T != NO_TOKEN].tolist()) if is_explanation else None
             for ids_T, is_explanation in zip(
@@ -162,6 +176,8 @@ class EngineVerbalizer:
         factor: float,
     ) -> PolicyStepped:
         """One step on this rank's share, samples of like length together."""
+        # A mean over all samples of the step, failed ones too, times world_size: engines take the
+        # mean over ranks.
         weight, own_v_NE = self._engine.world_size / len(advantages_N), rollouts.own_v_NE
         batches = []
         for rows, length in shares(rollouts.num_tokens_N, self._engine, self._micro_batch_rows):
@@ -176,6 +192,7 @@ class EngineVerbalizer:
             batches.append(PolicyBatch(host_tag=rollouts.host_tag, weight=weight, **on_device))
         policy: Any = self._engine.module
         stepped = self._engine.step(batches, factor)
+        # Of all ranks: a percentile of one rank's tokens could stop that rank alone.
         ratios_M = np.concatenate(self._engine.gathered(policy.taken_log_ratios()))
         return PolicyStepped(
             **asdict(stepped),
@@ -187,7 +204,7 @@ class EngineVerbalizer:
 class Reference:
     """AV_init: the policy's own module with the weights of its start switched in.
 
-    With `weights` None the module is a copy that is never trained.
+    `weights` None: the module is a copy that is never trained, and nothing is switched.
     """
 
     def __init__(
@@ -197,9 +214,10 @@ class Reference:
         self._weights = {n: w.to(device) for n, w in weights.items()} if weights else None
 
     def log_probs(self, rollouts: Rollouts) -> np.ndarray:
-        """[N, T] of the samples; 0 behind their end."""
+        """[N, T]: AV_init's log p of the drawn ids; 0 behind a sample's end."""
         found_NT = np.zeros(rollouts.ids_NT.shape, np.float32)
         own_v_NE, lengths_N = rollouts.own_v_NE, rollouts.num_tokens_N
+        # Like lengths together, and each batch cut to its longest: padding costs a forward, too.
         order_N = np.argsort(lengths_N, kind="stable")
         policy: Any = self._engine.module
         with switched(policy, self._weights), self._engine.forwarding():
@@ -217,7 +235,7 @@ class Reference:
 
 @contextmanager
 def switched(module: nn.Module, weights: Mapping[str, Tensor] | None) -> Iterator[None]:
-    """The module with other weights in the place of those that are trained."""
+    """Put other weights in the place of the trained ones, for the length of a block."""
     trained = {n: w for n, w in module.named_parameters() if w.requires_grad and weights}
     # Storage changes hands, nothing is copied: engines keep views of it, which must come back.
     own = {name: weight.data for name, weight in trained.items()}

@@ -1,4 +1,4 @@
-"""Rows of samples as arrays, and which of them a rank takes. Knows no model."""
+"""Rows of samples as arrays, and a rank's share of them. Knows no model."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,7 +19,8 @@ def padded(rows: Sequence[Sequence[Any]], fill: float, dtype: type) -> np.ndarra
 def shares(
     lengths_N: np.ndarray, engine: Engine, micro_batch_rows: int
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """This rank's rows in micro-batches of like length, each with its longest."""
+    """This rank's rows in micro-batches of like length, each with the length of its longest row."""
+    # Dealt out before sorting: every rank has as many rows, and so as many micro-batches.
     mine_M = np.arange(engine.rank, len(lengths_N), engine.world_size)
     mine_M = mine_M[np.argsort(lengths_N[mine_M], kind="stable")]
     for start in range(0, len(mine_M), micro_batch_rows):

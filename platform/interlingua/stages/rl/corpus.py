@@ -1,6 +1,6 @@
 """The activations that reinforcement learning asks about, by step. Knows no model.
 
-One host a step: every host once a round, in an order of its own.
+One host a step: every host once a round, in an order that is drawn for the round.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ VARIANCE_ROWS = 2000
 
 
 class RlKeys:
-    """What a run reads, by key alone: rows are opened, and no vector is read."""
+    """The keys of all that a run reads: rows are opened, and no vector is read."""
 
     def __init__(self, spec: RlTraining, inputs: RlInputs[Artifact], access: SplitAccess) -> None:
         self._spec, self._tags = spec.rl, spec.host_tags
@@ -39,39 +39,43 @@ class RlKeys:
         self.truth = _truth(inputs.passages, access)
 
     def asked(self, step: int) -> tuple[str, list[Key]]:
-        """The host whose turn it is, and the next of its keys."""
+        """The host of a step, and the keys that it is asked about."""
         turn, place = divmod(step, len(self._tags))
+        # Keyed by the round: a resumed run, and every rank, finds the same order.
         order = np.random.default_rng([self._spec.seed, turn]).permutation(len(self._tags))
+        # Draws count a host's own turns, so that no key is skipped while others have theirs.
         tag, size = self._tags[order[place]], self._spec.activations_per_step
         return tag, [key for key, _ in self._draws[tag].draw(turn * size, size)]
 
     def of_fit(self, tag: str) -> list[Key]:
-        """The keys that a host's variance is of."""
+        """The keys of `fit` over which a host's variance is taken."""
         return keyed_choice(self.fit[tag].finite_keys(), VARIANCE_ROWS, seed=self._spec.seed)
 
     def of_dev(self, tag: str) -> list[Key]:
-        """The keys of a host that the run is evaluated at."""
+        """The keys of `dev` on which the run is evaluated."""
         count, seed = self._spec.watch.dev_rows, self._spec.seed
         return keyed_choice(self.dev[tag].finite_keys(), count, seed=seed)
 
     def consume(self, num_steps: int) -> None:
-        """Note what a run of so many steps reads as consumed."""
+        """Note as consumed all that a run of `num_steps` steps reads."""
         for tag in self._tags:
             self.fit[tag].consume(self.of_fit(tag))
             self.dev[tag].consume(self.of_dev(tag))
+        # Asked again, not recorded: what the ranks read is a function of the step's number.
         for step in range(num_steps):
             tag, keys = self.asked(step)
             self.rows[tag].consume(keys)
 
 
 class RlCorpus:
-    """Rows of split `rl` to learn from, of `dev` to look at, of `fit` for the variance."""
+    """Rows of split `rl` to learn from, of `dev` to evaluate on, of `fit` for the variance."""
 
     def __init__(self, spec: RlTraining, inputs: RlInputs[Artifact], access: SplitAccess) -> None:
         self._keys = keys = RlKeys(spec, inputs, access)
         encoders = {tag: host.encoder for tag, host in inputs.hosts.items()}
         centring = spec.av.injection.centring
         self._space = opened_space(encoders, anchor=spec.anchor, centring=centring)
+        # Of `fit`, once for the run: a host's rewards have the same scale at every step.
         self.variances = {
             tag: mean_variance(self._v(tag, rows, keys.of_fit(tag)))
             for tag, rows in keys.fit.items()
@@ -82,7 +86,7 @@ class RlCorpus:
         self.truth = keys.truth
 
     def asked(self, step: int) -> Asked:
-        """The next activations of the host whose turn it is."""
+        """The activations of a step; their names are keyed by the step, and so are the draws."""
         tag, keys = self._keys.asked(step)
         return self._asked(tag, self._keys.rows[tag], keys, f"{step}|")
 

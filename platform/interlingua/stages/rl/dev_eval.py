@@ -1,7 +1,7 @@
-"""A look at the AV between steps: what it says of fixed rows of `dev`, and whether it collapses.
+"""The evaluation between steps: the pair's FVE on fixed rows of `dev`, and signs of collapse.
 
-Samples at temperature 1: greedy text repeats rightly where few facts are worth saying. The draws
-are the same at every look, so that looks are paired. Knows neither steps nor weights.
+Samples at temperature 1: greedy texts may rightly repeat where few facts are worth their words. The
+random numbers are the same every time, so that evaluations are paired. Knows no step and no weight.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class DevEval(NamedTuple):
 
 
 def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
-    """What the pair makes of the rows of `dev` as it is now."""
+    """The evaluation of the pair as it is now on the rows of `dev`."""
     columns: Columns = {}
     by_host: list[dict[str, float]] = []
     for asked in corpus.dev:
@@ -51,6 +51,7 @@ def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
             }
         )
         columns = {name: [*columns.get(name, ()), *values] for name, values in own.items()}
+    # Every host counts the same, however many rows it has.
     means = {name: float(np.mean([host[name] for host in by_host])) for name in by_host[0]}
     numbers = {**means, **_over_tokens(columns), **_facts(columns, corpus.truth)}
     return DevEval(columns, {"score": -means["fve_centred_own"], **numbers})
@@ -59,10 +60,11 @@ def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
 def failed_gate(
     numbers: Mapping[str, float], start: Mapping[str, float], watch: RlWatch
 ) -> str | None:
-    """Which gate a look does not pass, beside the look at the start; None where it passes all."""
+    """The gate that an evaluation does not pass beside that of the start; None: it passes all."""
     gates = watch.gates
     if gates is None:
         return None
+    # The sign is 1 where the limit is a floor, -1 where it is a ceiling.
     limits = {
         "unique_share": (gates.least_unique_share * start["unique_share"], 1),
         "distinct_word_share": (gates.least_distinct_words * start["distinct_word_share"], 1),
@@ -78,7 +80,7 @@ def failed_gate(
 
 
 def kl_sums(rollouts: Rollouts, reference_NT: np.ndarray) -> np.ndarray:
-    """[N]: the estimated KL of every sample's distribution to that of the start, in nats."""
+    """[N]: the estimated KL from the start's distribution over a whole sample, in nats."""
     # Copies: what came from another process may be read-only.
     terms_NT = kl_terms(torch.tensor(rollouts.log_probs_NT), torch.tensor(reference_NT))
     sums_N: np.ndarray = np.where(rollouts.mask_NT, terms_NT.double().numpy(), 0).sum(axis=1)
@@ -90,9 +92,10 @@ def _columns(
 ) -> Columns:
     group_size = rollouts.group_size
     unit_BE = unit(rollouts.v_BE)
+    # About the mean of these very rows: predicting that mean is an FVE of 0.
     variance_N = np.repeat(((unit_BE - unit_BE.mean(axis=0)) ** 2).sum(axis=1), group_size)
     is_explanation_N = np.isfinite(judged.a_NE).all(axis=1)
-    # Where nothing was said there is nothing to rebuild: the mean, whose error is the variance.
+    # A failed sample rebuilds nothing and gets the error of the mean, which is the variance.
     nmse_N = variance_N.copy()
     nmse_N[is_explanation_N] = nmse(
         judged.a_NE[is_explanation_N], rollouts.own_v_NE[is_explanation_N]
@@ -104,6 +107,7 @@ def _columns(
         "position": [position for _, position in keys],
         "sample": [place % group_size for place in range(len(keys))],
         "explanation": list(explanations),
+        # Of failed samples, too: they are drawn, and have a KL, like all others.
         "num_tokens": rollouts.num_tokens_N.tolist(),
         "log_prob": rollouts.log_probs_NT.sum(axis=1, dtype=np.float64).tolist(),
         "kl": kl_sums(rollouts, judged.reference_NT).tolist(),
@@ -116,13 +120,14 @@ def _of_host(own: Columns, rollouts: Rollouts, judged: Judgement, seed: int) -> 
     passages_N = np.array(own["passage_id"])
     texts = score_texts(own["explanation"], passages_N)
     is_explanation_N = np.isfinite(judged.a_NE).all(axis=1)
-    shuffled = 0.0  # nothing was heard: the mean for every row
+    shuffled = 0.0  # all samples failed: the mean for every row
     if is_explanation_N.any():
         shuffled = shuffled_fve_centred(judged.a_NE[is_explanation_N], rollouts.v_BE)
     return {
         "fve_centred_own": 1 - sum(own["nmse"]) / sum(own["own_variance"]),
         "shuffled_fve_centred_own": shuffled,
         "tag_failure_share": float(texts.is_failed.mean()),
+        # Of the texts that could be read: failures have a share of their own.
         "unique_share": float(texts.uniqueness.sum() / max(1, texts.is_read.sum())),
         "distinct_word_share": float(
             texts.num_distinct_words.sum() / max(1, texts.num_words.sum())
@@ -133,7 +138,10 @@ def _of_host(own: Columns, rollouts: Rollouts, judged: Judgement, seed: int) -> 
 
 
 def _similarity_gap(own: Columns, seed: int) -> float:
-    """By how much two texts of one activation are more alike than texts of two; 0 where unread."""
+    """The mean similarity of two texts of one activation, less that of texts of two passages.
+
+    Near 0 the texts no longer depend on the vector. 0, too, where too few texts could be read.
+    """
     texts: dict[str, list[str]] = {}
     rows = zip(own["passage_id"], own["position"], own["explanation"], strict=True)
     for passage_id, position, text in rows:
@@ -142,12 +150,14 @@ def _similarity_gap(own: Columns, seed: int) -> float:
     passages_N = np.array([key.split("|")[0] for key in pairs])
     if len(set(passages_N)) < 2:
         return 0.0
+    # One draw: the value is wanted, and no interval.
     draws = Draws.of(passages_N, seed=seed, num_draws=1)
     left, right = (tuple(said) for said in zip(*pairs.values(), strict=True))
     return similarity(left, right, passages_N, draws).gap.value
 
 
 def _over_tokens(columns: Columns) -> dict[str, float]:
+    # Over all hosts' tokens together, unlike the means above: a long text has more of them.
     num_samples, num_tokens = len(columns["num_tokens"]), sum(columns["num_tokens"])
     return {
         "kl_per_token": sum(columns["kl"]) / num_tokens,
@@ -159,7 +169,7 @@ def _over_tokens(columns: Columns) -> dict[str, float]:
 
 
 def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> dict[str, float]:
-    """What share of the texts speaks of every kind of fact, and how much of what is said holds."""
+    """The share of texts that name each kind of fact, and the share of those facts that hold."""
     if truth is None:
         return {}
     assertions = [facts_asserted(text or "") for text in columns["explanation"]]
@@ -171,6 +181,7 @@ def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> d
     counts = fact_counts(said, true)
     numbers = {f"said_{kind}": float((counts[kind].num_said > 0).mean()) for kind in SAYABLE}
     for kind in (ALL_KINDS, *SAYABLE):
+        # A kind that no text names has no precision: it is left out, not counted as 0.
         if num_said := counts[kind].num_said.sum():
             numbers[f"precision_{kind}"] = float(counts[kind].num_both.sum() / num_said)
     num_clauses = sum(one.num_clauses for one in assertions)

@@ -1,4 +1,4 @@
-"""What reinforcement learning is given: the pair, its hosts, and where a role works."""
+"""The inputs of reinforcement learning (the pair, its hosts), and the job that a role gets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ READ = frozenset((Split.RL, Split.FIT, Split.DEV))
 class RlHost(NamedTuple, Generic[Member]):
     """A host that is learned from.
 
-    Rows to ask about, rows of `fit` for their variance, rows of `dev`, and the way in.
+    Rows to ask about, rows of `fit` for the variance, rows of `dev`, and the encoder.
     """
 
     rows: Member
@@ -29,7 +29,7 @@ class RlHost(NamedTuple, Generic[Member]):
 class RlInputs(NamedTuple, Generic[Member]):
     """The pair as its training so far left it, and the hosts by tag.
 
-    `passages` tell what is true of a row; without them what is named is not checked on `dev`.
+    `passages` have the true facts of a row; without them no precision is measured on `dev`.
     """
 
     pair: PairInputs[Member]
@@ -39,7 +39,7 @@ class RlInputs(NamedTuple, Generic[Member]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RlJob:
-    """What a process must know to play its role."""
+    """All that a process needs to open its role; it travels to other processes."""
 
     spec: RlTraining
     inputs: RlInputs[Artifact]

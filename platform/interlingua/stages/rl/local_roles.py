@@ -30,7 +30,7 @@ class LocalJudge:
         self._reconstructor, self._reference = reconstructor, reference
 
     def __call__(self, rollouts: Rollouts) -> Judgement:
-        """What both say of the samples."""
+        """The AR's vectors and AV_init's log-probs of the samples."""
         return Judgement(
             a_NE=self._reconstructor.reconstruct(rollouts.ar_prompts_NT),
             reference_NT=self._reference.log_probs(rollouts),
@@ -41,6 +41,7 @@ def local_roles(job: RlJob) -> Roles:
     """All roles in this process, by plain torch."""
     policy, model = opened_policy(job), opened_reconstructor(job)
     spec = job.spec.rl
+    # A role that is not trained has no OptimSpec and takes the other's, with its dtype.
     av_engine = _engine(policy, job, spec.av or spec.ar)
     ar_engine = _engine(model, job, spec.ar or spec.av)
     reconstructor = reconstructor_over(ar_engine, job)
@@ -84,6 +85,7 @@ def verbalizer_over(engine: Engine, job: RlJob) -> EngineVerbalizer:
     spec = job.spec
     source, revision = opened_from(job.inputs.pair.trunk)
     tokenizer = load_tokenizer(source, revision=revision)
+    # The weights are the engine's: what is sampled from is what is stepped, with no copy.
     policy = engine.module
     assert isinstance(policy, Policy)
     verbalizer = policy.verbalizer
@@ -107,7 +109,7 @@ def verbalizer_over(engine: Engine, job: RlJob) -> EngineVerbalizer:
 
 
 def reconstructor_over(engine: Engine, job: RlJob) -> EngineReconstructor:
-    """The AR's role, over an engine that holds a HeardLearner."""
+    """The AR's role, over an engine that holds a SupervisedReconstructor."""
     learner = engine.module
     assert isinstance(learner, SupervisedReconstructor)
     return EngineReconstructor(
@@ -120,7 +122,7 @@ def reconstructor_over(engine: Engine, job: RlJob) -> EngineReconstructor:
 
 
 def groups_of(module: nn.Module, learning_rate: float) -> list[ParamGroup]:
-    """All that is trained, at one rate."""
+    """All trained weights, at one rate."""
     return [ParamGroup([w for w in module.parameters() if w.requires_grad], learning_rate)]
 
 
@@ -132,5 +134,9 @@ def _engine(module: nn.Module, job: RlJob, learner: OptimSpec | None) -> TorchEn
 
 
 def _without_dropout(spec: AvSpec) -> AvSpec:
-    """Samples are drawn without it: a policy that is stepped under it is another."""
+    """The spec without dropout of its adapters.
+
+    Samples are drawn without dropout: under it the policy that is stepped would be another one than
+    was sampled, and every ratio would carry its noise.
+    """
     return spec if spec.lora is None else replace(spec, lora=replace(spec.lora, dropout=0.0))

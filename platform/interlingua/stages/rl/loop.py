@@ -1,8 +1,8 @@
 """The loop of reinforcement learning: the AV learns by what the AR rebuilds, the AR beside it.
 
-Written once against the roles of `roles.py`; the stage hands it on to who runs them. Knows neither
-who steps the weights nor where a role is. Left out: several optimizer steps on one set of samples,
-and samples of older weights.
+Written once against the roles of `roles.py`; a Reinforcer runs it. Shapes: B activations of a
+step, N = B x G samples of them. Knows neither who steps the weights nor where a role is. Left out:
+several optimizer steps on one set of samples, and samples of older weights.
 """
 
 import logging
@@ -45,13 +45,17 @@ class TooManySkipped(RuntimeError):
 
 
 def play(job: RlJob, roles: Roles) -> Ended:
-    """The whole run with these roles, in every rank of the AV."""
+    """Run all of it with these roles; called in every rank of the AV."""
     corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
     return reinforce(job.spec.rl, roles, corpus, job.out)
 
 
 def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, out: Path) -> Ended:
-    """Learn from the last checkpoint to the end, or to what ends the run before it."""
+    """Learn from the last checkpoint to the last step, or until a gate ends the run.
+
+    Every rank runs this, and the numbers that decide are the same in all of them: a rank that ended
+    alone would leave the others waiting.
+    """
     watch, pair = spec.watch, TrainedPair(roles)
     checkpoints = RunCheckpoints(pair, out, min_delta=watch.min_delta)
     for step in range(checkpoints.resume(), spec.num_steps + 1):
@@ -61,15 +65,18 @@ def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, out: Path) -> Ended:
             if step == 0 and pair.rank == 0:
                 _write_start(out, dev_eval)
             gate = _gate_after(step, dev_eval, watch, checkpoints)
+            # The weights of a failed gate are not the best: those stored before it are the result.
             if is_last or gate is not None:
                 return Ended(gate, dict(pair.counts))
         if step % watch.checkpoint_every == 0 and step > 0:
             checkpoints.checkpoint(step)
         metrics = learn(step, spec, roles, corpus)
+        # Before the next checkpoint, which holds them: a resume counts no step twice.
         pair.counts.update({name: int(metrics[name]) for name in COUNTED})
         pair.counts["num_steps"] = step + 1
         checkpoints.report(step + 1, metrics)
         _check_skipped(pair.counts, spec)
+        # Checked every step, not only at evaluations: a policy can drift away in between.
         gate = _closed_at_a_step(metrics, watch)
         if gate is not None:
             return Ended(gate, dict(pair.counts))
@@ -84,6 +91,7 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
     asked = corpus.asked(step)
     variance = corpus.variances[asked.host_tag]
     with clock.phase("sample"):
+        # One seed for all steps: the names in `asked` hold the step.
         rollouts = roles.av.sample(asked, num_samples=spec.group_size, seed=spec.seed)
     with clock.phase("judge"):
         judged = roles.judge(rollouts)
@@ -92,6 +100,7 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
     )
     stepped: dict[str, Stepped] = {}
     if spec.av is not None:
+        # Rewards are compared within a group: how hard an activation is cancels out.
         advantages_N = group_advantages(rewards_N, spec.group_size, floor=spec.advantage_floor)
         with clock.phase("learn_av"):
             stepped["av"] = roles.av.step(
@@ -118,7 +127,8 @@ def learn(step: int, spec: RlSpec, roles: Roles, corpus: Corpus) -> dict[str, fl
 def _gate_after(
     step: int, dev_eval: DevEval, watch: RlWatch, checkpoints: RunCheckpoints
 ) -> str | None:
-    """Note an evaluation on `dev`; which gate it does not pass, so that it cannot be the best."""
+    """Note an evaluation on `dev`; returns the gate it fails, with which it cannot be the best."""
+    # The first evaluation is of the supervised pair: it is the measure of all others.
     start = checkpoints.dev_evals[0] if checkpoints.dev_evals else dev_eval.numbers
     gate = failed_gate(dev_eval.numbers, start, watch)
     rows = pa.table(dev_eval.columns)
@@ -127,36 +137,36 @@ def _gate_after(
 
 
 def _write_start(out: Path, dev_eval: DevEval) -> None:
-    """Store the rows that every gain is beside: the best weights may be of a later evaluation."""
+    """Store the rows of the start, to pair the gain with; the best may be of a later evaluation."""
     with write_atomically(out / START_ROWS_NAME) as file:
         pq.write_table(pa.table(dev_eval.columns), file)
 
 
 def _closed_at_a_step(metrics: Mapping[str, float], watch: RlWatch) -> str | None:
-    """Which gate a step's own numbers do not pass; None where they pass all."""
+    """The gate that a step's own numbers do not pass; None where they pass all."""
     limits = {"kl_per_token": watch.max_kl_per_token, "log_ratio_p99": watch.max_log_ratio}
     for name, limit in limits.items():
-        # Of an AV that does not learn there is no ratio; what is no number passes no gate.
+        # An AV that does not learn has no ratio. Not `>`: a NaN must not pass the gate.
         if limit is not None and name in metrics and not metrics[name] <= limit:
             return f"{name} is {metrics[name]:.4f}, above its gate at {limit:.4f}"
     return None
 
 
 class Stopwatch:
-    """How long every phase of a step took."""
+    """The seconds of every phase of a step."""
 
     def __init__(self) -> None:
         self._started, self._seconds = time.perf_counter(), dict.fromkeys(PHASES, 0.0)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count the block to this phase."""
+        """Add the time of a block to this phase."""
         started = time.perf_counter()
         yield
         self._seconds[name] += time.perf_counter() - started
 
     def seconds(self, waited: float) -> dict[str, float]:
-        """By phase and for the whole step; what was waited for roles is a part of `judge`."""
+        """Seconds by phase and of the whole step; `waited` for roles is a part of `judge`."""
         named = {f"seconds_{name}": seconds for name, seconds in self._seconds.items()}
         whole = time.perf_counter() - self._started
         return {**named, "seconds_wait": waited, "seconds_step": whole}
@@ -170,6 +180,7 @@ def _about(
     return {
         "reward": float(rewards_N.mean()),
         "group_deviation": group_deviation(rewards_N, spec.group_size),
+        # Of the policy that drew the samples, before this step.
         "kl_per_token": float(kl_N.sum()) / num_tokens,
         "kl_per_text": float(kl_N.mean()),
         "entropy_per_token": -float(rollouts.log_probs_NT.sum(dtype=np.float64)) / num_tokens,
@@ -196,6 +207,7 @@ def _factor(step: int, spec: RlSpec, learner: OptimSpec) -> float:
 
 def _check_skipped(counts: Counter[str], spec: RlSpec) -> None:
     for name in ("av", "ar"):
+        # A share of all steps of the run: a few early ones do not end it.
         skipped, allowed = counts[f"num_skipped_{name}"], spec.max_skipped_share * spec.num_steps
         if skipped > allowed:
             raise TooManySkipped(

@@ -1,4 +1,4 @@
-"""What a run of reinforcement learning reports when it has ended. Opens no model."""
+"""The metrics of a finished run of reinforcement learning. Opens no model."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from interlingua.store.progress import read_dev_evals, read_metrics
 
 
 def seconds(out: Path) -> dict[str, float]:
-    """Of a step on average, by phase."""
+    """The mean seconds of a step, by phase."""
     steps = read_metrics(out)
     names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
     return {name: float(np.mean([step[name] for step in steps])) for name in names}
 
 
 def log_ratios(out: Path) -> dict[str, float]:
-    """Their mean over the steps, and the largest of what its gate looks at."""
+    """The mean log ratio over the steps, and the largest 99th percentile, which the gate bounds."""
     steps = [step for step in read_metrics(out) if "log_ratio_p99" in step]
     if not steps:  # the AV stays as it is
         return {}
@@ -31,9 +31,9 @@ def log_ratios(out: Path) -> dict[str, float]:
 
 
 def gains(spec: RlSpec, out: Path) -> dict[str, float]:
-    """The looks at the start and at the best, and what of the variance was gained in between.
+    """The evaluations of start and best, and the share of the variance gained in between.
 
-    The best was chosen by these rows, so that its gain here is a little too good.
+    The best was chosen on these rows, so that its gain here is biased upwards.
     """
     dev_evals = read_dev_evals(out)
     best = best_dev_eval(dev_evals)
@@ -41,6 +41,7 @@ def gains(spec: RlSpec, out: Path) -> dict[str, float]:
         pq.read_table(out / name, columns=["nmse", "own_variance", "passage_id"])
         for name in (START_ROWS_NAME, ROWS_NAME)
     )
+    # Row by row: every evaluation has as many samples of the same rows, in one order.
     gained_N = before["nmse"].to_numpy() - after["nmse"].to_numpy()
     gain = clustered_ratio_of_sums(
         gained_N,

@@ -1,7 +1,9 @@
-"""What the loop of reinforcement learning asks of its roles, and what travels between them.
+"""The roles of reinforcement learning as its loop calls them, and what travels between them.
 
 Ids and small vectors as numpy arrays: no text, no tensor, no gradient. Knows neither who answers
-nor where. B activations of one host, N = B x G samples of them, those of an activation together.
+nor where. B activations of one host, N = B x G samples of them, those of an activation together; T
+tokens of the longest sample, E the width of the shared space. v is the vector that is explained, a
+the AR's vector of a sample.
 """
 
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from interlingua.models.prompts import IGNORED
 from interlingua.stages.sft.engine import Stepped
 from interlingua.store.rows.shards import Key
 
-NO_TOKEN = IGNORED  # behind the end of a row of ids, where no loss looks
+NO_TOKEN = IGNORED  # behind the end of a row of ids; no loss counts it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,7 @@ class Rollouts:
 
     @property
     def is_explanation_N(self) -> np.ndarray:
-        """Which samples are explanations."""
+        """True where a sample is an explanation."""
         return np.asarray((self.ar_prompts_NT != NO_TOKEN).any(axis=1))
 
     @property
@@ -70,7 +72,7 @@ class Rollouts:
 
 
 class Judgement(NamedTuple):
-    """What the AR makes of every sample (NaN: nothing), and how likely AV_init had found it."""
+    """The AR's vector of every sample (NaN: none), and AV_init's log-probs of its tokens."""
 
     a_NE: np.ndarray
     reference_NT: np.ndarray
@@ -93,13 +95,13 @@ class Learner(Protocol):
     """A role whose weights are trained; called by all ranks of the loop alike."""
 
     def weights(self) -> dict[str, Tensor]:
-        """What is trained, by name, in fp32, on the CPU."""
+        """The trained weights by name, in fp32 on the CPU."""
 
     def save(self, folder: Path) -> None:
-        """Weights and optimizer, into a folder that is there."""
+        """Write weights and optimizer into an existing folder."""
 
     def load(self, folder: Path) -> None:
-        """Go on from there."""
+        """Read what `save` wrote."""
 
 
 class Verbalizer(Learner, Protocol):
@@ -115,7 +117,7 @@ class Verbalizer(Learner, Protocol):
         """Samples at temperature 1 from the weights as they are; the same in every rank."""
 
     def explanations(self, rollouts: Rollouts) -> list[str | None]:
-        """The texts of samples, to be looked at."""
+        """The texts of samples, for people and for the measures of collapse."""
 
     def step(
         self,
@@ -125,25 +127,29 @@ class Verbalizer(Learner, Protocol):
         reference_NT: np.ndarray,
         factor: float,
     ) -> PolicyStepped:
-        """One step of the policy; none where its gradient is not finite."""
+        """One step of the policy; it is skipped where its gradient is not finite.
+
+        `advantages_N` are one a sample, `reference_NT` AV_init's log-probs of its tokens, and
+        `factor` is the share of the peak learning rate.
+        """
 
 
 class Judge(Protocol):
     """The AR as it is and AV_init, at the same time where they can be."""
 
     def __call__(self, rollouts: Rollouts) -> Judgement:
-        """What both say of the samples."""
+        """The AR's vectors and AV_init's log-probs of the samples."""
 
 
 class Reconstructor(Learner, Protocol):
     """The AR beside the loop."""
 
     def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
-        """One step of its supervised loss on what it could hear."""
+        """One step of its supervised loss on the samples that are explanations."""
 
 
 class Roles(NamedTuple):
-    """Who takes part."""
+    """The roles of a run."""
 
     av: Verbalizer
     ar: Reconstructor
@@ -151,7 +157,7 @@ class Roles(NamedTuple):
 
 
 class Corpus(Protocol):
-    """What a step sees; a function of its number alone."""
+    """The activations of every step, a function of its number alone, and those of `dev`."""
 
     @property
     def variances(self) -> Mapping[str, float]:
@@ -159,7 +165,7 @@ class Corpus(Protocol):
 
     @property
     def dev(self) -> tuple[Asked, ...]:
-        """Rows of `dev` to look at, of every host."""
+        """Rows of `dev` to evaluate on, of every host."""
 
     @property
     def truth(self) -> Mapping[str, Mapping[str, str]] | None:

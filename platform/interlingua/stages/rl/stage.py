@@ -1,7 +1,7 @@
 """Stage `rl`: both models after reinforcement learning, in one artifact.
 
-The stage is a driver: the loop and its roles run where the placement says; here their result is
-counted and stored.
+The stage is a driver: the loop and its roles run where the placement says; here their
+results are measured and stored.
 """
 
 import logging
@@ -69,6 +69,7 @@ def run(
         **log_ratios(out),
         "roles": place.as_rows(),
         "stopped_by": gate or "",
+        # As the supervised AR has it: a bundle of either pair states the same denominator.
         TRAIN_VARIANCE: inputs.pair.ar.record.metrics[TRAIN_VARIANCE],
     }
     forget_training(out)
@@ -99,6 +100,7 @@ def check_pair(spec: RlTraining, pair: PairInputs[Artifact]) -> None:
 
 def _job(spec: RlTraining, inputs: RlInputs[Artifact], out: Path, placement: Placement) -> RlJob:
     place = placement.reinforcing
+    # The job of the AV; other roles get their own device and sizes (`cluster/roles.py`).
     own = place.av if isinstance(place, ThreeGroups) else place
     return RlJob(
         spec=spec,

@@ -1,6 +1,7 @@
-"""Both models of a run as one that is trained: a checkpoint holds them together, and the counts.
+"""Both models of a run as one Checkpointed: a checkpoint holds them together, and the counts.
 
-Either role alone would be ahead of the other. Knows neither a reward nor where the roles are.
+Saved apart, one model could be a step ahead of the other after a crash. Knows neither a reward nor
+where the roles are.
 """
 
 import json
@@ -26,7 +27,7 @@ class TrainedPair:
 
     @property
     def rank(self) -> int:
-        """That of the AV, whose ranks run the loop."""
+        """The rank in the AV, whose ranks run the loop."""
         return self._av.rank
 
     def gathered(self, value: Any) -> list[Any]:
@@ -34,7 +35,8 @@ class TrainedPair:
         return self._av.gathered(value)
 
     def trained_weights(self) -> dict[str, Tensor]:
-        """What is trained of both, by name, in fp32, on the CPU."""
+        """The trained weights of both by name, in fp32 on the CPU."""
+        # The names cannot meet: each model's begin with its own prefix (`nla/pair.py`).
         return {**self._av.weights(), **self._ar.weights()}
 
     def save(self, folder: Path) -> None:
@@ -48,8 +50,9 @@ class TrainedPair:
                 file.write(json.dumps({"counts": self.counts}).encode())
 
     def load(self, folder: Path) -> None:
-        """Go on from there."""
+        """Read what `save` wrote."""
         self._av.load(folder / AV_FOLDER)
         self._ar.load(folder / AR_FOLDER)
         state = json.loads((folder / STATE_NAME).read_bytes())
+        # Rank 0's, which wrote them: gates and errors that depend on counts come in all ranks.
         self.counts = Counter(self.gathered(state["counts"])[0])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ActivationsInputs(NamedTuple, Generic[Member]):
-    """Who reads, and what."""
+    """The host that reads, and the passages that it reads."""
 
     host: Member
     passages: Member
@@ -57,6 +57,8 @@ def run(
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
         passages = read_passages(inputs.passages.path / PASSAGES_NAME, spec.splits, access)
+        # A generator: the pool draws from it, and only then `counts` gets the finished blocks. All
+        # passages pass through it, so that the ledger of a resumed stage is whole.
         missing = not_done(blocks_of(passages, place.block_passages, out), counts)
         log, started, num_read = MetricsLog(out, resume_step=0), time.monotonic(), 0
         workers, _ = place.of_host(spec.host_tag)
@@ -70,13 +72,14 @@ def run(
                 passages_per_second=speed,
                 seconds_left=(num_passages - counts["num_passages"]) / speed,
             )
+    # An earlier attempt with smaller blocks left more of them: their rows would come twice.
     keep_blocks(out, -(-num_passages // place.block_passages), "output_of_block_*/shard-*")
     assert counts["num_passages"] == num_passages, f"{counts['num_passages']} of {num_passages}"
     return {**counts, "rows_per_cpu_second": 1000 * counts["num_rows"] / counts["cpu_ms"]}
 
 
 def _begun(spec: ExtractSpec, passages: Artifact, out: Path) -> int:
-    """Make the folders of the blocks; how many passages there are to read."""
+    """Make the folders of the blocks; returns the number of passages to read."""
     from interlingua.store.blocks import DONE_FOLDER
     from interlingua.store.rows.passages import PASSAGES_NAME, count_by_split
     from interlingua.store.rows.shards import block_folder
@@ -97,6 +100,8 @@ def _job(spec: ExtractSpec, host: Artifact, context: Context) -> "Job":
     place = context.placement.extraction
     source, revision = opened_from(host)
     return Job(
+        # All splits: stages that read one host in the same way have equal jobs, and share a
+        # worker that has it open.
         spec=replace(spec, splits=tuple(Split)),
         source=source,
         revision=revision,

@@ -28,6 +28,7 @@ def run(
         )
     if spec.files_sha256 is not None:
         folder = Path(spec.source)
+        # The files stay where they are: listed here, they are checked like files of the artifact.
         outside = [str(folder / name) for name in model_hashes(folder)]
         (out / OUTSIDE_NAME).write_text("\n".join(outside))
     return {}

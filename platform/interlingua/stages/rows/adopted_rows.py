@@ -47,7 +47,7 @@ class Keys:
     split_codes_N: NDArray[np.uint8]  # places in SPLITS
 
     def only(self, chosen: NDArray[np.bool_] | slice) -> "Keys":
-        """Those of a mask or a range."""
+        """The rows of a mask or a range."""
         return Keys(
             rows_N=self.rows_N[chosen],
             passage_ids_N=self.passage_ids_N[chosen],
@@ -56,7 +56,7 @@ class Keys:
         )
 
     def of_splits(self, splits: Iterable[Split]) -> "Keys":
-        """Those of these splits."""
+        """The rows of these splits."""
         return self.only(np.isin(self.split_codes_N, [SPLITS.index(split) for split in splits]))
 
 
@@ -117,6 +117,7 @@ def _scanned(file: ReleasedFile, split_spec: SplitSpec) -> tuple[Keys, dict[str,
     code_of: dict[str, int] = {}  # by document
     num_not_finite = 0
     for batch in released_batches(file):
+        # By document, not by row: prefixes of one document share most of their text.
         for document_id in batch.document_ids:
             if document_id not in code_of:
                 code_of[document_id] = SPLITS.index(split_of(document_id, split_spec))
@@ -145,10 +146,13 @@ def _counting_rows(keys: Keys) -> tuple[Keys, dict[str, int]]:
     """The rows that count: one for each text and position, no text that two splits share."""
     _, text_N = np.unique(keys.passage_ids_N, return_inverse=True)
     splits_of_text = np.zeros(text_N.max(initial=-1) + 1, np.uint8)  # a bit for each split
+    # `at`, because fancy assignment would take only one of the rows that share an index.
     np.bitwise_or.at(splits_of_text, text_N, np.uint8(1) << keys.split_codes_N)
     # Copies of one text under two document ids: whichever split kept it, another has seen it.
+    # x & (x - 1) drops the lowest bit: something is left where there is more than one split.
     is_shared_N = (splits_of_text & (splits_of_text - 1))[text_N] != 0
     kept, text_K = keys.only(~is_shared_N), text_N[~is_shared_N]
+    # Text and position as one integer; np.unique gives the first row of each.
     _, first_K = np.unique((text_K << 32) | kept.num_tokens_N, return_index=True)
     is_first_K = np.zeros(len(text_K), bool)
     is_first_K[first_K] = True
@@ -170,6 +174,7 @@ def _shards(file: ReleasedFile, host_tag: str, keys: Keys, access: SplitAccess) 
         mine = keys.only(block)
         _consume(mine, access)
         ids = mine.passage_ids_N.astype(str).tolist()
+        # A released row is of the last token of its prefix.
         positions = (mine.num_tokens_N - 1).tolist()
         yield Shard(header, shard_rows(ids, positions, mine.num_tokens_N.tolist(), vectors_ND))
 
@@ -199,7 +204,7 @@ def _read_index(folder: Path) -> tuple[Keys, dict[str, int]]:
 
 
 def _unchanged(artifact: Artifact, stamp: Mapping[str, int]) -> ReleasedFile:
-    """The file, opened after a look at its size and time; it is hashed only if these differ."""
+    """The opened file; it is hashed only where its size or time has changed."""
     path = Path(artifact.record.spec["path"])
     if _size_and_time(path) != stamp:
         _check_sha256(path, artifact.record.spec["parquet_sha256"])

@@ -1,4 +1,4 @@
-"""How a worker reads a host: it opens it once, then reads block after block and stores its shards.
+"""A worker that reads a host: it opens it once, then reads block after block and stores its shards.
 
 A block of passages is one shard for every block of the host that is read.
 """
@@ -28,7 +28,7 @@ from interlingua.store.rows.shards import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker must know to open one host: stages whose jobs are equal may share a worker."""
+    """All that opens one host: stages whose jobs are equal may share a worker."""
 
     spec: ExtractSpec  # of all splits: which of them are read is the stage's affair
     source: str
@@ -75,6 +75,7 @@ class BlockReader:
         started = time.process_time()
         texts = [(passage.passage_id, passage.text) for passage in block.passages]
         rows = self._reader.rows(texts)
+        # In this order: a crash anywhere leaves a block without a note, which is read again.
         begin_block(block.out, block.index)
         for block_index, vectors_ND in rows.vectors_by_block.items():
             write_shard(
@@ -82,6 +83,7 @@ class BlockReader:
                 self._header(block_index),
                 shard_rows(rows.passage_ids, rows.positions, rows.num_tokens, vectors_ND),
             )
+        # CPU time of this process: wall time depends on what else the machine runs.
         milliseconds = round(1000 * (time.process_time() - started))
         counts = {**rows.counts, "num_rows": len(rows.positions), "cpu_ms": milliseconds}
         end_block(block.out, block.index, block.digest, counts)
@@ -102,15 +104,16 @@ class BlockReader:
 
 
 def read_mode(read: Pooled | TokenPositions) -> str:
-    """What a shard's header says of it; rows of two modes are other rows of the same keys."""
+    """The read mode in a shard's header: rows of two modes share keys, and are not comparable."""
     if isinstance(read, TokenPositions):
         return TOKEN
     return POOLED_WITH_FIRST if read.include_first else POOLED
 
 
 def blocks_of(passages: Iterator[Passage], block_passages: int, out: Path) -> Iterator[Block]:
-    """Passages in their order, so many a block."""
+    """Blocks of `block_passages` passages, in the passages' order."""
     index = 0
+    # Cut by number, so that a block's index and size fix its passages; its digest proves it.
     while block := tuple(islice(passages, block_passages)):
         yield Block(index, block, out)
         index += 1

@@ -1,4 +1,4 @@
-"""Stage `explanations`: what the world's teacher writes about activations, from the true facts."""
+"""Stage `explanations`: the world's teacher's texts about activations, from the true facts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from interlingua.store.inputs import Member
 
 
 class ReadTokens(NamedTuple, Generic[Member]):
-    """Where tokens were read: the host whose tokenizer cut the text, and its rows."""
+    """The host whose tokenizer cut the text, and its rows: the places where tokens were read."""
 
     host: Member
     rows: Member
 
 
 class ExplanationsInputs(NamedTuple, Generic[Member]):
-    """What is explained; `tokens` is None where a passage is explained as a whole."""
+    """The passages to explain; `tokens` is None where a passage is explained as a whole."""
 
     passages: Member
     tokens: ReadTokens[Member] | None

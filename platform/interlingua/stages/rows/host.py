@@ -11,7 +11,7 @@ from interlingua.store.inputs import Member
 
 
 class HostInputs(NamedTuple, Generic[Member]):
-    """What a host is pretrained on."""
+    """The passages that a host is pretrained on."""
 
     passages: Member
 

@@ -31,6 +31,7 @@ class KeyedRows:
     ) -> None:
         asked = frozenset(splits)
         access.permit(asked)
+        # Shards know no split: the ledger of the reading says which passage is of which.
         ledger = read_consumed(artifact.path / LEDGER_NAME)
         self._split_of = {i: split for split in asked for i in ledger.get(split, ())}
         paths = list_shards(block_folder(artifact.path, block_index))
@@ -45,7 +46,7 @@ class KeyedRows:
 
     @property
     def num_expected(self) -> int:
-        """How many rows there would be if every passage had its own and all were finite."""
+        """The number of rows if every passage had its own and all were finite."""
         if self.header.read_mode != TOKEN:
             return len(self._split_of)  # also those without a row
         stored = (shard.rows.passage_ids_N.astype(str).tolist() for shard in self._shards)
@@ -60,6 +61,7 @@ class KeyedRows:
         unique, places = distinct(keys)
         h_UD = self._index.rows_at(unique).vectors_ND
         self.consume(unique)
+        # `distinct` is in order of first appearance: without repeats it is the keys' own order.
         return h_UD if len(unique) == len(keys) else h_UD[places]
 
     def consume(self, keys: Iterable[Key]) -> None:
@@ -84,10 +86,11 @@ def distinct(keys: Sequence[Key]) -> tuple[list[Key], list[int]]:
 
 
 def shared_keys(several: Sequence[KeyedRows]) -> list[Key]:
-    """The rows that every one of these hosts has a finite one of, in the first's order."""
+    """The keys of which every one of these hosts has a finite row, in the first's order."""
     for other in several[1:]:
         _check_joinable(several[0].header, other.header)
     first, *others = (rows.finite_keys() for rows in several)
+    # In the first's order, not a set's, which differs from process to process.
     common = set(first).intersection(*others)
     return [key for key in first if key in common]
 
@@ -99,6 +102,7 @@ def _check_joinable(first: ShardHeader, other: ShardHeader) -> None:
             f"rows of {first.host_tag} are {first.read_mode}, of {other.host_tag} "
             f"{other.read_mode}; not joined: read both in the same way"
         )
+    # Pooled rows have no position: hosts of any tokenizers may be joined.
     if first.read_mode == TOKEN and first.tokenizer_hash != other.tokenizer_hash:
         raise ValueError(
             f"{first.host_tag} and {other.host_tag} have other tokenizers, so a position is "
@@ -114,10 +118,11 @@ def opened_rows(artifact: Artifact, splits: Sequence[Split], access: SplitAccess
 
 
 def keyed_choice(keys: Sequence[Key], count: int, *, seed: int) -> list[Key]:
-    """Up to `count` keys, chosen by seed and key, in the order that they came in.
+    """Up to `count` keys, drawn by seed and key, in the order in which they came.
 
-    Of hosts that lost different rows the others are still chosen alike.
+    Hosts that lost different rows still draw alike from those that they share.
     """
+    # A lot of its own for each key; drawn by place, one lost row would shift all that follow.
     lots = [zlib.crc32(f"{seed}|{passage_id}|{position}".encode()) for passage_id, position in keys]
     places = sorted(range(len(keys)), key=lambda place: (lots[place], keys[place]))[:count]
     return [keys[place] for place in sorted(places)]

@@ -38,7 +38,7 @@ REPORT_EVERY = 10
 
 
 def pretrained(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str, float]:
-    """Train on split `pretrain`, examine on `dev`, save model and tokenizer; what was measured."""
+    """Train on split `pretrain`, examine on `dev`, save model and tokenizer; returns metrics."""
     path = written.path / PASSAGES_NAME
     with recorded_access({Split.PRETRAIN, Split.DEV}, out) as access:
         passages = list(read_passages(path, {Split.PRETRAIN}, access))
@@ -52,6 +52,7 @@ def pretrained(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str
     rows = exam_rows(model.eval(), tokenizer, dev)
     with write_atomically(out / EXAM_NAME) as file:
         pq.write_table(rows, file)
+    # Last: a run that dies before this line resumes where it was.
     (out / CHECKPOINT_NAME).unlink(missing_ok=True)
     return {
         "num_parameters": sum(weight.numel() for weight in model.parameters()),
@@ -62,7 +63,7 @@ def pretrained(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str
 
 
 def _train(model: Any, ids_NT: np.ndarray, train: PretrainSpec, out: Path) -> float:
-    """Next-token training of all steps that the checkpoint does not hold; its seconds in all."""
+    """Next-token training of the steps behind the checkpoint; returns the seconds of all steps."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=train.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
     )
@@ -73,6 +74,7 @@ def _train(model: Any, ids_NT: np.ndarray, train: PretrainSpec, out: Path) -> fl
         rate = train.learning_rate * warmup_cosine(
             step, num_steps=train.num_steps, warmup_steps=train.warmup_steps
         )
+        # Rate and rows follow from the step alone: a resumed run sees what an unbroken one sees.
         batch_NT = ids_NT[step * train.rows : (step + 1) * train.rows]
         loss = _step(model, optimizer, torch.from_numpy(batch_NT).long(), rate)
         done = step + 1
@@ -86,6 +88,8 @@ def _train(model: Any, ids_NT: np.ndarray, train: PretrainSpec, out: Path) -> fl
 def _step(model: Any, optimizer: torch.optim.Optimizer, ids_BT: torch.Tensor, rate: float) -> float:
     for group in optimizer.param_groups:
         group["lr"] = rate
+    # Position t predicts token t + 1: the last logits and the first id have no partner. Rows
+    # are packed without padding, so that every position counts.
     logits_BTV = model(input_ids=ids_BT, use_cache=False).logits[:, :-1]
     loss = functional.cross_entropy(logits_BTV.flatten(0, 1), ids_BT[:, 1:].flatten())
     optimizer.zero_grad()
@@ -109,7 +113,10 @@ def _fresh(spec: WorldHostSpec, tokenizer: Any) -> Any:
 
 
 def _tokenizer_texts(passages: list[Passage], spec: WorldHostSpec) -> Iterator[str]:
-    """The host's own mixture, so that neither language falls to pieces, and what it will say."""
+    """Texts to train the tokenizer on: the host's own mixture of languages, and explanations.
+
+    A tokenizer that never saw a language, or the teacher's wordings, splits it into tiny pieces.
+    """
     for passage, epoch in islice(mixture(passages, spec), TOKENIZER_TEXTS):
         yield passage.text
         if spec.teacher is not None:
@@ -117,7 +124,7 @@ def _tokenizer_texts(passages: list[Passage], spec: WorldHostSpec) -> Iterator[s
 
 
 def _resume(model: Any, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, float]:
-    """Put model and optimizer where the checkpoint stands: its step, and the seconds spent."""
+    """Load model and optimizer from the checkpoint; returns its step and the seconds spent."""
     path = out / CHECKPOINT_NAME
     if not path.exists():
         return 0, 0.0

@@ -23,6 +23,7 @@ def unique(passages: Iterable[Passage]) -> Iterator[Passage]:
 
 
 def _passage(telling: Telling, spec: PassagesSpec) -> Passage:
+    # Every passage is a document of its own: nothing else shares its text.
     identity = passage_id(telling.text)
     return Passage(
         passage_id=identity,

@@ -1,7 +1,7 @@
 """The world's teacher: explanations of activations, by the true facts.
 
-A pooled row is explained by the facts of its passage, a row at a token by those that the text up
-to there has told, and by its last word. The teacher never sees an activation.
+A pooled row is explained by the facts of its passage, a row at a token by the facts that the text
+mentions up to there, and by its last word. The teacher never sees an activation.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from interlingua.world.teacher import SAYABLE, explanation_at, explanation_from
 
 
 class FactsSoFar:
-    """Which facts a row's text has told, by position."""
+    """The facts that the text of a row has mentioned, by position."""
 
     def __init__(
         self, tokens: tuple[Artifact, Artifact] | None, spec: TeachSpec, access: SplitAccess
     ) -> None:
-        """Without `tokens`, a host and its rows, every passage counts as a whole."""
+        """Prepare for rows at tokens; without `tokens` (a host, its rows) a passage is one row."""
         self._positions: dict[str, list[int]] | None = None
         if tokens is None:
             return
@@ -45,13 +45,15 @@ class FactsSoFar:
             self._positions.setdefault(passage_id, []).append(position)
 
     def by_position(self, passage: Passage) -> Iterator[tuple[int, list[str], str]]:
-        """Positions of a passage, each with the facts told so far, and the text so far."""
+        """Positions of a passage, each with the facts mentioned so far, and the text so far."""
         if self._positions is None:
             yield POOLED_POSITION, list(SAYABLE), passage.text
             return
         positions = self._positions.get(passage.passage_id, [])
         if not positions:
             return
+        # As the host read it: the same special tokens and the same cut. Otherwise a position is
+        # another token here than there, and its facts are those of the wrong place.
         encoded = self._tokenizer(
             passage.text,
             truncation=True,
@@ -60,6 +62,7 @@ class FactsSoFar:
         )
         for position in positions:
             end = encoded["offset_mapping"][position][1]
+            # A fact counts where its mention ends: in the middle of a word it is not known yet.
             so_far = {m.fact for m in passage.mentions if m.end <= end}
             # Any word shows which language it is of.
             facts = [fact for fact in SAYABLE if fact in so_far or fact == "language"]
@@ -74,6 +77,7 @@ def explained(
     name = f"world-{hashlib.sha256(canonical_json(teacher).encode()).hexdigest()[:12]}"
     for position, facts, prefix in so_far.by_position(passage):
         for sample in range(spec.samples):
+            # Pooled, without a position: the draws are then those of `explanation_of`.
             key = (passage.passage_id, *([position] if position >= 0 else []), sample)
             rng = keyed_random("teacher", teacher.seed, *key)
             least, most = (min(n, len(facts)) for n in (teacher.min_facts, teacher.max_facts))

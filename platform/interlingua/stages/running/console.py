@@ -24,7 +24,7 @@ MOST_OF_STEP, MOST_OF_DEV = 4, 2
 
 
 class ConsoleWatcher:
-    """Says which stages are done, were done before, and how far the running ones are."""
+    """Prints which stages are done, which were reused, and how far the running ones are."""
 
     def __init__(self, root: Path, stages: Sequence[Stage], console: Console | None = None) -> None:
         self._root, self._num_stages, self._names = root, len(stages), names_of(stages)
@@ -54,8 +54,9 @@ class ConsoleWatcher:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
-        """Say so once, with the time it took or that it was there before."""
+        """Print one line: the time that the stage took, or that it was reused."""
         self._num_done += 1
+        # A stage that was never seen running was finished before this run.
         is_built = stage.key in self._started
         how = f"built in {artifact.record.seconds:.0f} s" if is_built else "reused"
         if stage.key in self._tasks:
@@ -65,9 +66,10 @@ class ConsoleWatcher:
             self._explain(list(first_explanation(stage, self._root)))
 
     def on_tick(self, running: Sequence[Stage]) -> None:
-        """Show how far the running stages are: as bars, in a log a line where there is news."""
+        """Show how far the running stages are: as bars, or as log lines where there is news."""
         self._started.update(stage.key for stage in running)
         for stage in running:
+            # The newest unfinished folder: a stage that was taken over writes to another one.
             report = last_metrics(latest_folder(folder(stage, self._root)))
             if report is None:
                 continue
@@ -84,8 +86,9 @@ class ConsoleWatcher:
             self._print(f"  {line}")
 
     def _is_news(self, key: str, step: int) -> bool:
-        """Whether a stage went on since its last line, and that was a while ago."""
+        """True where a stage moved since its last line, and that line is old enough."""
         now = time.monotonic()
+        # The first report only starts the clock: a short stage prints no line of progress.
         reported, last_step = self._lines.setdefault(key, (now, -1))
         if now - reported < LINE_EVERY_SECONDS or step == last_step:
             return False
@@ -104,7 +107,7 @@ class ConsoleWatcher:
 
 
 def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
-    """The first text that a stage verbalized with an explanation, in two lines; else none."""
+    """Two lines: a passage and the first explanation in this artifact; none where all failed."""
     turn, split = stage.spec.turns[0], stage.spec.turns[0].split
     access = SplitAccess({split})
     rows = read_verbalized(folder(stage, root), split, turn.arm, access).rows

@@ -1,4 +1,4 @@
-"""What a stage is given to run with, and who runs the stages of a graph.
+"""The context that a stage runs with, and the protocols of what runs the stages of a graph.
 
 Knows no Ray: `interlingua.cluster` has the backend that does.
 """
@@ -18,24 +18,28 @@ from interlingua.specs.placement import (
 )
 from interlingua.store.artifact import Artifact, Stage
 
-# Made once per worker process from the stage's job; then called with one item after the other.
+# Made once in each process from the stage's job, where it opens its model; then called with one
+# item after the other.
 Worker = Callable[[Any], Callable[[Any], Any]]
 
 
 class Pool(Protocol):
-    """Workers that share out the items of one stage."""
+    """Workers that share the items of one stage among them."""
 
     def map(
         self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
     ) -> Iterator[Any]:
-        """The results of all items, in the order in which they come."""
+        """Yield the results of all items, in the order in which they are finished.
+
+        `worker(job)` is called once in every process and gives the function of an item.
+        """
 
 
 class Trainer(Protocol):
     """Runs a training loop, on one rank or many."""
 
     def fit(self, make: Callable[[Any], Any], job: Any, place: TrainingPlacement) -> None:
-        """Train what `make(job)` gives to its end, from where its last checkpoint stands.
+        """Train what `make(job)` gives to its end, from its last checkpoint.
 
         `job` is a TrainingJob and what it is made into a Program (`stages/sft/loop.py`).
         """
@@ -43,7 +47,7 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run of reinforcement learning ended: what stopped it early, and what it counted."""
+    """The end of a run of reinforcement learning: what stopped it early, and what it counted."""
 
     stopped_by: str | None
     counts: dict[str, int]
@@ -57,7 +61,7 @@ class Reinforcer(Protocol):
     """Runs the loop of reinforcement learning with its roles, in one place or several."""
 
     def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
-        """`play(job, roles)` to its end, from where its last checkpoint stands.
+        """Run `play(job, roles)` to its end, from its last checkpoint.
 
         `job` is an RlJob (`stages/rl/job.py`), the roles are those of `stages/rl/roles.py`.
         """
@@ -65,7 +69,7 @@ class Reinforcer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a stage runs; never hashed."""
+    """The place where a stage runs; never hashed."""
 
     placement: Placement
     pool: Pool
@@ -89,16 +93,16 @@ class StagesFailed(RuntimeError):
 
 
 class Watcher(Protocol):
-    """Is told how a graph gets on."""
+    """Receives the progress of a graph."""
 
     def on_preflight(self, lines: Sequence[str]) -> None:
-        """What the stages to come will take of the cluster."""
+        """Show the table of what the remaining stages take of the cluster."""
 
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
-        """A stage is done, now or from before."""
+        """Note that a stage is done, in this run or an earlier one."""
 
     def on_tick(self, running: Sequence[Stage]) -> None:
-        """These stages are running."""
+        """Note that these stages are running; called again and again."""
 
 
 class Backend(Protocol):
@@ -107,13 +111,13 @@ class Backend(Protocol):
     def build_all(
         self, stages: Sequence[Stage], root: Path, context: Context, watcher: Watcher
     ) -> None:
-        """Build every stage, or raise what kept it from being built."""
+        """Build every stage, or raise what stopped it."""
 
 
 def names_of(stages: Sequence[Stage]) -> dict[str, str]:
-    """How people call the stages of a graph, by key: with the fingerprint where a name is not one.
+    """Display names of the stages of a graph, by key.
 
-    As of several recipes in one graph.
+    Stages of several recipes in one graph may share a name: those get their fingerprint added.
     """
     times = Counter(stage.name for stage in stages)
     return {stage.key: stage.name if times[stage.name] == 1 else stage.key for stage in stages}

@@ -1,7 +1,7 @@
-"""Hands to a tracker what the stages of a graph report and record. Knows no backend, no MLflow.
+"""The reports and records of a graph's stages, for a tracker. Knows no backend, no MLflow.
 
-The work never waits for the tracker: all of it happens in a thread beside, and what is not uploaded
-when the graph is done and patience ends is uploaded by the next run of the same command.
+No stage waits for the tracker: a thread beside the work uploads. What is not uploaded a while after
+the graph is done is uploaded by the next run of the same command.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class TrackingWatcher:
-    """Tells another watcher everything, and uploads it in a thread beside the work."""
+    """Passes every event on to another watcher, and uploads it in a thread beside the work."""
 
     def __init__(self, watcher: Watcher, uploader: Uploader, root: Path) -> None:
         self._watcher, self._uploader, self._root = watcher, uploader, root
@@ -53,10 +53,12 @@ class TrackingWatcher:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        # In this order: the last state of unfinished runs, what the uploader holds back, the end.
         for stage in self._unfinished.values():
             self._uploads.put(partial(self._add, stage, has_stopped=True))
         self._uploads.put(self._uploader.finish)
         self._uploads.put(None)
+        # Where every stage was reused nothing ever ticked, and the thread is still to start.
         self._start()
         # Who stops a job may wait for three seconds only (`ray job stop`) before they kill it.
         is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
@@ -71,11 +73,11 @@ class TrackingWatcher:
             self._uploader.be_silent()
 
     def on_preflight(self, lines: Sequence[str]) -> None:
-        """Nothing of it is a run's."""
+        """Pass it on: the table of resources belongs to no run of a tracker."""
         self._watcher.on_preflight(lines)
 
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
-        """Upload the artifact's run: that of a stage that was kept is there, or missing."""
+        """Upload the artifact's run, also of a reused stage: an earlier upload may have failed."""
         self._watcher.on_done(stage, artifact)
         self._unfinished.pop(stage.key, None)
         self._uploads.put(lambda: self._uploader.add(finished_run(artifact)))
@@ -95,7 +97,7 @@ class TrackingWatcher:
         self._uploader.add(run_so_far(stage, self._root, has_stopped=has_stopped))
 
     def _start(self) -> None:
-        # Not with the first stage that was kept: after those a backend imports what it runs on, and
+        # Not with the first reused stage: after those a backend imports what it runs on, and
         # two threads that import at once can see halves of each other's modules.
         if self._thread.ident is None:
             self._thread.start()
@@ -111,7 +113,7 @@ class TrackingWatcher:
 
 
 class OnceTracker:
-    """Passes on to another tracker what it does not have by a file in the run root.
+    """Passes on to another tracker what a file in the run root does not list as uploaded.
 
     Only what is finished is remembered, and when: a stage that is built anew is passed on again.
     The file may be lost, old or another process's: a tracker adds only what it lacks.
@@ -135,6 +137,7 @@ class OnceTracker:
             if end is None or self._finished.get(name) != end
         ]
         if missing:
+            # The file after the upload: a crash between the two uploads again, which adds nothing.
             self._tracker.upload(experiment, missing)
             known = self._finished | ends
             self._finished = {name: end for name, end in known.items() if end is not None}
@@ -145,7 +148,8 @@ class OnceTracker:
         self._tracker.be_silent()
 
     def _read(self) -> dict[str, str]:
-        """What was uploaded to this very place, should it still be there."""
+        """Uploaded runs by name, each with its end; none where the tracker is another."""
+        # A database that was deleted has no run, whatever the file lists: all is uploaded again.
         is_lost = self._uri.startswith(SQLITE) and not Path(self._uri[len(SQLITE) :]).exists()
         if is_lost or not self._path.exists():
             return {}

@@ -1,7 +1,8 @@
 """The AR's training: an explanation in, the vector that it explains out.
 
-The AR does not know the host: one vector is to please all of them, each by the share of its own
-variance that is left. Knows neither who steps the weights nor on how many ranks.
+v [E] is a host's vector in the shared space, a [E] the AR's of a text, u(x) is x at the norm 1. The
+AR does not know the host: it gives one a for the v of all hosts, and every host's error counts by
+the share of its own variance. Knows neither who steps the weights nor on how many ranks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
-ROWS_A_TURN = 64  # of a host, before the next host's in a look
+ROWS_A_TURN = 64  # of a host, before the next host's, in the rows of an evaluation
 VARIANCE_ROWS = 2000
 
 
@@ -48,7 +49,9 @@ VARIANCE_ROWS = 2000
 class ArBatch:
     """Explanations, and the directions they explain: `pull_BE` is their weighted sum over hosts.
 
-    `push` is the sum of the weights: 2 (push - u(a) . pull) is the weighted loss of a row.
+    With a weight w of every host, pull = sum w u(v) and push = sum w, the loss of a row is
+    sum w NMSE(a, v) = sum w 2 (1 - u(a) . u(v)) = 2 (push - u(a) . pull): the AR runs once for all
+    hosts. `weight` makes the rows' sum a part of the mean over the global batch.
     """
 
     keys: tuple[Key, ...]
@@ -60,7 +63,7 @@ class ArBatch:
 
 
 class ArLearner(nn.Module):
-    """The reconstructor under its loss."""
+    """The reconstructor with its loss."""
 
     def __init__(self, reconstructor: Reconstructor) -> None:
         super().__init__()
@@ -69,12 +72,13 @@ class ArLearner(nn.Module):
     def forward(self, batch: ArBatch) -> Tensor:
         """The batch's part of the mean over rows and hosts of NMSE / Var_host."""
         a_BE = self.reconstructor(batch.ids_BT, batch.mask_BT)
+        # Directions alone are compared: the norm of a gets no gradient, and n(a) drops it later.
         agreement_B = (scaled(a_BE, 1.0) * batch.pull_BE).sum(-1)
         return 2 * (batch.push - agreement_B).sum() * batch.weight
 
 
 class Targets:
-    """The vectors of all hosts for the same keys."""
+    """The vectors of all hosts, of the keys that every one of them has a finite row of."""
 
     def __init__(self, rows: Mapping[str, KeyedRows], space: SharedSpace, *, seed: int) -> None:
         self._rows, self._space, self._seed = rows, space, seed
@@ -90,12 +94,12 @@ class Targets:
 
     @cached_property
     def variances(self) -> dict[str, float]:
-        """Var of every host's v, over some of the keys; read once."""
+        """Var of every host's u(v), over VARIANCE_ROWS of the keys; read once."""
         v_of = self.of(keyed_choice(self.keys, VARIANCE_ROWS, seed=self._seed))
         return {tag: mean_variance(v_NE) for tag, v_NE in v_of.items()}
 
     def weights(self) -> dict[str, float]:
-        """1 / (Var_host * number of hosts): so that no host counts more for varying more."""
+        """1 / (Var_host * number of hosts), so that a host that varies more does not count more."""
         count = len(self.variances)
         return {tag: 1 / (variance * count) for tag, variance in self.variances.items()}
 
@@ -113,7 +117,7 @@ def opened_targets(
 
 
 class ArProgram:
-    """What an AR learns from, by step, and how it is looked at."""
+    """The batches that an AR learns from, by step, and its evaluation on `dev`."""
 
     def __init__(self, job: TrainingJob) -> None:
         spec: ArTraining = job.spec
@@ -127,10 +131,12 @@ class ArProgram:
             fresh_reconstructor(source, spec.ar, revision=revision, device=job.device)
         )
         contract = contract_of(tokenizer, self.module.reconstructor.width, ar=spec.ar)
+        # Padding is masked: any id will do where the tokenizer has none.
         self._pad = tokenizer.pad_token_id or 0
         self._texts, self._dev_texts = (
             Texts(
                 read_explanations(artifact.path, {split}, access),
+                # With the prompt around the text: its tokens count towards `max_tokens`.
                 lambda text: ar_ids(contract, tokenizer, [text])[0],
                 spec.ar.max_tokens,
             )
@@ -141,23 +147,27 @@ class ArProgram:
         )
         self._targets = opened_targets(spec, job.inputs, Split.AR_SFT, access)
         dev = opened_targets(spec, job.inputs, Split.DEV, access)
+        # Every host has a row of these keys: one text is learned for all of them at once.
         keys = [key for key in self._targets.keys if key in self._texts]
         self._draws = Draws(keys, seed=self.seed, name="ar")
         self._weights = self._targets.weights()
         self._dev = self._dev_batches(dev, job.micro_batch_rows)
 
     def groups(self) -> list[ParamGroup]:
-        """All of it at one rate."""
+        """All trained weights, at one rate."""
         weights = [w for w in self.module.parameters() if w.requires_grad]
         return [ParamGroup(weights, self.optim.learning_rate)]
 
     def micro_batches(self, step: int, share: Share) -> list[ArBatch]:
-        """The next passages, texts of like length together."""
+        """The rows of a step, texts of like length together."""
         size = self.batch_rows
+        # On from where the step before ended: every key comes once before one comes twice.
         drawn = self._draws.draw(step * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
+        # Dealt out first, then sorted: every rank has as many rows, whatever their lengths.
         mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))
         starts = range(0, len(mine), share.micro_batch_rows)
+        # A mean over the rows of all ranks, times world_size: engines take the mean over ranks.
         weight = share.world_size / size
         return [
             self._batch(mine[start : start + share.micro_batch_rows], self._targets, weight)
@@ -171,6 +181,7 @@ class ArProgram:
     def dev_rows(self, batch: "DevBatch") -> Placed:
         """The error of every host's vector, and what there was to explain."""
         a_BE = self.module.reconstructor(batch.inputs.ids_BT, batch.inputs.mask_BT)
+        # fp64: 1 - cos of a good prediction is a small difference of numbers near 1.
         direction_BE = scaled(a_BE, 1.0).double().cpu().numpy()
         return [
             (
@@ -188,7 +199,9 @@ class ArProgram:
         ]
 
     def summarized(self, rows: Rows) -> dict[str, float]:
-        """What of the variance of a mean host is explained."""
+        """The share of the variance that is explained, as the mean over hosts."""
+        # A ratio of sums for each host, then their mean: in one sum over all hosts those that
+        # vary more would decide.
         unexplained = [
             sum(row["nmse"] for row in of_host) / sum(row["own_variance"] for row in of_host)
             for of_host in ([row for row in rows if row["host"] == tag] for tag in self._tags)
@@ -197,7 +210,7 @@ class ArProgram:
         return {"score": score, "fve_centred_own": 1 - score}
 
     def counts(self) -> dict[str, int]:
-        """What the corpus had, and what of it could not be used."""
+        """Counts of the explanations, and of those that could not be used."""
         return dict(self._texts.counts)
 
     def _batch(
@@ -227,6 +240,7 @@ class ArProgram:
             seed=self.seed,
         )
         gold = {tag: unit(v_NE) for tag, v_NE in dev.of(keys).items()}
+        # About the mean of these very rows: predicting that mean is an FVE of 0.
         variance = {tag: ((u_NE - u_NE.mean(0)) ** 2).sum(1) for tag, u_NE in gold.items()}
         rows = [(key, self._dev_texts.ids_of(key, 0)) for key in keys]
         return [
@@ -242,9 +256,9 @@ class ArProgram:
 
 @dataclass(frozen=True, slots=True)
 class DevBatch:
-    """Explanations to look at; of each host the gold directions and their squares about a mean.
+    """Explanations of `dev`; of each host the gold directions and their squares about the mean.
 
-    `places` are those of the explanations among all that are looked at.
+    `places` are those of the explanations among all that are evaluated.
     """
 
     places: tuple[int, ...]

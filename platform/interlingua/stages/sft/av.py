@@ -1,5 +1,6 @@
 """The AV's training: an activation in a prompt, the teacher's explanation as the answer.
 
+h is a raw activation [D] of a host, v [E] its vector in the shared space; T counts response tokens.
 Knows neither who steps the weights nor on how many ranks.
 """
 
@@ -42,13 +43,13 @@ class AvBatch:
     h_BD: Tensor
     response_BT: Tensor
     weight: float
-    # To look at only: vectors of another passage, and where the rows belong in a look.
+    # On `dev` only: vectors of another passage, and the places of the rows in an evaluation.
     other_h_BD: Tensor | None = None
     places: tuple[Place, ...] = ()
 
 
 class AvLearner(nn.Module):
-    """The verbalizer and the encoders before it."""
+    """The verbalizer with the encoders before it, which may be trained with it."""
 
     def __init__(
         self, verbalizer: Verbalizer, space: SharedSpace, prompts: Mapping[str, AvPrompt]
@@ -63,13 +64,14 @@ class AvLearner(nn.Module):
         return self.nll(batch, v_BD, num_parts=1).sum() * batch.weight
 
     def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int) -> Tensor:
-        """[B, T] for given vectors."""
+        """[B, T]: the negative log-likelihood of the responses under given vectors."""
+        # One prompt for the whole batch, which is why a batch is of one host.
         prompt = self._prompts[batch.host_tag].to(v_BD.device)
         return self.verbalizer.nll(prompt, v_BD, batch.response_BT, num_parts=num_parts)
 
 
 class AvProgram:
-    """What an AV learns from, by step, and how it is looked at."""
+    """The batches that an AV learns from, by step, and its evaluation on `dev`."""
 
     def __init__(self, job: TrainingJob) -> None:
         spec: AvTraining = job.spec
@@ -83,6 +85,7 @@ class AvProgram:
         self._texts, self._dev_texts = (
             Texts(
                 read_explanations(artifact.path, {split}, self._access),
+                # With tags and end of text: both are learned, and count towards the limit.
                 lambda text: response_ids(tokenizer, text),
                 spec.av.max_response_tokens,
             )
@@ -117,16 +120,20 @@ class AvProgram:
         if spec.encoder_learning_rate is not None:
             groups.append((parts.space, spec.encoder_learning_rate))
         return [
+            # Under LoRA nearly all of the trunk is frozen: an optimizer must not hold it.
             ParamGroup([w for w in part.parameters() if w.requires_grad], rate)
             for part, rate in groups
         ]
 
     def micro_batches(self, step: int, share: Share) -> list[AvBatch]:
-        """One host a step, round and round; rows of like length together."""
+        """The rows of a step, of one host, in batches of like length; hosts take turns by step."""
         turn, place = divmod(step, len(self._tags))
         tag, size = self._tags[place], self.batch_rows
+        # By the host's own turns, so that no key is skipped while other hosts have theirs.
         drawn = self._draws[tag].draw(turn * size, size)
         rows = [(key, self._texts.ids_of(key, epoch)) for key, epoch in drawn]
+        # Over the tokens of all ranks: a mean within a micro-batch would count tokens of short
+        # texts more. Times world_size, because engines take the mean over ranks.
         weight = share.world_size / sum(len(ids) for _, ids in rows)
         mine = sorted(rows[share.rank :: share.world_size], key=lambda row: len(row[1]))
         starts = range(0, len(mine), share.micro_batch_rows)
@@ -144,8 +151,11 @@ class AvProgram:
         space = self.module.space
         assert batch.other_h_BD is not None
         real_BD = space(batch.host_tag, batch.h_BD)
+        # Two controls: where the loss is no higher without the right vector, the AV does not read
+        # it, however low the loss is.
         vectors = (real_BD, space(batch.host_tag, batch.other_h_BD), torch.zeros_like(real_BD))
         nlls = [self.module.nll(batch, v_BD, num_parts=self._num_parts) for v_BD in vectors]
+        # Sums over tokens, not means: `summarized` divides once, by the tokens of all rows.
         sums = [nll_BT.double().sum(1).tolist() for nll_BT in nlls]
         counts = (batch.response_BT != IGNORED).sum(1).tolist()
         rows = [
@@ -161,7 +171,7 @@ class AvProgram:
         return list(zip(batch.places, rows, strict=True))
 
     def summarized(self, rows: Rows) -> dict[str, float]:
-        """Mean NLL a token under the three kinds of vectors; the real one decides."""
+        """The mean NLL of a token under the three kinds of vectors; `score` is the real one's."""
         num_tokens = sum(row["num_tokens"] for row in rows)
         means = {
             f"nll_{name}": sum(row[f"nll_{name}"] for row in rows) / num_tokens for name in VECTORS
@@ -169,7 +179,7 @@ class AvProgram:
         return {"score": means["nll_real"], **means}
 
     def counts(self) -> dict[str, int]:
-        """What the corpus had, and what of it could not be used."""
+        """Counts of the explanations, and of those that could not be used."""
         return dict(self._texts.counts)
 
     def _batch(self, tag: str, rows: Sequence[tuple[Key, Sequence[int]]], weight: float) -> AvBatch:
@@ -203,8 +213,10 @@ class AvProgram:
                 seed=self.seed,
             )
             h_ND = rows.vectors(keys)
+            # By passage: another token of the same passage would be nearly the right vector.
             other_N = derangement(np.array([key[0] for key in keys]), seed=self.seed)
             ids = [self._dev_texts.ids_of(key, 0) for key in keys]
+            # The same texts in the same batches for all three vectors, so that losses are paired.
             for part in of_like_length([*map(len, ids)], job.micro_batch_rows):
                 own_keys, own_ids = [keys[row] for row in part], [ids[row] for row in part]
                 made = self._made(tag, own_keys, h_ND[part], own_ids, 1.0)

@@ -1,6 +1,6 @@
-"""What a linear map from the words of an explanation would rebuild: the AR must be worth more.
+"""A control of the AR: a linear map from the words of an explanation, which the AR must beat.
 
-Fitted on the rows that the AR learned from, scored on the `dev` rows that it was looked at by.
+Fitted on the rows that the AR learned from, scored on the `dev` rows of the AR's evaluation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ def bag_of_words_errors(
     train: Targets,
     access: SplitAccess,
 ) -> np.ndarray:
-    """The NMSE of the bag of words on the same rows as the AR's, in their order."""
+    """The NMSE of the bag of words on the rows of `columns`, in their order."""
     texts = read_explanations(inputs.explanations.path, {Split.AR_SFT}, access)
     dev_texts = read_explanations(inputs.dev_explanations.path, {Split.DEV}, access)
     dev = opened_targets(spec, inputs, Split.DEV, access)
@@ -39,7 +39,7 @@ def bag_of_words_errors(
     def blocks() -> Iterator[Block]:
         for part in row_blocks(len(rows)):
             keys, said = zip(*rows[part], strict=True)
-            # The same pull of all hosts that the AR feels.
+            # The target of the AR's own loss: the weighted sum of the directions of all hosts.
             pull_NE = sum(weights[tag] * unit(v_NE) for tag, v_NE in train.of(keys).items())
             fold_N = folds_of((key[0] for key in keys), spec.ridge.num_folds)
             yield words.counts(said), np.asarray(pull_NE), fold_N
@@ -52,5 +52,6 @@ def bag_of_words_errors(
         keys = [(str(passage_id), int(position)) for passage_id, position in pairs]
         predicted_NE = predict(words.counts([dev_texts[key][0] for key in keys]))
         gold_NE = unit(dev.of(keys)[tag])
+        # NMSE is of directions: the scale of the weighted sum that was fitted cancels out.
         errors_N[mine] = 2 * (1 - np.einsum("ne,ne->n", unit(predicted_NE), gold_NE))
     return errors_N

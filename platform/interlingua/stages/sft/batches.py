@@ -18,7 +18,7 @@ Encode = Callable[[str], list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One row of a batch: which activation, and the token ids of one of its explanations."""
+    """One row of a batch: the key of an activation, and the ids of one of its explanations."""
 
     key: Key
     ids: Sequence[int]
@@ -33,13 +33,14 @@ class Texts:
         for key, samples in texts.items():
             usable = [ids for text in samples if (ids := self._usable(text, encode, max_tokens))]
             if usable:
+                # Arrays, because lists of Python ints take several times the memory.
                 self._ids[key] = [np.array(ids, np.int32) for ids in usable]
 
     def __contains__(self, key: Key) -> bool:
         return key in self._ids
 
     def ids_of(self, key: Key, sample: int) -> list[int]:
-        """The ids of a sample; they go round where there are fewer."""
+        """The ids of a sample, modulo the number of samples: epoch e of a key shows sample e."""
         samples = self._ids[key]
         ids: list[int] = samples[sample % len(samples)].tolist()
         return ids
@@ -50,6 +51,7 @@ class Texts:
             self.counts["num_empty"] += 1
             return []
         ids = encode(text)
+        # Dropped, not cut: from its end the AV learns to stop, and there the AR is read.
         if len(ids) > max_tokens:
             self.counts["num_too_long"] += 1
             return []
@@ -63,11 +65,13 @@ class Draws:
         if not keys:
             raise ValueError(f"{name}: no activation has a finite row and a usable explanation")
         self._keys, self._seed = keys, seed
+        # Not `hash`, which differs from process to process: ranks would draw unlike rows.
         self._salt = zlib.crc32(name.encode())
+        # A batch may reach over the end of an epoch: more than one permutation is in use.
         self._permutation = lru_cache(maxsize=4)(self._permuted)
 
     def draw(self, start: int, count: int) -> list[tuple[Key, int]]:
-        """Draws start..start+count-1, each a key and how often it has come before."""
+        """Draws start..start+count-1, each a key and its epoch: how often it has come before."""
         found = []
         for place in range(start, start + count):
             epoch, index = divmod(place, len(self._keys))
@@ -79,6 +83,6 @@ class Draws:
 
 
 def of_like_length(lengths: Sequence[int], most_rows: int) -> list[list[int]]:
-    """The places of rows of like length together, the shortest first, so many at a time."""
+    """Groups of up to `most_rows` rows of like length, by place; the shortest first."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     return [order[start : start + most_rows] for start in range(0, len(order), most_rows)]

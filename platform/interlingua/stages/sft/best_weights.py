@@ -1,8 +1,9 @@
-"""The best weights of a training and their rows of `dev`, in a folder named after their look.
+"""The best weights of a training and their rows of `dev`, in a folder named after their step.
 
-Which look is better is said once and written down with it, so that it holds after a resume.
+Whether an evaluation is the best so far is decided once and written into its line, so that it holds
+after a resume.
 
-A run goes on from its last checkpoint and forgets the looks behind it; the best look before that
+A run resumes from its last checkpoint and forgets the evaluations behind it; the best one before it
 must then still be here, and weights never without the rows that belong to them.
 """
 
@@ -26,24 +27,25 @@ WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
 
 
 def is_better(score: float, dev_evals: Sequence[Mapping[str, float]], *, min_delta: float) -> bool:
-    """Whether a score is below that of the best look so far by more than the margin."""
+    """True where a score is below that of the best evaluation so far by more than the margin."""
     return all(
         score < dev_eval["score"] - min_delta for dev_eval in dev_evals if dev_eval["is_best"]
     )
 
 
 def best_dev_eval(dev_evals: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The look whose weights are kept."""
+    """The evaluation whose weights are stored: the last that was the best so far."""
+    # By the flag, not by the least score: within `min_delta` a lower score is not better.
     return next(dev_eval for dev_eval in reversed(dev_evals) if dev_eval["is_best"])
 
 
 def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of a look alone."""
+    """The numbers of an evaluation alone."""
     return {name: value for name, value in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
 
 
 def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[str, float]]:
-    """The best weights of a finished run, their dev rows by column, and the look at them."""
+    """The best weights of a finished run, their `dev` rows by column, and their evaluation."""
     dev_eval = best_dev_eval(read_dev_evals(out))
     folder = best_folder(out, int(dev_eval["step"]))
     with naming(folder / WEIGHTS_NAME):
@@ -61,12 +63,12 @@ def store_best(out: Path) -> None:
 
 
 def best_folder(out: Path, step: int) -> Path:
-    """Where the weights and rows of the look at this step are kept."""
+    """The folder with the weights and rows of the evaluation at this step."""
     return out / BEST / str(step)
 
 
 def keep_best(out: Path, step: int, weights: Mapping[str, Tensor], rows: pa.Table) -> None:
-    """Keep both, whole or not at all; what an attempt before left of the same look goes."""
+    """Store both, whole or not at all, in place of what an earlier attempt left of the step."""
     target = best_folder(out, step)
     partial = target.with_name(f"{step}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -76,12 +78,13 @@ def keep_best(out: Path, step: int, weights: Mapping[str, Tensor], rows: pa.Tabl
         file.write(save(dict(weights)))
     with write_atomically(partial / ROWS_NAME) as file:
         pq.write_table(rows, file)
+    # A rename needs an empty place; a crash here leaves an evaluation that is made again.
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
 
 
 def forget_best(out: Path, but: Iterable[int]) -> None:
-    """Keep those of these looks alone."""
+    """Remove the weights and rows of all steps but these."""
     kept = {best_folder(out, step) for step in but}
     for path in (out / BEST).iterdir():
         if path not in kept:

@@ -1,7 +1,7 @@
 """The checkpoints of a training run, its evaluations on `dev`, and the best weights among them.
 
-One for every kind of training. A run goes on from its last whole checkpoint; the evaluations from
-that step on are made again, and may come out otherwise. Knows neither a loss nor a row.
+One class for every kind of training. A run resumes from its last whole checkpoint; the evaluations
+from that step on are made again, and may differ. Knows neither a loss nor a row.
 """
 
 import json
@@ -29,7 +29,7 @@ CHECKPOINTS = "checkpoints"
 
 
 class Checkpointed(Protocol):
-    """What is trained, over one or more ranks: an Engine, or several models as one."""
+    """An object that is trained, over one or more ranks: an Engine, or several models as one."""
 
     @property
     def rank(self) -> int: ...
@@ -38,13 +38,13 @@ class Checkpointed(Protocol):
         """The values of all ranks, in order; waits for all of them."""
 
     def trained_weights(self) -> dict[str, Tensor]:
-        """What is trained, by name, in fp32, whole, on the CPU."""
+        """The trained weights by name, whole, in fp32 on the CPU."""
 
     def save(self, folder: Path) -> None:
-        """Everything that is needed to go on, in a folder that is there."""
+        """Write all that a resume needs into an existing folder."""
 
     def load(self, folder: Path) -> None:
-        """Go on from there."""
+        """Read what `save` wrote."""
 
 
 class RunCheckpoints:
@@ -57,12 +57,14 @@ class RunCheckpoints:
         self.dev_evals: list[dict[str, float]] = []
 
     def resume(self) -> int:
-        """Put what is trained where the last whole checkpoint stands; its step, or 0."""
+        """Load the last whole checkpoint; returns its step, 0 where there is none."""
+        # `isdigit` leaves out `100.partial`: only the rename makes a checkpoint whole.
         done = [int(path.name) for path in self._folder.glob("[0-9]*") if path.name.isdigit()]
         # All ranks must agree, also where one sees the shared disk a moment later.
         step: int = min(self._trained.gathered(max(done, default=0)))
         if step:
             self._trained.load(self._folder / str(step))
+        # Rank 0's, for all: later every rank must decide alike which evaluation is the best.
         dev_evals: list[dict[str, float]] = self._trained.gathered(read_dev_evals(self._out))[0]
         self.dev_evals = _before(step, dev_evals)
         if self._trained.rank == 0:
@@ -70,7 +72,7 @@ class RunCheckpoints:
         return step
 
     def checkpoint(self, step: int) -> None:
-        """Store everything that is needed to go on from this step; older ones go."""
+        """Store all that a resume from this step needs; removes older checkpoints."""
         target = self._folder / str(step)
         partial = self._folder / f"{step}.partial"
         if target.exists():
@@ -93,14 +95,15 @@ class RunCheckpoints:
     def add(
         self, step: int, numbers: Mapping[str, float], rows: pa.Table, *, may_be_best: bool = True
     ) -> None:
-        """Note an evaluation on `dev`; its weights and rows stay where they are the best so far.
+        """Note an evaluation on `dev`; stores its weights and rows where it is the best so far.
 
-        Of `score` among the numbers less is better.
+        `score` among the numbers decides, less is better.
         """
         is_best = may_be_best and is_better(
             numbers["score"], self.dev_evals, min_delta=self._min_delta
         )
         self.dev_evals.append({"step": step, "is_best": is_best, **numbers})
+        # All ranks or none: under ZeRO the weights are gathered from every rank.
         weights = self._trained.trained_weights() if is_best else {}
         if self._trained.rank == 0:
             # Before the line that says so: a line without its weights would end a later run.
@@ -121,7 +124,10 @@ class RunCheckpoints:
 
 
 def forget_training(out: Path) -> None:
-    """Remove what only resuming needs; after the metrics, whose failure must cost no training."""
+    """Remove what only a resume needs.
+
+    Called after the metrics are made: where they fail, a second attempt need not train again.
+    """
     for name in (BEST, CHECKPOINTS):
         shutil.rmtree(out / name, ignore_errors=True)
 

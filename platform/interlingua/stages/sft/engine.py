@@ -1,4 +1,4 @@
-"""Who steps the weights of a training program: plain torch here, DeepSpeed in the cluster room.
+"""Engines that step the weights of a program: plain torch here, DeepSpeed in `cluster/zero.py`.
 
 Knows no program, no row and no schedule. Every method is called by all ranks alike.
 """
@@ -31,7 +31,7 @@ class ParamGroup:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """What one optimizer step was: the loss over the global batch, and the gradient's norm.
+    """One optimizer step: the loss over the global batch, and the norm of its gradient.
 
     A step whose gradient was not finite is skipped: it changes nothing.
     """
@@ -63,16 +63,16 @@ class Engine(Protocol):
         """The values of all ranks, in order."""
 
     def trained_weights(self) -> dict[str, Tensor]:
-        """What is trained, by name, in fp32, whole, on the CPU."""
+        """The trained weights by name, whole, in fp32 on the CPU."""
 
     def save(self, folder: Path) -> None:
-        """Everything that is needed to go on, in a folder that is there."""
+        """Write all that a resume needs into an existing folder."""
 
     def load(self, folder: Path) -> None:
-        """Go on from there."""
+        """Read what `save` wrote."""
 
     def close(self) -> None:
-        """Let go of what it holds beside its module; it is not used again."""
+        """Free all that the engine holds beside its module; it is not used again."""
 
 
 class TorchEngine:
@@ -93,17 +93,22 @@ class TorchEngine:
 
     def step(self, micro_batches: Sequence[Any], factor: float) -> Stepped:
         """Sum the gradients of the micro-batches, clip, step."""
+        # Set anew every step: the rates in a loaded optimizer state are those of an older step.
         set_rates(self._optimizer, self._peaks, factor)
         self.module.train()
         total = 0.0
         for batch in micro_batches:
             with self._autocast():
                 loss = self.module(batch)
+            # Outside of autocast, where backward takes the dtypes of the forward. Losses are parts
+            # of a sum, so that gradients add up to that of the whole batch without a division.
             loss.backward()
             total += loss.item()
         weights = [weight for group in self._optimizer.param_groups for weight in group["params"]]
+        # One norm over all groups: clipping each alone would change the direction of the step.
         norm = torch.nn.utils.clip_grad_norm_(weights, self._clip_norm)
         is_skipped = not bool(norm.isfinite())
+        # A single NaN gradient would stay in AdamW's moments for ever, and in the weights.
         if not is_skipped:
             self._optimizer.step()
         self._optimizer.zero_grad()
@@ -123,6 +128,7 @@ class TorchEngine:
     def trained_weights(self) -> dict[str, Tensor]:
         """The weights themselves: they are fp32 also under a bf16 forward."""
         return {
+            # Copies: the next step changes the weights in place.
             name: weight.detach().float().cpu().clone()
             for name, weight in self.module.named_parameters()
             if weight.requires_grad
@@ -145,9 +151,11 @@ class TorchEngine:
         self._optimizer.load_state_dict(state["optimizer"])
 
     def close(self) -> None:
-        """Nothing: it goes with the last that refers to it."""
+        """Free nothing: all of it goes with the last reference to the engine."""
 
     def _autocast(self) -> Any:
+        # Autocast, not a cast of the module: weights and gradients stay fp32, and a small update
+        # is not rounded away.
         if self._dtype == "float32":
             return nullcontext()
         return torch.autocast(torch.device(self._device).type, getattr(torch, self._dtype))
@@ -164,7 +172,7 @@ def adamw(
     spec: OptimSpec,
     kind: type[torch.optim.AdamW] = torch.optim.AdamW,
 ) -> torch.optim.AdamW:
-    """The optimizer of every engine; bias and norm-like weights decay like all others."""
+    """The AdamW of every engine; biases and weights of norms decay like all others."""
     return kind(
         [{"params": list(group.weights), "lr": group.learning_rate} for group in groups],
         betas=spec.betas,
@@ -173,6 +181,6 @@ def adamw(
 
 
 def set_rates(optimizer: Any, peaks: Sequence[float], factor: float) -> None:
-    """Every group at this share of its peak rate."""
+    """Set every group to this share of its peak rate."""
     for group, peak in zip(optimizer.param_groups, peaks, strict=True):
         group["lr"] = peak * factor

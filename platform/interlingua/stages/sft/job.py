@@ -1,4 +1,4 @@
-"""What the two supervised trainings are given: the same inputs, and where a rank works."""
+"""The inputs of the two supervised trainings, and the job that a rank gets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from interlingua.store.inputs import Member
 
 
 class LearningHost(NamedTuple, Generic[Member]):
-    """A host that is learned from: rows to learn from, rows of `dev`, the way in."""
+    """A host that is learned from: rows to learn from, rows of `dev`, and its encoder."""
 
     rows: Member
     dev: Member
@@ -18,7 +18,7 @@ class LearningHost(NamedTuple, Generic[Member]):
 
 
 class LearningInputs(NamedTuple, Generic[Member]):
-    """The trunk of the model, what it learns to write or to read, and of which hosts, by tag."""
+    """The trunk of the model, the explanations that it learns from, and the hosts by tag."""
 
     trunk: Member
     explanations: Member
@@ -26,13 +26,13 @@ class LearningInputs(NamedTuple, Generic[Member]):
     hosts: Mapping[str, LearningHost[Member]]
 
     def encoders(self) -> dict[str, Member]:
-        """The way in of every host."""
+        """The encoder of every host."""
         return {tag: host.encoder for tag, host in self.hosts.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """What a rank must know to make its program."""
+    """All that a rank needs to make its program; it travels to other processes."""
 
     spec: Any
     inputs: LearningInputs[Artifact]

@@ -1,8 +1,8 @@
-"""The training loop of both models: step, look at `dev`, keep the best, be ready to go on.
+"""The training loop of both models: step, evaluate on `dev`, store the best, checkpoint.
 
 Written once against an Engine and a Program; every rank runs it. Knows neither Ray nor DeepSpeed,
-nor what is trained. What a step sees depends on its number alone, so a run that was broken off
-goes on as if it had not been.
+nor what is trained. What a step sees depends on its number alone, so a run that was interrupted
+ends like one that was not.
 """
 
 import json
@@ -29,17 +29,17 @@ COUNTS_NAME = "corpus.json"
 REPORT_EVERY = 10
 
 Rows = list[dict[str, Any]]
-Place = tuple[int, ...]  # in the order of a look, which batches do not keep
+Place = tuple[int, ...]  # the order of an evaluation's rows, which batches by length break up
 Placed = list[tuple[Place, dict[str, Any]]]
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is no number any more."""
+    """The loss is not finite any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which part of a batch is a rank's."""
+    """A rank's part of a batch."""
 
     rank: int
     world_size: int
@@ -47,11 +47,14 @@ class Share:
 
 
 class Program(Protocol):
-    """What is trained, on what, and how it is looked at."""
+    """A module to train, its batches by step, and its evaluation on `dev`."""
 
     @property
     def module(self) -> nn.Module:
-        """module(micro_batch) is its part of the global loss, times `world_size`."""
+        """The trained module: module(micro_batch) is a part of the global loss, times `world_size`.
+
+        The factor undoes the mean over ranks that data-parallel engines take of gradients.
+        """
 
     @property
     def num_steps(self) -> int: ...
@@ -70,22 +73,22 @@ class Program(Protocol):
     def seed(self) -> int: ...
 
     def groups(self) -> list[ParamGroup]:
-        """What is trained."""
+        """The trained weights, grouped by their peak learning rate."""
 
     def micro_batches(self, step: int, share: Share) -> Sequence[Any]:
         """This rank's part of the global batch of a step."""
 
     def dev_batches(self) -> Sequence[Any]:
-        """Everything that is looked at, in batches; the same in every rank."""
+        """All batches of an evaluation; the same list in every rank."""
 
     def dev_rows(self, batch: Any) -> Placed:
-        """One row a scored item, with its place in a look."""
+        """One row for each scored item, with its place in the evaluation."""
 
     def summarized(self, rows: Rows) -> Mapping[str, float]:
-        """The numbers of a look; `score` decides which weights are kept, less is better."""
+        """The numbers of an evaluation; the least `score` decides which weights are stored."""
 
     def counts(self) -> Mapping[str, int]:
-        """What the corpus had, and what of it could not be used."""
+        """Counts of the corpus, and of what of it could not be used."""
 
 
 MakeProgram = Callable[[TrainingJob], Program]
@@ -102,6 +105,7 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
     clock = time.monotonic()
     for step in range(checkpoints.resume(), num_steps + 1):
         is_last = step == num_steps
+        # Before the checkpoint of the same step: a resume from there makes this evaluation again.
         if is_last or step % watch.validate_every == 0:
             rows = _dev_rows(program, engine)
             checkpoints.add(step, program.summarized(rows), pa.Table.from_pylist(rows))
@@ -123,6 +127,7 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
                 "loss": stepped.loss,
                 "grad_norm": stepped.grad_norm,
                 "learning_rate": factor * optim.learning_rate,
+                # With evaluations and checkpoints in between: how fast the run really is.
                 "rows_per_second": REPORT_EVERY * program.batch_rows / (time.monotonic() - clock),
             }
             checkpoints.report(num_done, metrics)
@@ -138,7 +143,7 @@ def _check_finite(loss: float, step: int, optim: OptimSpec) -> None:
 
 
 def _dev_rows(program: Program, engine: Engine) -> Rows:
-    """The rows of all dev batches, each scored by one rank, in their places."""
+    """The rows of all `dev` batches, each scored by one rank, in the order of their places."""
     batches = program.dev_batches()
     # Under ZeRO 3 a forward needs all ranks: all make as many, the last of them for nothing.
     num_rounds = -(-len(batches) // engine.world_size)
@@ -147,6 +152,8 @@ def _dev_rows(program: Program, engine: Engine) -> Rows:
         for turn in range(num_rounds):
             place = min(turn * engine.world_size + engine.rank, len(batches) - 1)
             mine.append(program.dev_rows(batches[place]))
+    # Batch i was scored by rank i % world_size in round i // world_size; what a rank scored
+    # only to keep pace is not looked up.
     by_rank = engine.gathered(mine)
     placed = [
         row

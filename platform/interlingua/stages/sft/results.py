@@ -1,4 +1,4 @@
-"""What a supervised training leaves: its metrics, and the encoders that were trained with it."""
+"""The results of a supervised training: its metrics, and the encoders trained with it."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ Columns = Mapping[str, np.ndarray]
 
 
 def counts(out: Path) -> dict[str, int]:
-    """What the training counted of its corpus."""
+    """Counts of the training's corpus."""
     counts: dict[str, int] = json.loads((out / COUNTS_NAME).read_bytes())
     return counts
 
@@ -41,10 +41,12 @@ def store_rows(out: Path, columns: Columns) -> None:
 
 
 def nll_metrics(columns: Columns, seed: int) -> dict[str, float]:
-    """NLL a token and what the vector is worth, with intervals over passages."""
+    """The NLL of a token and how much the right vector lowers it, with intervals over passages."""
     num_tokens_N, passages_N = columns["num_tokens"], columns["passage_id"]
+    # Ratios of sums: the NLL of a token, not the mean over texts of unlike lengths.
     sums = {f"dev/nll_{name}": columns[f"nll_{name}"] for name in VECTORS}
     for name in ("shuffled", "zero"):
+        # Paired row by row: how hard a text is cancels out.
         sums[f"dev/nll_{name}_less_real"] = columns[f"nll_{name}"] - columns["nll_real"]
     return {
         key: value
@@ -56,7 +58,7 @@ def nll_metrics(columns: Columns, seed: int) -> dict[str, float]:
 
 
 def fve_metrics(columns: Columns, seed: int) -> dict[str, float]:
-    """fve_centred_own of AR and bag of words and their paired difference, hosts together."""
+    """fve_centred_own of AR and bag of words, and their paired difference, over all hosts' rows."""
     passages_N, variance_N = columns["passage_id"], columns["own_variance"]
     metrics: dict[str, float] = {}
     for name, errors in (("dev", "nmse"), ("bag_of_words", "bag_of_words_nmse")):
@@ -69,7 +71,7 @@ def fve_metrics(columns: Columns, seed: int) -> dict[str, float]:
 
 
 def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Per slot, how far its map is from the identity and from the other slots'."""
+    """Distances of each slot's map from the identity and from the other slots'."""
     own = {
         name.removeprefix(AFFINE_PREFIX): weight
         for name, weight in weights.items()
@@ -81,6 +83,7 @@ def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any
     affine = fresh_affine(
         spec.injection.affine, num_slots=spec.injection.num_slots, width=width, seed=spec.seed
     )
+    # The module itself makes the matrices [S, D, D], whatever the variant is trained as.
     affine.load_state_dict(own)
     found = deviations(affine.weight_SDD())
     bias_norms_S: list[float] = affine.bias_SD().detach().norm(dim=1).tolist()
@@ -92,7 +95,7 @@ def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any
 def store_encoders(
     spec: AvTraining, encoders: Mapping[str, Artifact], weights: Mapping[str, Tensor], out: Path
 ) -> None:
-    """Encoders that were trained with the AV, one folder each."""
+    """Write the encoders that were trained with the AV, a folder for each."""
     if spec.av.encoder_learning_rate is None:
         return
     space = opened_space(
@@ -103,10 +106,12 @@ def store_encoders(
     )
     prefix = "space."
     own = {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
+    # The weights hold what was trained alone: means and the anchor's map are as they were.
     space.load_state_dict({**space.state_dict(), **own})
     for tag in spec.host_tags:
         folder = out / ENCODERS / tag
         folder.mkdir(parents=True, exist_ok=True)
+        # fp64, as fitted encoders are stored.
         weight_ED, mean_D = (
             part.detach().double().numpy() for part in (space.weight_of(tag), space.mean_of(tag))
         )

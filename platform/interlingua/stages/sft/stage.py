@@ -1,6 +1,6 @@
 """Stages `av` and `ar`: the two models under supervision, each to its best weights on `dev`.
 
-The stage is a driver: its ranks read, train and evaluate; here their result is counted and stored.
+The stage is a driver: ranks read, train and evaluate; here their results are measured and stored.
 """
 
 from collections.abc import Mapping
@@ -92,10 +92,12 @@ def run_ar(
     with recorded_access({Split.AR_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AR_SFT, access)
         weights, columns, dev_eval = _trained(ArProgram, spec, inputs, out, context)
+        # Opened anew: the program lived in the ranks, and its reading was in no ledger.
         train = opened_targets(spec, inputs, Split.AR_SFT, access)
         baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
         train_variance = train.variances[spec.anchor]
     columns = {**columns, "bag_of_words_nmse": baseline_N}
+    # Over the rows that `store_best` copied: now with the column of the control.
     store_rows(out, columns)
     metrics = {
         **counts(out),
@@ -115,7 +117,7 @@ def _trained(
     out: Path,
     context: Context,
 ) -> "tuple[dict[str, Tensor], Mapping[str, np.ndarray], dict[str, float]]":
-    """Train to the end; the best weights, their dev rows, and the evaluation of them."""
+    """Train to the end; returns the best weights, their `dev` rows, and their evaluation."""
     from interlingua.stages.sft.best_weights import best_of, store_best
 
     place = context.placement.training
@@ -135,7 +137,7 @@ def _trained(
 def _note_explanations(
     inputs: LearningInputs[Artifact], split: Split, access: "SplitAccess"
 ) -> None:
-    """The ranks' readers cannot write one ledger: what they may see is noted as consumed."""
+    """Note what the ranks may read as consumed: they cannot write one ledger together."""
     from interlingua.store.rows.explanations import consume_explanations
 
     consume_explanations(inputs.explanations.path, {split}, access)
