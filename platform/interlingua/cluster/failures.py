@@ -44,7 +44,7 @@ def is_ours(error: BaseException) -> bool:
 
 def is_complaint(error: BaseException) -> bool:
     """True where the error may be a collective's, which only says that another rank is gone."""
-    # torch.distributed raises plain RuntimeErrors: no narrower type would find them all.
+    # torch.distributed raises RuntimeErrors, gloo plain ones: no narrower type finds them all.
     return isinstance(error, (ConnectionError, RuntimeError)) and not is_ours(error)
 
 

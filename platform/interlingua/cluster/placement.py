@@ -38,7 +38,7 @@ class DoesNotFit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a node has, taken or not."""
+    """All that a node has, taken or free."""
 
     name: str
     label: str | None

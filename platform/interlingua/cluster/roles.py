@@ -52,7 +52,7 @@ class RoleWorker:
 
         torch.set_num_threads(self._job.threads)
         self._rank, self._num_ranks = rank, num_ranks
-        # Read by torch.distributed when the engine is made, where the ranks wait for each other.
+        # Read by torch.distributed when a ZeRO engine is made, where ranks wait for each other.
         os.environ |= {
             "MASTER_ADDR": address[0],
             "MASTER_PORT": str(address[1]),

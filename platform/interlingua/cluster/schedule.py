@@ -135,7 +135,7 @@ class _Schedule:
 
 
 def _check_fits(ray: Any, placement: Placement) -> None:
-    """Raise where no node could take a process, or all not a run: Ray would wait in silence."""
+    """Raise where a process fits on no node, or a training not on all: Ray would wait silently."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     for field, resource, asked in _asked(placement):
         largest = max(node.get(resource, 0) for node in nodes)

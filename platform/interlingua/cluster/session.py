@@ -152,7 +152,7 @@ def _private() -> Iterator[Any]:
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep the driver's way to end: Ray's handlers print a stack and end the process at once."""
+    """Put back the driver's SIGTERM handler: Ray's prints a stack and ends the process at once."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     with suppress(ValueError):  # not the main thread: then nothing was installed either

@@ -80,7 +80,7 @@ class ZeroEngine:
         self.module = self._engine.module
 
     def step(self, micro_batches: Sequence[Any], factor: float) -> Stepped:
-        """Sum the gradients of all micro-batches and ranks, clip, step."""
+        """Sum the gradients of micro-batches and ranks, clip, step at `factor` x the peak rate."""
         assert len(micro_batches) == self._num_micro, f"{len(micro_batches)} != {self._num_micro}"
         set_rates(self._engine.optimizer, self._peaks, factor)
         self._engine.train()
@@ -103,7 +103,7 @@ class ZeroEngine:
 
     @contextmanager
     def forwarding(self) -> Iterator[None]:
-        """No gradients, no dropout."""
+        """A context for forwards without gradients and without dropout."""
         self._engine.eval()
         with torch.no_grad():
             yield
@@ -124,7 +124,7 @@ class ZeroEngine:
         }
 
     def save(self, folder: Path) -> None:
-        """DeepSpeed's own checkpoint of what is trained, and for how many ranks it is."""
+        """Write DeepSpeed's own checkpoint of what is trained, and the number of its ranks."""
         self._engine.save_checkpoint(
             str(folder), tag=TAG, exclude_frozen_parameters=True, save_latest=False
         )

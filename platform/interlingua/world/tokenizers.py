@@ -43,7 +43,7 @@ _SPACE = "\u2581"
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """What opens and closes a turn of a chat."""
+    """Texts that open and close a turn of a chat, and the name of the assistant's role."""
 
     opening: str
     closing: str
