@@ -1,7 +1,7 @@
-"""One rank of the AV: it runs the loop, and rank 0 asks AR and AV_init and tells the others.
+"""One rank of the AV: it runs the loop, and rank 0 alone asks the AR and AV_init.
 
-Knows neither where the roles are nor who makes them anew. Between them go ids and small vectors;
-weights go through files.
+Every rank of the AV gets their answers. Knows neither where the roles are nor who starts them
+again. Ids and small vectors travel between them; weights go through files.
 """
 
 import json
@@ -36,7 +36,7 @@ Ask = Callable[[RoleHandles], Asked]
 
 
 def run_rank(config: dict[str, Any]) -> None:
-    """The whole life of one rank of the AV."""
+    """Open the AV and run the loop in one rank; leave for the driver what ended it."""
     job: RlJob = config["job"]
     place: ThreeGroups = config["place"]
     if is_given_up(job.out):
@@ -89,7 +89,7 @@ class Line:
 
     @property
     def is_first(self) -> bool:
-        """Whether this rank asks."""
+        """True in rank 0 once the roles are ready: it alone asks them."""
         return self._handles is not None
 
     def open(self, begun: Any) -> None:
@@ -97,20 +97,22 @@ class Line:
         if begun is not None:
             # Longer than what the supervisor waits for in it: else the wrong error would win.
             (self._handles,) = self._answers([("supervisor", begun)], patience=9)
+        # A barrier: no rank begins the loop before the roles answer this attempt.
         self._engine.gathered(None)
 
     def asked(self, ask: Ask) -> dict[str, list[Any]]:
-        """What the roles answer to rank 0, in order of their ranks; in every rank."""
+        """Answers by role, in the order of its ranks; the same in every rank of the AV."""
         by_role: dict[str, list[Any]] = {}
         if self._handles is not None:
             asked = ask(self._handles)
             for (role, _), answer in zip(asked, self._answers(asked), strict=True):
                 by_role.setdefault(role, []).append(answer)
+        # A collective: the ranks that ask nobody must call it, too, or rank 0 hangs here.
         found: dict[str, list[Any]] = self._engine.gathered(by_role)[0]
         return found
 
     def judge(self, rollouts: Rollouts) -> Judgement:
-        """AR and AV_init at the same time."""
+        """Vectors of the AR and log-probabilities of AV_init, asked for at the same time."""
         import ray
 
         started = time.perf_counter()
@@ -142,13 +144,13 @@ class Line:
 
 
 class RemoteReconstructor:
-    """The AR, wherever it is."""
+    """The AR as the loop sees it: every call goes to all ranks of its group at once."""
 
     def __init__(self, line: Line, out: Path) -> None:
         self._line, self._out = line, out
 
     def step(self, rollouts: Rollouts, *, variance: float, factor: float, seed: int) -> Stepped:
-        """One step of all its ranks."""
+        """Step the AR on these samples, all its ranks together."""
         import ray
 
         def ask(handles: RoleHandles) -> Asked:
@@ -156,23 +158,24 @@ class RemoteReconstructor:
             given = {"variance": variance, "factor": factor, "seed": seed}
             return [("ar", w.step.remote(handles.attempt, sent, **given)) for w in handles.ar]
 
+        # Loss and norm are those of the global batch, alike in every rank of the AR.
         stepped: Stepped = self._line.asked(ask)["ar"][0]
         return stepped
 
     def save(self, folder: Path) -> None:
-        """Weights and optimizer, written where they are."""
+        """Have weights and optimizer written by the ranks that hold them."""
         self._line.asked(
             lambda handles: [("ar", w.save.remote(handles.attempt, folder)) for w in handles.ar]
         )
 
     def load(self, folder: Path) -> None:
-        """Go on from there."""
+        """Have weights and optimizer read from a checkpoint."""
         self._line.asked(
             lambda handles: [("ar", w.load.remote(handles.attempt, folder)) for w in handles.ar]
         )
 
     def weights(self) -> dict[str, Tensor]:
-        """What is trained, by way of a file; in rank 0, which alone writes."""
+        """Trained weights by name, by way of a file; empty but in rank 0, which alone writes."""
         path = self._out / WEIGHTS_NAME
 
         def ask(handles: RoleHandles) -> Asked:
@@ -187,7 +190,7 @@ class RemoteReconstructor:
 
 
 def _interleaved(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Rows of which rank r of R had every R-th, from the r-th on, in their own order."""
+    """All rows in their order: part r of R holds rows r, r + R, r + 2 R, ..."""
     rows = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
     for rank, part in enumerate(parts):
         rows[rank :: len(parts)] = part

@@ -30,7 +30,10 @@ class RayPool:
     def map(
         self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
     ) -> Iterator[Any]:
-        """The results of all items, in the order in which they come."""
+        """Results of all items as they finish, which need not be the order of the items.
+
+        `worker(job)` is called once in an actor and returns a function of one item.
+        """
         if workers is None:
             yield from LocalPool().map(worker, job, items, workers)
             return
@@ -54,7 +57,7 @@ class KeepingPool:
     def map(
         self, worker: Worker, job: Any, items: Iterable[Any], workers: Workers | None
     ) -> Iterator[Any]:
-        """The results of all items, in the order in which they come."""
+        """Results of all items as they finish, which need not be the order of the items."""
         if self._open is None or self._asked != (worker, job, workers):
             self._dismiss()
             self._asked = (worker, job, workers)
@@ -107,7 +110,7 @@ class _Actor:
         self._made: Callable[[Any], Any] | None = None
 
     def ready(self) -> None:
-        """Answers once the actor has a place to run."""
+        """Return, once the actor has a place to run."""
 
     def work(self, item: Any) -> Any:
         """The worker's result for one item."""
@@ -129,15 +132,18 @@ class _Actors:
         self._idle: list[Any] = []
         self._working: dict[Any, tuple[Any, tuple[int, Any]]] = {}
         self._waiting: deque[tuple[int, Any]] = deque()  # not dealt yet, or again: their actor died
+        # By the number of the item; None counts actors that died before they had one.
         self._deaths: Counter[int | None] = Counter()
 
     def results(self, items: Iterable[Any]) -> Iterator[Any]:
         """Deal the items to idle actors, until every one has its result."""
         numbered = enumerate(items)
         self._deaths.clear()
+        # Items may come from a generator: with fewer of them than actors, fewer are started.
         self._waiting.extend(islice(numbered, self._count))
         for _ in range(len(self._waiting) - len(self._starting) - len(self._idle)):
             self._start()
+        # Asked only when an actor is idle: what makes the items is never far ahead of the work.
         is_more = bool(self._waiting)
         while True:
             while self._idle and (self._waiting or is_more):

@@ -1,4 +1,4 @@
-"""What ended a worker or a role, without Ray's wrapping of it. Knows neither stages nor pools."""
+"""Errors of workers and roles without Ray's wrapping. Knows neither stages nor pools."""
 
 import json
 import time
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ERRORS_NAME = "errors.jsonl"
+# For the errors of the other roles: the one that comes first may only follow from theirs.
 GRACE_SECONDS = 2.0
 
 
@@ -37,17 +38,18 @@ def raised_by_worker(ray: Any, error: Any) -> BaseException:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether the error is one of this project's own kinds."""
+    """True for an exception class of this project."""
     return type(error).__module__.startswith("interlingua.")
 
 
 def is_complaint(error: BaseException) -> bool:
-    """Whether the error may be a collective's, which only says that another rank is gone."""
+    """True where the error may be a collective's, which only says that another rank is gone."""
+    # torch.distributed raises RuntimeErrors, gloo plain ones: no narrower type finds them all.
     return isinstance(error, (ConnectionError, RuntimeError)) and not is_ours(error)
 
 
 def answers(ray: Any, asked: Sequence[tuple[str, Any]], *, patience_seconds: float) -> list[Any]:
-    """What the roles answer, asked as (role, reference); raises the root cause if one does not."""
+    """Answers to (role, reference) pairs, in order; raises the root cause where one has none."""
     references = [reference for _, reference in asked]
     try:
         # One call for all of them: the first error wins, also where another role is still busy.
@@ -62,21 +64,23 @@ def answers(ray: Any, asked: Sequence[tuple[str, Any]], *, patience_seconds: flo
 
 
 def note_error(out: Path, error: BaseException) -> None:
-    """Append to the stage's list of what its attempts died of."""
+    """Append to the file of errors that ended attempts, in the stage's folder."""
     line = {"time": time.time(), "error": _brief(error)}
     with (out / ERRORS_NAME).open("a") as file:
         file.write(json.dumps(line) + "\n")
 
 
 def noted_errors(out: Path) -> list[str]:
-    """What was noted, in order."""
+    """Noted errors, the oldest first."""
     path = out / ERRORS_NAME
     lines = path.read_text().splitlines() if path.exists() else []
     return [str(json.loads(line)["error"]) for line in lines]
 
 
 def _root_cause(ray: Any, asked: Sequence[tuple[str, Any]]) -> BaseException | None:
-    """An exception of a role's own before a dead role before the complaint of a collective."""
+    """The first there is of: a role's own exception, a dead role, a complaint of a collective."""
+    # A rank that dies makes its peers fail in their next collective, and their errors, which name
+    # no cause, can come before its own.
     references = [reference for _, reference in asked]
     ready, _ = ray.wait(references, num_returns=len(references), timeout=GRACE_SECONDS)
     own: list[BaseException] = []

@@ -1,6 +1,7 @@
-"""The placement groups of the roles: asked against what the cluster has, waited for with a voice.
+"""Placement groups of the roles: compared with what the cluster has, then waited for and logged.
 
-Knows no model. Who makes the groups owns them: they outlive the processes in them, and nodes.
+Knows no model. The process that makes the groups owns them: they outlive the processes in them,
+and nodes.
 """
 
 import logging
@@ -17,7 +18,7 @@ VOICE_SECONDS = 30.0
 ROLE_LABEL = "role"
 COLUMNS = ("role", "workers", "CPUs each", "GPUs each", "nodes", "room on")
 
-# As Ray names what a node has.
+# Bytes of a card, by the name that Ray's resource for its type has on a node.
 CARDS = {
     f"accelerator_type:{name}": gib * 2**30
     for name, gib in {
@@ -37,7 +38,7 @@ class DoesNotFit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a node has, taken or not."""
+    """All that a node has, taken or free."""
 
     name: str
     label: str | None
@@ -48,7 +49,7 @@ class Node:
 
 
 def nodes_of(ray: Any) -> tuple[Node, ...]:
-    """The nodes that are alive; which an autoscaler could add Ray does not tell."""
+    """Nodes that are alive; Ray does not say which ones an autoscaler could add."""
     return tuple(
         _node(node["NodeManagerHostname"], node["Labels"], node["Resources"])
         for node in ray.nodes()
@@ -57,10 +58,11 @@ def nodes_of(ray: Any) -> tuple[Node, ...]:
 
 
 def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, ...]]:
-    """A node for every worker of every role; raises NoRoom with a table where there is none."""
+    """A node for every worker of every role; raises DoesNotFit with a table where there is none."""
     free = {index: [node.cpus, node.gpus] for index, node in enumerate(nodes)}
     found: dict[str, tuple[Node, ...]] = {}
-    # Who may be on few nodes first, then who needs most: the others find a place beside them.
+    # Those that may be on few nodes first, then the largest: the others find a place beside them.
+    # A heuristic: with workers of unlike sizes a full search might place what this refuses.
     roles = sorted(place.roles().items(), key=lambda item: _hardness(item[1]), reverse=True)
     for name, role in roles:
         own: list[Node] = []
@@ -79,7 +81,7 @@ def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, .
 
 @contextmanager
 def reserved(ray: Any, place: ThreeGroups, owner: str) -> Iterator[dict[str, Any]]:
-    """The groups of AV_init and AR, ready; room for the AV, whose group Ray Train makes, is seen.
+    """Groups of AV_init and AR, ready, while devices for the AV are known to be free, too.
 
     Groups that an earlier driver of the same owner left behind are removed first.
     """
@@ -97,6 +99,7 @@ def reserved(ray: Any, place: ThreeGroups, owner: str) -> Iterator[dict[str, Any
             )
         for name, group in groups.items():
             wait_for(group, name, place.roles()[name])
+        # Ray Train makes the AV's group itself: this one only waited for its devices.
         remove_placement_group(groups.pop("av"))
         yield groups
     finally:
@@ -105,18 +108,18 @@ def reserved(ray: Any, place: ThreeGroups, owner: str) -> Iterator[dict[str, Any
 
 
 def bundle(workers: Workers) -> dict[str, float]:
-    """What one worker takes."""
+    """Resources that one worker takes, as Ray names them, without those of amount 0."""
     asked = {"CPU": workers.cpus, "GPU": workers.gpus}
     return {resource: amount for resource, amount in asked.items() if amount}
 
 
 def selector(node_label: str | None) -> dict[str, str]:
-    """The nodes that a worker may be on."""
+    """Label selector of the nodes that a worker may be on; empty for any node."""
     return {} if node_label is None else {ROLE_LABEL: node_label}
 
 
 def wait_for(group: Any, name: str, role: Role, *, seconds: float | None = None) -> None:
-    """Return when the group has its devices; says every 30 s what it waits for."""
+    """Return when the group has its devices; warns every 30 s, and waits for ever by default."""
     started = time.monotonic()
     needs = f"{role.workers.count} x {bundle(role.workers)}"
     if role.node_label is not None:

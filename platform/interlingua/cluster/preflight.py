@@ -20,15 +20,16 @@ Nodes = Sequence[Node]
 
 
 def preflight(stages: Sequence[Stage], placement: Placement, nodes: Nodes) -> Iterator[str]:
-    """The table of every run of reinforcement learning among the stages, each kind of it once.
+    """Lines of a table for every run of reinforcement learning among the stages, equal ones once.
 
-    Raises NoRoom where the cluster has too few devices, or too small ones.
+    Raises DoesNotFit where the cluster has too few devices, or too small ones.
     """
     seen: set[tuple[RoleMemory, ...]] = set()
     place = placement.reinforcing
     for stage in stages:
         if not isinstance(stage.spec, RlTraining):
             continue
+        # Also where the trunk's size is not known: too few devices are an error all the same.
         found = placed(place, nodes) if isinstance(place, ThreeGroups) else None
         trunk = _trunk_of(stage)
         if trunk is None:
@@ -65,6 +66,8 @@ def _trunk_of(stage: Stage) -> PoolHost | None:
 def _on_nodes(row: RoleMemory, role: Role, found: Mapping[str, tuple[Node, ...]]) -> RoleMemory:
     own = found[row.role]
     if role.device == "cpu":
+        # The processes on a node share its memory, in equal parts; a card is one process's own,
+        # unless it asks for a part of it.
         everyone = [node for nodes in found.values() for node in nodes]
         there = [_part(node.memory, 1 / everyone.count(node)) for node in own]
     else:
@@ -74,7 +77,7 @@ def _on_nodes(row: RoleMemory, role: Role, found: Mapping[str, tuple[Node, ...]]
 
 
 def _on_any(row: RoleMemory, place: Single, placement: Placement, nodes: Nodes) -> RoleMemory:
-    """Where any node with room for a stage may get it."""
+    """The row with the least memory of the nodes on which Ray might start the stage."""
     if place.device == "cpu":
         there = [node.memory for node in nodes if node.cpus >= placement.cpus_per_stage]
     else:
@@ -87,5 +90,6 @@ def _part(num_bytes: int | None, share: float) -> int | None:
 
 
 def _least(values: Sequence[int | None]) -> int | None:
+    # One node of unknown size leaves the least unknown: what fits is then not judged.
     known = [value for value in values if value is not None]
     return min(known) if known and len(known) == len(values) else None

@@ -35,15 +35,15 @@ class Readers:
         self._deaths_survived = deaths_survived
 
     def is_busy(self, stage: Stage) -> bool:
-        """Whether the stage's reader is building another one."""
+        """True while the stage's reader builds another stage."""
         return key_of(stage) in self._busy
 
     def is_open(self, stage: Stage) -> bool:
-        """Whether the stage's reader has what it reads open."""
+        """True where the stage's reader has its host open."""
         return key_of(stage) in self._actors
 
     def submit(self, stage: Stage, root: Path, context: Context, num_cpus: float) -> Any:
-        """A reference to the stage's artifact."""
+        """Start the stage in its reader; returns Ray's reference to the artifact."""
         key = key_of(stage)
         assert key is not None and key not in self._busy
         if key not in self._actors:
@@ -53,13 +53,14 @@ class Readers:
         return self._actors[key].build.options(name=stage.name).remote(stage, root)
 
     def note_end(self, stage: Stage, *, is_failed: bool) -> None:
-        """Free the reader behind its last stage; where one failed the next has another reader."""
+        """Free the reader after the last stage of its host, and end it after a failed one."""
         key = key_of(stage)
         if key is None:
             return
         self._busy.remove(key)
         self._unfinished[key] -= 1
         if is_failed:
+            # A failure may have left its process in any state: the next stage gets a new reader.
             self._ray.kill(self._actors.pop(key))
         elif not self._unfinished[key]:
             self._free.append(self._actors.pop(key))
@@ -78,7 +79,7 @@ class Readers:
 
 
 class HostReader:
-    """The actor: without workers of its own the host is open in its process."""
+    """Actor that builds the stages of a host; its pool has the host open from one to the next."""
 
     def __init__(self, context: Context) -> None:
         self._context = replace(context, pool=KeepingPool())
@@ -89,7 +90,7 @@ class HostReader:
 
 
 def key_of(stage: Stage) -> Key | None:
-    """Which reader builds the stage; None where it is not an extraction."""
+    """Key of the reader that builds the stage; None where the stage is no extraction."""
     if stage.work is not WorkKind.EXTRACTION:
         return None
     return tuple(sorted(upstream.key for upstream in stage.upstream.values()))

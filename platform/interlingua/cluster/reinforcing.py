@@ -23,7 +23,7 @@ class RolesLost(RuntimeError):
 
 
 class RayReinforcer:
-    """Holds no state, so that it can travel to the stage that uses it."""
+    """Runs the loop on a cluster; holds no state, so that it can travel to the stage."""
 
     def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
         """Run the loop with the roles where the placement has them."""
@@ -32,6 +32,7 @@ class RayReinforcer:
         import ray
 
         placed(place, nodes_of(ray))  # raises where the cluster is too small
+        # Left by an earlier run of the stage: its end would be read as the end of this one.
         for name in (ENDED_NAME, ERRORS_NAME):
             (job.out / name).unlink(missing_ok=True)
         with reserved(ray, place, owner=str(target_of(job.out))) as groups:

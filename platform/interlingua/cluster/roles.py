@@ -40,7 +40,7 @@ class RoleWorker:
         self._attempt: int | None = None
 
     def address(self) -> tuple[str, int]:
-        """Where the group's ranks may meet: this node, and a port that is free now."""
+        """Address where the group's ranks may meet: this node, and a port that is free now."""
         import ray
 
         with socket.create_server(("", 0)) as listener:
@@ -52,6 +52,7 @@ class RoleWorker:
 
         torch.set_num_threads(self._job.threads)
         self._rank, self._num_ranks = rank, num_ranks
+        # Read by torch.distributed when a ZeRO engine is made, where ranks wait for each other.
         os.environ |= {
             "MASTER_ADDR": address[0],
             "MASTER_PORT": str(address[1]),
@@ -61,10 +62,11 @@ class RoleWorker:
         }
 
     def ping(self) -> None:
-        """Answers, unless it is busy or stuck."""
+        """Return, unless the worker is busy or stuck."""
 
     def begin(self, attempt: int) -> None:
-        """Be as training begins, for this attempt."""
+        """Open the models as they are before the first step, for this attempt."""
+        # None meanwhile: a worker that failed to open must answer no attempt at all.
         self._attempt = None
         self._open()
         self._attempt = attempt
@@ -83,7 +85,7 @@ class ReferenceWorker(RoleWorker):
     _reference: "Reference | None" = None
 
     def log_probs(self, attempt: int, rollouts: "Rollouts") -> "np.ndarray":
-        """[M, T] of this rank's samples."""
+        """Log-probabilities of the tokens of this rank's M samples under AV_init, [M, T]."""
         self._check(attempt)
         assert self._reference is not None
         rows = slice(self._rank, None, self._num_ranks)
@@ -111,28 +113,29 @@ class ReconstructorWorker(RoleWorker):
         self._place = place
 
     def reconstruct(self, attempt: int, rollouts: "Rollouts") -> "np.ndarray":
-        """[M, E] of this rank's samples."""
+        """Vectors that the AR rebuilds from this rank's M samples, [M, E]."""
         return self._own(attempt).reconstruct(rollouts.ar_prompts_NT[self._rank :: self._num_ranks])
 
     def step(
         self, attempt: int, rollouts: "Rollouts", *, variance: float, factor: float, seed: int
     ) -> "Stepped":
-        """One step, of all ranks together."""
+        """Step the AR on these samples, all ranks together."""
         return self._own(attempt).step(rollouts, variance=variance, factor=factor, seed=seed)
 
     def save(self, attempt: int, folder: Path) -> None:
-        """Weights and optimizer."""
+        """Write weights and optimizer into a folder."""
         self._own(attempt).save(folder)
         note_peak(self._job.out)
 
     def load(self, attempt: int, folder: Path) -> None:
-        """Go on from there."""
+        """Go on from the weights and optimizer of a folder."""
         self._own(attempt).load(folder)
 
     def write_weights(self, attempt: int, path: Path) -> None:
-        """What is trained, into a file: weights are too large to be sent."""
+        """Write the trained weights into a file: they are too large to be sent."""
         from safetensors.torch import save
 
+        # A collective where ZeRO has sharded them: every rank calls it, and one writes.
         weights = self._own(attempt).weights()
         if self._rank == 0:
             with write_atomically(path) as file:
@@ -164,7 +167,7 @@ WORKERS: Mapping[str, type[RoleWorker]] = {"av_init": ReferenceWorker, "ar": Rec
 def engine_over(
     module: "nn.Module", learner: "OptimSpec | None", job: "RlJob", place: LearnerPlacement
 ) -> "Engine":
-    """The engine of a role that learns, as its placement has it."""
+    """Engine of a role that learns: plain torch, or DeepSpeed where a ZeRO stage is named."""
     from interlingua.stages.rl.local_roles import groups_of
     from interlingua.stages.sft.engine import TorchEngine
 

@@ -1,7 +1,7 @@
 """RayBackend: the ready stages of a graph run side by side: as Ray tasks, or in a host's reader.
 
-Knows no recipe: which stage matters most says the order in which it is given them. A worker that
-dies is replaced, and its stage goes on from its own checkpoint.
+Knows no recipe: it is given the stages in the order of their urgency. A worker that dies is
+replaced, and its stage goes on from its own checkpoint.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ class RayBackend:
 
 
 class _Schedule:
-    """What waits, what runs, what failed."""
+    """State of a build: the stages that wait, that run, and that failed."""
 
     def __init__(
         self, ray: Any, missing: list[Stage], root: Path, context: Context, watcher: Watcher
@@ -78,7 +78,8 @@ class _Schedule:
 
     def _submit_ready(self) -> bool:
         ready = [stage for stage in self._waiting.values() if self._is_ready(stage)]
-        # What has its host open goes first: a reader that waits would hold its cores.
+        # What has its host open goes first: a reader that waits would hold its cores. The sort is
+        # stable, so that urgency decides among the others.
         for stage in sorted(ready, key=lambda stage: not self._readers.is_open(stage)):
             if self._readers.is_busy(stage) or not self._has_cores(stage):
                 continue
@@ -94,7 +95,8 @@ class _Schedule:
         return build.remote(stage, self._root, self._context, self._context.placement)
 
     def _has_cores(self, stage: Stage) -> bool:
-        """Whether it could run at once: in Ray's queue nothing overtakes what matters less."""
+        """True where it could run at once: in Ray's queue no urgent stage overtakes another."""
+        # Nothing runs that would free cores later: it is handed over whatever it asks for.
         if not self._running:
             return True
         if len(self._running) >= self._context.placement.stages_side_by_side:
@@ -103,7 +105,7 @@ class _Schedule:
         return asked <= cpus_at_most(self._ray)
 
     def _all_cpus(self, stage: Stage) -> float:
-        """What the stage takes with all its workers."""
+        """CPUs of the stage and all its workers."""
         own = self._num_cpus(stage)
         return own if stage.work is None else own + self._context.placement.cpus_of(stage.work)
 
@@ -115,6 +117,8 @@ class _Schedule:
 
     def _is_ready(self, stage: Stage) -> bool:
         running = {stage.key for stage in self._running.values()}
+        # An input that neither waits, runs nor failed is built. Behind a failed one a stage stays
+        # waiting, and is reported as skipped.
         unfinished = self._waiting.keys() | running | self._failed.keys()
         return unfinished.isdisjoint(up.key for up in stage.upstream.values())
 
@@ -131,7 +135,7 @@ class _Schedule:
 
 
 def _check_fits(ray: Any, placement: Placement) -> None:
-    """Raise where no node could take a process, or all not a run: Ray would wait in silence."""
+    """Raise where a process fits on no node, or a training not on all: Ray would wait silently."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     for field, resource, asked in _asked(placement):
         largest = max(node.get(resource, 0) for node in nodes)
@@ -150,7 +154,7 @@ def _check_fits(ray: Any, placement: Placement) -> None:
 
 
 def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
-    """What one process of each kind takes: field, resource, amount."""
+    """Field, resource and amount of what one process of each kind takes."""
     yield "cpus_per_stage", "CPU", placement.cpus_per_stage
     pools = {
         "extraction.workers": placement.extraction.workers,
@@ -166,7 +170,7 @@ def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
 
 
 def _cause(ray: Any, error: Any) -> BaseException:
-    """What the stage itself raised, or why it could not: not Ray's wrapping of it."""
+    """Exception of the stage itself, or WorkerLost, without Ray's wrapping."""
     if isinstance(error, (ray.exceptions.WorkerCrashedError, ray.exceptions.RayActorError)):
         return WorkerLost(
             f"its worker process died {WORKER_DEATHS_SURVIVED + 1} times (killed, out of memory, "

@@ -99,7 +99,7 @@ def read_authentication_again() -> None:
 
 
 def quiet_worker() -> None:
-    """Run in every worker process as it starts: what Ray Train tells of itself is not for users.
+    """Run in every worker process as it starts: Ray Train's messages about itself are no user's.
 
     Its cleaner asks the dashboard, which a private cluster does not have, and says so every second.
     """
@@ -152,7 +152,7 @@ def _private() -> Iterator[Any]:
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep the driver's way to end: Ray's handlers print a stack and end the process at once."""
+    """Put back the driver's SIGTERM handler: Ray's prints a stack and ends the process at once."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     with suppress(ValueError):  # not the main thread: then nothing was installed either
@@ -174,7 +174,7 @@ def _check_folder(folder: str) -> None:
 
 @contextmanager
 def _own_folder() -> Iterator[str]:
-    """A new folder, gone behind the block; those that killed drivers left are swept before."""
+    """A new folder, removed after the block; those that killed drivers left are removed first."""
     for mark in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{DRIVER_MARK}"):
         # A driver that lives holds the lock, and the folders of other users are not ours.
         with suppress(OSError), mark.open("r+") as file:
@@ -182,6 +182,7 @@ def _own_folder() -> Iterator[str]:
             shutil.rmtree(mark.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     unlocked = folder / f"{DRIVER_MARK}.tmp"
+    # Locked before it has the name that is searched for: a sweep never finds it without a lock.
     with unlocked.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         unlocked.rename(folder / DRIVER_MARK)
@@ -206,7 +207,7 @@ def _check_answers(address: str) -> None:
 
 
 def _flags() -> dict[str, Any]:
-    """What every session asks of ray.init."""
+    """Arguments of ray.init that all sessions share."""
     variables = WORKER_ENVIRONMENT | driver_environment()
     hook = f"{__name__}.{quiet_worker.__name__}"
     runtime_env = {"env_vars": variables, "worker_process_setup_hook": hook}
@@ -215,7 +216,7 @@ def _flags() -> dict[str, Any]:
 
 @contextmanager
 def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """These variables are set for the block, and as before behind it."""
+    """Set these variables for the block, and put back what was there."""
     before = {name: os.environ.get(name) for name in values}
     os.environ |= values
     try:

@@ -1,6 +1,6 @@
-"""Who keeps the role groups alive, and opens them for one attempt after the other.
+"""Supervisor of the role groups: it restarts them, and opens them for every attempt of the loop.
 
-It holds handles only: after its own death it makes all groups anew. Knows neither models nor steps.
+It holds handles only: after its own death it starts all groups again. Knows no models and no steps.
 """
 
 import logging
@@ -41,7 +41,7 @@ class Supervisor:
         self._workers: dict[str, tuple[Any, ...]] = {}
 
     def heal(self) -> None:
-        """Make every group anew that is not whole."""
+        """Start every group again that is not whole."""
         import ray
 
         dead = [role for role in WORKERS if not self._is_whole(ray, role)]
@@ -56,7 +56,7 @@ class Supervisor:
             undo.pop_all()
 
     def begin(self) -> RoleHandles:
-        """A new attempt: all groups whole, as training begins, and deaf to the attempts before."""
+        """A new attempt: all groups whole, opened as training begins, refusing earlier attempts."""
         import ray
 
         self.heal()
@@ -83,6 +83,8 @@ class Supervisor:
         workers = self._workers.get(role)
         if workers is None:
             return False
+        # One that is still busy with a call of the last attempt counts as dead, too: it answers
+        # nothing new before that call has ended.
         try:
             ray.get([worker.ping.remote() for worker in workers], timeout=PING_SECONDS)
         except (ray.exceptions.RayError, TimeoutError) as error:
@@ -116,6 +118,7 @@ class Supervisor:
 
     def _join(self, ray: Any, role: str) -> None:
         workers, patience = self._workers[role], self._place.patience_seconds
+        # Rank 0 serves the group's rendezvous, so that the address must be its own.
         address = ray.get(workers[0].address.remote(), timeout=patience)
         joining = [
             worker.join.remote(rank, len(workers), address) for rank, worker in enumerate(workers)

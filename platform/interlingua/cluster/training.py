@@ -32,7 +32,7 @@ class TrainerLost(RuntimeError):
 
 
 class RayTrainer:
-    """Holds no state, so that it can travel to the stage that uses it."""
+    """Trains on a cluster; holds no state, so that it can travel to the stage."""
 
     def fit(self, make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> None:
         """Train on the workers that the placement asks for."""
@@ -101,7 +101,7 @@ def _scaling(workers: Workers, node_label: str | None) -> Any:
 
 
 def run_rank(config: dict[str, Any]) -> None:
-    """The whole life of one worker."""
+    """Train in one rank; leave for the driver what the program raised."""
     job: TrainingJob = config["job"]
     place: TrainingPlacement = config["place"]
     if is_given_up(job.out):
@@ -111,13 +111,13 @@ def run_rank(config: dict[str, Any]) -> None:
 
 
 def is_given_up(out: Path) -> bool:
-    """Whether another rank has said why, or the lock is lost: a new attempt would repeat it."""
+    """True where a rank left its failure, or the lock is lost: a new attempt would repeat it."""
     return (out / FAILURE_NAME).exists() or not out.is_dir()
 
 
 @contextmanager
 def cause_left(out: Path, num_workers: int) -> Iterator[None]:
-    """What the program raises in the block is left for the driver to raise, and ends the run."""
+    """Leave what the program raises in the block for the driver to raise, and end the run."""
     try:
         yield
     except Exception as error:
@@ -126,6 +126,8 @@ def cause_left(out: Path, num_workers: int) -> Iterator[None]:
             if out.is_dir():  # who lost the lock has no folder, and nobody who asks
                 with write_atomically(out / FAILURE_NAME) as file:
                     file.write(_pickled(error))
+            # Ended without an error, Train tries no more. Of several ranks the others wait in a
+            # collective, and only an error makes Train end them.
             if num_workers == 1:
                 return
         raise

@@ -80,7 +80,7 @@ class ZeroEngine:
         self.module = self._engine.module
 
     def step(self, micro_batches: Sequence[Any], factor: float) -> Stepped:
-        """Sum the gradients of all micro-batches and ranks, clip, step."""
+        """Sum the gradients of micro-batches and ranks, clip, step at `factor` x the peak rate."""
         assert len(micro_batches) == self._num_micro, f"{len(micro_batches)} != {self._num_micro}"
         set_rates(self._engine.optimizer, self._peaks, factor)
         self._engine.train()
@@ -89,8 +89,10 @@ class ZeroEngine:
             loss = self._engine(batch)
             # DeepSpeed takes the mean over micro-batches; ours are parts of a sum.
             self._engine.backward(loss * self._num_micro)
+            # Called every time: DeepSpeed steps the weights at the last micro-batch alone.
             self._engine.step()
             total += loss.detach().float()
+        # A rank's losses are its parts times world_size: DeepSpeed's mean over ranks is their sum.
         distributed.all_reduce(total)
         norm = self._engine.get_global_grad_norm()
         return Stepped(
@@ -101,7 +103,7 @@ class ZeroEngine:
 
     @contextmanager
     def forwarding(self) -> Iterator[None]:
-        """No gradients, no dropout."""
+        """A context for forwards without gradients and without dropout."""
         self._engine.eval()
         with torch.no_grad():
             yield
@@ -122,7 +124,7 @@ class ZeroEngine:
         }
 
     def save(self, folder: Path) -> None:
-        """DeepSpeed's own checkpoint of what is trained, and for how many ranks it is."""
+        """Write DeepSpeed's own checkpoint of what is trained, and the number of its ranks."""
         self._engine.save_checkpoint(
             str(folder), tag=TAG, exclude_frozen_parameters=True, save_latest=False
         )
@@ -138,13 +140,14 @@ class ZeroEngine:
                 f"{folder} was written with {stored}, this run has {self._ranks()}: go on with "
                 "the same placement.training, or delete the folder to begin again"
             )
+        # Not strict: frozen weights are not in the checkpoint.
         with redirect_stdout(StringIO()):
             path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
         if path is None:
             raise RuntimeError(f"{folder} is no whole checkpoint; delete it and run again")
 
     def close(self) -> None:
-        """Cycles and hooks of DeepSpeed's would keep weights and optimizer alive."""
+        """Free weights and optimizer, which DeepSpeed's cycles and hooks would keep alive."""
         self._engine.destroy()
         for weight in self.module.parameters():  # methods of it that were hung on itself
             vars(weight).clear()
@@ -159,10 +162,11 @@ class ZeroEngine:
         return {"workers": self.world_size, "zero_stage": self._zero_stage}
 
     def _masters(self) -> Any:
-        """weight -> its fp32 master, whole."""
+        """A function of a weight that returns its whole fp32 master."""
         from deepspeed.utils import safe_get_full_fp32_param
 
-        # Stage 0 is fp32: its weights are the masters.
+        # A collective: all ranks must ask for the weights in the same order. Stage 0 is fp32: its
+        # weights are the masters.
         return safe_get_full_fp32_param if self._zero_stage else lambda weight: weight
 
 

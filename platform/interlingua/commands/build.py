@@ -1,4 +1,4 @@
-"""From stages to artifacts and tables: what every job that builds does. Knows no verb."""
+"""Build stages and print their results, for every job that builds. Knows no verb."""
 
 import argparse
 import sys
@@ -23,13 +23,13 @@ from interlingua.world.stand_ins import world_size
 
 
 class GatesFailed(ValueError):
-    """What was built is complete, and bad."""
+    """The build is complete, and an evaluation in it failed a gate."""
 
 
 def build_recipe(
     arguments: argparse.Namespace, chosen: Callable[[Recipe], Sequence[Stage]]
 ) -> None:
-    """Build some stages of the recipe; of a published run say what it is and what it takes."""
+    """Build `chosen(recipe)`; of a published run only print its values and its roles' memory."""
     experiment = resolved(arguments)
     if isinstance(experiment, Recipe):
         build_and_show(experiment, chosen(experiment), arguments)
@@ -50,11 +50,15 @@ def build_and_show(
     arguments: argparse.Namespace,
     added: str | None = None,
 ) -> None:
-    """Build what is missing and show what came out; with --dry-run, only say what there is."""
+    """Build missing stages and print the results; with --dry-run, only what is there.
+
+    `added` is the tag of a host that the recipe itself does not name.
+    """
     if arguments.dry_run:
         show_plan(recipe, stages, arguments.root)
         return
     root = prepared_root(arguments.root)
+    # Behind the dry run, which needs neither Ray nor torch.
     from interlingua.cluster.extraction import RayPool
     from interlingua.cluster.reinforcing import RayReinforcer
     from interlingua.cluster.schedule import RayBackend
@@ -76,6 +80,7 @@ def build_and_show(
     roles = recipe.roles() | ({added: "added"} if added else {})
     show_results(roles, [found for stage in stages if (found := find(stage, root))])
     print(f"view runs: {ui_command(root)}")
+    # Last: numbers that do not count are printed all the same, and then the job fails.
     check_gates(recipe, [found for stage in stages if (found := find(stage, root))])
 
 
@@ -94,7 +99,7 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
-    """What came out, on a screen: the page has the rest. Without an evaluation, all tables."""
+    """Print the results; the page has the rest. Without an evaluation, print all tables."""
     from interlingua.report.page import PAGE_NAME
     from interlingua.report.reinforced import reinforced_table
     from interlingua.report.tables import tables_of
@@ -158,5 +163,5 @@ def _show_values(experiment: Recipe | PublishedRun) -> None:
 
 
 def _show_sizes(sizes: Sequence[RoleSize]) -> None:
-    """What each role takes between two steps; activations come on top."""
+    """Print what each role takes between two steps; activations come on top."""
     print("", *table_lines(SIZE_COLUMNS, size_rows(sizes)), sep="\n")

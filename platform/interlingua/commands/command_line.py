@@ -1,4 +1,4 @@
-"""What every job's command line shares: recipe, overrides, root, and errors in one line."""
+"""Parts of every job's command line: recipe, overrides, root, and errors in one line."""
 
 import argparse
 import logging
@@ -27,6 +27,7 @@ overrides (--dry-run lists every path and its value):
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
     """The arguments that every job takes; the module is the one that people run."""
+    # The docstrings of recipes are their help: a recipe is described in one place.
     width = max(map(len, RECIPES))
     summaries = "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in RECIPES.items())
     published = fill("published runs, to look at with --dry-run: " + ", ".join(PUBLISHED), 100)
@@ -89,6 +90,7 @@ def prepared_root(root: Path) -> Path:
         )
     if root.exists() and not root.is_dir():
         raise ValueError(f"--root is {root}; it must be a folder, and this is a file")
+    # Its last part alone: a whole path that is missing is mostly a disk that is not mounted.
     root.mkdir(exist_ok=True)
     return root.absolute()
 

@@ -27,6 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     console = Console()
     for table in universal_tables(numbers, rows.hosts(), width=console.width):
         console.print(table)
+    # Files that changed are named beside numbers that differ, as their likely cause.
     changed = list(bad_files(folder, record))
     if different := numbers.differing(recorded):
         said = f"{len(different)} numbers differ from those recorded: {different[:5]}"
@@ -66,7 +67,7 @@ def _there(path: Path) -> Path:
 
 
 def recompute_parser() -> argparse.ArgumentParser:
-    """Which evaluation."""
+    """Arguments: the folder of an evaluation."""
     made = argparse.ArgumentParser(prog="python -m jobs.recompute", description=__doc__)
     made.add_argument("folder", type=Path, help="the folder of an evaluation")
     made.add_argument("--traceback", action="store_true", help="on an error, show where it was")

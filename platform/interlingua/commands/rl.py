@@ -36,7 +36,7 @@ def reinforcing(recipe: Recipe) -> Sequence[Stage]:
 
 
 def show_published(run: PublishedRl, *, is_dry: bool) -> None:
-    """Its values, and what its roles take on cards of one kind."""
+    """Print its values, and what its roles take on cards of one kind."""
     if not is_dry:
         raise ValueError(
             f"{run.name} cannot be run here: the pair that it goes on from is not included; "

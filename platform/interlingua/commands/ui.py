@@ -12,7 +12,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def ui_parser() -> argparse.ArgumentParser:
-    """Which run root, and at which port."""
+    """Arguments: the run root and the port."""
     made = argparse.ArgumentParser(prog="python -m jobs.ui", description=__doc__)
     made.add_argument("--root", type=Path, default=Path("runs"), help="where artifacts are")
     made.add_argument("--port", type=int, default=UI_PORT, help=f"default: {UI_PORT}")

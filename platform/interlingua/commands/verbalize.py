@@ -1,4 +1,4 @@
-"""What an NLA says of a host's activations: `python -m jobs.verbalize BUNDLE --host TAG`.
+"""Explain a host's activations with an NLA: `python -m jobs.verbalize BUNDLE --host TAG`.
 
 Takes passages of split `dev` from the run that the bundle lies in, or texts from a file, one a
 line. Runs in this process: no Ray, no GPU needed.
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def verbalize_parser() -> argparse.ArgumentParser:
-    """Which bundle, which host, which texts."""
+    """Arguments: the bundle, the host, the texts, and how to sample."""
     made = argparse.ArgumentParser(prog="python -m jobs.verbalize", description=__doc__)
     made.add_argument("bundle", type=Path, help="the folder of a bundle")
     made.add_argument("--host", required=True, help="whose activations; the bundle names its hosts")

@@ -1,4 +1,4 @@
-"""Whether every file of a run root is as it was published: `python -m jobs.verify runs`.
+"""Check that every file of a run root is as it was published: `python -m jobs.verify runs`.
 
 Reads every byte of every finished artifact and names each file that is missing, changed or foreign.
 Exits with 1 if there is one. In this process: no Ray, no model.
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def verify_parser() -> argparse.ArgumentParser:
-    """Which root."""
+    """Arguments: the root."""
     made = argparse.ArgumentParser(prog="python -m jobs.verify", description=__doc__)
     made.add_argument("root", type=Path, help="a run root, or the folder of one artifact")
     made.add_argument("--traceback", action="store_true", help="on an error, show where it was")

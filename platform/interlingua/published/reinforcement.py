@@ -32,7 +32,7 @@ class PublishedRl:
         check_positive(self, prompt_tokens=self.prompt_tokens)
 
     def shapes(self) -> Shapes:
-        """What passes through its roles in a step; no sample is heard beyond its own tokens."""
+        """Counts of a step: rows and tokens; the AR reads no more of a sample than was drawn."""
         heard = self.rl.max_new_tokens + TEMPLATE_TOKENS
         return Shapes(
             prompt_tokens=self.prompt_tokens,
@@ -63,7 +63,7 @@ RL = RlSpec(
     # Published: half of it -log MSE, through the decoder; here the error over the host's variance.
     reward=Contrast(share=0.5, temperature=0.1),
     length_penalty=0.0,
-    failure_reward=-3.0,  # published: none, and what could not be parsed was heard raw
+    failure_reward=-3.0,  # published: none, and a text that could not be parsed was read raw
     advantage_floor=0.1,  # published: the group's mean is taken off, and nothing is divided
     kl_coef=0.05,  # published with an anchor whose gradient is zero in the mean
     clip_ratio=0.2,  # published without; of one step on fresh samples it changes nothing

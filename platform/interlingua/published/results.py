@@ -1,4 +1,4 @@
-"""What the universal NLA's production version printed, host by host.
+"""Scores that the universal NLA's production version printed, host by host.
 
 The statistic is FVE_pipeline_meannorm: 1 - Var(n(g) - n(p)) / Var(n(g)) over all numbers of 200
 passages as one population, g the gold and p what AV (greedy), AR and decoder make of it. That is
@@ -26,5 +26,5 @@ PRINTED_MEAN_TRAINED = 0.892
 PRINTED_MEAN_HELD_OUT = 0.789
 PRINTED_MEAN_ALL = 0.874
 
-# What they were called 2.3 times as high as: one host, and variance about the mean vector.
+# The number that they were called 2.3 times as high as: of one host, and about the mean vector.
 PAPER_BASELINE = 0.38

@@ -1,6 +1,7 @@
 """A published experiment as values: which hosts are read where, on what text, how it is trained.
 
-Also what all of them share. Knows no recipe and no file; the runs themselves are in published.py.
+Also the parts that all runs share. Knows no recipe and no file; the runs themselves are in
+single_host.py and universal.py.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,10 @@ ONE_SLOT = InjectionSpec(
     centring=Centring.NONE,
     affine=None,
 )
-# Of a score: nats a token, or shares of variance. Far above what batches of other sizes move a look
-# by (1e-9 in the world, in fp32), and less than a gain that anybody would report.
+# Of a score: nats a token, or shares of variance. Far above what batches of other sizes change in
+# an evaluation (1e-9 in the world, in fp32), and less than a gain that anybody would report.
 MIN_DELTA = 1e-4
-# Most runs looked at no held-out row while training; the single-host trainers saved every 500.
+# Most runs evaluated no held-out row while training; the single-host trainers saved every 500.
 WATCH = WatchSpec(validate_every=250, checkpoint_every=500, dev_rows=200, min_delta=MIN_DELTA)
 
 
@@ -125,7 +126,7 @@ class PublishedRun:
         return self.trained or (self.anchor,)
 
     def sizes(self) -> tuple[RoleSize, ...]:
-        """What its three roles take."""
+        """Parameters and bytes of its three roles."""
         encoded = [pool_host(tag) for tag in self.trained]
         return role_sizes(pool_host(self.trunk), self.av, self.ar, encoded)
 

@@ -1,8 +1,8 @@
-"""The published runs of the field, by name, to be run again. Knows no recipe and no file.
+"""The published single-host runs, and all published runs by name. Knows no recipe and no file.
 
-Here the single-host runs: an AV and an AR that are the host itself, trained on. Where sources
-contradict each other or say nothing, a comment says what was chosen and why; what a reader of the
-results must know is in `notes`, too.
+In a single-host run AV and AR are the host itself, trained on. Where sources contradict each other
+or say nothing, a comment says what was chosen and why; what a reader of the results must know is in
+`notes`, too.
 """
 
 from dataclasses import replace
@@ -56,7 +56,7 @@ ULTRA_FINEWEB = CorpusSpec(
 
 POSITIONS = TokenPositions(per_passage=10, min_position=50, seed=42)
 
-# For Qwen3-8B two recipes are published; this is the one that the checkpoint's card tells (1000
+# For Qwen3-8B two recipes are published; this is the one of the checkpoint's card (1000
 # steps, peak rate 3e-5). It loads the trunk in 4 bits, which is left out here.
 NANO_LORA = LoraSpec(rank=128, alpha=16.0, dropout=0.0, targets=ATTENTION, rank_stabilised=True)
 NANO_OPTIM = OptimSpec(
@@ -175,7 +175,7 @@ RELEASE_OPTIM = OptimSpec(
     dtype="bfloat16",
 )
 # The shell scripts have other defaults (5e-5 and batch 32 for the AV, 1e-4 and 64 for the AR,
-# constant); the training notes tell what the released checkpoints were made with.
+# constant); the training notes name what the released checkpoints were made with.
 RELEASE_QWEN = replace(
     NANO,
     name="release_qwen2p5_7b_L20",

@@ -1,4 +1,7 @@
-"""What the recipes of the embedded world are made of: models, their training, where they run."""
+"""Parts of the recipes of the embedded world: models, their training, where they run.
+
+Knows no recipe.
+"""
 
 from dataclasses import replace
 
@@ -29,6 +32,8 @@ from interlingua.specs.training import (
 from interlingua.specs.world import PassagesSpec, WorldSpec
 
 ONE_CORE_A_STAGE = Placement(
+    # A core has two logical CPUs (cluster/session.py): this is one core, with one thread. More
+    # threads are slower on small models, and fight when stages run side by side.
     cpus_per_stage=2,
     threads_per_worker=1,
     stages_side_by_side=6,

@@ -39,7 +39,7 @@ MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_del
 
 
 def demo() -> Recipe:
-    """What `make demo` runs: world in minutes, with five hosts; RL in three placement groups."""
+    """The run of `make demo`: world in minutes, with five hosts; RL in three placement groups."""
     full = world()
     made_of = _hosts(
         trained=("toy-gpt2-medium", "toy-pythia-410m", "toy-qwen3-0p6b"),
@@ -75,7 +75,8 @@ def world() -> Recipe:
         dtype="float32",
         fitting=WORLD_FITTING,
         av_lessons=TeachingSpec(teacher=TEACHER, samples=3),
-        # Up to everything: an AR that has heard more than the AV says can reward saying more.
+        # Up to all facts: an AR that was trained on more facts than the AV names can reward naming
+        # more.
         ar_lessons=TeachingSpec(
             teacher=TeacherSpec(seed=1, min_facts=1, max_facts=7, max_words=40), samples=12
         ),
@@ -214,7 +215,7 @@ def recipe_named(name: str) -> Recipe | PublishedRun:
 
 
 def _recipe_in(path: str, name: str) -> Recipe:
-    """What the function of that name in a file returns."""
+    """The recipe that the function of that name in a file returns."""
     if not Path(path).is_file():
         raise ValueError(f"{path} is not there; a recipe of your own is FILE.py:NAME")
     make = runpy.run_path(path).get(name)

@@ -48,7 +48,7 @@ KL = "dev/kl_per_token"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ArmRun:
-    """A run, and what was measured of what came out of it."""
+    """A run of reinforcement learning, with the evaluation of the pair that came out of it."""
 
     run: Record
     evaluation: Record
@@ -62,7 +62,7 @@ class ArmRun:
 
     @property
     def whole(self) -> str:
-        """What its numbers are about: the mean of all hosts, or the only one."""
+        """Host or group that its numbers are of: the mean of all hosts, or the only one."""
         return ALL if self.numbers.get(ALL, Arm.SAMPLED, OWN) else self.numbers.all[0].host
 
 
@@ -82,6 +82,7 @@ def arms_grid(runs: Sequence[ArmRun]) -> Grid:
             Row(labels=(run.run.label,), cells=_cells(run), starts_section=run is own[0])
             for run in own
         )
+        # One seed gives no interval over seeds, and so no mean of its arm.
         if len(own) > 1:
             means = tuple(_means(arm, own))
             rows.append(Row(labels=(f"mean of {arm}",), cells=means, is_mean=True))
@@ -119,6 +120,7 @@ def _means(arm: str, runs: Sequence[ArmRun]) -> Iterator[Cell]:
 
 
 def _mean_cell(arm: str, of: str, metric: str, values: np.ndarray) -> Cell:
+    # A mean over fewer seeds than the arm has would stand beside full ones unmarked.
     if not np.isfinite(values).all():
         return NOTHING
     mean = mean_of_units(values)

@@ -24,6 +24,7 @@ def explanations(material: Material, shown_rows: int) -> dict[str, Any]:
         found = _explanations(material, shown_rows)
         if len(json.dumps(found)) <= LARGEST_BYTES or shown_rows <= 1:
             return found
+        # Halved for all hosts and arms alike, so that the same passages stay comparable.
         shown_rows //= 2
 
 
@@ -33,6 +34,7 @@ def _explanations(material: Material, shown_rows: int) -> dict[str, Any]:
         of_host = material.rows.where(material.rows["host"] == host)
         for arm in of_host.arms():
             own = of_host.of(host, arm)
+            # Arms that predict without words, such as the encoder, have nothing to show.
             if all(text is None for text in own["text"]):
                 continue
             arms[arm] = PLAIN[Arm(arm)]

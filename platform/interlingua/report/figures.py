@@ -16,7 +16,7 @@ from interlingua.store.rows.scored import Scored
 BESIDE = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.ENCODER, Arm.CONSTANT_EXPLANATION)
 ALONG = (Arm.SAMPLED, Arm.GOLD, Arm.CONSTANT_EXPLANATION)
 SPREAD = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_EXPLANATIONS, Arm.CONSTANT_VECTOR)
-# The same colour for an arm in every plot.
+# The same colour for an arm in every plot; those that share one are never in the same plot.
 COLOURS = {
     Arm.SAMPLED: 0,
     Arm.GREEDY: 1,
@@ -34,6 +34,8 @@ ROW_FVE = "Row fve: 1 - NMSE / the host's mean own variance, so that its mean is
 
 def row_fve(rows: Scored) -> np.ndarray:
     """1 - NMSE / mean own variance, of the rows of one host and arm."""
+    # One denominator for all rows: by its own variance a row near the mean vector would count for
+    # more than any other, and the mean of rows would be no ratio of sums.
     return np.asarray(1 - rows["nmse"] / rows["own_variance"].mean())
 
 
@@ -68,6 +70,7 @@ def host_plot(material: Material) -> Plot:
             high_N=np.array([number.high for number in numbers]),
         )
         for arm, numbers in found.items()
+        # Values have no names, only the order of the hosts: one that lacks would shift the rest.
         if len(numbers) == len(hosts)
     ]
     caption = "fve_centred_own with 95% intervals over passages; 0 is predicting the mean vector."
@@ -88,7 +91,7 @@ def spread_plot(material: Material) -> Plot:
 
 
 def place_plots(material: Material) -> Iterator[Plot]:
-    """Against position where rows are tokens, and against the length of the passage."""
+    """Row fve against position where rows are tokens, and against the length of the passage."""
     if (material.rows["position"] >= 0).any():
         yield along_plot(
             material, "fve against position", "Token position in the passage.", label="position"
@@ -169,16 +172,19 @@ def _num_words(material: Material, passage_ids: Iterable[str]) -> np.ndarray:
 
 
 def _quantiles(values_N: np.ndarray) -> np.ndarray:
+    # Ranks within a host: raw norms of different hosts have no scale in common.
     return np.asarray((np.argsort(np.argsort(values_N)) + 0.5) / len(values_N))
 
 
 def _binned(x_N: np.ndarray, y_N: np.ndarray, passages_N: np.ndarray) -> dict[str, np.ndarray]:
     """Mean x, and mean y with its interval, in bins of about as many rows each."""
+    # Equal quantiles, as of many rows at one position, make fewer bins instead of empty ones.
     edges = np.unique(np.quantile(x_N, np.linspace(0, 1, NUM_BINS + 1)))
     bin_N = np.searchsorted(edges[1:-1], x_N, side="left")
     found = []
     for number in np.unique(bin_N):
         is_in_N = bin_N == number
+        # Rows of one passage are resampled together: taken alone they would narrow the band.
         mean = clustered_ratio_of_sums(
             y_N[is_in_N], np.ones(is_in_N.sum()), passages_N[is_in_N], seed=0, num_draws=NUM_DRAWS
         )

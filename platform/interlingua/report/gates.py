@@ -1,4 +1,4 @@
-"""What an evaluation must pass before its numbers count, judged from its rows alone.
+"""Gates: checks that an evaluation must pass before its numbers count, made on its rows alone.
 
 A good FVE does not show that explanations collapsed into a code, that a null is off, or that rows
 are missing. Thresholds are relative to where the AV's training started, or to its teacher.
@@ -33,7 +33,7 @@ ALIKE = "texts match their own vector better than a shuffled one"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """One thing that was looked at: the worst value found, the bound, and what it means."""
+    """Outcome of one check: the worst value found, the bound, and what it means."""
 
     name: GateName
     is_passed: bool
@@ -45,7 +45,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """What gates are judged by: the rows, their numbers, and the rows of the start if there is one.
+    """Input of all gates: the rows, their numbers, and the rows of the start if there is one.
 
     `num_asked` and `num_dropped` count activations over all hosts, `num_checked` the artifacts
     upstream, none of which had seen an evaluated passage.
@@ -92,6 +92,8 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
 
 
 def _leakage(evidence: Evidence) -> Finding:
+    # It cannot fail here: scoring itself refuses where something upstream consumed a passage that
+    # is evaluated. The gate records that this was checked, and on how many artifacts.
     num_passages = len(set(evidence.rows["passage_id"].tolist()))
     words = (
         f"{evidence.num_checked} artifacts upstream say what they consumed; none of them consumed "
@@ -118,6 +120,7 @@ def _missing_rows(evidence: Evidence) -> Finding:
 def _non_finite(evidence: Evidence) -> Finding:
     """Few activations were dropped, and no score of the others is missing."""
     share = evidence.num_dropped / max(1, evidence.num_asked)
+    # Only arms with texts have that one; of all others it is NaN.
     scores = [name for name in NUMBERS if name != "shuffled_nmse"]
     num_bad = sum(int((~np.isfinite(evidence.rows[name])).sum()) for name in scores)
     words = (
@@ -138,7 +141,8 @@ def _null_range(evidence: Evidence) -> Finding:
         constant = evidence.numbers.get(host, Arm.CONSTANT_VECTOR, FVE)
         if expected is None or found is None or constant is None:
             continue
-        # All three as one number that is to stay below the bound.
+        # All three as one number that is to stay below the bound: `above` does so where none of
+        # them is above 0, `off` where wrong pairs score about what independent ones would.
         off = abs(expected.value - found.value)
         above = max(expected.value, found.value, constant.value) + MOST_BETWEEN_NULLS
         if max(off, above) > worst:
@@ -188,7 +192,7 @@ def _collapsed_texts(evidence: Evidence) -> Finding:
 
 
 def _unreadable_wording(evidence: Evidence) -> Finding:
-    """Where the wordings are known, as much of the texts is in them as when training started."""
+    """About as many clauses are in known wordings as when training started, if any are known."""
     least, words = np.inf, ""
     for host, mine, before in texts_and_before(evidence.rows, evidence.start):
         now, then = worded_share(mine), worded_share(before)
@@ -216,6 +220,7 @@ def _ignores_vector(evidence: Evidence) -> Finding:
     least, words = np.inf, ""
     for host, arm, metric, what in checks:
         number = evidence.numbers.get(host, arm, metric)
+        # The low end of the interval: a difference that chance explains shows no reading.
         if number is not None and number.low < least:
             least = number.low
             words = f"{host}: {what} by {number.value:.3f} (low end {least:.3f})"
@@ -231,6 +236,7 @@ def _outlier_host(evidence: Evidence) -> Finding:
     values = {host: number.value for host, number in numbers.items() if number is not None}
     if len(values) < 3:
         return True, 0, MOST_BELOW_MEDIAN, "fewer than three hosts: nothing to compare"
+    # The median, not the mean: a host far below would draw the mean towards itself.
     median = float(np.median(list(values.values())))
     worst = min(values, key=lambda host: values[host])
     below = median - values[worst]
@@ -239,7 +245,7 @@ def _outlier_host(evidence: Evidence) -> Finding:
 
 
 def _unknown(what: str, bound: float) -> Finding:
-    """What was not looked at has not passed."""
+    """A finding that has not passed: there was nothing to judge by."""
     return False, bound, bound, f"no host has {what}: nothing to judge by"
 
 

@@ -16,7 +16,7 @@ UNBOUNDED_WIDTH = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What is printed in one place; a number also says which one it is, in full precision."""
+    """Text of one place in a table; a number also has its name and its full precision."""
 
     text: str
     doubt: str = ""
@@ -47,7 +47,7 @@ class Grid:
     rows: tuple[Row, ...]
 
     def is_of_words(self, column: int) -> bool:
-        """Whether a column holds words alone, and so is read from the left."""
+        """True where a column holds words alone, and so is aligned to the left."""
         return not any(row.cells[column].name for row in self.rows)
 
 
@@ -64,6 +64,7 @@ def number_cell(number: Number | None, *, digits: int = 2) -> Cell:
     if number is None:
         return NOTHING
     has_interval = isfinite(number.low) and isfinite(number.high)
+    # z: a value that rounds to zero is printed without a minus.
     bounds = f"[{number.low:z.{digits}f}, {number.high:z.{digits}f}]"
     return Cell(
         text=f"{number.value:z.{digits}f}",
@@ -139,7 +140,7 @@ def _rich(grid: Grid) -> Table:
 
 
 def _width(table: Table) -> int:
-    """What the table takes where nothing is broken; titles may be."""
+    """Width of the table with no cell broken into lines; titles may be."""
     bare = Table(*table.columns, box=table.box)
     bare.rows = table.rows
     return Console(width=UNBOUNDED_WIDTH).measure(bare).maximum

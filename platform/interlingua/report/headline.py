@@ -1,4 +1,4 @@
-"""What an evaluation says, in sentences made from its numbers. Knows no table and no page."""
+"""Sentences about an evaluation, made from its numbers. Knows no table and no page."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ Sentence = tuple[str | Cell, ...]
 
 WORTH_SAYING = 0.05  # of a share
 
-# What predicts without reading this row's vector.
+# Arms that predict without reading this row's vector.
 BLIND = (
     Arm.CONSTANT_EXPLANATION, Arm.CONSTANT_VECTOR, Arm.ZERO_VECTOR,
     Arm.SHUFFLED_VECTORS, Arm.SHUFFLED_EXPLANATIONS,
@@ -97,6 +97,7 @@ def _against_blind(material: Material) -> Iterator[Sentence]:
     found = {arm: number for arm in BLIND if (number := _number(material, arm)) is not None}
     if not found:
         return
+    # Against the best of them: above a weaker one the AV might still read nothing.
     best = max(found, key=lambda arm: found[arm].value)
     less = _number(material, f"{Arm.SAMPLED}{LESS}{best}")
     if less is None:
@@ -210,7 +211,7 @@ def _linear(material: Material) -> Iterator[str | Cell]:
 
 
 def _learned(material: Material) -> Iterator[Sentence]:
-    """Whether it learned which facts to name, or to read more."""
+    """Changes by RL: the facts that are named more or less often, and those named more truly."""
     names = [n.metric for n in material.numbers.all if n.metric.startswith(f"{SAID}/")]
     kinds = [name.removeprefix(f"{SAID}/") for name in dict.fromkeys(names)]
     moved: dict[tuple[str, int], list[str]] = {}
@@ -251,6 +252,7 @@ def _gap(material: Material) -> Iterator[Sentence]:
         1: "trained hosts score higher than held-out ones",
     }
     yield ("Trained minus held-out hosts: ", number_cell(gap), f": {words[_sign(gap)]}.")
+    # Resampled passages say nothing of hosts that were never read: that takes hosts as units.
     over_hosts = material.numbers.get(GAP, Arm.SAMPLED, OWN, HOSTS)
     if over_hosts is not None:
         of_others = (

@@ -40,7 +40,7 @@ def exam_table(metrics_by_tag: Mapping[str, Metrics], roles: Mapping[str, str]) 
 
 
 def oracle_table(metrics_by_tag: Mapping[str, Metrics]) -> Table:
-    """What true facts could explain of every host's pooled activations."""
+    """Shares of every host's pooled activations that true facts could explain."""
     some = next(iter(metrics_by_tag.values()))
     table = Table(
         title="Oracle: FVE (fve_centred) from the true facts (ridge fitted on fit, scored on dev)",

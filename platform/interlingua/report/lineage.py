@@ -1,4 +1,7 @@
-"""What a report's numbers came from: stages, their costs, code, versions, commands."""
+"""Origin of a report's numbers: stages, their costs, code, versions, commands.
+
+Knows records only.
+"""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -68,6 +71,7 @@ def lineage_grid(artifacts: Sequence[Artifact]) -> Grid:
 def provenance_grid(artifacts: Sequence[Artifact]) -> Grid:
     """Code and versions; more than one of a thing where stages were run by different ones."""
     provenances = [artifact.record.provenance for artifact in artifacts]
+    # Sets: a run that was broken off and went on later may have stages of several versions.
     facts = {
         "git commit": {_commit(one.git_commit, one.git_is_dirty) for one in provenances},
         "python": {one.python for one in provenances},
@@ -89,7 +93,7 @@ def provenance_grid(artifacts: Sequence[Artifact]) -> Grid:
 
 
 def commands(material: Material) -> Iterator[tuple[str, str]]:
-    """What each command does, and the command."""
+    """Pairs of a description and a command that makes the results, or the numbers alone, again."""
     records = [one.record for one in (material.evaluation, *material.upstream)]
     for argv in sorted({record.provenance.argv for record in records}):
         if argv:

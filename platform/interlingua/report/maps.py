@@ -11,7 +11,7 @@ Metrics = Mapping[str, Any]
 
 
 def activations_table(activations: Mapping[str, Metrics]) -> Table:
-    """What was read of every host and split, and how fast."""
+    """Counts of what was read of every host and split, and the speed."""
     table = Table(
         title="Activations",
         caption=(
@@ -38,7 +38,7 @@ def activations_table(activations: Mapping[str, Metrics]) -> Table:
 
 
 def encoder_table(encoders: Mapping[str, Metrics], roles: Mapping[str, str]) -> Table:
-    """What every encoder rebuilds of the anchor's vectors, beside a constant and the null."""
+    """FVE of the anchor's vectors from every encoder, beside a constant and the null."""
     some = next(iter(encoders.values()))
     num_dev = some["dev/fve_centred_own_n"]
     table = Table(

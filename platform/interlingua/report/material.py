@@ -59,7 +59,7 @@ class Material:
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What the evaluation recorded of itself."""
+        """Metrics in the record of the evaluation."""
         return self.evaluation.record.metrics
 
     @property
@@ -71,7 +71,7 @@ class Material:
 
     @property
     def whole(self) -> str:
-        """What the headline is about: the mean of all hosts, or the only one."""
+        """Host or group that the headline is about: the mean of all hosts, or the only one."""
         return ALL if self.numbers.get(ALL, Arm.SAMPLED, "nmse") else next(iter(self.roles))
 
     def of_kind(self, kind: str) -> list[Artifact]:
@@ -85,7 +85,7 @@ def read_material(
     upstream: Sequence[Artifact],
     arms: Sequence[ArmRun] = (),
 ) -> Material:
-    """What an evaluation's folder holds; raises where its rows may not stand in a report."""
+    """Material from an evaluation's folder; raises where its rows may not be reported."""
     return Material(
         recipe=recipe,
         evaluation=evaluation,

@@ -1,4 +1,4 @@
-"""What is measured of the rows of one host and arm, in the draws of a table. Knows no file."""
+"""Metrics of the rows of one host and arm, in the draws of a table. Knows no file."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from interlingua.core.truth import fact_counts, truth_drawn
 from interlingua.specs.evaluation import Arm
 from interlingua.store.rows.scored import Scored
 
-# The arms whose texts the AV wrote; those of the teacher are looked at as what it learned from.
+# The arms whose texts the AV wrote, and the teacher's, which it learned from.
 WITH_TEXT = (
     Arm.SAMPLED,
     Arm.GREEDY,
@@ -28,6 +28,8 @@ SHUFFLED_NULL = "shuffled_fve_centred_own"
 def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
     """Every metric that these rows, of one host and arm, have the columns for."""
     passages_N = rows["passage_id"].astype(str)
+    # A column that an arm has no numbers for is NaN. One bad row among good ones drops the column
+    # as well, without an error here: the gate `non_finite` fails then.
     columns = {
         name: rows[name]
         for name in rows.columns
@@ -44,6 +46,7 @@ def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
     )
     if {"nmse", "train_variance"} <= columns.keys():
         found |= row_shares(columns, passages_N, draws)
+    # Integers that an arm has none of are read as -1.
     if (rows["rank"] > 0).all():
         found |= retrieval_drawn(rows["rank"], passages_N, draws)
     if {"shuffled_nmse", "own_variance"} <= columns.keys():
@@ -55,7 +58,7 @@ def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
 
 
 def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, Drawn]]:
-    """How alike texts of one activation are, beside those of different passages.
+    """Similarity of the texts of one activation, beside that of texts of different passages.
 
     Two samples of the real vector; and one of the real with one of a shuffled vector.
     """
@@ -68,6 +71,7 @@ def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, D
     for (arm, prefix), rows in others.items():
         second = _texts(rows)
         keys = [key for key in first if key in second]
+        # Of one passage alone there is no pair of different passages to compare with.
         if len({passage_id for passage_id, _ in keys}) < 2:
             continue
         passages_N = np.array([passage_id for passage_id, _ in keys])
@@ -86,6 +90,8 @@ def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[s
     if (rows["num_tokens"] >= 0).all():
         columns["num_tokens"] = rows["num_tokens"].astype(float)
     found = collapse_drawn(columns, passages_N, draws)
+    # A text that could not be parsed predicts nothing and has an NMSE of 2. How well the others do
+    # is a number of its own; the variance stays about the mean vector of all rows.
     is_read_N = ~rows["is_failed"]
     read = {name: rows[name][is_read_N] for name in ("nmse", "own_variance")}
     is_scored = all(np.isfinite(column).all() for column in read.values())
@@ -108,6 +114,7 @@ def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[s
             }
         )
         clauses_N = rows["num_clauses"].astype(float)
+        # A ratio of sums over clauses: a long text counts for more than a short one.
         if clauses_N.min() >= 0 and clauses_N.any():
             worded_N = rows["num_worded"].astype(float)
             found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, passages_N))

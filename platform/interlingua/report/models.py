@@ -11,7 +11,7 @@ Metrics = Mapping[str, Any]
 
 
 def av_table(avs: Mapping[str, Metrics]) -> Table:
-    """What the AV's vector is worth: the loss with it, with another's, and without."""
+    """Loss of the AV with the right vector, with another's, and without one."""
     some = next(iter(avs.values()))
     table = Table(
         title="AV after supervised training: NLL a token of the teacher's explanations on dev",
@@ -40,7 +40,7 @@ def av_table(avs: Mapping[str, Metrics]) -> Table:
 
 
 def affine_table(avs: Mapping[str, Metrics]) -> Table | None:
-    """How far the map of every slot went from the identity, and from the others."""
+    """Distance of every slot's map from the identity, and from the mean of all slots."""
     found = [metrics for metrics in avs.values() if "affine/from_identity" in metrics]
     if not found:
         return None
@@ -58,7 +58,7 @@ def affine_table(avs: Mapping[str, Metrics]) -> Table | None:
 
 
 def ar_table(ars: Mapping[str, Metrics]) -> Table:
-    """What the AR rebuilds from gold explanations, beside a linear map of their words."""
+    """FVE of the AR on gold explanations, beside that of a linear map of their words."""
     some = next(iter(ars.values()))
     table = Table(
         title="AR after supervised training: vectors from the teacher's explanations on dev",

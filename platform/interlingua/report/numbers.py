@@ -79,6 +79,8 @@ def numbers_of(
 ) -> Numbers:
     """Every number of the rows; with `start`, also how far the same arms are from theirs."""
     passages_N = rows["passage_id"].astype(str)
+    # One set of draws for all hosts, arms and metrics, also of the start: else no difference is
+    # paired.
     draws = Draws.of(passages_N, seed=seed, num_draws=num_draws)
     drawn = _drawn(rows, draws)
     if start is not None:
@@ -87,6 +89,7 @@ def numbers_of(
                 left = drawn[host, arm, metric]
                 drawn[host, arm + AT_START, metric] = one
                 drawn[host, arm + LESS + START, metric] = difference(left, one)
+    # Behind the start: its arms have names that no further difference is taken of.
     for key, one in list(_differences(drawn)):
         drawn[key] = one
     roles = rows.hosts()
@@ -109,7 +112,7 @@ def _drawn(rows: Scored, draws: Draws) -> dict[Key, Drawn]:
 
 
 def _differences(drawn: Mapping[Key, Drawn]) -> Iterator[tuple[Key, Drawn]]:
-    """The pipeline less every other arm."""
+    """Sampled texts less every other arm, on the same rows."""
     for host, arm, metric in list(drawn):
         spoken = (host, Arm.SAMPLED, metric)
         is_another = arm != Arm.SAMPLED and LESS not in arm and AT_START not in arm
@@ -129,14 +132,18 @@ def _of_groups(drawn: Mapping[Key, Drawn], roles: Mapping[str, str]) -> Iterator
         TRAINED: [host for host, role in roles.items() if role == "trained"],
         HELD_OUT: [host for host, role in roles.items() if role == "held out"],
     }
+    # The anchor is in no mean: its encoder is the identity.
     groups[ALL] = [*groups[TRAINED], *groups[HELD_OUT]]
     for arm, metric in dict.fromkeys((arm, metric) for _, arm, metric in drawn):
         means: dict[str, Drawn] = {}
         values: dict[str, np.ndarray] = {}
         for group, hosts in groups.items():
             members = [drawn[h, arm, metric] for h in hosts if (h, arm, metric) in drawn]
+            # A mean of some hosts would stand beside means of all, and differ by which they are.
             if not members or len(members) < len(hosts):
                 continue
+            # Hosts are averaged draw by draw: they share passages, so that their errors are not
+            # independent and their intervals cannot be averaged.
             means[group] = combined(lambda *each: sum(each) / len(each), *members)
             values[group] = np.array([one.value for one in members])
             yield _number((group, arm, metric), estimate_of(means[group]), PASSAGES)
@@ -213,6 +220,7 @@ def _parsed(row: Mapping[Any, Any]) -> Number:
 
 
 def _line(number: Number, names: Sequence[str]) -> str:
+    # str of a float is the shortest text that reads back as the same float.
     values = asdict(number)
     if any("," in str(values[name]) for name in names):
         raise ValueError(f"{number.name} has a comma in its name")

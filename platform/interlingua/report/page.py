@@ -31,6 +31,7 @@ def write_page(folder: Path, material: Material, *, shown_rows: int) -> int:
 
 def page_of(material: Material, *, shown_rows: int) -> str:
     """The page as text."""
+    # StrictUndefined: a misspelt name in the template would else be an empty place on the page.
     environment = Environment(
         loader=PackageLoader("interlingua.report", TEMPLATES),
         autoescape=True,

@@ -113,7 +113,7 @@ def line_plot(
 def histogram(
     title: str, caption: str, series: Sequence[Series], *, label: str, low: float
 ) -> Plot:
-    """Shares of rows by value up to 1; what is below `low` counts in the first bin."""
+    """Shares of rows by value up to 1; values below `low` count in the first bin."""
     edges = np.linspace(low, 1.0, NUM_BINS + 1)
     with _axes(title, 2.9) as (figure, axes):
         for one in series:
@@ -146,12 +146,14 @@ def _legend(figure: Figure) -> None:
 
 def _svg(figure: Figure, title: str) -> str:
     """The drawing as an element of a page: no prolog, no ids that nothing refers to."""
+    # Without a date the same numbers give the same bytes.
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<(metadata|style).*?</\1>", "", text, flags=re.DOTALL)
     text = re.sub(r"font-family: [^;\"]*; ", "", text)
+    # Colours look like references, too; an id too many does no harm.
     used = set(re.findall(r"#([\w-]+)", text))
     text = re.sub(r' id="([^"]+)"', lambda id_: id_[0] if id_[1] in used else "", text)
     for colour, variable in COLOURS.items():

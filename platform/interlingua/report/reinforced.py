@@ -1,4 +1,7 @@
-"""Runs of reinforcement learning as they were recorded: the curve, the phases, the roles."""
+"""Runs of reinforcement learning as they were recorded: the curve, the phases, the roles.
+
+Knows records and the metrics of their steps.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +18,7 @@ CURVE_WIDTH = 20
 
 
 def reinforced_table(artifacts: Sequence[Artifact]) -> Table:
-    """What each run earned, how far it went from its start, and how its reward got on."""
+    """Reward of every run, its distance from the start, and the curve of its reward."""
     table = Table(
         title="Reinforcement learning: the reward of samples of dev, and how far the AV went",
         caption="reward: minus the squared error by the host's variance, -1 is about the mean "
@@ -62,7 +65,7 @@ PHASES = {
 
 
 def reinforcing_grids(artifacts: Sequence[Artifact]) -> Iterator[Grid]:
-    """How long the phases of a step took, and the placement of its roles."""
+    """Seconds of every phase of a step, and the placement of the roles."""
     runs = [a.record for a in artifacts if a.record.kind == "rl"]
     if not runs:
         return

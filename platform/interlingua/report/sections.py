@@ -137,7 +137,7 @@ def truth_grids(material: Material) -> Iterator[Grid]:
 
 
 def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
-    """Which facts are named before and after reinforcement learning, and how truly."""
+    """Facts named before and after reinforcement learning, and the precision of each kind."""
     arms = (Arm.SAMPLED + AT_START, Arm.SAMPLED, Arm.SAMPLED + LESS + START)
     whole, numbers = material.whole, material.numbers
     if numbers.get(whole, arms[0], OWN) is None:

@@ -1,4 +1,4 @@
-"""Which tables a set of records gives, in the order in which the method runs. Knows no stage."""
+"""Tables of a set of records, in the order in which the method runs. Knows no stage."""
 
 from collections.abc import Mapping, Sequence
 

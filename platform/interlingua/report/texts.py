@@ -1,4 +1,4 @@
-"""What an AV's texts are like beside those it began with, from recorded rows. Judges nothing."""
+"""Measures of an AV's texts beside those it began with, from recorded rows. Judges nothing."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,7 @@ from interlingua.store.rows.scored import Scored
 def texts_and_before(rows: Scored, start: Scored | None) -> Iterator[tuple[str, Scored, Scored]]:
     """Per host the first T=1 texts, and those of the start or else the teacher's."""
     for host in rows.hosts():
+        # One text an activation on both sides: the share of distinct texts falls with their number.
         mine = _first(rows.of(host, Arm.SAMPLED))
         if start is not None:
             before = _first(start.of(host, Arm.SAMPLED))
@@ -19,20 +20,21 @@ def texts_and_before(rows: Scored, start: Scored | None) -> Iterator[tuple[str, 
 
 
 def distinct_share(rows: Scored) -> float:
-    """How many of the texts are different ones."""
+    """Number of distinct texts over the number of rows, those without a text among them."""
     texts = [text for text in rows["explanation"].tolist() if text is not None]
     return len(set(texts)) / len(rows)
 
 
 def worded_share(rows: Scored) -> float | None:
-    """The share of clauses in known wordings; None where nobody could tell."""
+    """Share of clauses in known wordings; None where no wordings are known."""
+    # Null, read as -1: the texts were not compared with known wordings.
     if (rows["num_clauses"] < 0).any():
         return None
     return float(rows["num_worded"].sum() / max(1, rows["num_clauses"].sum()))
 
 
 def distinct_words_share(rows: Scored) -> float:
-    """How many words of a text are different ones, over all texts."""
+    """Distinct words of a text over its words, both summed over all texts."""
     words = [text.casefold().split() for text in rows["explanation"].tolist() if text]
     return sum(len(set(own)) for own in words) / max(1, sum(map(len, words)))
 

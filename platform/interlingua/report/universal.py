@@ -87,6 +87,7 @@ SUMMARY = (
     Column("bag of words", Arm.BAG_OF_WORDS),
     Column("constant", Arm.CONSTANT_VECTOR),
 )
+# A constant scores about 2 R - 1 here, R = ||mean u(g)||: it must stand beside every number.
 UNCENTRED = (
     Column("sampled (T=1)", Arm.SAMPLED, "fve_uncentred", 3),
     Column("greedy", Arm.GREEDY, "fve_uncentred", 3),
@@ -209,6 +210,7 @@ def _places(
         yield (host, role), host, PASSAGES, False
     is_first = True
     for group in GROUPS:
+        # Over passages the hosts are given; over hosts they are a sample of all hosts.
         for covers, words in ((PASSAGES, "over passages"), (HOSTS, "over hosts")):
             if numbers.get(group, Arm.SAMPLED, OWN, covers) is not None:
                 yield (group, words), group, covers, is_first
@@ -237,7 +239,7 @@ def _published(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
 
 
 def published_v6(host: str) -> Cell:
-    """What the universal project published for the host of this tag, or of the toy's original."""
+    """Number that the universal project published for this host, or for the toy's original."""
     value = PUBLISHED_V6.get(host.removeprefix(TOY))
     if value is None:
         return NOTHING

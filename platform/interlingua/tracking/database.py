@@ -1,4 +1,4 @@
-"""Where MLflow keeps its runs, and its page to look at them. Knows no stage and no run."""
+"""MLflow's database, and the page that shows it. Knows no stage and no run."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 DATABASE_NAME = "mlflow.db"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 UI_PORT = 5000
-# How MLflow is told to fail soon and to be quiet; who sets one of these has the last word.
+# They make MLflow fail soon and be quiet; a variable that is set already has the last word.
 MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # what fails is uploaded again later anyway
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -25,12 +25,12 @@ MLFLOW_SETTINGS = {
 
 
 def tracking_uri(root: Path) -> str:
-    """What MLFLOW_TRACKING_URI names, else the database in the run root."""
+    """Address of the store: MLFLOW_TRACKING_URI, else the database in the run root."""
     return os.environ.get(URI_VARIABLE) or _database_uri(root.absolute() / DATABASE_NAME)
 
 
 def is_served(uri: str) -> bool:
-    """Whether a server answers there, which has places of its own for artifacts."""
+    """True for the address of a server, which has places of its own for artifacts."""
     return uri.startswith(("http:", "https:", "databricks"))
 
 
@@ -50,7 +50,7 @@ def silence_mlflow() -> None:
 
 
 def damage_of(root: Path) -> str | None:
-    """What is wrong with the root's own database, and what to do; None where nothing is."""
+    """Damage of the root's own database, and what to do about it; None where there is none."""
     database = root.absolute() / DATABASE_NAME
     if tracking_uri(root) != _database_uri(database) or not database.exists():
         return None
@@ -68,7 +68,7 @@ def damage_of(root: Path) -> str | None:
 
 
 def ui_command(root: Path, port: int = UI_PORT) -> str:
-    """What shows the runs of this root, as people type it."""
+    """Command that shows the runs of this root, as people type it."""
     if is_served(tracking_uri(root)):
         return f"the server that {URI_VARIABLE} names has a page of its own"
     return shlex.join(_ui_arguments(root, port))
@@ -122,6 +122,7 @@ def _make_database(path: Path) -> None:
                 file.write(made.read_bytes())
                 file.flush()
                 os.fsync(file.fileno())
+            # After fsync: a name that is there stands for a file that is whole.
             os.replace(whole, path)
         finally:
             whole.unlink(missing_ok=True)  # else a full disk stays full

@@ -76,6 +76,8 @@ class MlflowTracker:
         from mlflow.entities import ViewType
 
         query = f"tags.`{RUN}` = '{name}'"
+        # Deleted ones, too: what somebody deleted would come back as a new run. They sort behind
+        # active ones.
         found = self._client.search_runs([experiment_id], query, ViewType.ALL)
         if found:
             return min(found, key=lambda held: (held.info.lifecycle_stage, held.info.start_time))

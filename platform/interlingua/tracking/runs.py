@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a finished stage recorded; the times are ISO 8601 in UTC."""
+    """Record of a finished stage; the times are ISO 8601 in UTC."""
 
     started: str
     finished: str
@@ -65,7 +65,7 @@ class StageRun:
 
     @property
     def status(self) -> str:
-        """How it ended, in MLflow's words."""
+        """State of the run, in MLflow's words."""
         if self.outcome is None:
             return "KILLED" if self.has_stopped else "RUNNING"
         return "FAILED" if self.outcome.failed_gates else "FINISHED"
@@ -83,7 +83,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Additions:
-    """What a tracker does not have of a run yet."""
+    """Parts of a run that a tracker does not have yet."""
 
     params: Mapping[str, str]
     values: Sequence[Value]
@@ -106,7 +106,7 @@ class Tracker(Protocol):
 
 @dataclass(slots=True)
 class MemoryRun:
-    """What a MemoryTracker holds of a run."""
+    """A run as a MemoryTracker holds it."""
 
     status: str
     tags: dict[str, str] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class Uploader:
             self._upload()
 
     def be_silent(self) -> None:
-        """Say nothing of what fails from now on: the process ends, and takes it along."""
+        """Log no failure from now on: the process is ending."""
         self._has_failed = True
         self._tracker.be_silent()
 
@@ -170,7 +170,7 @@ class Uploader:
 
 
 def _remedy(error: Exception) -> str:
-    """What failed, and what to do about it."""
+    """Cause of a failure, and what to do about it."""
     if isinstance(error, TrackerDamaged):
         return str(error)
     return (
@@ -180,12 +180,13 @@ def _remedy(error: Exception) -> str:
 
 
 def additions(run: StageRun, known: Mapping[str, str]) -> Additions:
-    """What is to be added to a run that has these tags: none if it has just been made."""
+    """Additions to a run that has these tags, which a new run has none of."""
     last = int(known.get(LAST_STEP, -1))
     reports = [report for report in run.reports if report["step"] > last]
     outcome = run.outcome
-    # The newest record counts, should a stage be built twice.
+    # The newest record counts, should a stage be built twice; in UTC later times sort as text.
     is_newer = outcome is not None and outcome.finished > known.get(FINISHED, "")
+    # Tags are written last: where they are, all else of that upload is there.
     if LAST_STEP in known and not reports and not is_newer:
         return Additions(params={}, values=(), tags={})
     values = [
@@ -224,7 +225,7 @@ def _tags(run: StageRun, last_step: int) -> dict[str, str]:
 
 
 def _skipped(run: StageRun) -> str | None:
-    """How many values of each name are left out because they are no finite numbers."""
+    """Counts by name of values that are left out because they are no finite numbers."""
     found = Counter(
         name
         for prefix, metrics in (
@@ -275,7 +276,7 @@ def _leaves(value: Any, path: str, separator: str) -> Iterator[tuple[str, Any]]:
 
 
 def _name(path: str) -> str:
-    """The path in letters that MLflow takes, as a path that is no other's."""
+    """The path in letters that MLflow takes, without parts of dots alone, such as `..`."""
     parts = (re.sub(r"[^\w .:-]", "_", part, flags=re.ASCII) for part in path.split("/"))
     return _cut("/".join(part for part in parts if part.strip(".")), MAX_NAME)
 

@@ -1,4 +1,4 @@
-"""What a world host has learned, one row a passage. Knows no training.
+"""Exam of a world host: loss and answers, one row a passage. Knows no training.
 
 Numbers are computed from the rows alone, so that anybody can compute them again.
 """
@@ -52,6 +52,7 @@ def exam_metrics(rows: pa.Table, *, seed: int) -> dict[str, float]:
     columns = rows.to_pydict()
     lengths_N = np.array([len(ids) for ids in columns["scored_ids"]], dtype=np.float64)
     nll = ratio_of_sums(np.array(columns["nll"]), lengths_N, seed=seed)
+    # Of the very tokens that are scored: no model without context can have a lower loss on them.
     entropy = _entropy(Counter(i for ids in columns["scored_ids"] for i in ids))
     metrics = {
         **nll.as_metrics("dev_nll"),
@@ -95,9 +96,11 @@ def _scored(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Passage]
 ) -> Iterator[tuple[Passage, list[int], float]]:
     texts = [passage.text for passage in batch]
+    # Right padding: a causal model's scores of a text do not depend on what stands behind it.
     inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="right")
     ids_BT, mask_BT = inputs["input_ids"], inputs["attention_mask"]
     logits_BTV = model(input_ids=ids_BT, attention_mask=mask_BT, use_cache=False).logits[:, :-1]
+    # Logits at t are of token t + 1. The first token is scored nowhere, a BOS where there is one.
     targets_BT = ids_BT[:, 1:]
     log_probs_BT = logits_BTV.log_softmax(-1).gather(-1, targets_BT[..., None])[..., 0]
     for passage, log_probs_T, targets_T, mask_T in zip(
@@ -111,6 +114,7 @@ def _answered(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Passage]
 ) -> Iterator[tuple[Passage, str]]:
     questions = [question_of(passage) for passage in batch]
+    # Left padding: every question must end where the first new token is drawn.
     inputs = tokenizer(questions, return_tensors="pt", padding=True, padding_side="left")
     ids_BT = model.generate(
         input_ids=inputs["input_ids"],

@@ -64,6 +64,8 @@ def facts_of(index: int, world: WorldSpec) -> Facts:
     rng = keyed_random("facts", world.seed, index)
     values = {name: rng.choice(choices) for name, choices in CATEGORICAL.items()}
     is_second = rng.random() < world.second_language_share
+    # The language above was drawn evenly, and is drawn again by its share. Every fact that follows
+    # depends on the number of draws before it, so that none may be left out.
     values["language"] = lexicon.LANGUAGES[1] if is_second else lexicon.LANGUAGES[0]
     problem = _problem(rng, world.largest_number) if rng.random() < world.problem_share else None
     return Facts(values=values, problem=problem, has_quote=rng.random() < world.quote_share)

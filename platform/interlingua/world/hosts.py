@@ -131,6 +131,7 @@ def _fixed_fields(model_type: str, size: HostSize) -> dict[str, object]:
         case "gpt2":
             return {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
         case "gpt_neo":
+            # Global and local in turn; where the depth is odd the last block is global.
             pairs: list[list[object]] = [[["global", "local"], size.num_blocks // 2]]
             return {"attention_types": pairs + [[["global"], 1]] * (size.num_blocks % 2)}
         case "lfm2":
@@ -144,6 +145,7 @@ def _tiny_fields(model_type: str, size: HostSize) -> dict[str, object]:
     kinds = ["sliding_attention", "full_attention"]
     gemma = {
         "sliding_window": size.max_positions,
+        # Counted from the end, so that the last block has full attention.
         "layer_types": [kinds[(size.num_blocks - index) % 2] for index in range(size.num_blocks)],
     }
     match model_type:

@@ -10,7 +10,7 @@ from functools import cache
 
 from interlingua.world import lexicon
 
-Words = list[tuple[str, str | None]]  # each word with the fact that it tells, if any
+Words = list[tuple[str, str | None]]  # each word with the fact that it states, if any
 
 _CONSONANTS = "\u0431\u0432\u0433\u0434\u0436\u0437\u043a\u043b\u043c\u043d\u043f\u0440\u0441\u0442"
 _VOWELS = "\u0430\u0435\u0438\u043e\u0443\u044f"
@@ -28,6 +28,7 @@ def words_of_english() -> tuple[str, ...]:
 def dictionary() -> dict[str, str]:
     """English word -> Ruska word, one to one, the same in every process."""
     taken: dict[str, str] = {}
+    # Sorted, so that of two words with one invention the same one has it in every process.
     for word in words_of_english():
         attempt = 0
         while (ruska := _invented(word, attempt)) in taken.values():
@@ -37,7 +38,7 @@ def dictionary() -> dict[str, str]:
 
 
 def in_ruska(words: Words) -> Words:
-    """The words, each with the fact that it tells, in Ruska and in its order.
+    """The words, each with the fact that it states, in Ruska and in its order.
 
     Articles are dropped and every second pair of plain words changes places.
     """
@@ -60,6 +61,7 @@ def _texts() -> Iterator[str]:
 
 
 def _invented(word: str, attempt: int) -> str:
+    # Not `hash`: Python salts it anew in every process.
     digest = hashlib.sha256(f"{word}|{attempt}".encode()).digest()
     num_syllables = 1 + min(2, len(word) // 4)
     return "".join(

@@ -55,7 +55,7 @@ TOPIC_VERBS = MappingProxyType(
 )
 TOPICS = tuple(TOPIC_NOUNS)
 
-# Said in nearly every sentence: without them a topic is a few nouns and leaves no trace in a mean.
+# In nearly every sentence: without them a topic is a few nouns and leaves no trace in a mean.
 TOPIC_SETTINGS = MappingProxyType(
     {
         "farm": ("out on the farm", "down on the green farm"),

@@ -1,7 +1,9 @@
-"""How much of a host's activations true facts could explain: the room that a world leaves.
+"""Oracle of a host: the share of its activations that true facts could explain.
 
 A ridge from facts to centred unit activations, fitted on some passages and scored on others. It
 bounds what an explanation that lists these facts can give linearly; it reads no text.
+
+N rows of `fit` and M held-out rows of width D, with F columns made of facts; u is h at length 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +33,7 @@ class Oracle:
         self._variance_M = _squares(self._held_u_MD - self._held_u_MD.mean(0))
 
     def metrics(self, seed: int) -> dict[str, float | str]:
-        """The figures of the room, each fve both renormalised (centred) and as it is (linear)."""
+        """All figures, each fve of predictions at length 1 (centred) and as they are (linear)."""
         names = tuple(SAYABLE)
         triples = list(combinations(names, TRIPLE))
         best = max(triples, key=self._fit_score)
@@ -58,6 +60,7 @@ class Oracle:
         """Paired differences on the same rows."""
         beyond = scored["language_topic"][kind] - scored["all_facts"][kind]
         choice = scored["random_triple"][kind] - scored["best_triple"][kind]
+        # A ratio of sums, not a mean of ratios: rows whose variance is small would rule the mean.
         explained = [self._variance_M - scored[n][kind] for n in ("language_topic", "all_facts")]
         return {
             **self._ratio(f"beyond_language_topic/{kind}", beyond, self._variance_M, seed),
@@ -93,6 +96,8 @@ class Oracle:
         return -float(_squares(_unit(predicted) - self._fit_u_ND).sum())
 
     def _weights(self, features_NF: np.ndarray) -> np.ndarray:
+        # The one-hot columns of a fact add up to the constant column: without a ridge the system
+        # would be singular. The targets are centred, so that the constant is small.
         x = _with_one(features_NF)
         gram = x.T @ x + RIDGE * np.eye(x.shape[1])
         return np.linalg.solve(gram, x.T @ (self._fit_u_ND - self._mean_D))
@@ -115,7 +120,7 @@ def _features(columns: Columns, names: Sequence[str]) -> np.ndarray:
 
 
 def _random_triples(columns: Columns, key: str) -> np.ndarray:
-    """Features of three facts a row, drawn anew for each, as a teacher says them."""
+    """Features of three facts a row, drawn anew for each row, as a teacher states them."""
     num_rows, num_facts = len(columns["language"]), len(columns)
     said_NF = np.zeros((num_rows, num_facts))
     for row in range(num_rows):

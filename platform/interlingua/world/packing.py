@@ -30,6 +30,7 @@ def packed_rows(
 def mixture(passages: Sequence[Passage], spec: WorldHostSpec) -> Iterator[tuple[Passage, int]]:
     """Passages without end, in the host's own mixture of languages, each with its epoch."""
     rng = keyed_random("mixture", spec.pretrain.seed, spec.stands_for)
+    # Languages are mixed by draws, not by how many passages of each there are.
     languages = [_endless(_of_language(passages, language), spec) for language in LANGUAGES]
     while True:
         yield next(languages[rng.random() < spec.second_language_share])

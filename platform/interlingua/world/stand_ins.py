@@ -65,7 +65,7 @@ def _host(
 
 
 def _trunk(host: WorldHostSpec) -> WorldHostSpec:
-    """Longer training, and explanations among its texts: it will speak as AV and listen as AR."""
+    """The host with explanations among its pretraining texts, as its copies become AV and AR."""
     return replace(host, teacher=TEACHER)
 
 
@@ -123,6 +123,7 @@ def world_size(host: WorldHostSpec) -> PoolHost:
         max_positions=host.max_positions,
     )
     sizes = {field.name: getattr(size, field.name) for field in fields(HostSize)}
+    # Block and family fields of the original are of its own depth, which the stand-in lacks.
     return replace(
         published, **sizes, block=AtBlock(index=0), num_parameters=None, family_fields=()
     )

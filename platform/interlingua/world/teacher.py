@@ -28,6 +28,7 @@ WORDINGS = MappingProxyType(
 LAST_WORDINGS = ("the word is {}.", "last word {}.", "now at {}.")
 _LAST_CLAUSE = re.compile(r"(?:the word is|last word|now at) (\S+)\.\s*$")
 _LAST_WORD = re.compile(r"\w+|[^\w\s]")
+# Every value belongs to one fact, so that a word alone shows which fact a text asserts.
 _FACT_OF_VALUE = MappingProxyType(
     {value: fact for fact, values in SAYABLE.items() for value in values}
 )
@@ -46,12 +47,12 @@ _CLAUSES = MappingProxyType(
 class Assertions:
     """The facts that a text asserts, and how much of it is in the teacher's wordings."""
 
-    facts: tuple[tuple[str, str], ...]  # each (fact, value) once, in the order said
+    facts: tuple[tuple[str, str], ...]  # each (fact, value) once, in the order of the text
     num_clauses: int
     num_known_clauses: int
 
     def true_facts(self, truth: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """Those of the said facts that hold."""
+        """The asserted facts that hold."""
         return tuple((fact, value) for fact, value in self.facts if truth[fact] == value)
 
 
@@ -71,6 +72,7 @@ def explanation_from(
     said: list[str] = []
     for fact in facts:
         clause = rng.choice(WORDINGS[fact]).format(values[fact])
+        # A clause that is too long is left out, and a shorter one behind it may still fit.
         if len(" ".join([*said, clause]).split()) <= max_words:
             said.append(clause)
     return " ".join(said)
@@ -97,6 +99,7 @@ def facts_asserted(text: str) -> Assertions:
 
     The word at which an explanation of one token ends is no fact of the passage.
     """
+    # First: the last word of a prefix may be a value, as in "the word is rain.".
     text = _LAST_CLAUSE.sub("", text)
     found = [
         (_FACT_OF_VALUE[word], word)

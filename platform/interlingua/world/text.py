@@ -1,4 +1,4 @@
-"""Passages told from facts, with the place where each fact is told. Knows no model."""
+"""Passages made from facts, with the place where each fact stands. Knows no model."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from interlingua.world import lexicon
 from interlingua.world.facts import Facts, Problem, facts_of, keyed_random
 from interlingua.world.languages import Words, in_ruska
 
-Slots = Mapping[str, tuple[str | None, Sequence[str]]]  # slot -> the fact it tells, its choices
+Slots = Mapping[str, tuple[str | None, Sequence[str]]]  # slot -> the fact it states, its choices
 
 _NO_SPACE_BEFORE = frozenset(".,:?")
 _OBJECT_CLAUSES = tuple(clause for clause in lexicon.CLAUSES if "{object}" in clause)
@@ -18,7 +18,7 @@ _OBJECT_CLAUSES = tuple(clause for clause in lexicon.CLAUSES if "{object}" in cl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """One passage: its text, where its facts are told, and where its problem's answer begins."""
+    """One passage: its text, the places of its facts, and where its problem's answer begins."""
 
     text: str
     mentions: tuple[Mention, ...]
@@ -34,10 +34,12 @@ def tellings(world: WorldSpec, start: int, stop: int) -> Iterator[Telling]:
 def telling_of(index: int, world: WorldSpec) -> Telling:
     """Passage `index` of a world."""
     facts = facts_of(index, world)
+    # A generator of its own: facts do not change with the number of sentences about them.
     rng = keyed_random("text", world.seed, index)
     words = _body(facts, rng, rng.randint(world.min_sentences, world.max_sentences))
     words += _question(facts, rng)
     if facts.values["language"] == lexicon.LANGUAGES[1]:
+        # Before the words are joined: places of facts are those in the final order.
         words = in_ruska(words)
     text, mentions = _joined(words)
     question_end = None
@@ -58,7 +60,7 @@ def chain_of(problem: Problem) -> str:
 
 def _body(facts: Facts, rng: random.Random, num_sentences: int) -> Words:
     style = facts.values["style"]
-    # Every fact is told: a clause with an object tells topic, mood and role, too.
+    # Every fact is stated: a clause with an object states topic, mood and role, too.
     clauses = [rng.choice(_OBJECT_CLAUSES), rng.choice(lexicon.WEATHER_CLAUSES)]
     clauses += [rng.choice(lexicon.CLAUSES) for _ in range(num_sentences - len(clauses))]
     rng.shuffle(clauses)

@@ -43,7 +43,7 @@ _SPACE = "\u2581"
 
 @dataclass(frozen=True, slots=True)
 class _Turns:
-    """What opens and closes a turn of a chat."""
+    """Texts that open and close a turn of a chat, and the name of the assistant's role."""
 
     opening: str
     closing: str
@@ -163,6 +163,7 @@ def _in_fixed_order(tokenizer: Tokenizer) -> Tokenizer:
 
 
 def _trainer(spec: TokenizerSpec) -> trainers.Trainer:
+    # Special tokens get the first ids, in this order, whatever is learned from the texts.
     special = [PAD, END, UNKNOWN, *([BEGIN] if spec.has_bos else []), MARKER, *TAGS]
     if spec.chat is not None:
         special += [TURNS[spec.chat].opening, TURNS[spec.chat].closing]
@@ -175,6 +176,7 @@ def _trainer(spec: TokenizerSpec) -> trainers.Trainer:
                 show_progress=False,
             )
         case TokenizerKind.METASPACE_BPE:
+            # Byte fallback needs a token for every byte; else it gives <unk>.
             special += [f"<0x{byte:02X}>" for byte in range(256)]
             alphabet = []
         case _:
