@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from interlingua.core import resampling
 from interlingua.core.resampling import Draws, Ratio, combined, difference, unit_ids
 
 SEEDS, PASSAGES, SAMPLES = 4, 6, 3
@@ -137,6 +138,15 @@ def test_crossed_draws_weigh_by_the_product_of_both_factors() -> None:
     assert (weights_RSP.sum(axis=(1, 2)) == 15).all()
     expected_RSP = weights_RSP.sum(axis=2)[:, :, None] * weights_RSP.sum(axis=1)[:, None] / 15
     assert (weights_RSP == expected_RSP).all()
+
+
+def test_the_product_of_large_counts_does_not_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def drawn(num_draws: int, num_units: int, _: np.random.Generator) -> np.ndarray:
+        return np.full((num_draws, num_units), 300, np.uint16)
+
+    monkeypatch.setattr(resampling, "_drawn", drawn)
+    draws = Draws.crossed(np.zeros(1), np.zeros(1), seed=0)
+    assert (draws.weights_RU == 300 * 300).all()
 
 
 def test_ids_of_nested_units_do_not_run_into_one_another() -> None:

@@ -45,7 +45,7 @@ def test_it_takes_texts_from_a_file(verbalize, bundle, tmp_path):
     (tmp_path / "texts.txt").write_text("dear friend, there was rain.\n\nthe farmer went home.\n")
     code, out, err = verbalize(
         bundle, "--host", "toy-lfm-7b", "--texts", tmp_path / "texts.txt", "--position", 2,
-        "--max-new-tokens", 4, "--temperature", 1,
+        "--max-new-tokens", 4, "--temperature", 1, "--num-passages", 1,  # of `dev`, not of a file
     )  # fmt: skip
     assert code == 0, err
     assert out.count("toy-lfm-7b, cosine") == 2 and "farmer" in out

@@ -159,6 +159,14 @@ def test_a_forward_that_overflows_is_read_in_a_wider_dtype(tmp_path, tokenizer, 
     assert rows.counts["num_not_finite"] == 0
 
 
+def test_a_token_that_overflows_is_read_in_a_wider_dtype_too(tmp_path, tokenizer, texts):
+    huge = saved_host(tmp_path, tokenizer, scale=1e7)
+    half, whole = (reader(huge, replace(SPEC, dtype=d)) for d in ("float16", "float32"))
+    h_D = half.at(texts[0][1], 3)
+    assert np.abs(h_D).max() > 65504
+    np.testing.assert_allclose(h_D, whole.at(texts[0][1], 3), rtol=0.05, atol=1e5)
+
+
 def test_a_wider_copy_of_the_host_goes_when_its_texts_are_read(
     monkeypatch, tmp_path, tokenizer, texts
 ):
@@ -197,6 +205,12 @@ def test_long_texts_are_cut_and_counted(folder, texts):
     rows = reader(folder, replace(SPEC, max_tokens=20)).rows(texts)
     assert rows.counts["num_truncated"] == 30
     assert set(rows.num_tokens) == {20}
+
+
+def test_a_text_that_just_fits_is_not_counted_as_cut(folder, texts):
+    lengths = [reader(folder).num_tokens(text) for _, text in texts]
+    rows = reader(folder, replace(SPEC, max_tokens=max(lengths))).rows(texts)
+    assert rows.counts["num_truncated"] == 0 and max(rows.num_tokens) == max(lengths)
 
 
 def test_more_tokens_than_the_model_reads_are_refused(folder):

@@ -106,7 +106,6 @@ def test_a_universal_run_has_the_published_training(name: str) -> None:
         assert (optim.decay, optim.clip_norm) == (RateDecay.CONSTANT, 1.0)
     assert not ar.trains_value_head
     assert (ar.readout, ar.bos) == (Readout.RAW, BosRule.ABSENT)
-    assert run.training_tags == run.trained
 
 
 @pytest.mark.parametrize(
@@ -147,7 +146,7 @@ def test_a_single_host_run_reads_positions_of_the_host_under_its_models(name: st
     assert isinstance(run.read, TokenPositions)
     assert run.read.min_position == 50
     assert run.read.per_passage == (5 if name.startswith("release") else 10)
-    assert (run.trained, run.held_out, run.training_tags) == ((), (), (run.anchor,))
+    assert (run.trained, run.held_out) == ((), ())
     assert pool_host(run.anchor).role is HostRole.SINGLE
     assert run.teachers == ("claude-sonnet-4-6",)
     assert (run.corpus.num_passages, run.max_tokens) == (100_000, 4096)

@@ -1,5 +1,7 @@
 """The universal table on terminals: it fits, and never prints a number without its company."""
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
@@ -95,3 +97,10 @@ def test_the_summary_fits_a_screen(material):
     assert len(tables) == 1
     titles = [column.header for column in tables[0].columns]
     assert titles[2] == "sampled (T=1)" and "constant" in titles
+
+
+def test_a_grid_of_labels_alone_is_one_table(material) -> None:
+    grid = summary_grid(material.numbers, material.roles)
+    rows = tuple(replace(row, cells=()) for row in grid.rows)
+    (table,) = rich_tables(replace(grid, columns=(), rows=rows), 80)
+    assert table.row_count == len(rows)

@@ -61,6 +61,12 @@ def test_the_newest_report_is_found_wherever_the_tail_begins(tmp_path, tail_byte
     assert last_metrics(tmp_path, tail_bytes=tail_bytes) == {"step": 99, "loss": 33.0}
 
 
+def test_a_report_that_is_longer_than_the_tail_is_found(tmp_path):
+    MetricsLog(tmp_path, resume_step=0).append(7, **{f"loss_{n}": 0.5 for n in range(2000)})
+    assert len((tmp_path / PROGRESS_NAME).read_bytes()) > 3 * 4096
+    assert last_metrics(tmp_path)["step"] == 7
+
+
 def test_a_reader_beside_the_writer_never_sees_half_a_report(tmp_path):
     log = reported(tmp_path, [])
     for step in range(50):

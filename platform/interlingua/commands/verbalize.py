@@ -13,7 +13,7 @@ from typing import Any
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Describe, rebuild and print each text; --out also stores them as JSON lines."""
+    """Explain, rebuild and print each text; --out also stores them as JSON lines."""
     from rich.console import Console
 
     from interlingua.models.nla import NLA
@@ -27,9 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
         max_new_tokens=arguments.max_new_tokens,
     )
     nla, console = NLA.load(arguments.bundle, arguments.device), Console()
-    texts = islice(_texts(arguments), arguments.num_passages)
     with _sink(arguments.out) as sink:
-        for text, facts in texts:
+        for text, facts in _texts(arguments):
             trip = nla.round_trip(text, arguments.host, arguments.position, sampling)
             row = {
                 "host": arguments.host,
@@ -51,8 +50,12 @@ def verbalize_parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m jobs.verbalize", description=__doc__)
     made.add_argument("bundle", type=Path, help="the folder of a bundle")
     made.add_argument("--host", required=True, help="whose activations; the bundle names its hosts")
-    made.add_argument("--num-passages", type=_at_least_one, default=25)
-    made.add_argument("--texts", type=Path, help="a file of texts, one a line, instead of `dev`")
+    made.add_argument(
+        "--num-passages", type=_at_least_one, default=25, help="of split `dev` (default: 25)"
+    )
+    made.add_argument(
+        "--texts", type=Path, help="a file of texts, one a line, all of which are explained instead"
+    )
     made.add_argument("--position", type=int, help="read at this token (default: pooled)")
     made.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     made.add_argument("--max-new-tokens", type=int, default=128)
@@ -97,7 +100,8 @@ def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]
         ) from error
     (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
     path = passages.path / PASSAGES_NAME
-    for passage in read_passages(path, {Split.DEV}, SplitAccess({Split.DEV})):
+    of_dev = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
+    for passage in islice(of_dev, arguments.num_passages):
         yield passage.text, dict(passage.facts)
 
 

@@ -63,7 +63,9 @@ class Draws:
         first_RF = _drawn(num_draws, len(first_F), rng)
         second_RG = _drawn(num_draws, len(second_G), rng)
         # A pair counts as often as both of its factors were drawn: the product, not a third draw.
-        weights_RU = first_RF[:, of_first_N[row_U]] * second_RG[:, of_second_N[row_U]]
+        weights_RU = np.multiply(
+            first_RF[:, of_first_N[row_U]], second_RG[:, of_second_N[row_U]], dtype=np.uint32
+        )
         return cls(units_U=units_U, outer_U=of_first_N[row_U], weights_RU=weights_RU)
 
     def places(self, units_N: np.ndarray) -> np.ndarray:

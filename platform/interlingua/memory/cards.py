@@ -88,11 +88,11 @@ def _arithmetic(trunk: PoolHost, av: AvSpec, shapes: Shapes) -> Iterator[str]:
         blocks = f"({trunk.num_blocks} x {trunk.width:,} + {saved_numbers(trunk):,}) numbers"
     yield (
         f"a step: {shapes.num_samples} samples of {shapes.new_tokens} tokens behind a prompt of "
-        f"{shapes.prompt_tokens}; the AR hears {shapes.ar_tokens}"
+        f"{shapes.prompt_tokens}; the AR reads {shapes.ar_tokens}"
     )
     yield (
-        "weights: 2 B a parameter; of what is trained: masters 4 B, moments 8 B, gradients 2 B "
-        "(single: 4 B), and in the update 8 B more (single: 4 B)"
+        "weights: 2 B a parameter; of what is trained: masters 4 B, moments 8 B, gradients 4 B, "
+        "and in the update 8 B more (single: 4 B)"
     )
     yield (
         f"learning of the AV: {learner.micro_batch_rows} rows x {tokens} tokens x {blocks} x 2 B "

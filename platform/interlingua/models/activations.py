@@ -74,10 +74,14 @@ class Reader:
                 f"position is {position}; {self._spec.host_tag} reads this text as "
                 f"{len(ids)} tokens"
             )
-        ids_1T, mask_1T = _padded([ids], self._host.parts.embedding.weight.device)
         block_index = self._spec.block_indices[-1]
-        h_1TD = read_blocks(self._host, ids_1T, mask_1T, [block_index])[block_index]
-        vector_D: np.ndarray = h_1TD[0, position].float().cpu().numpy()
+        for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
+            host = self._host if dtype == self._spec.dtype else self._opened(dtype)
+            ids_1T, mask_1T = _padded([ids], host.parts.embedding.weight.device)
+            h_1TD = read_blocks(host, ids_1T, mask_1T, [block_index])[block_index]
+            vector_D: np.ndarray = h_1TD[0, position].float().cpu().numpy()
+            if np.isfinite(vector_D).all():
+                break  # as of rows: what overflows is read again, and else left for the caller
         return vector_D
 
     def rows(self, texts: Sequence[Text]) -> HostRows:
@@ -98,7 +102,11 @@ class Reader:
         counts = {
             "num_passages": len(texts),
             "num_tokens": sum(map(len, ids)),
-            "num_truncated": sum(len(tokens) == self._spec.max_tokens for tokens in ids),
+            "num_truncated": sum(
+                self.num_tokens(text) > self._spec.max_tokens
+                for (_, text), tokens in zip(texts, ids, strict=True)
+                if len(tokens) == self._spec.max_tokens  # so long, and perhaps no longer
+            ),
             "num_without_rows": sum(not k for k in positions),
             **self._fill(vectors, starts, ids, positions),
         }

@@ -120,11 +120,6 @@ class PublishedRun:
                 "PublishedRun.trained is empty: the anchor's encoder is the identity and stays so"
             )
 
-    @property
-    def training_tags(self) -> tuple[str, ...]:
-        """The hosts whose rows the AV and the AR are trained on."""
-        return self.trained or (self.anchor,)
-
     def sizes(self) -> tuple[RoleSize, ...]:
         """Parameters and bytes of its three roles."""
         encoded = [pool_host(tag) for tag in self.trained]

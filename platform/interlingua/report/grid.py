@@ -108,6 +108,7 @@ def without_empty_columns(grid: Grid) -> Grid:
 def rich_tables(grid: Grid, width: int) -> Iterator[Table]:
     """The grid for a terminal of this width: one table, or as many as make it fit."""
     num_columns = len(grid.columns)
+    tables = [_rich(grid)]  # also of labels alone
     for num_parts in range(1, num_columns + 1):
         size = ceil(num_columns / num_parts)
         parts = [range(n, min(n + size, num_columns)) for n in range(0, num_columns, size)]

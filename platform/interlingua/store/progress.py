@@ -54,9 +54,12 @@ def last_metrics(out: Path, *, tail_bytes: int = 4096) -> dict[str, Any] | None:
         with (out / PROGRESS_NAME).open("rb") as file:
             # This may land in the middle of a line, whose rest has no brace at its start. The file
             # is ASCII (json.dumps), so that no character is cut.
-            file.seek(max(0, file.seek(0, os.SEEK_END) - tail_bytes))
+            start = max(0, file.seek(0, os.SEEK_END) - tail_bytes)
+            file.seek(start)
             lines = file.read().decode().splitlines(keepends=True)
     except FileNotFoundError:
         return None
     whole = [line for line in lines if line.endswith("\n") and line.startswith("{")]
+    if not whole and start:  # one line may be longer than the tail
+        return last_metrics(out, tail_bytes=16 * tail_bytes)
     return json.loads(whole[-1]) if whole else None

@@ -110,6 +110,7 @@ def test_it_is_fitted_to_the_encoders_that_the_avs_training_left() -> None:
     (held_out,) = recipe.held_out
     theirs = graph["encoder", held_out].inputs.targets[tag].encoder
     assert theirs.fingerprint == stages["tuned_encoder", tag].fingerprint
+    assert [s.label for s in graph_of(recipe) if s.kind == "encoder"].count(held_out) == 1
     plain = {(s.kind, s.label): s for s in added_host_stages(mini, host, **own)}
     assert ("av", "sft") not in plain
     assert plain["encoder", "mine"].inputs.targets[tag].encoder.kind == "encoder"

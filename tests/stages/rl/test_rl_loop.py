@@ -234,7 +234,8 @@ def test_a_gate_closes_relative_to_the_start_and_says_its_name(name, passes, fai
     }
     watch = replace(SPEC.watch, gates=GATES)
     assert failed_gate({**start, name: passes}, start, watch) is None
-    assert failed_gate({**start, name: fails}, start, watch).startswith(name)
+    for worse in (fails, float("nan")):
+        assert failed_gate({**start, name: worse}, start, watch).startswith(name)
     assert failed_gate({**start, name: fails}, start, SPEC.watch) is None
     without = {**start, "similarity_gap": -0.01}
     assert failed_gate({**without, "similarity_gap": -0.02}, without, watch) is None

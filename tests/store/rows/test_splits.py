@@ -2,18 +2,16 @@ import hashlib
 import math
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from interlingua.specs.splits import Split, SplitSpec
-from interlingua.store.artifact import Stage, build
 from interlingua.store.rows.splits import (
     SplitAccess,
     SplitViolation,
-    consumed_upstream,
     passage_id,
     read_consumed,
     recorded_access,
@@ -140,35 +138,3 @@ def test_the_ledger_is_written_on_a_clean_end_and_keeps_earlier_attempts(tmp_pat
     with recorded_access([Split.DEV], tmp_path) as resumed:
         resumed.consume("b", Split.DEV)
     assert read_consumed(tmp_path / "consumed.parquet") == {Split.DEV: {"a", "b"}}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reads:
-    ids: tuple[tuple[str, Split], ...]
-
-
-def read_ids(spec, inputs, out, context):
-    with recorded_access(Split, out) as access:
-        for identity, split in spec.ids:
-            access.consume(identity, split)
-    return {}
-
-
-def read_nothing(spec, inputs, out, context):
-    return {}
-
-
-def reading(label, ids, inputs=None, run=read_ids):
-    spec = Reads(ids=tuple(ids))
-    return Stage(kind="reads", label=label, spec=spec, run=run, inputs=inputs or {}, revision=1)
-
-
-def test_everything_consumed_upstream_is_found(tmp_path):
-    first = reading("first", [("a", Split.FIT), ("b", Split.RL)])
-    silent = reading("silent", [], {"first": first}, run=read_nothing)
-    second = reading("second", [("c", Split.FIT)])
-    last = reading("last", [("d", Split.TEST)], {"x": silent, "y": second})
-    for stage in (first, silent, second):
-        build(stage, tmp_path, None)
-    consumed = consumed_upstream(build(last, tmp_path, None), tmp_path)
-    assert consumed == {Split.FIT: {"a", "c"}, Split.RL: {"b"}, Split.TEST: {"d"}}

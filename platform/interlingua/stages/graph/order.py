@@ -61,7 +61,7 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         *learning.rows.values(),
         *unseen.rows.values(),
         unseen.explanations,
-        *encoders.values(),
+        *(encoders[tag] for tag in (recipe.anchor, *recipe.trained)),
         *nla,
         *evaluated,
         *reinforced,
@@ -98,7 +98,7 @@ def nla_stages(
         learning.dev_texts,
         av,
         *tuned.values(),
-        *(encoders[tag] for tag in recipe.held_out if tuned),
+        *(encoders[tag] for tag in recipe.held_out),  # fitted to what the AV's training left
         ar,
         *fitted,
     )

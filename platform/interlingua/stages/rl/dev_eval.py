@@ -73,7 +73,7 @@ def failed_gate(
     if start["similarity_gap"] > 0:  # a start without a gap has none to lose
         limits["similarity_gap"] = (gates.least_gap_share * start["similarity_gap"], 1)
     for name, (limit, sign) in limits.items():
-        if sign * numbers[name] < sign * limit:
+        if not sign * numbers[name] >= sign * limit:  # nor does NaN pass
             side = "below" if sign > 0 else "above"
             return f"{name} is {numbers[name]:.4f}, {side} its gate at {limit:.4f}"
     return None

@@ -6,7 +6,6 @@ What batch a step sees is a function of seed and step alone. Knows no model.
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,14 +13,6 @@ import numpy as np
 from interlingua.store.rows.shards import Key
 
 Encode = Callable[[str], list[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """One row of a batch: the key of an activation, and the ids of one of its explanations."""
-
-    key: Key
-    ids: Sequence[int]
 
 
 class Texts:

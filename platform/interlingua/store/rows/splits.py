@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from interlingua.specs.splits import Split, SplitSpec
-from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
 
@@ -96,17 +95,6 @@ def read_consumed(path: Path) -> dict[Split, set[str]]:
     columns = read_parquet(path, schema=LEDGER_SCHEMA).to_pydict()
     for identity, split in zip(columns["passage_id"], columns["split"], strict=True):
         consumed.setdefault(Split(split), set()).add(identity)
-    return consumed
-
-
-def consumed_upstream(artifact: Artifact, root: Path) -> dict[Split, set[str]]:
-    """Every id that the artifact or anything upstream of it consumed, by split."""
-    consumed: dict[Split, set[str]] = {}
-    for member in (artifact, *lineage(artifact, root)):
-        path = member.path / LEDGER_NAME
-        if path.exists():
-            for split, ids in read_consumed(path).items():
-                consumed.setdefault(split, set()).update(ids)
     return consumed
 
 
