@@ -8,11 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from interlingua.core.spans import sentences
 from interlingua.models import activations
-from interlingua.models.activations import POOLED_POSITION, Reader
+from interlingua.models.activations import Reader
 from interlingua.models.hosts import load_host
+from interlingua.models.sites import POOLED_POSITION, chosen_spans
 from interlingua.published.hosts import pool_host
-from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
+from interlingua.specs.extraction import ExtractSpec, Pooled, Spans, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec, WorldSpec
 from interlingua.world.hosts import fresh_model, tiny_config
@@ -39,6 +41,7 @@ SPEC = ExtractSpec(
     splits=(Split.FIT,),
 )
 TOKENS = TokenPositions(per_passage=4, min_position=10, seed=0)
+SPANS = Spans(per_passage=2, min_sentence=2, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +235,42 @@ def test_a_model_spread_over_devices_gives_the_same_rows(folder, texts, read):
     np.testing.assert_allclose(
         ours.vectors_by_block[1], expected.vectors_by_block[1], rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_span_row_is_the_mean_over_the_tokens_of_its_sentence(folder, tokenizer, texts):
+    rows = reader(folder, replace(SPEC, read=SPANS), batch_tokens=300).rows(texts)
+    for row in range(0, len(rows.positions), 7):
+        text = dict(texts)[rows.passage_ids[row]]
+        states = hidden_states(folder, tokenizer, text)[2]
+        (span,) = (one for one in sentences(text)[2:] if one[0] == rows.positions[row])
+        encoded = tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+        inside = [n for n, (a, b) in enumerate(encoded) if max(a, span[0]) < min(b, span[1])]
+        assert 0 < len(inside) < len(encoded) / 2
+        expected_D = states[inside].mean(0)
+        np.testing.assert_allclose(rows.vectors_by_block[1][row], expected_D, atol=1e-6)
+    assert len(rows.positions) > 30 and rows.counts["num_not_finite"] == 0
+
+
+def test_hosts_with_other_tokenizers_read_the_same_sentences(folder, tmp_path, texts):
+    spec = TokenizerSpec(kind=TokenizerKind.METASPACE_BPE, vocab_size=600, has_bos=False, chat=None)
+    other = saved_host(tmp_path, trained_tokenizer(spec, [text for _, text in texts]), scale=1.0)
+    one, two = (reader(path, replace(SPEC, read=SPANS)).rows(texts) for path in (folder, other))
+    assert (one.passage_ids, one.positions) == (two.passage_ids, two.positions)
+    assert one.num_tokens != two.num_tokens
+    for (key, text), places in zip(texts, _places(one), strict=True):
+        assert places == [start for start, _ in chosen_spans(SPANS, key, text)]
+
+
+def _places(rows):
+    found = {}
+    for key, position in zip(rows.passage_ids, rows.positions, strict=True):
+        found.setdefault(key, []).append(position)
+    return found.values()
+
+
+def test_a_sentence_that_is_cut_is_no_row(folder, texts):
+    whole = reader(folder, replace(SPEC, read=SPANS)).rows(texts)
+    cut = reader(folder, replace(SPEC, read=SPANS, max_tokens=40)).rows(texts)
+    kept = set(zip(cut.passage_ids, cut.positions, strict=True))
+    assert kept < set(zip(whole.passage_ids, whole.positions, strict=True))
+    assert cut.counts["num_without_rows"] > 0

@@ -4,7 +4,6 @@ Knows neither shards nor splits nor where it runs. N rows, B texts of a batch, T
 """
 
 import hashlib
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +14,11 @@ from torch import Tensor
 
 from interlingua.models.hosts import Host, load_host, load_tokenizer, read_blocks
 from interlingua.models.parts import text_config
-from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.models.sites import Encoded, Site, sites_of
+from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
 
 Text = tuple[str, str]  # a passage's id and its text
 
-POOLED_POSITION = -1
 # Where a forward overflows, its non-finite rows are read again in each of these in turn.
 WIDER = {"float16": ("bfloat16", "float32"), "bfloat16": ("float32",), "float32": ()}
 LENGTH_LIMITS = ("max_position_embeddings", "n_positions")
@@ -68,7 +67,8 @@ class Reader:
 
     def at(self, text: str, position: int) -> np.ndarray:
         """[D]: the output of the highest block at one token; negative positions from the end."""
-        (ids,) = self._tokenized([("", text)])
+        (encoded,) = self._tokenized([("", text)])
+        ids = encoded.ids
         if not -len(ids) <= position < len(ids):
             raise ValueError(
                 f"position is {position}; {self._spec.host_tag} reads this text as "
@@ -85,15 +85,14 @@ class Reader:
         return vector_D
 
     def rows(self, texts: Sequence[Text]) -> HostRows:
-        """The rows of these texts; a text with no position to keep has none, and is counted."""
-        ids = self._tokenized(texts)
-        positions = [
-            self._positions(key, tokens) for (key, _), tokens in zip(texts, ids, strict=True)
+        """The rows of these texts; a text with no token to read has none, and is counted."""
+        encoded = self._tokenized(texts)
+        ids = [one.ids for one in encoded]
+        sites = [
+            sites_of(self._spec.read, key, text, one, self._special_ids)
+            for (key, text), one in zip(texts, encoded, strict=True)
         ]
-        is_pooled = isinstance(self._spec.read, Pooled)
-        # A pooled text has one row, or none where it has no position to average.
-        stored = [[POOLED_POSITION][: len(k)] if is_pooled else k for k in positions]
-        starts = np.cumsum([0, *map(len, stored)])
+        starts = np.cumsum([0, *map(len, sites)])
         # NaN: a row that no forward wrote is counted; zeros would pass for an activation.
         vectors = {
             block: np.full((starts[-1], self.width), np.nan, np.float32)
@@ -107,13 +106,13 @@ class Reader:
                 for (_, text), tokens in zip(texts, ids, strict=True)
                 if len(tokens) == self._spec.max_tokens  # so long, and perhaps no longer
             ),
-            "num_without_rows": sum(not k for k in positions),
-            **self._fill(vectors, starts, ids, positions),
+            "num_without_rows": sum(not of_text for of_text in sites),
+            **self._fill(vectors, starts, ids, sites),
         }
-        owners = [index for index, positions in enumerate(stored) for _ in positions]
+        owners = [index for index, of_text in enumerate(sites) for _ in of_text]
         return HostRows(
             passage_ids=[texts[index][0] for index in owners],
-            positions=[position for positions in stored for position in positions],
+            positions=[site.position for of_text in sites for site in of_text],
             num_tokens=[len(ids[index]) for index in owners],
             vectors_by_block=vectors,
             counts=counts,
@@ -124,16 +123,16 @@ class Reader:
         vectors: Mapping[int, np.ndarray],
         starts: np.ndarray,
         ids: Sequence[list[int]],
-        positions: Sequence[list[int]],
+        sites: Sequence[list[Site]],
     ) -> Mapping[str, int]:
         """Write every text's rows into the vectors; counts what overflowed."""
         # fp16 ends at 65504: only the texts whose rows pass it are read again, once for each dtype.
         num_read_wider = 0
-        pending = [index for index, k in enumerate(positions) if k]
+        pending = [index for index, of_text in enumerate(sites) if of_text]
         for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
             if dtype != self._spec.dtype:
                 num_read_wider += len(pending)
-            for batch, read in self._batches_read(dtype, pending, ids, positions):
+            for batch, read in self._batches_read(dtype, pending, ids, sites):
                 rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
                 for block, vectors_ND in read.items():
                     vectors[block][rows] = vectors_ND
@@ -159,29 +158,23 @@ class Reader:
                     f"{self._source} reads at most {limit} tokens ({name})"
                 )
 
-    def _tokenized(self, texts: Sequence[Text]) -> list[list[int]]:
+    def _tokenized(self, texts: Sequence[Text]) -> list[Encoded]:
         if not texts:
             return []
+        has_offsets = isinstance(self._spec.read, Spans)
+        if has_offsets and not self._tokenizer.is_fast:
+            raise ValueError(
+                f"{self._source} has no fast tokenizer, which alone knows the characters of its "
+                "tokens; read it with Pooled or TokenPositions"
+            )
         encoded = self._tokenizer(
-            [text for _, text in texts], truncation=True, max_length=self._spec.max_tokens
+            [text for _, text in texts],
+            truncation=True,
+            max_length=self._spec.max_tokens,
+            return_offsets_mapping=has_offsets,
         )
-        return list(encoded["input_ids"])
-
-    def _positions(self, passage_id: str, ids: list[int]) -> list[int]:
-        """The positions that are averaged (pooled) or stored (token)."""
-        read = self._spec.read
-        if isinstance(read, Pooled):
-            # The first token is an attention sink: its huge constant vector would fill the mean.
-            return list(range(0 if read.include_first else 1, len(ids)))
-        candidates = [
-            position
-            for position in range(read.min_position, len(ids))
-            if ids[position] not in self._special_ids
-        ]
-        # Keyed by the passage: neither its batch nor a worker's order changes what is drawn.
-        key = hashlib.sha256(f"{read.seed}|{passage_id}".encode()).digest()
-        chosen = random.Random(key).sample(candidates, min(read.per_passage, len(candidates)))
-        return sorted(chosen)
+        offsets = encoded["offset_mapping"] if has_offsets else [None] * len(texts)
+        return [Encoded(*one) for one in zip(encoded["input_ids"], offsets, strict=True)]
 
     def _batches(self, pending: Sequence[int], ids: Sequence[list[int]]) -> Iterator[list[int]]:
         """Texts of like length together, each batch within the token budget when padded."""
@@ -201,7 +194,7 @@ class Reader:
         dtype: str,
         pending: Sequence[int],
         ids: Sequence[list[int]],
-        positions: Sequence[list[int]],
+        sites: Sequence[list[Site]],
     ) -> Iterator[tuple[list[int], dict[int, np.ndarray]]]:
         """The pending texts batch by batch, each with its rows."""
         if not pending:
@@ -209,28 +202,35 @@ class Reader:
         # A wider copy goes with this call: to keep it would hold the host twice for one overflow.
         host = self._host if dtype == self._spec.dtype else self._opened(dtype)
         for batch in self._batches(pending, ids):
-            yield batch, self._read(host, [ids[i] for i in batch], [positions[i] for i in batch])
+            yield batch, self._read(host, [ids[i] for i in batch], [sites[i] for i in batch])
 
     @torch.no_grad()
     def _read(
-        self, host: Host, ids: Sequence[list[int]], positions: Sequence[list[int]]
+        self, host: Host, ids: Sequence[list[int]], sites: Sequence[list[Site]]
     ) -> dict[int, np.ndarray]:
-        """The rows of one batch; only what is kept leaves the device."""
+        """The rows of one batch; only they leave the device."""
         ids_BT, mask_BT = _padded(ids, host.parts.embedding.weight.device)
         read = read_blocks(host, ids_BT, mask_BT, self._spec.block_indices)
-        sites = [(row, position) for row, of_row in enumerate(positions) for position in of_row]
-        rows_N, positions_N = torch.tensor(sites).T
-        if not isinstance(self._spec.read, Pooled):
-            return {
-                k: h_BTD[rows_N, positions_N].float().cpu().numpy() for k, h_BTD in read.items()
-            }
-        weights_BT = torch.zeros(ids_BT.shape)
-        weights_BT[rows_N, positions_N] = 1.0
-        # Each row has a position: texts without one are not among the pending.
-        weights_BT /= weights_BT.sum(1, keepdim=True)
+        text_N = torch.tensor([text for text, of_text in enumerate(sites) for _ in of_text])
+        tokens = [site.tokens for of_text in sites for site in of_text]
+        if isinstance(self._spec.read, TokenPositions):
+            position_N = torch.tensor([position for (position,) in tokens])
+            return {k: h_BTD[text_N, position_N].float().cpu().numpy() for k, h_BTD in read.items()}
+        weights_NT = torch.zeros(len(tokens), ids_BT.shape[1])
+        for row, of_row in enumerate(tokens):
+            weights_NT[row, of_row] = 1.0
+        # A row has at least one token: texts without one are not among the pending.
+        weights_NT /= weights_NT.sum(1, keepdim=True)
+        is_whole = len(text_N) == len(ids)  # a row for each text: no text is copied for its rows
         # fp32: averaging thousands of tokens in fp16 overflows on sink channels
         return {
-            k: torch.einsum("bt,btd->bd", weights_BT.to(h_BTD.device), h_BTD.float()).cpu().numpy()
+            k: torch.einsum(
+                "nt,ntd->nd",
+                weights_NT.to(h_BTD.device),
+                (h_BTD if is_whole else h_BTD[text_N]).float(),
+            )
+            .cpu()
+            .numpy()
             for k, h_BTD in read.items()
         }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from interlingua.memory.parameters import RoleSize, role_sizes
 from interlingua.published.hosts import pool_host
 from interlingua.specs.checks import check_one_of, check_positive, check_slug
-from interlingua.specs.extraction import Pooled, TokenPositions
+from interlingua.specs.extraction import Reading
 from interlingua.specs.injection import AfterBlock, Centring, InjectionSpec, Replace
 from interlingua.specs.training import ArSpec, AvSpec, WatchSpec
 
@@ -77,7 +77,7 @@ class PublishedRun:
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
     hosts: tuple[HostBlock, ...]
-    read: Pooled | TokenPositions
+    read: Reading
     max_tokens: int
     corpus: CorpusSpec
     teachers: tuple[str, ...]

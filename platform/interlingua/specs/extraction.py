@@ -37,12 +37,32 @@ class TokenPositions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spans:
+    """Up to `per_passage` rows a passage: the fp32 mean over the tokens of one sentence each.
+
+    Sentences are drawn by a generator keyed by passage. The key of a row has the character at
+    which its sentence begins: the same for every tokenizer, so that hosts can be joined.
+    """
+
+    per_passage: int
+    min_sentence: int  # from 0; before it there is too little to read, and the attention sink
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_positive(self, per_passage=self.per_passage)
+        check_not_negative(self, min_sentence=self.min_sentence, seed=self.seed)
+
+
+Reading = Pooled | TokenPositions | Spans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractSpec:
     """Rows of one host: the outputs of some blocks for the passages of some splits."""
 
     host_tag: str
     block_indices: tuple[int, ...]  # all in one pass: deeper ones cost no second forward
-    read: Pooled | TokenPositions
+    read: Reading
     max_tokens: int  # of a passage; what was cut is counted
     dtype: str  # of the forward; rows are stored in fp32
     splits: tuple[Split, ...]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from interlingua.specs.checks import check_not_negative, check_positive, check_slug
 from interlingua.specs.evaluation import Evaluating
-from interlingua.specs.extraction import Pooled, TokenPositions
+from interlingua.specs.extraction import Reading
 from interlingua.specs.hosts import AtDepth
 from interlingua.specs.maps import FittingSpec
 from interlingua.specs.placement import Placement
@@ -62,7 +62,7 @@ class Recipe:
     anchor: str
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
-    read: Pooled | TokenPositions
+    read: Reading
     block: AtDepth  # whose output is read, of every host
     dtype: str  # in which hosts are read
     fitting: FittingSpec

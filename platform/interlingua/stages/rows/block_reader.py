@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
+from interlingua.specs.extraction import ExtractSpec, Pooled, Reading, Spans, TokenPositions
 from interlingua.store.blocks import begin_block, digest_of, done_counts, end_block
 from interlingua.store.peak import note_peak
 from interlingua.store.rows.passages import Passage
 from interlingua.store.rows.shards import (
     POOLED,
     POOLED_WITH_FIRST,
+    SPAN,
     TOKEN,
     ShardHeader,
     block_folder,
@@ -103,11 +104,15 @@ class BlockReader:
         )
 
 
-def read_mode(read: Pooled | TokenPositions) -> str:
+def read_mode(read: Reading) -> str:
     """The read mode in a shard's header: rows of two modes share keys, and are not comparable."""
-    if isinstance(read, TokenPositions):
-        return TOKEN
-    return POOLED_WITH_FIRST if read.include_first else POOLED
+    match read:
+        case TokenPositions():
+            return TOKEN
+        case Spans():
+            return SPAN
+        case Pooled():
+            return POOLED_WITH_FIRST if read.include_first else POOLED
 
 
 def blocks_of(passages: Iterator[Passage], block_passages: int, out: Path) -> Iterator[Block]:

@@ -11,6 +11,7 @@ import numpy as np
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.shards import (
+    SPAN,
     TOKEN,
     Key,
     Shard,
@@ -47,7 +48,7 @@ class KeyedRows:
     @property
     def num_expected(self) -> int:
         """The number of rows if every passage had its own and all were finite."""
-        if self.header.read_mode != TOKEN:
+        if self.header.read_mode not in (TOKEN, SPAN):
             return len(self._split_of)  # also those without a row
         stored = (shard.rows.passage_ids_N.astype(str).tolist() for shard in self._shards)
         return sum(passage_id in self._split_of for ids in stored for passage_id in ids)
@@ -102,12 +103,12 @@ def _check_joinable(first: ShardHeader, other: ShardHeader) -> None:
             f"rows of {first.host_tag} are {first.read_mode}, of {other.host_tag} "
             f"{other.read_mode}; not joined: read both in the same way"
         )
-    # Pooled rows have no position: hosts of any tokenizers may be joined.
+    # Pooled rows have no position, and spans go by characters: hosts of any tokenizers are joined.
     if first.read_mode == TOKEN and first.tokenizer_hash != other.tokenizer_hash:
         raise ValueError(
             f"{first.host_tag} and {other.host_tag} have other tokenizers, so a position is "
-            "another word in each; not joined: read whole passages (Pooled), or hosts of one "
-            "tokenizer"
+            "another word in each; not joined: read passages (Pooled) or sentences (Spans), or "
+            "hosts of one tokenizer"
         )
 
 

@@ -19,7 +19,7 @@ from interlingua.store.rows.splits import ID_LENGTH
 
 Key = tuple[str, int]  # passage and position
 POOLED_POSITION = -1
-POOLED, POOLED_WITH_FIRST, TOKEN = "pooled", "pooled_with_first", "token"
+POOLED, POOLED_WITH_FIRST, TOKEN, SPAN = "pooled", "pooled_with_first", "token", "span"
 HEADER_KEY = "header"
 CHECKSUM_KEY = "sha256"
 ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
