@@ -9,6 +9,7 @@ from interlingua.specs.checks import (
     check_positive,
     check_share,
 )
+from interlingua.specs.extraction import Spans
 from interlingua.specs.hosts import DTYPES
 from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout
 from interlingua.specs.maps import RidgeSpec
@@ -156,11 +157,15 @@ class ArSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeachSpec:
-    """Explanations of the passages of some splits: `samples` of each, keyed."""
+    """Explanations of the passages of some splits: `samples` of each, keyed.
+
+    `spans` are the sentences that are explained; without them it is passages, or tokens.
+    """
 
     teacher: TeacherSpec
     splits: tuple[Split, ...]
     samples: int
+    spans: Spans | None
 
     def __post_init__(self) -> None:
         check_positive(self, samples=self.samples)

@@ -104,9 +104,11 @@ class Oracle:
 
 
 def _columns(truth: Truth) -> Columns:
-    """Per fact, one column a value."""
+    """Per fact, one column a value; a fact that a row's text does not mention has none of them."""
     return {
-        name: np.array([[facts[name] == value for value in values] for facts in truth], dtype=float)
+        name: np.array(
+            [[facts.get(name) == value for value in values] for facts in truth], dtype=float
+        )
         for name, values in SAYABLE.items()
     }
 

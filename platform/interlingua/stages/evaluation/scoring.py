@@ -30,10 +30,11 @@ from interlingua.stages.rows.keyed import opened_rows
 from interlingua.store.artifact import Artifact
 from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
-from interlingua.store.rows.shards import Key
+from interlingua.store.rows.shards import SPAN, Key
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Rebuilt, Verbalized, read_verbalized
 from interlingua.world.facts import SAYABLE
+from interlingua.world.row_facts import facts_of_row
 from interlingua.world.teacher import facts_asserted
 
 CATEGORY = "language"
@@ -41,11 +42,11 @@ CATEGORY = "language"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Golds:
-    """The activations that are scored, each with its place and the facts of its passage."""
+    """The activations that are scored, each with its place and the facts that hold of it."""
 
     place: Mapping[Key, int]
     h_KD: np.ndarray
-    facts: Mapping[str, Mapping[str, str]]
+    facts: Mapping[Key, Mapping[str, str]]
 
     @classmethod
     def of(
@@ -56,18 +57,20 @@ class Golds:
         access: SplitAccess,
     ) -> "Golds":
         """The golds of the asked rows, without those that have no direction."""
-        h_KD = opened_rows(inputs.rows, [spec.split], access).vectors(asked)
+        rows = opened_rows(inputs.rows, [spec.split], access)
+        h_KD = rows.vectors(asked)
         is_good_K = has_direction(h_KD)
         kept = [key for key, is_good in zip(asked, is_good_K, strict=True) if is_good]
-        asked_ids = {passage_id for passage_id, _ in kept}
-        passages = read_passages(inputs.passages.path / PASSAGES_NAME, {spec.split}, access)
-        facts = {p.passage_id: p.facts for p in passages if p.passage_id in asked_ids}
+        path = inputs.passages.path / PASSAGES_NAME
+        passages = {p.passage_id: p for p in read_passages(path, {spec.split}, access)}
+        is_span = rows.header.read_mode == SPAN
+        facts = {key: facts_of_row(passages[key[0]], key[1], is_span=is_span) for key in kept}
         place = {key: index for index, key in enumerate(kept)}
         return cls(place=place, h_KD=h_KD[is_good_K], facts=facts)
 
     def holds(self, key: Key) -> list[str]:
         """All facts, as `name=value`, that an explanation of this row could truly name."""
-        facts = self.facts[key[0]]
+        facts = self.facts[key]
         return [f"{name}={facts[name]}" for name in SAYABLE if facts.get(name)]
 
 
@@ -136,7 +139,7 @@ class _Scorer:
         direction_KD = unit(golds.h_KD)
         self._gold_mean_D = direction_KD.mean(axis=0)
         # Denominators of `fve_centred_category`: what is left where the language's mean is known.
-        languages = [golds.facts[passage_id].get(CATEGORY, "") for passage_id, _ in golds.place]
+        languages = [golds.facts[key].get(CATEGORY, "") for key in golds.place]
         self._category_K = category_variance(golds.h_KD, np.array(languages))
         # For ranks: about the mean, which all activations share and which tells none apart.
         self._about_KD = direction_KD - self._gold_mean_D

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from interlingua.specs.evaluation import Arm, EvaluationSpec, MethodsSpec, ReportSpec, ScoreSpec
-from interlingua.specs.extraction import Pooled
+from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.generation import TEXT_ARMS, ReconstructSpec, Turn
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.evaluation.evaluate import EvaluationInputs, evaluation_stage
@@ -92,7 +92,7 @@ def _reconstructed(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
     """The AR's vectors of texts that are known to be true."""
     split = recipe.evaluation.split
     # What is true of a token depends on how far the text has come: only the teacher knows.
-    arms = TEXT_ARMS if isinstance(recipe.read, Pooled) else (Arm.GOLD,)
+    arms = (Arm.GOLD,) if isinstance(recipe.read, TokenPositions) else TEXT_ARMS
     most_words = recipe.ar_lessons.teacher.max_words
     models = pair.models
     return reconstructed_stage(

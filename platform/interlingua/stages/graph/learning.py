@@ -6,7 +6,7 @@ Where encoders are trained with the AV, everything that uses them comes after it
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from interlingua.specs.extraction import Pooled
+from interlingua.specs.extraction import Spans, TokenPositions
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining, AvTraining, TeachSpec
@@ -65,10 +65,11 @@ def explained_stage(
     tokens: ReadTokens[Stage],
 ) -> Stage:
     """Explanations of a split; `tokens` are the anchor and its rows."""
-    # A passage as a whole is explained the same whoever reads it; a token only where it was read.
-    read = None if isinstance(recipe.read, Pooled) else tokens
+    # A passage or a sentence is explained the same whoever reads it; a token only where it was.
+    read = tokens if isinstance(recipe.read, TokenPositions) else None
+    spans = recipe.read if isinstance(recipe.read, Spans) else None
     return explanations_stage(
-        TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples),
+        TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples, spans=spans),
         ExplanationsInputs(passages, read),
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, Pooled
+from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, TokenPositions
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.evaluation import evaluation_stages, page_of, unseen_of
@@ -36,7 +36,7 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     hosts = host_stages(recipe, passages)
     rows = {tag: rows_of(recipe, host, passages) for tag, host in hosts.items()}
     oracles = []
-    if isinstance(recipe.read, Pooled):  # the oracle knows passages as a whole
+    if not isinstance(recipe.read, TokenPositions):  # the oracle knows no text so far
         seed = recipe.fitting.seed
         oracles = [oracle_stage(host_rows, passages, seed=seed) for host_rows in rows.values()]
     # As fitted; where the AV's training changes them, `nla_stages` replaces them behind it.

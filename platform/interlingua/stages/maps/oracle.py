@@ -38,8 +38,10 @@ def run(
     """Fit the oracle on split `fit` and score it on `dev`."""
     from interlingua.stages.rows.keyed import KeyedRows
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.shards import SPAN
     from interlingua.store.rows.splits import recorded_access
     from interlingua.world.oracle import Oracle
+    from interlingua.world.row_facts import facts_of_row
 
     path = inputs.passages.path / PASSAGES_NAME
     truths, vectors = [], []
@@ -47,9 +49,9 @@ def run(
         for split, artifact in ((Split.FIT, inputs.rows.fit), (Split.DEV, inputs.rows.dev)):
             rows = KeyedRows(artifact, spec.block_index, {split}, access)
             # Joined by id: rows are in the order of the shards, and some passages have none.
-            facts = {one.passage_id: one.facts for one in read_passages(path, {split}, access)}
-            keys = rows.finite_keys()
-            truths.append([facts[passage_id] for passage_id, _ in keys])
+            passages = {one.passage_id: one for one in read_passages(path, {split}, access)}
+            keys, is_span = rows.finite_keys(), rows.header.read_mode == SPAN
+            truths.append([facts_of_row(passages[key[0]], key[1], is_span=is_span) for key in keys])
             vectors.append(rows.vectors(keys))
     (fit, dev), (fit_ND, dev_ND) = truths, vectors
     return Oracle(fit, fit_ND, dev, dev_ND).metrics(spec.seed)

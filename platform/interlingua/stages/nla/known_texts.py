@@ -12,6 +12,7 @@ from interlingua.store.rows.shards import POOLED_POSITION, Key
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Verbalized
 from interlingua.world.facts import SAYABLE, keyed_random
+from interlingua.world.row_facts import facts_of_row
 from interlingua.world.teacher import explanation_from
 
 FACTS = {Arm.GENERAL_FACTS: ["language", "topic"], Arm.ALL_FACTS: list(SAYABLE)}
@@ -25,17 +26,21 @@ def known_texts(
     access: SplitAccess,
 ) -> Iterator[tuple[Key, str]]:
     """Yield one text of an arm about every activation, by key."""
+    explained = read_explanations(explanations.path, {spec.split}, access)
     if arm is Arm.GOLD:
-        explained = read_explanations(explanations.path, {spec.split}, access)
         for key, samples in explained.items():
             # One sample, as the other arms have one text for each activation.
             yield key, samples[0]
         return
     path = passages.path / PASSAGES_NAME
-    for passage in read_passages(path, {spec.split}, access):
-        rng = keyed_random("told", passage.passage_id)
-        text = explanation_from(FACTS[arm], passage.facts, rng, spec.max_words)
-        yield (passage.passage_id, POOLED_POSITION), text
+    by_id = {passage.passage_id: passage for passage in read_passages(path, {spec.split}, access)}
+    for key in explained:
+        passage_id, position = key
+        is_span = position != POOLED_POSITION
+        facts = facts_of_row(by_id[passage_id], position, is_span=is_span)
+        names = [name for name in FACTS[arm] if name in facts]
+        rng = keyed_random("told", passage_id, *([position] if is_span else []))
+        yield key, explanation_from(names, facts, rng, spec.max_words)
 
 
 def as_row(key: Key, text: str, arm: Arm, split: Split) -> Verbalized:

@@ -17,8 +17,9 @@ from interlingua.stages.rows.keyed import KeyedRows, distinct, keyed_choice, ope
 from interlingua.stages.sft.batches import Draws
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
-from interlingua.store.rows.shards import Key
+from interlingua.store.rows.shards import SPAN, Key
 from interlingua.store.rows.splits import SplitAccess
+from interlingua.world.row_facts import facts_of_row
 
 VARIANCE_ROWS = 2000
 
@@ -36,7 +37,7 @@ class RlKeys:
         }
         self.fit = {tag: opened_rows(host.fit, [Split.FIT], access) for tag, host in hosts}
         self.dev = {tag: opened_rows(host.dev, [Split.DEV], access) for tag, host in hosts}
-        self.truth = _truth(inputs.passages, access)
+        self.truth = self._truth(inputs.passages, access)
 
     def asked(self, step: int) -> tuple[str, list[Key]]:
         """The host of a step, and the keys that it is asked about."""
@@ -55,6 +56,20 @@ class RlKeys:
         """The keys of `dev` on which the run is evaluated."""
         count, seed = self._spec.watch.dev_rows, self._spec.seed
         return keyed_choice(self.dev[tag].finite_keys(), count, seed=seed)
+
+    def _truth(
+        self, passages: Artifact | None, access: SplitAccess
+    ) -> Mapping[Key, Mapping[str, str]] | None:
+        """The facts of the rows of `dev`, where a world knows them; passages are consumed."""
+        if passages is None:
+            return None
+        found = read_passages(passages.path / PASSAGES_NAME, {Split.DEV}, access)
+        by_id = {passage.passage_id: passage for passage in found}
+        return {
+            key: facts_of_row(by_id[key[0]], key[1], is_span=rows.header.read_mode == SPAN)
+            for tag, rows in self.dev.items()
+            for key in self.of_dev(tag)
+        }
 
     def consume(self, num_steps: int) -> None:
         """Note as consumed all that a run of `num_steps` steps reads."""
@@ -98,13 +113,3 @@ class RlCorpus:
     def _v(self, tag: str, rows: KeyedRows, keys: Sequence[Key]) -> np.ndarray:
         unique, places = distinct(keys)
         return self._space.v_of(tag, rows.vectors(unique))[places]
-
-
-def _truth(
-    passages: Artifact | None, access: SplitAccess
-) -> Mapping[str, Mapping[str, str]] | None:
-    """The facts of the passages of `dev`, where a world knows them; each noted as consumed."""
-    if passages is None:
-        return None
-    found = read_passages(passages.path / PASSAGES_NAME, {Split.DEV}, access)
-    return {passage.passage_id: passage.facts for passage in found}

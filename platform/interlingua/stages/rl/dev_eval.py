@@ -18,6 +18,7 @@ from interlingua.core.resampling import Draws
 from interlingua.core.truth import ALL_KINDS, fact_counts
 from interlingua.specs.rl import RlSpec, RlWatch
 from interlingua.stages.rl.roles import Asked, Corpus, Judgement, Roles, Rollouts
+from interlingua.store.rows.shards import Key
 from interlingua.world.facts import SAYABLE
 from interlingua.world.teacher import facts_asserted
 
@@ -168,15 +169,15 @@ def _over_tokens(columns: Columns) -> dict[str, float]:
     }
 
 
-def _facts(columns: Columns, truth: Mapping[str, Mapping[str, str]] | None) -> dict[str, float]:
+def _facts(columns: Columns, truth: Mapping[Key, Mapping[str, str]] | None) -> dict[str, float]:
     """The share of texts that name each kind of fact, and the share of those facts that hold."""
     if truth is None:
         return {}
     assertions = [facts_asserted(text or "") for text in columns["explanation"]]
     said = [set(one.facts) for one in assertions]
     true = [
-        {(kind, value) for kind, value in truth[passage_id].items() if kind in SAYABLE}
-        for passage_id in columns["passage_id"]
+        {(kind, value) for kind, value in truth[key].items() if kind in SAYABLE}
+        for key in zip(columns["passage_id"], columns["position"], strict=True)
     ]
     counts = fact_counts(said, true)
     numbers = {f"said_{kind}": float((counts[kind].num_said > 0).mean()) for kind in SAYABLE}

@@ -168,8 +168,8 @@ class Corpus(Protocol):
         """Rows of `dev` to evaluate on, of every host."""
 
     @property
-    def truth(self) -> Mapping[str, Mapping[str, str]] | None:
-        """The facts of the passages of `dev`, where a world knows them."""
+    def truth(self) -> Mapping[Key, Mapping[str, str]] | None:
+        """The facts that hold of the rows of `dev`, where a world knows them."""
 
     def asked(self, step: int) -> Asked:
         """The activations of a step: of one host."""

@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 
+from interlingua.models.sites import chosen_spans
 from interlingua.specs.splits import Split
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.training import TeachSpec
@@ -19,17 +20,19 @@ from interlingua.store.rows.passages import Passage
 from interlingua.store.rows.shards import POOLED_POSITION
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.world.facts import keyed_random
+from interlingua.world.row_facts import facts_in
 from interlingua.world.teacher import SAYABLE, explanation_at, explanation_from
 
 
 class FactsSoFar:
-    """The facts that the text of a row has mentioned, by position."""
+    """The facts that the text of a row mentions: its passage's, its sentence's, those so far."""
 
     def __init__(
         self, tokens: tuple[Artifact, Artifact] | None, spec: TeachSpec, access: SplitAccess
     ) -> None:
-        """Prepare for rows at tokens; without `tokens` (a host, its rows) a passage is one row."""
+        """Prepare for rows at tokens; without `tokens` (a host, its rows) none is asked for."""
         self._positions: dict[str, list[int]] | None = None
+        self._spans = spec.spans
         if tokens is None:
             return
         from interlingua.models.hosts import load_tokenizer
@@ -44,10 +47,15 @@ class FactsSoFar:
         for passage_id, position in rows.finite_keys():
             self._positions.setdefault(passage_id, []).append(position)
 
-    def by_position(self, passage: Passage) -> Iterator[tuple[int, list[str], str]]:
-        """Positions of a passage, each with the facts mentioned so far, and the text so far."""
+    def by_position(self, passage: Passage) -> Iterator[tuple[int, list[str], str | None]]:
+        """Positions of a passage, each with the facts to name, and at a token the text so far."""
+        if self._spans is not None:
+            for span in chosen_spans(self._spans, passage.passage_id, passage.text):
+                mentioned = facts_in(passage, span)
+                yield span[0], [fact for fact in SAYABLE if fact in mentioned], None
+            return
         if self._positions is None:
-            yield POOLED_POSITION, list(SAYABLE), passage.text
+            yield POOLED_POSITION, list(SAYABLE), None
             return
         positions = self._positions.get(passage.passage_id, [])
         if not positions:
@@ -83,7 +91,7 @@ def explained(
             least, most = (min(n, len(facts)) for n in (teacher.min_facts, teacher.max_facts))
             chosen = rng.sample(facts, rng.randint(least, most))
             counts["num_facts"] += len(chosen)
-            if position == POOLED_POSITION:
+            if prefix is None:
                 text = explanation_from(chosen, passage.facts, rng, teacher.max_words)
             else:
                 text = explanation_at(chosen, passage.facts, prefix, rng, teacher.max_words)
