@@ -155,6 +155,16 @@ def test_it_is_found_beside_a_relative_folder(folder, monkeypatch):
         main(Namespace(folder=Path(".")))
 
 
+def test_a_file_of_its_start_that_changed_is_named(folder):
+    fingerprint = folder.name.rpartition("-")[2]
+    start = Path(shutil.copytree(folder, folder.with_name(f"before-{fingerprint}")))
+    compared_with(folder, {"label": "before", "fingerprint": fingerprint})
+    with (start / "numbers.csv").open("a") as file:
+        file.write("\n")
+    with pytest.raises(ValueError, match=f"differ from those recorded: .*; {start}"):
+        main(Namespace(folder=folder))
+
+
 def test_what_is_no_evaluation_says_so(folder):
     os.remove(folder / "artifact.json")
     for path in (folder, folder.parent / "nowhere"):

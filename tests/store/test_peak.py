@@ -51,7 +51,8 @@ def test_a_process_notes_its_own_under_its_number(tmp_path):
     note_peak(tmp_path)
     note_peak(tmp_path)
     [path] = (tmp_path / PEAKS_FOLDER).iterdir()
-    assert path.name == str(os.getpid()) and 0 < int(path.read_text()) <= own_peak_bytes()
+    assert path.name == f"{os.getpid()}@{os.uname().nodename}"
+    assert 0 < int(path.read_text()) <= own_peak_bytes()
 
 
 @linux

@@ -154,9 +154,11 @@ def _private() -> Iterator[Any]:
 def _own_sigterm() -> Iterator[None]:
     """Put back the driver's SIGTERM handler: Ray's prints a stack and ends the process at once."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    with suppress(ValueError):  # not the main thread: then nothing was installed either
-        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # not the main thread: then nothing was installed either
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_folder(folder: str) -> None:

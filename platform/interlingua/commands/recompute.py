@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     for table in universal_tables(numbers, rows.hosts(), width=console.width):
         console.print(table)
     # Files that changed are named beside numbers that differ, as their likely cause.
-    changed = list(bad_files(folder, record))
+    changed = [*bad_files(folder, record), *_changed_in_start(folder, record)]
     if different := numbers.differing(recorded):
         said = f"{len(different)} numbers differ from those recorded: {different[:5]}"
         raise ValueError("; ".join([said, *changed]))
@@ -45,12 +45,22 @@ def _record(folder: Path) -> Record:
 
 def _start_rows(folder: Path, record: Record) -> Scored | None:
     """The rows of the evaluation that this one is compared with."""
+    start = _start(folder, record)
+    return None if start is None else _rows(start, _record(start))
+
+
+def _changed_in_start(folder: Path, record: Record) -> list[str]:
+    start = _start(folder, record)
+    return [] if start is None else list(bad_files(start, _record(start)))
+
+
+def _start(folder: Path, record: Record) -> Path | None:
     if (entry := record.inputs.get("start")) is None:
         return None
     start = folder.parent / f"{entry.label}-{entry.fingerprint}"
     if not start.is_dir():
         raise ValueError(f"{folder} is compared with {start}, which is not there; copy it, too")
-    return _rows(start, _record(start))
+    return start
 
 
 def _rows(folder: Path, record: Record) -> Scored:

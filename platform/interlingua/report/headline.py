@@ -224,9 +224,13 @@ def _learned(material: Material) -> Iterator[Sentence]:
     if not moved:
         return
     more, less = (", ".join(moved.get((SAID, sign), ["nothing"])) for sign in (1, -1))
+    if more == less:
+        learned = "It names the same facts as often as before."
+    else:
+        learned = f"It learned which facts to name: more often {more}; less often {less}."
     read = moved.get(("precision", 1), [])
     blurred = moved.get(("precision", -1), [])
-    words = f"It learned which facts to name: more often {more}; less often {less}."
+    words = learned
     if read:
         words += f" It also reads better: what it says of {', '.join(read)} is truer than before."
     else:

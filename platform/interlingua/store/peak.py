@@ -39,7 +39,8 @@ def note_peak(out: Path) -> None:
         return
     folder = out / PEAKS_FOLDER
     folder.mkdir(exist_ok=True)
-    with write_atomically(folder / str(os.getpid())) as file:
+    # By node, too: on a shared disk two nodes may have a process of the same number.
+    with write_atomically(folder / f"{os.getpid()}@{os.uname().nodename}") as file:
         file.write(str(peak).encode())
 
 

@@ -1,5 +1,8 @@
 """Which look is the best: by more than a margin, also where a run was broken off."""
 
+import itertools
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.stages.sft.engine import ParamGroup, TorchEngine
 from interlingua.stages.sft.job import TrainingJob
 from interlingua.stages.sft.loop import train
-from interlingua.store.progress import read_dev_evals
+from interlingua.store.progress import read_dev_evals, read_metrics
 
 SCORES = [1.0, 0.9999, 0.5, 0.49991, 0.49989, 0.4]  # of looks at steps 0, 2, 4, ...
 BETTER = [True, False, True, False, True, True]
@@ -106,6 +109,14 @@ def test_what_is_no_better_than_the_start_by_the_margin_leaves_the_start(tmp_pat
     run(tmp_path, scores=[1.0, 0.99999, 0.99995])
     weights, _, dev_eval = best_of(tmp_path)
     assert dev_eval["step"] == 0 and weights["weight"].item() == 0
+
+
+def test_rows_per_second_count_the_steps_since_the_last_report(tmp_path, monkeypatch):
+    """A second passes between two looks at the clock; reports come at steps 10 and 12."""
+    monkeypatch.setattr(time, "monotonic", itertools.count().__next__)
+    run(tmp_path, scores=[1.0] * 7)
+    rates = {line["step"]: line["rows_per_second"] for line in read_metrics(tmp_path)}
+    assert rates == {10: 10.0, 12: 2.0}
 
 
 def test_a_score_that_is_no_number_is_no_better():

@@ -102,8 +102,9 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
     if engine.rank == 0:
         with write_atomically(job.out / COUNTS_NAME) as file:
             file.write(json.dumps(program.counts()).encode())
-    clock = time.monotonic()
-    for step in range(checkpoints.resume(), num_steps + 1):
+    first = checkpoints.resume()
+    clock, num_reported = time.monotonic(), first
+    for step in range(first, num_steps + 1):
         is_last = step == num_steps
         # Before the checkpoint of the same step: a resume from there makes this evaluation again.
         if is_last or step % watch.validate_every == 0:
@@ -122,16 +123,17 @@ def train(program: Program, engine: Engine, job: TrainingJob) -> None:
         num_done = step + 1
         _check_finite(stepped.loss, num_done, optim)
         if num_done % REPORT_EVERY == 0 or num_done == num_steps:
+            num_rows = (num_done - num_reported) * program.batch_rows
             metrics = {
                 "num_steps": num_steps,
                 "loss": stepped.loss,
                 "grad_norm": stepped.grad_norm,
                 "learning_rate": factor * optim.learning_rate,
                 # With evaluations and checkpoints in between: how fast the run really is.
-                "rows_per_second": REPORT_EVERY * program.batch_rows / (time.monotonic() - clock),
+                "rows_per_second": num_rows / (time.monotonic() - clock),
             }
             checkpoints.report(num_done, metrics)
-            clock = time.monotonic()
+            clock, num_reported = time.monotonic(), num_done
 
 
 def _check_finite(loss: float, step: int, optim: OptimSpec) -> None:

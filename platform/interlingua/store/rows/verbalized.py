@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
-from interlingua.store.reading import read_parquet
+from interlingua.store.reading import REMEDY, read_parquet
 from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
@@ -72,6 +72,8 @@ def read_verbalized(folder: Path, split: Split, arm: Arm, access: SplitAccess) -
     # Before a file is opened: a split that may not be read is not even looked for.
     access.permit([split])
     paths = sorted((folder / VERBALIZED).glob("*.parquet"))
+    if not paths:
+        raise ValueError(f"{folder / VERBALIZED} holds no block of texts; {REMEDY}")
     table = pa.concat_tables([read_parquet(path) for path in paths])
     is_asked = pc.and_(pc.equal(table["split"], split.value), pc.equal(table["arm"], arm.value))
     table = table.filter(is_asked)
