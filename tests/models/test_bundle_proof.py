@@ -55,7 +55,7 @@ def test_a_damaged_manifest_is_named(spoil, copied):
 def test_a_manifest_of_another_version_says_what_to_do(copied):
     path = copied / MANIFEST_NAME
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
-    with pytest.raises(BundleDamaged, match="has format 1; this version reads 2: build the bundle"):
+    with pytest.raises(BundleDamaged, match="has format 1; this version reads 3: build the bundle"):
         NLA.load(copied)
 
 

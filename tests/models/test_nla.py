@@ -14,6 +14,7 @@ from interlingua.core.geometry import cosine
 from interlingua.models.nla import NLA
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Arm
+from interlingua.specs.extraction import Spans, TokenPositions
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
@@ -72,6 +73,35 @@ def test_a_token_is_read_where_it_stands(nla, passages):
     np.testing.assert_allclose(longer, first, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="position is 99999; toy-gpt2-medium reads this text as"):
         nla.activation(text, "toy-gpt2-medium", 99999)
+
+
+def read_as(nla, monkeypatch, read):
+    """The NLA as one that was trained on rows of this kind."""
+    hosts = {tag: replace(host, read=read) for tag, host in nla.manifest.hosts.items()}
+    monkeypatch.setattr(nla, "manifest", replace(nla.manifest, hosts=hosts))
+    monkeypatch.setattr(nla, "_readers", {})
+
+
+def test_a_sentence_is_the_mean_of_its_tokens(nla, monkeypatch):
+    text, host = "dear friend. there was rain. the farmer went.", "toy-gpt2-medium"
+    by_token = [nla.activation(text, host, n) for n in range(nla._reader(host).num_tokens(text))]
+    start = text.index("there")
+    offsets = nla._reader(host)._tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    inside = [n for n, (a, b) in enumerate(offsets) if max(a, start) < min(b, start + 15)]
+    there_D = nla.activation(text, host, span=(start, start + 15))
+    np.testing.assert_allclose(there_D, np.mean([by_token[n] for n in inside], axis=0), atol=1e-5)
+    read_as(nla, monkeypatch, Spans(per_passage=1, min_sentence=1, seed=0))
+    last_D = nla.activation(text, host)
+    np.testing.assert_array_equal(last_D, nla.activation(text, host, span=(29, len(text))))
+    with pytest.raises(ValueError, match="span is .*; toy-gpt2-medium reads no token there"):
+        nla.activation(text, host, span=(4000, 4010))
+
+
+def test_an_nla_of_tokens_asks_for_a_position(nla, monkeypatch):
+    read_as(nla, monkeypatch, TokenPositions(per_passage=1, min_position=2, seed=0))
+    with pytest.raises(ValueError, match="single tokens of toy-gpt2-medium; give a position"):
+        nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
+    assert nla.activation("dear friend, there was rain.", "toy-gpt2-medium", 3).shape == (32,)
 
 
 def test_an_unknown_host_names_the_known_ones(nla):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.recipes.registry import world_mini
+from interlingua.specs.extraction import Pooled
 from interlingua.store.bundle import (
     MANIFEST_NAME,
     BundleDamaged,
@@ -43,10 +44,8 @@ def local(folder):
 
 def manifest_of(trunk, model):
     recipe = world_mini()
-    host = BundledHost(
-        model=model, block_index=1, is_pooled=True, includes_first=False, max_tokens=64,
-        dtype="float32",
-    )  # fmt: skip
+    read = Pooled(include_first=False)
+    host = BundledHost(model=model, block_index=1, read=read, max_tokens=64, dtype="float32")
     return Manifest(
         stage="sft", anchor="some", trunk=trunk, av=recipe.av, ar=recipe.ar,
         hosts={"some": host}, artifacts={"av": "0" * 12},

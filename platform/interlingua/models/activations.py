@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interlingua.core.spans import Span, tokens_of
 from interlingua.models.hosts import Host, load_host, load_tokenizer, read_blocks
 from interlingua.models.parts import text_config
 from interlingua.models.sites import Encoded, Site, sites_of
@@ -67,26 +68,41 @@ class Reader:
 
     def at(self, text: str, position: int) -> np.ndarray:
         """[D]: the output of the highest block at one token; negative positions from the end."""
-        (encoded,) = self._tokenized([("", text)])
+        (encoded,) = self._tokenized([("", text)], has_offsets=False)
         ids = encoded.ids
         if not -len(ids) <= position < len(ids):
             raise ValueError(
                 f"position is {position}; {self._spec.host_tag} reads this text as "
                 f"{len(ids)} tokens"
             )
+        return self._mean(ids, [position])
+
+    def over(self, text: str, span: Span) -> np.ndarray:
+        """[D]: the mean of the highest block over the tokens of a span of characters."""
+        (encoded,) = self._tokenized([("", text)], has_offsets=True)
+        assert encoded.offsets is not None
+        tokens = tokens_of(span, encoded.offsets)
+        if not tokens:
+            raise ValueError(
+                f"span is {span}; {self._spec.host_tag} reads no token there: the text has "
+                f"{len(text)} characters, of which {self._spec.max_tokens} tokens are read"
+            )
+        return self._mean(encoded.ids, tokens)
+
+    def _mean(self, ids: list[int], tokens: list[int]) -> np.ndarray:
         block_index = self._spec.block_indices[-1]
         for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
             host = self._host if dtype == self._spec.dtype else self._opened(dtype)
             ids_1T, mask_1T = _padded([ids], host.parts.embedding.weight.device)
             h_1TD = read_blocks(host, ids_1T, mask_1T, [block_index])[block_index]
-            vector_D: np.ndarray = h_1TD[0, position].float().cpu().numpy()
+            vector_D: np.ndarray = h_1TD[0, tokens].float().mean(0).cpu().numpy()
             if np.isfinite(vector_D).all():
                 break  # as of rows: what overflows is read again, and else left for the caller
         return vector_D
 
     def rows(self, texts: Sequence[Text]) -> HostRows:
         """The rows of these texts; a text with no token to read has none, and is counted."""
-        encoded = self._tokenized(texts)
+        encoded = self._tokenized(texts, has_offsets=isinstance(self._spec.read, Spans))
         ids = [one.ids for one in encoded]
         sites = [
             sites_of(self._spec.read, key, text, one, self._special_ids)
@@ -158,10 +174,9 @@ class Reader:
                     f"{self._source} reads at most {limit} tokens ({name})"
                 )
 
-    def _tokenized(self, texts: Sequence[Text]) -> list[Encoded]:
+    def _tokenized(self, texts: Sequence[Text], *, has_offsets: bool) -> list[Encoded]:
         if not texts:
             return []
-        has_offsets = isinstance(self._spec.read, Spans)
         if has_offsets and not self._tokenizer.is_fast:
             raise ValueError(
                 f"{self._source} has no fast tokenizer, which alone knows the characters of its "

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from interlingua.core.geometry import cosine, nmse, rescale
 from interlingua.core.maps import Decoder
+from interlingua.core.spans import sentences
 from interlingua.models.activations import Reader
 from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.models.bundled import checked_contract, opened_maps, opened_pair
@@ -27,7 +28,7 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.models.inputs import position_of, text_of, vector_of
 from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.verbalizer import Verbalizer
-from interlingua.specs.extraction import ExtractSpec, Pooled
+from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.specs.training import SamplingSpec
 from interlingua.store.bundle import (
@@ -110,13 +111,20 @@ class NLA:
         verify_width(contract, pair[1].width)
         return cls(folder, manifest, contract, pair, device)
 
-    def activation(self, text: str, host: str, position: int | None = None) -> np.ndarray:
-        """The raw activation [D] of a host: the mean over a text's tokens, or at one `position`.
+    def activation(
+        self,
+        text: str,
+        host: str,
+        position: int | None = None,
+        *,
+        span: tuple[int, int] | None = None,
+    ) -> np.ndarray:
+        """The raw activation [D] of a host, read as in training (`manifest.hosts[host].read`).
 
-        A position counts the host's tokens from 0, or from the end where it is negative. The host
-        reads as many tokens as `manifest.hosts[host].max_tokens`, as it did in training: of a
-        longer text the mean is over its beginning, which a warning says, and a position behind that
-        is refused.
+        The mean over a text's tokens or, for an NLA of sentences, over its last one. A position
+        counts tokens from 0, or from the end where it is negative; a span is of characters, the
+        second not included. Behind `manifest.hosts[host].max_tokens` nothing is read: a mean is
+        over the beginning of a longer text, with a warning, and a position there is refused.
 
         >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
         >>> last_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium", position=-1)
@@ -134,15 +142,15 @@ class NLA:
             if is_cut and not 0 <= position < bundled.max_tokens:
                 raise ValueError(f"position is {position}; {read}")
             return reader.at(text, position)
+        if span is None and isinstance(bundled.read, Spans):
+            (*_, span) = sentences(text) or [(0, 0)]
+        if span is not None:
+            return reader.over(text, span)
+        if isinstance(bundled.read, TokenPositions):
+            raise ValueError(f"this NLA explains single tokens of {host}; give a position")
         if is_cut:
             logger.warning("%s: what is behind them is not explained", read)
-        rows = reader.rows([("0" * 16, text)])  # any id will do: a mean draws no positions
-        if not rows.positions:
-            raise ValueError(
-                f"{text!r} is too short for {host}: its first token is dropped before pooling"
-            )
-        pooled_D: np.ndarray = rows.vectors_by_block[bundled.block_index][0]
-        return pooled_D
+        return self._pooled(text, host)
 
     def verbalize(
         self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec = GREEDY
@@ -235,6 +243,15 @@ class NLA:
             raise ValueError(f"host is {host!r}; this NLA knows: {', '.join(self.manifest.hosts)}")
         return self.manifest.hosts[host]
 
+    def _pooled(self, text: str, host: str) -> np.ndarray:
+        rows = self._reader(host).rows([("0" * 16, text)])  # any id: a mean draws no positions
+        if not rows.positions:
+            raise ValueError(
+                f"{text!r} is too short for {host}: its first token is dropped before pooling"
+            )
+        pooled_D: np.ndarray = rows.vectors_by_block[self._host(host).block_index][0]
+        return pooled_D
+
     def _decoder(self, host: str) -> Decoder:
         self._host(host)
         return self.decoders[host]
@@ -249,7 +266,7 @@ class NLA:
                 ExtractSpec(
                     host_tag=host,
                     block_indices=(bundled.block_index,),
-                    read=Pooled(include_first=bundled.includes_first),
+                    read=bundled.read,
                     max_tokens=bundled.max_tokens,
                     dtype=bundled.dtype,
                     splits=(Split.TEST,),  # a spec must name one; a text by itself is of none

@@ -9,16 +9,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from interlingua.specs.text.canonical import jsonable
+from interlingua.specs.extraction import Reading
+from interlingua.specs.text.canonical import TYPE_KEY, jsonable
 from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import ArSpec, AvSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.store.integrity import sha256_of
 from interlingua.store.model_files import first_difference
 
-MANIFEST_NAME, FORMAT = "manifest.json", 2
+MANIFEST_NAME, FORMAT = "manifest.json", 3
 DIGEST_KEY = "sha256"  # of everything else in the manifest
 AV_FOLDER, AR_FOLDER, MAPS_FOLDER, TOKENIZER_FOLDER = "av", "ar", "maps", "tokenizer"
 FOLDERS = (AV_FOLDER, AR_FOLDER, MAPS_FOLDER, TOKENIZER_FOLDER)
@@ -51,8 +52,7 @@ class BundledHost:
 
     model: Opened
     block_index: int
-    is_pooled: bool
-    includes_first: bool
+    read: Reading
     max_tokens: int
     dtype: str
 
@@ -75,7 +75,9 @@ class Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Store the manifest with the hashes of all files that are in the folder, last."""
-    hosts = {tag: asdict(host) for tag, host in manifest.hosts.items()}
+    hosts = {
+        tag: {**asdict(host), "read": jsonable(host.read)} for tag, host in manifest.hosts.items()
+    }
     files = {path: sha256_of(folder / path) for path in _files(folder)}
     content = {
         "format": FORMAT,
@@ -180,7 +182,10 @@ def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
 
 
 def _host(entry: dict[str, Any]) -> BundledHost:
-    return BundledHost(**{**entry, "model": Opened(**entry["model"])})
+    read = entry["read"]
+    (kind,) = (one for one in get_args(Reading) if one.__name__ == read[TYPE_KEY])
+    made = {"model": Opened(**entry["model"]), "read": from_jsonable(kind, read)}
+    return BundledHost(**{**entry, **made})
 
 
 def _files(folder: Path) -> list[str]:

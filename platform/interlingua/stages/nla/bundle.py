@@ -18,7 +18,7 @@ def bundle_stage(spec: BundleSpec, inputs: BundleInputs[Stage], labels: Sequence
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=2,
+        revision=3,
         seals=True,
     )
 

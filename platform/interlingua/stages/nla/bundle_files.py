@@ -14,6 +14,8 @@ from interlingua.core.affine import fresh_affine
 from interlingua.models.fresh import contract_of
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.nla import NLA
+from interlingua.specs.extraction import ExtractSpec
+from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import AvSpec, BundleSpec
 from interlingua.stages.nla.inputs import BundledInputs, BundleInputs, PairInputs
 from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, is_reinforced, weights_of
@@ -152,15 +154,13 @@ def _manifest(spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path) -> Ma
 
 
 def _host(host: BundledInputs[Artifact], out: Path) -> BundledHost:
-    read = host.rows.record.spec
+    read = from_jsonable(ExtractSpec, host.rows.record.spec)
     return BundledHost(
         model=_opened(host.host, out),
-        block_index=read["block_indices"][0],
-        # Only a pooled reading has this field (specs/extraction.py).
-        is_pooled="include_first" in read["read"],
-        includes_first=bool(read["read"].get("include_first")),
-        max_tokens=read["max_tokens"],
-        dtype=read["dtype"],
+        block_index=read.block_indices[0],
+        read=read.read,
+        max_tokens=read.max_tokens,
+        dtype=read.dtype,
     )
 
 
