@@ -24,10 +24,13 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 @pytest.hookimpl(tryfirst=True)  # before the scheduler of both workers reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts a cluster or a browser runs in one worker, one after the other."""
+    """What starts a cluster runs in one worker, one after the other; so do browsers, in theirs."""
     for item in items:
-        if item.get_closest_marker("ray") or "browser" in item.path.name:
+        # Two groups: clusters alone take one worker from the first test to the last.
+        if item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.xdist_group("ray"))
+        elif "browser" in item.path.name:
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
