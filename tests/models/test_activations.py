@@ -12,11 +12,12 @@ from interlingua.core.spans import sentences
 from interlingua.models import activations
 from interlingua.models.activations import Reader
 from interlingua.models.hosts import load_host
-from interlingua.models.sites import POOLED_POSITION, chosen_spans
+from interlingua.models.sites import chosen_spans
 from interlingua.published.hosts import pool_host
 from interlingua.specs.extraction import ExtractSpec, Pooled, Spans, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec, WorldSpec
+from interlingua.store.rows.shards import POOLED_POSITION
 from interlingua.world.hosts import fresh_model, tiny_config
 from interlingua.world.text import tellings
 from interlingua.world.tokenizers import special_ids, trained_tokenizer

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from tests.skipping import lacking
 
 from interlingua.store import peak
 from interlingua.store.peak import (
@@ -16,11 +17,16 @@ from interlingua.store.peak import (
 )
 
 SOME = 64 * 2**20
-# By the system's name, not by what is tested: on Linux a peak that is not counted must fail.
-linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a peak")
 
 
-@linux
+@pytest.fixture
+def linux():
+    """The system by its name, not by what is tested: there a peak that is not counted must fail."""
+    if sys.platform != "linux":
+        lacking("only Linux counts the peak of a process")
+
+
+@pytest.mark.usefixtures("linux")
 def test_what_was_freed_still_counts():
     before = own_peak_bytes()
     held = np.ones(SOME + before, dtype=np.uint8)
@@ -29,7 +35,7 @@ def test_what_was_freed_still_counts():
     assert own_peak_bytes() >= size
 
 
-@linux
+@pytest.mark.usefixtures("linux")
 def test_a_peak_starts_anew():
     held = np.ones(4 * SOME, dtype=np.uint8)
     high = own_peak_bytes()
@@ -46,7 +52,7 @@ def test_the_largest_process_is_the_stages(tmp_path):
     assert peak_bytes(tmp_path) == 10 * own + 1
 
 
-@linux
+@pytest.mark.usefixtures("linux")
 def test_a_process_notes_its_own_under_its_number(tmp_path):
     note_peak(tmp_path)
     note_peak(tmp_path)
@@ -55,7 +61,7 @@ def test_a_process_notes_its_own_under_its_number(tmp_path):
     assert 0 < int(path.read_text()) <= own_peak_bytes()
 
 
-@linux
+@pytest.mark.usefixtures("linux")
 def test_this_process_counts_beside_those_that_noted_less(tmp_path):
     (tmp_path / PEAKS_FOLDER).mkdir()
     (tmp_path / PEAKS_FOLDER / "7").write_text("5")

@@ -56,7 +56,11 @@ def verbalize_parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--texts", type=Path, help="a file of texts, one a line, all of which are explained instead"
     )
-    made.add_argument("--position", type=int, help="read at this token (default: pooled)")
+    made.add_argument(
+        "--position",
+        type=int,
+        help="read at this token (default: as the NLA was trained: the text, or its last sentence)",
+    )
     made.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     made.add_argument("--max-new-tokens", type=int, default=128)
     made.add_argument("--seed", type=int, default=0)

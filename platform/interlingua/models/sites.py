@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from interlingua.core.spans import Span, sentences, tokens_of
 from interlingua.specs.extraction import Pooled, Reading, Spans, TokenPositions
+from interlingua.store.rows.shards import POOLED_POSITION
 
-POOLED_POSITION = -1
 Candidate = TypeVar("Candidate", int, Span)
 
 

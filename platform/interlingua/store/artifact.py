@@ -132,11 +132,6 @@ def find(stage: Stage, root: Path) -> Artifact | None:
     return Artifact(path, record)
 
 
-def built_inputs(stage: Stage, root: Path) -> Any:
-    """The stage's inputs as its run gets them; raises where one is not built."""
-    return with_members(stage.inputs, _done_inputs(stage, root))
-
-
 def verify(artifact: Artifact, *, is_thorough: bool = False) -> None:
     """Raise CorruptFile unless the artifact is as it was published (store/integrity.py)."""
     verify_files(artifact.path, artifact.record, is_thorough=is_thorough)

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from tests.built import built_inputs
 
 from interlingua.cluster.zero import ZeroEngine
 from interlingua.recipes.registry import world_mini
@@ -19,7 +20,6 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.av import AvProgram
 from interlingua.stages.sft.job import TrainingJob
 from interlingua.stages.sft.loop import Share, _dev_rows
-from interlingua.store.artifact import built_inputs
 
 NUM_STEPS, MICRO_ROWS = 20, 2
 

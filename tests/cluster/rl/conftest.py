@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ray import cloudpickle
+from tests.built import built_inputs
 from tests.cluster.rl import spied
 from tests.specs.small_rl import SPEC
 from tests.stages.rl.conftest import context, make_stage, recipe, talking_root
@@ -18,7 +19,6 @@ from interlingua.cluster.local import LocalReinforcer
 from interlingua.cluster.session import ray_session, read_authentication_again
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
 from interlingua.stages.rl.job import RlJob
-from interlingua.store.artifact import built_inputs
 
 __all__ = ["context", "make_stage", "recipe", "talking_root"]
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.built import built_inputs
 from tests.forging import publish_again
 
 from interlingua.cluster.local import local_context
@@ -17,7 +18,7 @@ from interlingua.specs.evaluation import Arm, GateName
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import opened_rows
-from interlingua.store.artifact import build, built_inputs, find
+from interlingua.store.artifact import build, find
 from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.scored import read_scored

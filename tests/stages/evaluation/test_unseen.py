@@ -10,6 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.built import built_inputs
 from tests.forging import publish_again
 
 from interlingua.cluster.local import LocalBackend, local_context
@@ -19,7 +20,7 @@ from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store import record
-from interlingua.store.artifact import build, built_inputs, find
+from interlingua.store.artifact import build, find
 from interlingua.store.inputs import members
 from interlingua.store.rows.scored import read_scored
 from interlingua.store.rows.splits import LEDGER_NAME, LEDGER_SCHEMA, SplitViolation, read_consumed

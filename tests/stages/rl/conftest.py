@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from tests.built import built_inputs
 
 from interlingua.cluster.local import local_context
 from interlingua.recipes.registry import world_mini
@@ -16,7 +17,7 @@ from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.rl.job import RlHost, RlInputs, RlJob
 from interlingua.stages.rl.stage import rl_stage
 from interlingua.stages.rows.activations import activations_stage
-from interlingua.store.artifact import build, built_inputs
+from interlingua.store.artifact import build
 
 
 @pytest.fixture(scope="session")

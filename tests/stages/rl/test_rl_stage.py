@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tests.built import built_inputs
 from tests.specs.small_rl import SPEC
 
 from interlingua.cluster.local import LocalReinforcer
@@ -26,7 +27,7 @@ from interlingua.stages.rl.loop import START_ROWS_NAME
 from interlingua.stages.rl.stage import check_pair, rl_stage
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.checkpoints import CHECKPOINTS
-from interlingua.store.artifact import build, built_inputs
+from interlingua.store.artifact import build
 from interlingua.store.progress import read_dev_evals
 from interlingua.store.rows.shards import ShardIndex
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.built import built_inputs
 
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.bag_of_words import BagOfWords
@@ -15,7 +16,7 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft import bag_of_words
 from interlingua.stages.sft.best_weights import BEST, WEIGHTS_NAME
 from interlingua.stages.sft.checkpoints import CHECKPOINTS
-from interlingua.store.artifact import build, built_inputs, find, folder
+from interlingua.store.artifact import build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.rows.splits import SplitAccess
 

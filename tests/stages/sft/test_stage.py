@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
+from tests.built import built_inputs
 
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.models import verbalizer
@@ -20,7 +21,7 @@ from interlingua.stages.sft.best_weights import ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.engine import TorchEngine
 from interlingua.stages.sft.job import TrainingJob
 from interlingua.stages.sft.loop import Share, TrainingDiverged, _dev_rows
-from interlingua.store.artifact import build, built_inputs, find, lineage
+from interlingua.store.artifact import build, find, lineage
 from interlingua.store.progress import read_metrics
 from interlingua.store.rows.explanations import (
     EXPLANATIONS_NAME,

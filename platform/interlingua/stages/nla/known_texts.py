@@ -1,12 +1,11 @@
 """Texts that no AV wrote: the teacher's explanations, and lists of true facts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from interlingua.specs.evaluation import Arm
 from interlingua.specs.generation import ReconstructSpec
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
-from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.shards import POOLED_POSITION, Key
 from interlingua.store.rows.splits import SplitAccess
@@ -21,12 +20,11 @@ FACTS = {Arm.GENERAL_FACTS: ["language", "topic"], Arm.ALL_FACTS: list(SAYABLE)}
 def known_texts(
     arm: Arm,
     spec: ReconstructSpec,
-    explanations: Artifact,
+    explained: Mapping[Key, Sequence[str]],
     passages: Artifact,
     access: SplitAccess,
 ) -> Iterator[tuple[Key, str]]:
     """Yield one text of an arm about every activation, by key."""
-    explained = read_explanations(explanations.path, {spec.split}, access)
     if arm is Arm.GOLD:
         for key, samples in explained.items():
             # One sample, as the other arms have one text for each activation.

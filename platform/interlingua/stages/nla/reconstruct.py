@@ -45,6 +45,7 @@ def run(
 
     from interlingua.stages.nla.known_texts import as_row, known_texts
     from interlingua.stages.nla.pair import opened_reconstructor_of
+    from interlingua.store.rows.explanations import read_explanations
     from interlingua.store.rows.splits import recorded_access
     from interlingua.store.rows.verbalized import VERBALIZED, block_path, write_block
 
@@ -56,9 +57,10 @@ def run(
     (out / VERBALIZED).mkdir(exist_ok=True)
     num_rows = 0
     with recorded_access({spec.split}, out) as access:
+        explained = read_explanations(inputs.explanations.path, {spec.split}, access)
         for index, arm in enumerate(spec.arms):
             # One text for each key: no host is asked, so that all hosts share these rows.
-            texts = dict(known_texts(arm, spec, inputs.explanations, inputs.passages, access))
+            texts = dict(known_texts(arm, spec, explained, inputs.passages, access))
             rows = [as_row(key, text, arm, spec.split) for key, text in texts.items()]
             a_NE = reconstructor.reconstruct([row.explanation for row in rows])
             write_block(block_path(out, index), rows, a_NE)
