@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from interlingua.core.geometry import rescale
 from interlingua.core.metrics import fve_values, mean_variance, score_rows
+from interlingua.core.small_mlp import fitted_mlp
 from interlingua.probes.decoder_fits import DecoderFit, decoders_of_golds, decoders_of_texts
-from interlingua.probes.small_mlp import fitted_mlp
 
 pytestmark = pytest.mark.slow
 

@@ -117,6 +117,21 @@ def test_texts_that_collapsed_are_caught_whatever_they_score(text, spoil, has_st
     assert failing(looked_at) == {"collapsed_texts"}
 
 
+@pytest.mark.parametrize("spoil", [all_hosts, one_host])
+def test_greedy_texts_that_are_few_are_caught_with_what_they_never_name(spoil):
+    """Sampled texts may differ by chance alone while the likeliest text is hardly ever another."""
+    rows = spoil(System(text=lambda row, sample: f"text{row % 29}"))
+    is_greedy_N = rows["arm"] == Arm.GREEDY
+    good = all_hosts(GOOD)
+    columns = {
+        name: np.where(is_greedy_N, column, good[name]) for name, column in rows.columns.items()
+    }
+    gates = {gate.name: gate for gate in gates_of(evidence(Scored(columns)), ())}
+    assert failed(list(gates.values())) == ["collapsed_greedy"]
+    words = gates[GateName.COLLAPSED_GREEDY].words
+    assert words.endswith("29 distinct greedy texts, 60 of the teacher's; never named: topic")
+
+
 def test_texts_are_compared_with_the_start_and_not_with_an_ideal():
     rows = all_hosts(System(text=code))
     assert failing(evidence(rows, start=rows)) == set()
@@ -289,7 +304,8 @@ def test_a_row_that_stands_in_for_another_is_caught(good_rows):
     [
         (Arm.SHUFFLED_EXPLANATIONS, {"null_range"}),
         (Arm.CONSTANT_VECTOR, {"null_range"}),
-        (Arm.GOLD, {"tag_failures", "collapsed_texts"}),
+        (Arm.GOLD, {"tag_failures", "collapsed_texts", "collapsed_greedy"}),
+        (Arm.GREEDY, {"collapsed_greedy"}),
     ],
 )
 def test_what_was_not_looked_at_has_not_passed(arm, gates, good_rows):
@@ -306,7 +322,7 @@ def test_a_gate_is_accepted_by_its_name_and_no_other():
     system = System(text=lambda row, sample: "of the farm", reads_text=False, reads_vector=False)
     looked_at = evidence(all_hosts(system))
     accepted = gates_of(looked_at, (GateName.COLLAPSED_TEXTS, GateName.TAG_FAILURES))
-    assert failed(accepted) == ["ignores_vector"]
+    assert failed(accepted) == ["collapsed_greedy", "ignores_vector"]
     by_name = {gate.name: gate for gate in accepted}
     assert (
         not by_name[GateName.COLLAPSED_TEXTS].is_passed

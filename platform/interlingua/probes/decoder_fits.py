@@ -20,7 +20,7 @@ from interlingua.core.geometry import has_direction, norms, rescale
 from interlingua.core.linear import fit_blocks
 from interlingua.core.maps import Encoder
 from interlingua.core.moments import folds_of
-from interlingua.probes.small_mlp import fitted_mlp
+from interlingua.core.small_mlp import fitted_mlp
 from interlingua.specs.maps import RidgeSpec
 
 HELD_SHARE = 0.1  # of the passages: where the MLP is stopped

@@ -14,6 +14,8 @@ from interlingua.report.numbers import ALL, LESS, Numbers
 from interlingua.report.texts import (
     distinct_share,
     distinct_words_share,
+    never_named,
+    num_distinct,
     texts_and_before,
     worded_share,
 )
@@ -25,6 +27,7 @@ MOST_DROPPED = 0.01
 MOST_FAILURES_ADDED = 0.05
 LEAST_TEXTS_KEPT = 0.7
 LEAST_WORDS_KEPT = 0.9
+LEAST_OF_TEACHER = 0.5
 LEAST_WORDINGS_KEPT = 0.85
 MOST_BETWEEN_NULLS = 0.1
 MOST_BELOW_MEDIAN = 0.35
@@ -71,6 +74,7 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
         GateName.NULL_RANGE: _null_range,
         GateName.TAG_FAILURES: _tag_failures,
         GateName.COLLAPSED_TEXTS: _collapsed_texts,
+        GateName.COLLAPSED_GREEDY: _collapsed_greedy,
         GateName.UNREADABLE_WORDING: _unreadable_wording,
         GateName.IGNORES_VECTOR: _ignores_vector,
         GateName.OUTLIER_HOST: _outlier_host,
@@ -189,6 +193,23 @@ def _collapsed_texts(evidence: Evidence) -> Finding:
     if not words:
         return _unknown("sampled texts (T=1) and some to compare them with", LEAST_TEXTS_KEPT)
     return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, words
+
+
+def _collapsed_greedy(evidence: Evidence) -> Finding:
+    """Greedy texts are at least half as many as the teacher's of the same activations."""
+    least, words = np.inf, ""
+    for host in evidence.rows.hosts():
+        greedy, taught = (evidence.rows.of(host, arm) for arm in (Arm.GREEDY, Arm.GOLD))
+        if not len(greedy) or not len(taught):
+            continue
+        now, then = num_distinct(greedy), num_distinct(taught)
+        if now / max(1, then) < least:
+            least = now / max(1, then)
+            words = f"{host}: {now} distinct greedy texts, {then} of the teacher's"
+            words += f"; never named: {', '.join(never_named(greedy)) or 'nothing'}"
+    if not words:
+        return _unknown("greedy texts and the teacher's", LEAST_OF_TEACHER)
+    return least >= LEAST_OF_TEACHER, least, LEAST_OF_TEACHER, words
 
 
 def _unreadable_wording(evidence: Evidence) -> Finding:

@@ -21,6 +21,8 @@ PLAIN = {
     Arm.ALL_FACTS: "all true facts",
     Arm.ENCODER: "encoder, no words",
     Arm.BAG_OF_WORDS: "bag of words",
+    Arm.WORD_NETWORK: "network on words",
+    Arm.WORD_PAIRS: "word pairs",
     Arm.SHUFFLED_EXPLANATIONS: "shuffled explanations",
     Arm.SHUFFLED_VECTORS: "shuffled vectors",
     Arm.ZERO_VECTOR: "zero vector",

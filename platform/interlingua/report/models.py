@@ -64,14 +64,19 @@ def ar_table(ars: Mapping[str, Metrics]) -> Table:
         title="AR after supervised training: vectors from the teacher's explanations on dev",
         caption=(
             f"fve_centred_own; {some['dev/fve_centred_own_n']} passages, learning hosts together; "
-            "intervals: 95%, over passages, one trained model (no seeds). bag of words: ridge from "
-            "word counts, fitted on the AR's own rows"
+            "intervals: 95%, over passages, one trained model (no seeds). bag of words, "
+            "network, pairs: from word counts by ridge and by a small network, and from counts of "
+            "word pairs by ridge; fitted on the AR's own rows"
         ),
     )
     columns = {
         "AR": "dev/fve_centred_own",
         "bag of words": "bag_of_words/fve_centred_own",
-        "AR - bag of words": "dev/fve_over_bag_of_words",
+        "network": "word_network/fve_centred_own",
+        "pairs": "word_pairs/fve_centred_own",
+        "AR - bag": "dev/fve_over_bag_of_words",
+        "AR - network": "dev/fve_over_word_network",
+        "AR - pairs": "dev/fve_over_word_pairs",
     }
     for name in ("trained weights", "best step", *columns, "skipped"):
         table.add_column(name, justify="right")

@@ -21,8 +21,21 @@ def texts_and_before(rows: Scored, start: Scored | None) -> Iterator[tuple[str, 
 
 def distinct_share(rows: Scored) -> float:
     """Number of distinct texts over the number of rows, those without a text among them."""
-    texts = [text for text in rows["explanation"].tolist() if text is not None]
-    return len(set(texts)) / len(rows)
+    return num_distinct(rows) / len(rows)
+
+
+def num_distinct(rows: Scored) -> int:
+    """Number of distinct texts that could be read."""
+    return len({text for text in rows["explanation"].tolist() if text is not None})
+
+
+def never_named(rows: Scored) -> list[str]:
+    """The kinds of facts that hold of some row, and that no text names, right or wrong."""
+    kinds = {
+        column: {fact.partition("=")[0] for facts in rows[column].tolist() for fact in facts or ()}
+        for column in ("true", "said")
+    }
+    return sorted(kinds["true"] - kinds["said"])
 
 
 def worded_share(rows: Scored) -> float | None:

@@ -69,6 +69,8 @@ CONTROLS = (
     Column("zero vector", Arm.ZERO_VECTOR),
     Column("untrained AV", Arm.UNTRAINED),
     Column("bag of words", Arm.BAG_OF_WORDS),
+    Column("network on words", Arm.WORD_NETWORK),
+    Column("word pairs", Arm.WORD_PAIRS),
     Column("language+topic", Arm.GENERAL_FACTS),
     Column("all facts", Arm.ALL_FACTS),
 )
@@ -85,6 +87,8 @@ SUMMARY = (
     Column("gain of RL", f"{Arm.SAMPLED}{LESS}{START}"),
     Column("teacher", Arm.GOLD),
     Column("bag of words", Arm.BAG_OF_WORDS),
+    Column("network on words", Arm.WORD_NETWORK),
+    Column("word pairs", Arm.WORD_PAIRS),
     Column("constant", Arm.CONSTANT_VECTOR),
 )
 # A constant scores about 2 R - 1 here, R = ||mean u(g)||: it must stand beside every number.

@@ -19,6 +19,8 @@ class Arm(StrEnum):
     ALL_FACTS = "all_facts"  # every true fact, AR, decoder
     ENCODER = "encoder"  # into the shared space and back, no words: ridge
     BAG_OF_WORDS = "bag_of_words"  # ridge from the words of the T=1 explanation
+    WORD_NETWORK = "word_network"  # small network from the same words
+    WORD_PAIRS = "word_pairs"  # ridge from the same words and their neighbouring pairs
     SHUFFLED_EXPLANATIONS = "shuffled_explanations"  # another passage's T=1 explanation
     SHUFFLED_VECTORS = "shuffled_vectors"  # the AV is given another passage's vector
     ZERO_VECTOR = "zero_vector"  # the AV is given none
@@ -36,6 +38,7 @@ class GateName(StrEnum):
     NULL_RANGE = "null_range"
     TAG_FAILURES = "tag_failures"
     COLLAPSED_TEXTS = "collapsed_texts"
+    COLLAPSED_GREEDY = "collapsed_greedy"
     UNREADABLE_WORDING = "unreadable_wording"
     IGNORES_VECTOR = "ignores_vector"
     OUTLIER_HOST = "outlier_host"
@@ -86,7 +89,7 @@ class ScoreSpec:
     centring: Centring
     split: Split
     ridge: RidgeSpec
-    most_words: int  # that a bag of words counts
+    most_words: int  # or pairs that a reader of words counts
     seed: int
 
     def __post_init__(self) -> None:

@@ -23,11 +23,11 @@ class RidgeSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittingSpec:
-    """The fit of every linear map of a recipe, and of the bag-of-words control beside them."""
+    """The fit of every linear map of a recipe, and of the readers of words beside them."""
 
     ridge: RidgeSpec
     block_rows: int  # of `fit`, that are in memory at once
-    most_words: int  # of the bag of words
+    most_words: int  # or pairs that a reader of words counts
     seed: int
 
     def __post_init__(self) -> None:

@@ -212,8 +212,8 @@ class ArTraining:
     anchor: str
     host_tags: tuple[str, ...]
     centring: Centring
-    ridge: RidgeSpec  # of the bag-of-words map that it is compared with
-    most_words: int  # of that map, the most frequent: moments take their square
+    ridge: RidgeSpec  # of the readers of words that it is compared with
+    most_words: int  # or pairs that these count, the most frequent: moments take their square
     accepts_mixed_teachers: bool
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ from interlingua.store.rows.verbalized import VERBALIZED, Verbalized, block_path
 pytestmark = pytest.mark.slow
 
 TAG = "toy-gpt2-medium"
+WORD_READERS = (Arm.BAG_OF_WORDS, Arm.WORD_NETWORK, Arm.WORD_PAIRS)
 ANY = SplitAccess({Split.FIT, Split.TEST})
 CONTEXT = local_context(world_mini().placement)
 STAGES = {(stage.kind, stage.label): stage for stage in graph_of(world_mini())}
@@ -147,7 +148,7 @@ def test_every_arm_has_the_same_activations(rows, artifact, pretence):
     keys = {key for key, _ in pretence.keys}
     for arm in Arm:
         own = rows.of(TAG, arm)
-        is_twice = arm in {Arm.SAMPLED, Arm.SHUFFLED_EXPLANATIONS, Arm.BAG_OF_WORDS}
+        is_twice = arm in {Arm.SAMPLED, Arm.SHUFFLED_EXPLANATIONS, *WORD_READERS}
         assert (set(own["passage_id"]), len(own)) == (keys, 16 * (1 + is_twice)), arm
         assert set(own["num_rivals"]) == {16} and own["rank"].min() > 0
     counts = [artifact.record.metrics[f"num_{n}"] for n in ("activations", "dropped", "rows")]
@@ -164,10 +165,11 @@ def test_a_lost_text_predicts_nothing(rows):
     second = rows.where((rows["arm"] == Arm.SAMPLED) & (rows["sample"] == 1))
     assert second["is_failed"].sum() == NUM_LOST
     lost = [second.where(second["is_failed"]), rows.of(TAG, Arm.GREEDY)]
-    lost.append(rows.of(TAG, Arm.BAG_OF_WORDS).where(rows.of(TAG, Arm.BAG_OF_WORDS)["is_failed"]))
+    for arm in WORD_READERS:
+        lost.append(rows.of(TAG, arm).where(rows.of(TAG, arm)["is_failed"]))
     others = rows.of(TAG, Arm.SHUFFLED_EXPLANATIONS)
     lost.append(others.where(others["is_failed"]))
-    assert [len(each) for each in lost] == [NUM_LOST, 16, NUM_LOST, NUM_LOST]
+    assert [len(each) for each in lost] == [NUM_LOST, 16, *[NUM_LOST] * 4]
     for each in lost:
         assert (each["nmse"] == 2).all() and (each["cos"] == 0).all()
         assert (each["rank"] == each["rank"].max()).all() and each["rank"].max() > 1
@@ -234,9 +236,10 @@ def test_who_tells_the_truth_names_true_facts_only(arm, rows):
 def test_ways_without_words_or_without_an_ar_are_sane(rows):
     # The ridge of 59 rows into the anchor's space keeps most of a vector, but not its length.
     assert 0.5 < fve(rows, Arm.ENCODER) < fve(rows, Arm.SAMPLED, sample=0)
-    lost = rows.of(TAG, Arm.BAG_OF_WORDS)["is_failed"].reshape(2, -1)[1]
-    assert lost.sum() == NUM_LOST
-    assert 0.1 < fve(rows, Arm.BAG_OF_WORDS, sample=0) < fve(rows, Arm.SAMPLED, sample=0)
+    for arm in WORD_READERS:
+        lost = rows.of(TAG, arm)["is_failed"].reshape(2, -1)[1]
+        assert lost.sum() == NUM_LOST
+        assert 0.1 < fve(rows, arm, sample=0) < fve(rows, Arm.SAMPLED, sample=0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from interlingua.core.moments import FoldMoments
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.sft import bag_of_words
+from interlingua.stages.sft import word_readers
 from interlingua.stages.sft.best_weights import BEST, WEIGHTS_NAME
 from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.store.artifact import build, find, folder
@@ -74,23 +74,23 @@ def test_real_texts_have_words_without_end_and_the_moments_a_bound(stage, mini_r
         widths.append(num_features)
         return real(num_features, width, num_folds=num_folds)
 
-    real_texts = bag_of_words.read_explanations
-    monkeypatch.setattr(bag_of_words, "read_explanations", spoken)
+    real_texts = word_readers.read_explanations
+    monkeypatch.setattr(word_readers, "read_explanations", spoken)
     monkeypatch.setattr(FoldMoments, "empty", empty)
     spec = replace(stage.spec, most_words=300)
     inputs = built_inputs(stage, mini_root)
     access = SplitAccess({Split.AR_SFT, Split.DEV})
-    train = bag_of_words.opened_targets(spec, inputs, Split.AR_SFT, access)
-    dev = bag_of_words.opened_targets(spec, inputs, Split.DEV, access)
+    train = word_readers.opened_targets(spec, inputs, Split.AR_SFT, access)
+    dev = word_readers.opened_targets(spec, inputs, Split.DEV, access)
     keys = [key for key in dev.keys[:8] for _ in spec.host_tags]
     columns = {
         "host": np.array(list(spec.host_tags) * 8),
         "passage_id": np.array([key[0] for key in keys]),
         "position": np.array([key[1] for key in keys]),
     }
-    errors_N = bag_of_words.bag_of_words_errors(spec, inputs, columns, train, access)
-    assert np.isfinite(errors_N).all()
-    assert widths == [300]
+    errors = word_readers.word_reader_errors(spec, inputs, columns, train, access)
+    assert all(np.isfinite(errors_N).all() for errors_N in errors.values())
+    assert widths == [300, 300]
 
 
 def test_the_cap_leaves_fewer_words_as_they_are():
@@ -106,7 +106,7 @@ def test_a_control_that_fails_leaves_the_training_as_it_was(
     context = local_context(world_mini().placement, LocalPool(), trainer)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(MemoryError):
         patch.setattr(
-            bag_of_words, "bag_of_words_errors", lambda *_: (_ for _ in ()).throw(MemoryError())
+            word_readers, "word_reader_errors", lambda *_: (_ for _ in ()).throw(MemoryError())
         )
         build(stage, own_root, context)
     assert trainer.steps == list(range(12))

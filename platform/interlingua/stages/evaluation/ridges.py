@@ -1,4 +1,4 @@
-"""Ridges of the arms that are not the NLA's, fitted on `fit`. Knows no scored row.
+"""Maps of the arms that are not the NLA's, fitted on `fit`. Knows no scored row.
 
 h is a raw activation [D], n(h) the same at the norm sqrt(D), v [E] its vector in the shared space.
 """
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from interlingua.core.bag_of_words import BagOfWords
 from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.linear import fit_blocks
 from interlingua.core.moments import Block, folds_of, row_blocks
-from interlingua.specs.evaluation import ScoreSpec
+from interlingua.core.word_readers import Read, fit_word_readers
+from interlingua.specs.evaluation import Arm, ScoreSpec
 from interlingua.stages.maps.space import opened_space
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.shards import Key
@@ -31,17 +31,20 @@ def encoder_ridge(
     return _ridge(encoded, keys, fit_ND, fit_ND, spec)
 
 
-def word_ridge(
-    said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec
-) -> Callable[[Sequence[str]], np.ndarray]:
-    """A ridge from the words of an explanation to n(h): a reading without an AR."""
+def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Arm, Read]:
+    """Readings of an explanation without an AR, from its words to n(h)."""
     # The AV's own texts of `fit`, as the decoder has them: both are fitted to the same words.
-    texts = [row.explanation or "" for row in said.rows]
-    words = BagOfWords(texts, most=spec.most_words)
-    if not words.num_words:  # not one text could be read: what is left is the mean
-        mean_D = rescale(fit_ND[has_direction(fit_ND)]).mean(axis=0)
-        return lambda new: np.tile(mean_D, (len(new), 1))
-    return _ridge(words.counts, said.keys, texts, fit_ND, spec)
+    good = np.flatnonzero(has_direction(fit_ND))
+    n_ND = rescale(fit_ND[good])
+    readers = fit_word_readers(
+        [said.rows[place].explanation or "" for place in good],
+        lambda part: n_ND[part],
+        folds_of((said.keys[place][0] for place in good), spec.ridge.num_folds),
+        spec.ridge,
+        most=spec.most_words,
+        seed=spec.seed,
+    )
+    return {Arm(name): read for name, read in readers.items()}
 
 
 def _ridge(

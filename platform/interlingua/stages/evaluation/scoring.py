@@ -21,11 +21,12 @@ from interlingua.core.metrics import (
     retrieval_ranks,
     score_rows,
 )
+from interlingua.core.word_readers import Read
 from interlingua.specs.evaluation import Arm, ScoreSpec
 from interlingua.specs.generation import TEXT_ARMS
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.inputs import ScoreInputs
-from interlingua.stages.evaluation.ridges import encoder_ridge, word_ridge
+from interlingua.stages.evaluation.ridges import encoder_ridge, word_readers
 from interlingua.stages.rows.keyed import opened_rows
 from interlingua.store.artifact import Artifact
 from interlingua.store.maps import read_decoder, read_encoder
@@ -99,10 +100,8 @@ def rows_of_arms(
     sampled = _only(spoken[Arm.SAMPLED], golds)
     other_ND, others = _shuffled(sampled, decoder, seed=spec.seed)
     yield scorer.of(Arm.SHUFFLED_EXPLANATIONS, sampled.keys, other_ND, others)
-    by_words_ND = word_ridge(said, fit_ND, spec)([row.explanation or "" for row in sampled.rows])
-    is_read_N1 = has_direction(sampled.a_NE)[:, None]  # the ridge, too, has nothing to read
-    words_ND = np.where(is_read_N1, by_words_ND, 0)
-    yield scorer.of(Arm.BAG_OF_WORDS, sampled.keys, words_ND, sampled.rows)
+    for arm, read in word_readers(said, fit_ND, spec).items():
+        yield scorer.of(arm, sampled.keys, _read(sampled, read), sampled.rows)
     unique = list(golds.place)
     there_and_back = encoder_ridge(said.keys, fit_ND, spec, inputs.encoders)
     yield scorer.of(Arm.ENCODER, unique, there_and_back(golds.h_KD))
@@ -126,6 +125,12 @@ def _shuffled(
         for other, row in zip(other_N, sampled.rows, strict=True)
     ]
     return _decoded(sampled.a_NE, decoder)[other_N], others
+
+
+def _read(spoken: Rebuilt, read: Read) -> np.ndarray:
+    """The prediction of a reader of words; zero where a text failed, as for the AR."""
+    is_read_N1 = has_direction(spoken.a_NE)[:, None]
+    return np.where(is_read_N1, read([row.explanation or "" for row in spoken.rows]), 0)
 
 
 class _Scorer:

@@ -14,6 +14,7 @@ from interlingua.core.affine import deviations, fresh_affine
 from interlingua.core.maps import Encoder
 from interlingua.core.metrics import fve_estimates
 from interlingua.core.statistics import clustered_ratio_of_sums
+from interlingua.core.word_readers import READERS
 from interlingua.specs.training import AvSpec, AvTraining
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.sft.av import VECTORS
@@ -58,16 +59,18 @@ def nll_metrics(columns: Columns, seed: int) -> dict[str, float]:
 
 
 def fve_metrics(columns: Columns, seed: int) -> dict[str, float]:
-    """fve_centred_own of AR and bag of words, and their paired difference, over all hosts' rows."""
+    """fve_centred_own of the AR and of every reader of words, and their paired differences."""
     passages_N, variance_N = columns["passage_id"], columns["own_variance"]
     metrics: dict[str, float] = {}
-    for name, errors in (("dev", "nmse"), ("bag_of_words", "bag_of_words_nmse")):
+    for name, errors in (("dev", "nmse"), *((name, f"{name}_nmse") for name in READERS)):
         pair = {"nmse": columns[errors], "own_variance": variance_N}
         estimate = fve_estimates(pair, passages_N, seed=seed)["fve_centred_own"]
         metrics |= estimate.as_metrics(f"{name}/fve_centred_own")
-    gain_N = columns["bag_of_words_nmse"] - columns["nmse"]
-    gain = clustered_ratio_of_sums(gain_N, variance_N, passages_N, seed=seed)
-    return {**metrics, **gain.as_metrics("dev/fve_over_bag_of_words")}
+    for name in READERS:
+        gain_N = columns[f"{name}_nmse"] - columns["nmse"]
+        gain = clustered_ratio_of_sums(gain_N, variance_N, passages_N, seed=seed)
+        metrics |= gain.as_metrics(f"dev/fve_over_{name}")
+    return metrics
 
 
 def affine_metrics(spec: AvSpec, weights: Mapping[str, Tensor]) -> dict[str, Any]:

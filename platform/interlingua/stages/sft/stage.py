@@ -46,7 +46,7 @@ def ar_stage(spec: ArTraining, inputs: LearningInputs[Stage]) -> Stage:
         spec=spec,
         run=run_ar,
         inputs=inputs,
-        revision=2,
+        revision=3,
         work=WorkKind.TRAINING,
     )
 
@@ -80,11 +80,11 @@ def run_av(
 def run_ar(
     spec: ArTraining, inputs: LearningInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Train the AR; its metrics compare it with a linear map from a bag of words."""
+    """Train the AR; its metrics compare it with readers of words alone."""
     from interlingua.stages.sft.ar import ArProgram, opened_targets
-    from interlingua.stages.sft.bag_of_words import bag_of_words_errors
     from interlingua.stages.sft.checkpoints import forget_training
     from interlingua.stages.sft.results import counts, fve_metrics, store_rows
+    from interlingua.stages.sft.word_readers import word_reader_errors
     from interlingua.store.rows.explanations import check_one_teacher
     from interlingua.store.rows.splits import recorded_access
 
@@ -94,10 +94,10 @@ def run_ar(
         weights, columns, dev_eval = _trained(ArProgram, spec, inputs, out, context)
         # Opened anew: the program lived in the ranks, and its reading was in no ledger.
         train = opened_targets(spec, inputs, Split.AR_SFT, access)
-        baseline_N = bag_of_words_errors(spec, inputs, columns, train, access)
+        errors = word_reader_errors(spec, inputs, columns, train, access)
         train_variance = train.variances[spec.anchor]
-    columns = {**columns, "bag_of_words_nmse": baseline_N}
-    # Over the rows that `store_best` copied: now with the column of the control.
+    columns = {**columns, **{f"{name}_nmse": errors_N for name, errors_N in errors.items()}}
+    # Over the rows that `store_best` copied: now with the columns of the controls.
     store_rows(out, columns)
     metrics = {
         **counts(out),

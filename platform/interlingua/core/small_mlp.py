@@ -12,10 +12,10 @@ from torch import nn
 
 NUM_HIDDEN = 128
 BATCH_ROWS = 256
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-4
-MAX_EPOCHS = 100
-PATIENCE = 5
+MAX_EPOCHS = 200
+PATIENCE = 20
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
