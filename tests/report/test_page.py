@@ -136,7 +136,7 @@ def test_the_stage_writes_the_page_of_all_that_is_upstream(tmp_path, evaluated) 
     out = tmp_path / "report" / "world-0123.partial"
     out.mkdir(parents=True)
     spec = ReportSpec(recipe="world", shown_rows=5)
-    metrics = report.run(spec, report.ReportInputs(evaluation, {}, {}), out, None)
+    metrics = report.run(spec, report.ReportInputs(evaluation, {}, {}, {}), out, None)
     page = out / "report.html"
     assert metrics == {"num_bytes": page.stat().st_size}
     for upstream in lineage(evaluation, tmp_path):

@@ -36,12 +36,15 @@ def main(arguments: argparse.Namespace) -> None:
                 "explanation": trip.verbalization.explanation,
                 "generated": trip.verbalization.raw_text,
                 "log_prob": trip.verbalization.log_prob,
+                "share_nearer": trip.verbalization.share_nearer,
                 "cosine": trip.cosine,
                 "facts": facts,
             }
             sink.write(json.dumps(row) + "\n")
-            title = f"{arguments.host}, cosine {trip.cosine:.3f}"
             one = trip.verbalization
+            title = f"{arguments.host}, cosine {trip.cosine:.3f}"
+            if one.is_unlike:
+                title += ", UNLIKE what this NLA learned from: do not believe the words"
             console.print(explained_panel(text, one.raw_text, one.explanation, facts, title))
 
 

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load
 
 from interlingua.core.affine import FullAffine
+from interlingua.core.familiarity import Familiarity
 from interlingua.core.maps import Decoder
 from interlingua.core.shared_space import HostMap, SharedSpace
 from interlingua.models.fresh import chat_template_sha256, contract_of, tokenizer_sha256
@@ -36,7 +37,7 @@ from interlingua.store.contract.statement import (
     Role,
     resolve_contract,
 )
-from interlingua.store.maps import read_decoder, read_encoder
+from interlingua.store.maps import read_decoder, read_encoder, read_familiarity
 
 
 def checked_contract(folder: Path, manifest: Manifest) -> Contract:
@@ -91,6 +92,12 @@ def opened_pair(
         trunk, manifest.ar, {**weights, **trained}, revision=revision, device=device
     )
     return verbalizer, reconstructor
+
+
+def opened_familiarity(folder: Path, manifest: Manifest) -> Mapping[str, Familiarity]:
+    """How far from `fit` an activation is, by the host; without hosts of too few rows."""
+    found = {tag: read_familiarity(folder / MAPS_FOLDER / tag) for tag in manifest.hosts}
+    return {tag: one for tag, one in found.items() if one is not None}
 
 
 def opened_maps(folder: Path, manifest: Manifest) -> tuple[SharedSpace, Mapping[str, Decoder]]:

@@ -17,12 +17,18 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from interlingua.core.familiarity import UNLIKE
 from interlingua.core.geometry import cosine, nmse, rescale
 from interlingua.core.maps import Decoder
 from interlingua.core.spans import sentences
 from interlingua.models.activations import Reader
 from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
-from interlingua.models.bundled import checked_contract, opened_maps, opened_pair
+from interlingua.models.bundled import (
+    checked_contract,
+    opened_familiarity,
+    opened_maps,
+    opened_pair,
+)
 from interlingua.models.decoding import Decoded
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.inputs import position_of, text_of, vector_of
@@ -50,11 +56,22 @@ BATCH_ROWS = 256
 
 @dataclass(frozen=True, slots=True)
 class Verbalization:
-    """A text of the AV on one activation; `explanation` is None where it did not close its tag."""
+    """A text of the AV on one activation; `explanation` is None where it did not close its tag.
+
+    `share_nearer` is the share of the host's activations of `fit` that are nearer to their mean
+    than this one: an AV explains any vector fluently, also one that is unlike all it learned from.
+    None where there were too few rows to say.
+    """
 
     explanation: str | None
     raw_text: str
     log_prob: float
+    share_nearer: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the activation is further out than 99% of those of `fit`."""
+        return self.share_nearer is not None and self.share_nearer > UNLIKE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +107,7 @@ class NLA:
             self.reconstructor, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
         )
         self.space, self.decoders = opened_maps(folder, manifest)
+        self._familiarity = opened_familiarity(folder, manifest)
         self._readers: dict[str, Reader] = {}
 
     @classmethod
@@ -193,10 +211,14 @@ class NLA:
         4
         """
         width = len(self._decoder(host).mean_D)
-        v_1E = torch.from_numpy(self.space.v_of(host, vector_of(h_D, width, host)[None]))
+        h_1D = vector_of(h_D, width, host)[None]
+        v_1E = torch.from_numpy(self.space.v_of(host, h_1D))
+        share = None
+        if host in self._familiarity:
+            share = float(self._familiarity[host].share_nearer(rescale(h_1D))[0])
         # One key for all vectors: a vector and a seed give the same texts at every call.
         (drawn,) = self._av.verbalize(host, v_1E, ["0"], sampling)
-        return [_verbalization(one) for one in drawn]
+        return [_verbalization(one, share) for one in drawn]
 
     def reconstruct(self, text: str, host: str | None = None) -> np.ndarray:
         """The vector that an explanation stands for: shared [E], or of a host [D].
@@ -278,6 +300,7 @@ class NLA:
         return self._readers[host]
 
 
-def _verbalization(decoded: Decoded) -> Verbalization:
+def _verbalization(decoded: Decoded, share_nearer: float | None) -> Verbalization:
     # The sum over all ids, the one that ended the text among them: log p of the whole text.
-    return Verbalization(decoded.explanation, decoded.text, sum(decoded.log_probs))
+    log_prob = sum(decoded.log_probs)
+    return Verbalization(decoded.explanation, decoded.text, log_prob, share_nearer)

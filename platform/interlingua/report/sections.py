@@ -134,6 +134,7 @@ def truth_grids(material: Material) -> Iterator[Grid]:
         )
         yield from _learned_grids(material, kinds)
     yield from _oracle_grids(material)
+    yield from _familiarity_grids(material)
 
 
 def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
@@ -196,6 +197,42 @@ def _oracle_grids(material: Material) -> Iterator[Grid]:
                 for host in hosts
             ),
         )
+    )
+
+
+def _familiarity_grids(material: Material) -> Iterator[Grid]:
+    """What is flagged as unlike all that was learned from: of new passages, and of other texts."""
+    columns = {
+        "passages of dev": "dev/unlike",
+        "code": "code/unlike",
+        "French": "french/unlike",
+        "noise": "noise/unlike",
+        "random vectors": "random_vector/unlike",
+    }
+    found = {
+        one.record.label: one.record.metrics
+        for one in material.of_kind("familiarity")
+        if "dev/unlike" in one.record.metrics
+    }
+    hosts = [host for host in material.roles if host in found]
+    if not hosts:
+        return
+    yield Grid(
+        title="What is unlike all that was learned from",
+        caption="Share of activations further from the mean of fit than 99% of its own; 95% "
+        "intervals over activations. An AV explains these as fluently as any other.",
+        labels=("host",),
+        columns=tuple(columns),
+        rows=tuple(
+            Row(
+                labels=(host,),
+                cells=tuple(
+                    metric_cell(f"{host}{BETWEEN}familiarity", found[host], metric)
+                    for metric in columns.values()
+                ),
+            )
+            for host in hosts
+        ),
     )
 
 

@@ -72,3 +72,28 @@ class TunedEncoderSpec:
     def __post_init__(self) -> None:
         check_slug(self, host_tag=self.host_tag)
         check_not_negative(self, block_index=self.block_index, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamiliaritySpec:
+    """The spread of one host's rows, and how many texts of each kind from outside it is tried on.
+
+    Every row's distance is measured by the rows of the other folds.
+    """
+
+    host_tag: str
+    block_index: int
+    num_folds: int
+    block_rows: int
+    num_outside: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_slug(self, host_tag=self.host_tag)
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+        check_positive(
+            self,
+            num_folds=self.num_folds,
+            block_rows=self.block_rows,
+            num_outside=self.num_outside,
+        )

@@ -14,11 +14,12 @@ from interlingua.store.inputs import Member
 
 
 class ReportInputs(NamedTuple, Generic[Member]):
-    """The evaluation that is shown, those of other runs by label, and oracles by host."""
+    """The evaluation that is shown, those of other runs by label; oracles and reach by host."""
 
     evaluation: Member
     others: Mapping[str, Member]
     oracles: Mapping[str, Member]
+    familiarity: Mapping[str, Member]
 
 
 def report_stage(spec: ReportSpec, inputs: ReportInputs[Stage]) -> Stage:
@@ -29,20 +30,20 @@ def report_stage(spec: ReportSpec, inputs: ReportInputs[Stage]) -> Stage:
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=4,
+        revision=5,
     )
 
 
 def run(
     spec: ReportSpec, inputs: ReportInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Write the page; the oracles are shown where a section knows their kind."""
+    """Write the page; what was measured of hosts is shown where a section knows its kind."""
     from interlingua.report.arms import read_arm
     from interlingua.report.material import read_material
     from interlingua.report.page import write_page
 
     root = out.parent.parent
-    shown = [inputs.evaluation, *inputs.oracles.values()]
+    shown = [inputs.evaluation, *inputs.oracles.values(), *inputs.familiarity.values()]
     # Every artifact once, the evaluation first: lineages of evaluation and oracles overlap.
     found = {inputs.evaluation.record.fingerprint: inputs.evaluation}
     for artifact in shown:

@@ -75,7 +75,12 @@ def evaluation_stages(
     return (reconstructed, *texts.values(), methods, *scored.values(), evaluation)
 
 
-def page_of(recipe: Recipe, evaluations: Sequence[Stage], oracles: Sequence[Stage]) -> Stage:
+def page_of(
+    recipe: Recipe,
+    evaluations: Sequence[Stage],
+    oracles: Sequence[Stage],
+    familiarity: Sequence[Stage],
+) -> Stage:
     """The page that shows the first evaluation and all that it came from; others are its arms."""
     first, *others = evaluations
     return report_stage(
@@ -84,6 +89,7 @@ def page_of(recipe: Recipe, evaluations: Sequence[Stage], oracles: Sequence[Stag
             first,
             {arm.label: arm for arm in others},
             {oracle.label: oracle for oracle in oracles},
+            {one.label: one for one in familiarity},
         ),
     )
 

@@ -10,6 +10,7 @@ from interlingua.specs.splits import Split
 from interlingua.specs.training import BundleSpec
 from interlingua.stages.maps.decoder import DecoderInputs, decoder_stage
 from interlingua.stages.maps.encoder import HostRows
+from interlingua.stages.maps.familiarity import familiarity_stage
 from interlingua.stages.nla.bundle import bundle_stage
 from interlingua.stages.nla.inputs import BundledInputs, BundleInputs, PairInputs
 from interlingua.stages.nla.verbalize import VerbalizeInputs, verbalized_stage
@@ -36,6 +37,7 @@ class Maps(NamedTuple):
     encoders: Mapping[str, Stage]
     verbalized: Mapping[str, Stage]
     decoders: Mapping[str, Stage]
+    familiarity: Mapping[str, Stage]
 
 
 def maps_stages(
@@ -60,8 +62,12 @@ def maps_stages(
         )
         for tag in hosts
     }
+    # Of the rows alone: the same whatever the pair was trained on.
+    familiar = {
+        tag: familiarity_stage(recipe.fitting, host, rows[tag]) for tag, host in hosts.items()
+    }
     bundled = {
-        tag: BundledInputs(host, rows[tag].fit, encoders[tag], decoders[tag])
+        tag: BundledInputs(host, rows[tag].fit, encoders[tag], decoders[tag], familiar[tag])
         for tag, host in hosts.items()
     }
     bundle = bundle_stage(
@@ -69,8 +75,8 @@ def maps_stages(
         BundleInputs(pair.models, bundled),
         pair.labels(recipe.name),
     )
-    stages = (*verbalized.values(), *decoders.values(), bundle)
-    return stages, Maps(pair, encoders, verbalized, decoders)
+    stages = (*verbalized.values(), *decoders.values(), *familiar.values(), bundle)
+    return stages, Maps(pair, encoders, verbalized, decoders, familiar)
 
 
 def verbalized_by(

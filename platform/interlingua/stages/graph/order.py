@@ -66,7 +66,7 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         *evaluated,
         *reinforced,
         *oracles,
-        page_of(recipe, evaluated_rl or [start], oracles),
+        page_of(recipe, evaluated_rl or [start], oracles, list(maps.familiarity.values())),
     )
     return joined([stages])
 

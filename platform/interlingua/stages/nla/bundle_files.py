@@ -39,7 +39,7 @@ from interlingua.store.contract.file import write_sidecar
 from interlingua.store.contract.statement import AffineFile, ModelSidecar, Role
 from interlingua.store.hosts import opened_from
 from interlingua.store.inputs import members
-from interlingua.store.maps import DECODER_NAME, ENCODER_NAME
+from interlingua.store.maps import DECODER_NAME, ENCODER_NAME, FAMILIARITY_NAME
 from interlingua.store.model_files import model_hashes
 
 AFFINE, VALUE_HEAD = "affine.", "value_head.weight"
@@ -71,6 +71,8 @@ def write_bundle(spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path) ->
         folder.mkdir()
         shutil.copyfile(host.encoder.path / ENCODER_NAME, folder / ENCODER_NAME)
         shutil.copyfile(host.decoder.path / DECODER_NAME, folder / DECODER_NAME)
+        if (host.familiarity.path / FAMILIARITY_NAME).exists():  # else its rows were too few
+            shutil.copyfile(host.familiarity.path / FAMILIARITY_NAME, folder / FAMILIARITY_NAME)
     # After all files, because it has their hashes; and before the comparison, which loads it.
     write_manifest(out, _manifest(spec, inputs, out))
     _compare(out, av, ar)

@@ -18,12 +18,13 @@ class PairInputs(NamedTuple, Generic[Member]):
 
 
 class BundledInputs(NamedTuple, Generic[Member]):
-    """A host of a bundle: the model, rows that state how it is read, its encoder and decoder."""
+    """A host of a bundle: the model, rows that state how it is read, its maps and their reach."""
 
     host: Member
     rows: Member
     encoder: Member
     decoder: Member
+    familiarity: Member
 
 
 class BundleInputs(NamedTuple, Generic[Member]):

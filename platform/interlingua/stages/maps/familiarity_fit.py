@@ -1,0 +1,58 @@
+"""The fit of a host's familiarity on split `fit`, and the host's rows of texts from outside."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from interlingua.core.familiarity import Familiarity, fit_familiarity
+from interlingua.core.geometry import has_direction, rescale
+from interlingua.core.moments import Block, folds_of
+from interlingua.models.activations import Reader
+from interlingua.specs.extraction import ExtractSpec, Spans
+from interlingua.specs.maps import FamiliaritySpec
+from interlingua.specs.text.recorded import from_jsonable
+from interlingua.stages.maps.familiarity import FamiliarityInputs
+from interlingua.stages.rows.keyed import KeyedRows
+from interlingua.store.artifact import Artifact
+from interlingua.store.hosts import opened_from
+from interlingua.world.outside import KINDS, outside_texts
+
+BATCH_TOKENS = 8192
+RANDOM = "random_vector"
+
+
+def fitted(rows: KeyedRows, spec: FamiliaritySpec) -> Familiarity | None:
+    """How far every row of `fit` is from the others; None where there are too few to say."""
+
+    def blocks() -> Iterator[Block]:
+        keys = rows.finite_keys()
+        for start in range(0, len(keys), spec.block_rows):
+            block_keys = keys[start : start + spec.block_rows]
+            h_ND = rows.vectors(block_keys)
+            is_good_N = has_direction(h_ND)
+            n_ND = rescale(h_ND[is_good_N])
+            fold_N = folds_of((key[0] for key in block_keys), spec.num_folds)[is_good_N]
+            if len(n_ND):  # nothing is predicted: y is one column of zeros
+                yield n_ND, np.zeros((len(n_ND), 1)), fold_N
+
+    return fit_familiarity(blocks, num_folds=spec.num_folds)
+
+
+def outside_rows(
+    spec: FamiliaritySpec, inputs: FamiliarityInputs[Artifact]
+) -> Mapping[str, np.ndarray]:
+    """The host's raw activations [N, D] of texts of every kind, read as its rows are; and noise."""
+    read = from_jsonable(ExtractSpec, inputs.rows.fit.record.spec)
+    source, revision = opened_from(inputs.host)
+    reader = Reader(source, read, revision=revision, device="cpu", batch_tokens=BATCH_TOKENS)
+    found = {}
+    for kind in KINDS:
+        texts = outside_texts(kind, spec.num_outside, seed=spec.seed)
+        if isinstance(read.read, Spans):  # what is a sentence of code? all of a text is read
+            found[kind] = np.array([reader.over(text, (0, len(text))) for text in texts])
+        else:
+            rows = reader.rows([(f"{number:016x}", text) for number, text in enumerate(texts)])
+            found[kind] = rows.vectors_by_block[spec.block_index]
+    rng = np.random.default_rng(spec.seed)
+    found[RANDOM] = rng.normal(size=(spec.num_outside, reader.width)).astype(np.float32)
+    return found
