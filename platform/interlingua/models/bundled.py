@@ -37,7 +37,8 @@ from interlingua.store.contract.statement import (
     Role,
     resolve_contract,
 )
-from interlingua.store.maps import read_decoder, read_encoder, read_familiarity
+from interlingua.store.familiarity import read_familiarity
+from interlingua.store.maps import read_decoder, read_encoder
 
 
 def checked_contract(folder: Path, manifest: Manifest) -> Contract:

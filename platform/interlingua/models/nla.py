@@ -8,7 +8,6 @@ shared space; a: the AR's vector [E] for a text.
 """
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +16,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from interlingua.core.familiarity import UNLIKE
 from interlingua.core.geometry import cosine, nmse, rescale
 from interlingua.core.maps import Decoder
 from interlingua.core.spans import sentences
@@ -33,6 +31,7 @@ from interlingua.models.decoding import Decoded
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.inputs import position_of, text_of, vector_of
 from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.verbalization import RoundTrip, Verbalization
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
 from interlingua.specs.splits import Split
@@ -52,37 +51,6 @@ logger = logging.getLogger(__name__)
 
 GREEDY = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=128)
 BATCH_ROWS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Verbalization:
-    """A text of the AV on one activation; `explanation` is None where it did not close its tag.
-
-    `share_nearer` is the share of the host's activations of `fit` that are nearer to their mean
-    than this one: an AV explains any vector fluently, also one that is unlike all it learned from.
-    None where there were too few rows to say.
-    """
-
-    explanation: str | None
-    raw_text: str
-    log_prob: float
-    share_nearer: float | None = None
-
-    @property
-    def is_unlike(self) -> bool:
-        """Whether the activation is further out than 99% of those of `fit`."""
-        return self.share_nearer is not None and self.share_nearer > UNLIKE
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RoundTrip:
-    """An activation, its explanation, and its reconstruction (vectors in the units of n(h))."""
-
-    verbalization: Verbalization
-    activation_D: np.ndarray
-    rebuilt_D: np.ndarray
-    cosine: float
-    nmse: float
 
 
 class NLA:

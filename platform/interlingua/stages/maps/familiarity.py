@@ -54,7 +54,7 @@ def run(
     from interlingua.core.statistics import wilson_share
     from interlingua.stages.maps.familiarity_fit import fitted, outside_rows
     from interlingua.stages.rows.keyed import KeyedRows
-    from interlingua.store.maps import write_familiarity
+    from interlingua.store.familiarity import write_familiarity
     from interlingua.store.rows.splits import recorded_access
 
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
@@ -65,7 +65,10 @@ def run(
             return {"num_rows": 0}
         write_familiarity(out, familiarity)
         dev = KeyedRows(inputs.rows.dev, spec.block_index, {Split.DEV}, access)
-        others = {"dev": dev.vectors(dev.finite_keys()), **outside_rows(spec, inputs)}
+        others = {
+            "dev": dev.vectors(dev.finite_keys()),
+            **outside_rows(spec, inputs.host, inputs.rows.fit),
+        }
     metrics: dict[str, Any] = {}
     for kind, h_ND in others.items():
         shares_N = familiarity.share_nearer(rescale(h_ND[has_direction(h_ND)]))

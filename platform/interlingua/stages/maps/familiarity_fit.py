@@ -11,7 +11,6 @@ from interlingua.models.activations import Reader
 from interlingua.specs.extraction import ExtractSpec, Spans
 from interlingua.specs.maps import FamiliaritySpec
 from interlingua.specs.text.recorded import from_jsonable
-from interlingua.stages.maps.familiarity import FamiliarityInputs
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
@@ -38,12 +37,10 @@ def fitted(rows: KeyedRows, spec: FamiliaritySpec) -> Familiarity | None:
     return fit_familiarity(blocks, num_folds=spec.num_folds)
 
 
-def outside_rows(
-    spec: FamiliaritySpec, inputs: FamiliarityInputs[Artifact]
-) -> Mapping[str, np.ndarray]:
-    """The host's raw activations [N, D] of texts of every kind, read as its rows are; and noise."""
-    read = from_jsonable(ExtractSpec, inputs.rows.fit.record.spec)
-    source, revision = opened_from(inputs.host)
+def outside_rows(spec: FamiliaritySpec, host: Artifact, rows: Artifact) -> Mapping[str, np.ndarray]:
+    """The host's raw activations [N, D] of texts of every kind, read as `rows` are; and noise."""
+    read = from_jsonable(ExtractSpec, rows.record.spec)
+    source, revision = opened_from(host)
     reader = Reader(source, read, revision=revision, device="cpu", batch_tokens=BATCH_TOKENS)
     found = {}
     for kind in KINDS:
@@ -51,8 +48,8 @@ def outside_rows(
         if isinstance(read.read, Spans):  # what is a sentence of code? all of a text is read
             found[kind] = np.array([reader.over(text, (0, len(text))) for text in texts])
         else:
-            rows = reader.rows([(f"{number:016x}", text) for number, text in enumerate(texts)])
-            found[kind] = rows.vectors_by_block[spec.block_index]
+            keyed = [(f"{number:016x}", text) for number, text in enumerate(texts)]
+            found[kind] = reader.rows(keyed).vectors_by_block[spec.block_index]
     rng = np.random.default_rng(spec.seed)
     found[RANDOM] = rng.normal(size=(spec.num_outside, reader.width)).astype(np.float32)
     return found

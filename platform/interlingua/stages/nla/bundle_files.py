@@ -37,9 +37,10 @@ from interlingua.store.bundle import (
 )
 from interlingua.store.contract.file import write_sidecar
 from interlingua.store.contract.statement import AffineFile, ModelSidecar, Role
+from interlingua.store.familiarity import FAMILIARITY_NAME
 from interlingua.store.hosts import opened_from
 from interlingua.store.inputs import members
-from interlingua.store.maps import DECODER_NAME, ENCODER_NAME, FAMILIARITY_NAME
+from interlingua.store.maps import DECODER_NAME, ENCODER_NAME
 from interlingua.store.model_files import model_hashes
 
 AFFINE, VALUE_HEAD = "affine.", "value_head.weight"

@@ -1,0 +1,38 @@
+"""What an NLA makes of an activation: a text, and the vector that the text stands for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from interlingua.core.familiarity import UNLIKE
+
+
+@dataclass(frozen=True, slots=True)
+class Verbalization:
+    """A text of the AV on one activation; `explanation` is None where it did not close its tag.
+
+    `share_nearer` is the share of the host's activations of `fit` that are nearer to their mean
+    than this one: an AV explains any vector fluently, also one that is unlike all it learned from.
+    None where there were too few rows to say.
+    """
+
+    explanation: str | None
+    raw_text: str
+    log_prob: float
+    share_nearer: float | None = None
+
+    @property
+    def is_unlike(self) -> bool:
+        """Whether the activation is further out than 99% of those of `fit`."""
+        return self.share_nearer is not None and self.share_nearer > UNLIKE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundTrip:
+    """An activation, its explanation, and its reconstruction (vectors in the units of n(h))."""
+
+    verbalization: Verbalization
+    activation_D: np.ndarray
+    rebuilt_D: np.ndarray
+    cosine: float
+    nmse: float
