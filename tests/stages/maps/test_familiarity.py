@@ -1,0 +1,52 @@
+"""What a host never learned from is flagged in the record, in the bundle and where it is used."""
+
+import numpy as np
+import pytest
+
+from interlingua.models.nla import NLA
+from interlingua.recipes.registry import world_mini
+from interlingua.specs.training import SamplingSpec
+from interlingua.stages.graph.order import graph_of
+from interlingua.store.artifact import find
+from interlingua.store.familiarity import read_familiarity
+from interlingua.world.outside import outside_texts
+from interlingua.world.text import telling_of
+
+pytestmark = pytest.mark.slow
+
+STAGES = {stage.name: stage for stage in graph_of(world_mini())}
+TAG = "toy-gpt2-medium"
+FEW = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=4)
+
+
+@pytest.fixture(scope="module")
+def artifact(mini_nla_root):
+    return find(STAGES[f"familiarity/{TAG}"], mini_nla_root)
+
+
+@pytest.fixture(scope="module")
+def nla(mini_nla_root):
+    return NLA.load(find(STAGES["bundle/world_mini"], mini_nla_root).path)
+
+
+def test_new_passages_are_familiar_and_other_texts_are_not(artifact):
+    """Also to a host of twenty steps: what it reads is a mean of token embeddings, nearly."""
+    metrics = artifact.record.metrics
+    assert metrics["dev/unlike_low"] < 0.05
+    for kind in ("code", "french", "noise", "random_vector"):
+        assert metrics[f"{kind}/unlike_n"] == 100
+        assert metrics[f"{kind}/unlike_low"] > 0.5
+
+
+def test_an_nla_says_so_of_the_text_that_it_explains(nla, artifact):
+    new = [telling_of(index, world_mini().passages.world).text for index in range(9000, 9020)]
+    known = [nla.verbalize(nla.activation(text, TAG), TAG, FEW) for text in new]
+    assert sum(one.is_unlike for one in known) <= 2
+    assert all(0 <= one.share_nearer <= 1 for one in known)
+    (noise,) = outside_texts("noise", 1, seed=5)
+    unlike = nla.verbalize(nla.activation(noise, TAG), TAG, FEW)
+    assert unlike.is_unlike
+    assert unlike.raw_text  # written all the same, and marked
+    np.testing.assert_array_equal(
+        read_familiarity(artifact.path).distances_Q, nla._familiarity[TAG].distances_Q
+    )
