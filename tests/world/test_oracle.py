@@ -158,3 +158,29 @@ def test_the_scale_of_a_row_does_not_matter() -> None:
 def test_the_figures_are_the_same_every_time() -> None:
     activations = Activations(SAYABLE, 1.0)
     assert metrics_of(activations) == metrics_of(activations)
+
+
+class Together(Activations):
+    """What a topic and a mood mean together is no sum of what each means."""
+
+    def signal(self, rows: list[dict[str, str]]) -> np.ndarray:
+        rng = np.random.default_rng(7)
+        vectors = {
+            (t, m): rng.normal(size=WIDTH) for t in SAYABLE["topic"] for m in SAYABLE["mood"]
+        }
+        return np.array([vectors[row["topic"], row["mood"]] for row in rows])
+
+
+def test_what_facts_mean_together_takes_pairs_or_a_network() -> None:
+    metrics = metrics_of(Together((), noise=0.3))
+    for kind in KINDS:
+        assert metrics[f"all_facts/{kind}"] < 0.5
+        assert metrics[f"fact_pairs/{kind}"] > 0.8
+        assert metrics[f"network/{kind}"] > 0.7
+
+
+def test_where_facts_only_add_up_nothing_more_is_found_in_pairs() -> None:
+    metrics = metrics_of(Activations(SAYABLE, noise=1.5))
+    for kind in KINDS:
+        assert metrics[f"fact_pairs/{kind}"] <= metrics[f"all_facts/{kind}"] + 0.01
+        assert metrics[f"network/{kind}"] == pytest.approx(metrics[f"all_facts/{kind}"], abs=0.03)

@@ -171,6 +171,8 @@ def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
 def _oracle_grids(material: Material) -> Iterator[Grid]:
     columns = {
         "all facts": "all_facts/fve_centred",
+        "pairs of facts": "fact_pairs/fve_centred",
+        "network on facts": "network/fve_centred",
         "language and topic": "language_topic/fve_centred",
         "all facts minus language+topic": "beyond_language_topic/fve_centred",
         "best 3 facts minus random 3": "best_over_random_triple/fve_centred",

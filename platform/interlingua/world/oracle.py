@@ -1,7 +1,9 @@
 """Oracle of a host: the share of its activations that true facts could explain.
 
 A ridge from facts to centred unit activations, fitted on some passages and scored on others. It
-bounds what an explanation that lists these facts can give linearly; it reads no text.
+bounds what an explanation that lists these facts can give linearly; it reads no text. Beside it a
+ridge from pairs of facts, and a small network from all: what facts mean together, which no sum over
+them has.
 
 N rows of `fit` and M held-out rows of width D, with F columns made of facts; u is h at length 1.
 """
@@ -11,7 +13,10 @@ from itertools import combinations
 
 import numpy as np
 
+from interlingua.core.linear import fit_blocks
+from interlingua.core.small_mlp import fitted_mlp
 from interlingua.core.statistics import ratio_of_sums
+from interlingua.specs.maps import RidgeSpec
 from interlingua.world.facts import SAYABLE, keyed_random
 
 Truth = Sequence[Mapping[str, str]]  # the facts of each row
@@ -20,6 +25,8 @@ Columns = Mapping[str, np.ndarray]  # per fact, [N, number of its values] of zer
 GENERAL = ("language", "topic")
 TRIPLE = 3
 RIDGE = 0.1
+FOLDS = 5
+OF_PAIRS = RidgeSpec(strengths=(1e-2, 1e-1, 1.0, 10.0, 100.0), num_folds=FOLDS)  # many columns
 
 
 class Oracle:
@@ -39,6 +46,8 @@ class Oracle:
         best = max(triples, key=self._fit_score)
         scored = {
             "all_facts": self._errors(names),
+            "fact_pairs": self._pair_errors(names),
+            "network": self._network_errors(names, seed),
             "language_topic": self._errors(GENERAL),
             "best_triple": self._errors(best),
             "random_triple": self._random_triple_errors(seed),
@@ -83,6 +92,22 @@ class Oracle:
         held = _random_triples(self._held, f"{seed}|held")
         return self._split_errors(_with_one(held) @ weights + self._mean_D)
 
+    def _pair_errors(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        features_NF, held_MF = (_pairs(columns, names) for columns in (self._fit, self._held))
+        block = features_NF, self._fit_u_ND - self._mean_D, _folds(len(features_NF))
+        return self._split_errors(fit_blocks([block], OF_PAIRS)(held_MF) + self._mean_D)
+
+    def _network_errors(self, names: Sequence[str], seed: int) -> dict[str, np.ndarray]:
+        """What a network adds to the ridge from all facts."""
+        features_NF, held_MF = (_features(columns, names) for columns in (self._fit, self._held))
+        weights = self._weights(features_NF)
+        rest_ND = self._fit_u_ND - self._mean_D - _with_one(features_NF) @ weights
+        scale = float(rest_ND.std())
+        is_held_N = _folds(len(features_NF)) == 0
+        network = fitted_mlp(features_NF, rest_ND / scale, is_held_N, seed=seed)
+        linear_MD = _with_one(held_MF) @ weights + self._mean_D
+        return self._split_errors(linear_MD + scale * network(held_MF))
+
     def _split_errors(self, predicted_MD: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "fve_centred": _squares(_unit(predicted_MD) - self._held_u_MD),
@@ -119,6 +144,20 @@ def _features(columns: Columns, names: Sequence[str]) -> np.ndarray:
     if "language" not in names:
         return plain
     return np.concatenate([plain, plain * columns["language"][:, 1:]], axis=1)
+
+
+def _pairs(columns: Columns, names: Sequence[str]) -> np.ndarray:
+    """The columns of these facts, and of every two values that hold together."""
+    products = [
+        (columns[one][:, :, None] * columns[other][:, None, :]).reshape(len(columns[one]), -1)
+        for one, other in combinations(names, 2)
+    ]
+    return np.concatenate([columns[name] for name in names] + products, axis=1)
+
+
+def _folds(num_rows: int) -> np.ndarray:
+    """Contiguous: rows of one passage stand beside each other."""
+    return np.arange(num_rows) * FOLDS // max(1, num_rows)
 
 
 def _random_triples(columns: Columns, key: str) -> np.ndarray:
