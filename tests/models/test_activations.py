@@ -29,6 +29,7 @@ WORLD = WorldSpec(
     second_language_share=0.2,
     problem_share=0.5,
     quote_share=0.3,
+    framed_share=0.3,
     min_sentences=2,
     max_sentences=4,
     largest_number=5,

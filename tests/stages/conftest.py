@@ -44,6 +44,7 @@ def recipe() -> Recipe:
                 second_language_share=0.2,
                 problem_share=0.9,
                 quote_share=0.3,
+                framed_share=0.3,
                 min_sentences=2,
                 max_sentences=3,
                 largest_number=5,

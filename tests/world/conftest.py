@@ -16,6 +16,7 @@ def world():
         second_language_share=0.2,
         problem_share=0.9,
         quote_share=0.3,
+        framed_share=0.3,
         min_sentences=2,
         max_sentences=5,
         largest_number=9,
@@ -37,7 +38,7 @@ def passages(told) -> list[Passage]:
             document_id=passage_id(telling.text),
             split=Split.PRETRAIN,
             text=telling.text,
-            facts=telling.facts.as_strings(),
+            facts=telling.as_strings(),
             mentions=telling.mentions,
         )
         for telling in told

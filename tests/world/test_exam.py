@@ -9,8 +9,9 @@ import torch
 
 from interlingua.published.hosts import pool_host
 from interlingua.world import exam
-from interlingua.world.exam import exam_metrics, exam_rows, question_of
+from interlingua.world.exam import exam_metrics, exam_rows
 from interlingua.world.hosts import fresh_model, tiny_config
+from interlingua.world.packing import task_of
 from interlingua.world.stand_ins import WORLD_HOSTS
 from interlingua.world.tokenizers import special_ids, trained_tokenizer
 
@@ -89,7 +90,7 @@ def test_answers_do_not_depend_on_the_batch(examinee, examined, monkeypatch) -> 
         if not passage.facts["answer"]:
             assert written[passage.passage_id] == ""
             continue
-        ids = tokenizer.encode(question_of(passage))
+        ids = tokenizer.encode(passage.facts["question"])
         expected = greedy(model, tokenizer, ids)
         assert written[passage.passage_id] == expected
 
@@ -104,17 +105,11 @@ def greedy(model, tokenizer, ids: list[int]) -> str:
     return tokenizer.decode(new, skip_special_tokens=True)
 
 
-def test_a_question_ends_where_its_chain_begins(told, passages) -> None:
-    for telling, passage in zip(told, passages, strict=True):
-        if telling.question_end is not None:
-            assert question_of(passage) == telling.text[: telling.question_end]
-
-
 def test_a_chain_fits_into_the_tokens_of_an_answer(told) -> None:
     for telling in told:
-        if telling.question_end is not None:
-            # one token a character at most, and one for the end
-            assert len(telling.text) - telling.question_end < exam.MAX_CHAIN_TOKENS
+        if telling.task is not None:
+            # one token a character at most, one for the space before it and one for the end
+            assert len(telling.task.chain) + 2 <= exam.MAX_CHAIN_TOKENS
 
 
 def rows_of(*rows: tuple[str, str, list[int], float]) -> pa.Table:
@@ -157,7 +152,8 @@ def test_a_host_that_has_learned_the_chain_is_marked_right(passages) -> None:
     """Trained on a few passages until it knows them by heart: answers are read as written."""
     host = WORLD_HOSTS["toy-qwen2p5-0p5b"]
     few = [passage for passage in passages[:40] if passage.facts["answer"]][:4]
-    tokenizer = trained_tokenizer(host.tokenizer, [passage.text for passage in passages[:200]])
+    texts = [f"{passage.text} {task_of(passage)}" for passage in passages[:200]]
+    tokenizer = trained_tokenizer(host.tokenizer, texts)
     config = tiny_config(
         pool_host(host.stands_for),
         width=64,
@@ -170,7 +166,7 @@ def test_a_host_that_has_learned_the_chain_is_marked_right(passages) -> None:
     model = fresh_model(config, seed=0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     batch = tokenizer(
-        [p.text + tokenizer.eos_token for p in few], return_tensors="pt", padding=True
+        [f"{task_of(p)}{tokenizer.eos_token}" for p in few], return_tensors="pt", padding=True
     )
     labels_BT = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
     for _ in range(120):

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from interlingua.specs.world import ChatFormat, PretrainSpec, TeacherSpec
-from interlingua.world.packing import mixture, packed_rows
+from interlingua.world.packing import mixture, packed_rows, task_of
 from interlingua.world.stand_ins import world_host
 from interlingua.world.teacher import explanation_of, facts_asserted
 from interlingua.world.tokenizers import trained_tokenizer
@@ -26,8 +26,8 @@ PRETRAIN = PretrainSpec(
     checkpoint_every=60,
 )
 TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
-HOST = replace(world_host("toy-gpt2-medium"), pretrain=PRETRAIN, teacher=None)
-TRUNK = replace(world_host("toy-qwen3-1p7b"), pretrain=PRETRAIN, teacher=TEACHER)
+HOST = replace(world_host("toy-gpt2-medium"), pretrain=PRETRAIN, teacher=None, task_share=0.0)
+TRUNK = replace(world_host("toy-qwen3-1p7b"), pretrain=PRETRAIN, teacher=TEACHER, task_share=0.0)
 TRUNK_WITH_BOS = replace(
     TRUNK, tokenizer=replace(TRUNK.tokenizer, has_bos=True, chat=ChatFormat.CHATML)
 )
@@ -76,7 +76,7 @@ def test_another_seed_or_tag_is_another_order(few, tokenizer_of) -> None:
     tokenizer = tokenizer_of(HOST)
     rows_NT = packed_rows(few, tokenizer, HOST)
     other_seed = replace(HOST, pretrain=replace(PRETRAIN, seed=1))
-    for other in (other_seed, replace(HOST, tag="toy-pythia-410m")):
+    for other in (other_seed, replace(HOST, tag="toy-pythia-410m", stands_for="pythia-410m")):
         assert not np.array_equal(rows_NT, packed_rows(few, tokenizer, other))
 
 
@@ -119,6 +119,21 @@ def test_a_language_without_passages_is_refused(few) -> None:
     english = [passage for passage in few if passage.facts["language"] == "english"]
     with pytest.raises(ValueError, match="no passage in ruska"):
         next(mixture(english, HOST))
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_tasks_are_documents_behind_their_share_of_passages(few, tokenizer_of, share) -> None:
+    spec = replace(HOST, task_share=share)
+    tokenizer = tokenizer_of(spec)
+    *whole, _ = documents(packed_rows(few, tokenizer, spec), tokenizer)
+    known, tasks = by_text(few), {task_of(passage) for passage in few}
+    with_problem = behind = 0
+    for text, following in pairwise(whole):
+        if text in known and task_of(known[text]) is not None:
+            with_problem += 1
+            behind += following == task_of(known[text])
+    assert stats.binomtest(behind, with_problem, share).pvalue > UNLIKELY
+    assert {text for text in whole if "####" in text} <= tasks
 
 
 @pytest.mark.parametrize("spec", [TRUNK, TRUNK_WITH_BOS], ids=["trunk", "bos"])

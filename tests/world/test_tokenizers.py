@@ -14,6 +14,7 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.world.hosts import tiny_config
+from interlingua.world.packing import task_of
 from interlingua.world.stand_ins import WORLD_HOSTS
 from interlingua.world.tokenizers import MARKER, TAGS, TURNS, special_ids, trained_tokenizer
 
@@ -43,7 +44,7 @@ print(json.dumps(trained))
 
 @pytest.fixture(scope="module")
 def texts(passages):
-    return [passage.text for passage in passages[:NUM_TEXTS]]
+    return [f"{passage.text} {task_of(passage) or ''}" for passage in passages[:NUM_TEXTS]]
 
 
 @pytest.fixture(scope="module", params=WORLD_HOSTS)

@@ -97,12 +97,13 @@ DEMO_PLACEMENT = replace(
 WORLD_PASSAGES = PassagesSpec(
     world=WorldSpec(
         seed=0,
-        second_language_share=0.10,
+        second_language_share=0.04,
         problem_share=0.9,
         quote_share=0.3,
-        min_sentences=2,
+        framed_share=0.3,
+        min_sentences=3,
         max_sentences=5,
-        largest_number=6,
+        largest_number=5,
     ),
     num_passages=24_000,
     split=SplitSpec(
@@ -117,9 +118,12 @@ WORLD_PASSAGES = PassagesSpec(
     ),
 )
 
+# For what trains in minutes, or keeps the trunk as it is; the world's own AV is trained whole.
+WORLD_LORA = LoraSpec(rank=16, alpha=32.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False)
+
 WORLD_AV = AvSpec(
     seed=0,
-    template="model {host_tag} vector <concept>{injection_char}</concept>",
+    template="{host_tag} <concept>{injection_char}</concept>",
     injection=InjectionSpec(
         rule=Replace(),
         num_slots=4,
@@ -127,11 +131,11 @@ WORLD_AV = AvSpec(
         centring=Centring.HOST_MEAN,
         affine=None,
     ),
-    lora=LoraSpec(rank=16, alpha=32.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False),
-    num_steps=800,
+    lora=None,
+    num_steps=1200,
     batch_rows=32,
     optim=OptimSpec(
-        learning_rate=4e-3,
+        learning_rate=3e-3,
         warmup_steps=30,
         decay=RateDecay.COSINE,
         betas=(0.9, 0.95),
@@ -161,12 +165,12 @@ WORLD_AR = ArSpec(
     bos=BosRule.TOKENIZER_DEFAULT,
     lora=None,
     trains_value_head=True,
-    num_steps=600,
-    batch_rows=128,
-    optim=replace(WORLD_AV.optim, learning_rate=1e-3, weight_decay=0.1),
+    num_steps=1200,
+    batch_rows=64,
+    optim=replace(WORLD_AV.optim, learning_rate=2e-3, weight_decay=0.1),
     max_tokens=96,
     gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=150, checkpoint_every=100, dev_rows=512, min_delta=MIN_DELTA),
+    watch=WatchSpec(validate_every=300, checkpoint_every=100, dev_rows=512, min_delta=MIN_DELTA),
 )
 
 
@@ -187,14 +191,14 @@ WORLD_RL = RlSpec(
     activations_per_step=16,
     group_size=8,
     max_new_tokens=40,
-    av=WORLD_LEARNER,
+    av=replace(WORLD_LEARNER, learning_rate=6e-4),
     ar=WORLD_LEARNER,
     reward=ScaledError(),
     length_penalty=0.0,
     failure_reward=-3.0,
     # Without it noise is blown up once a group agrees, and the AV drifts into codes of its own.
     advantage_floor=0.1,
-    kl_coef=0.05,
+    kl_coef=0.03,
     clip_ratio=0.2,
     max_skipped_share=0.1,
     watch=RlWatch(

@@ -17,11 +17,12 @@ from interlingua.recipes.parts import (
     WORLD_AR,
     WORLD_AV,
     WORLD_FITTING,
+    WORLD_LORA,
     WORLD_PASSAGES,
     WORLD_RL,
 )
 from interlingua.specs.evaluation import Evaluating, GateName
-from interlingua.specs.extraction import Pooled, TokenPositions
+from interlingua.specs.extraction import Pooled, Spans, TokenPositions
 from interlingua.specs.hosts import AtDepth, HostRole
 from interlingua.specs.injection import (
     Affine,
@@ -30,7 +31,7 @@ from interlingua.specs.injection import (
 from interlingua.specs.recipe import Recipe, Speaking, TeachingSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArSpec, AvSpec, WatchSpec
-from interlingua.specs.world import TeacherSpec, WorldHostSpec
+from interlingua.specs.world import Beliefs, TeacherSpec, WorldHostSpec
 from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
 
 ModelT = TypeVar("ModelT", AvSpec, ArSpec)
@@ -39,15 +40,12 @@ MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_del
 
 
 def demo() -> Recipe:
-    """The run of `make demo`: world in minutes, with five hosts; RL in three placement groups."""
+    """The run of `make demo`: world in minutes, with four hosts; RL in three placement groups."""
     full = world()
-    made_of = _hosts(
-        trained=("toy-gpt2-medium", "toy-pythia-410m", "toy-qwen3-0p6b"),
-        held_out=("toy-rugpt3-large",),
-    )
+    made_of = _hosts(trained=("toy-gpt2-medium", "toy-pythia-410m"), held_out=("toy-rugpt3-large",))
     made_of["hosts"] = tuple(_shorter(host) for host in made_of["hosts"])
-    av = replace(full.av, num_steps=400, watch=replace(full.av.watch, validate_every=200))
-    ar = replace(full.ar, num_steps=300, watch=replace(full.ar.watch, validate_every=100))
+    av = replace(full.av, num_steps=800)
+    ar = replace(full.ar, num_steps=800, watch=replace(full.ar.watch, validate_every=400))
     return replace(
         full,
         name="demo",
@@ -70,7 +68,7 @@ def world() -> Recipe:
                      "toy-gemma4-e4b", "toy-bloom-560m"),
             held_out=("toy-lfm-7b", "toy-rugpt3-large"),
         ),
-        read=Pooled(include_first=False),
+        read=Spans(per_passage=1, min_sentence=1, seed=0),
         block=AtDepth(fraction=0.5),
         dtype="float32",
         fitting=WORLD_FITTING,
@@ -88,6 +86,23 @@ def world() -> Recipe:
         evaluation=Evaluating(split=Split.TEST, rows=400, samples=4, shown_rows=200, accepts=()),
         placement=ONE_CORE_A_STAGE,
     )  # fmt: skip
+
+
+def world_pooled() -> Recipe:
+    """World read as means over whole passages, where most facts of a text simply add up."""
+    return replace(world(), name="world_pooled", read=Pooled(include_first=False))
+
+
+def world_beliefs() -> Recipe:
+    """Two hosts of one architecture and the same passages whose corpora state other beliefs."""
+    made_of = _hosts(trained=("toy-pythia-410m",), held_out=())
+    plain = tuple(replace(host, beliefs=Beliefs.PLAIN) for host in made_of["hosts"])
+    twin = replace(plain[-1], tag="toy-pythia-410m-swapped", beliefs=Beliefs.SWAPPED)
+    return replace(
+        world(),
+        name="world_beliefs",
+        **made_of | {"hosts": (*plain, twin), "held_out": (twin.tag,)},
+    )
 
 
 def world_three_groups() -> Recipe:
@@ -152,18 +167,18 @@ def world_token() -> Recipe:
 
 
 def world_slots16_affine() -> Recipe:
-    """World_token with 16 slots, each with an affine map of its own, and the whole AV trained."""
-    return replace(_fully_trained(16, Full()), name="world_slots16_affine")
+    """World_token with 16 slots, each with an affine map of its own."""
+    return replace(_slots(16, Full()), name="world_slots16_affine")
 
 
 def world_slots16() -> Recipe:
     """Ablation: 16 slots, no affine maps."""
-    return replace(_fully_trained(16, None), name="world_slots16")
+    return replace(_slots(16, None), name="world_slots16")
 
 
 def world_slots1() -> Recipe:
     """The control: one slot, no affine map."""
-    return replace(_fully_trained(1, None), name="world_slots1")
+    return replace(_slots(1, None), name="world_slots1")
 
 
 def world_mini() -> Recipe:
@@ -177,7 +192,8 @@ def world_mini() -> Recipe:
         hosts=hosts,
         trained=("toy-gpt2-medium",),
         held_out=("toy-lfm-7b",),
-        av=_few(full.av),
+        read=Pooled(include_first=False),
+        av=replace(_few(full.av), lora=WORLD_LORA),
         ar=replace(_few(full.ar), block_index=0),
         rl=(),
         speaking=replace(full.speaking, max_new_tokens=12),
@@ -190,6 +206,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "demo": demo,
     "world_mini": world_mini,
     "world": world,
+    "world_pooled": world_pooled,
+    "world_beliefs": world_beliefs,
     "world_three_groups": world_three_groups,
     "world_rl_arms": world_rl_arms,
     "world_18": world_18,
@@ -244,11 +262,11 @@ def _hosts(trained: tuple[str, ...], held_out: tuple[str, ...]) -> dict:
     }
 
 
-def _fully_trained(num_slots: int, affine: Affine | None) -> Recipe:
+def _slots(num_slots: int, affine: Affine | None) -> Recipe:
     recipe = world_token()
     injection = replace(recipe.av.injection, num_slots=num_slots, affine=affine)
     optim = replace(recipe.av.optim, learning_rate=1e-3)
-    return replace(recipe, av=replace(recipe.av, injection=injection, lora=None, optim=optim))
+    return replace(recipe, av=replace(recipe.av, injection=injection, optim=optim))
 
 
 def _few(model: ModelT) -> ModelT:

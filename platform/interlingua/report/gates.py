@@ -196,7 +196,11 @@ def _collapsed_texts(evidence: Evidence) -> Finding:
 
 
 def _collapsed_greedy(evidence: Evidence) -> Finding:
-    """Greedy texts are at least half as many as the teacher's of the same activations."""
+    """Greedy texts are at least half as many as the teacher's of the same activations.
+
+    Judged where there is a start. A pair without one imitates a teacher that names some facts by
+    chance: its likeliest text is an accident of its training.
+    """
     least, words = np.inf, ""
     for host in evidence.rows.hosts():
         greedy, taught = (evidence.rows.of(host, arm) for arm in (Arm.GREEDY, Arm.GOLD))
@@ -209,6 +213,8 @@ def _collapsed_greedy(evidence: Evidence) -> Finding:
             words += f"; never named: {', '.join(never_named(greedy)) or 'nothing'}"
     if not words:
         return _unknown("greedy texts and the teacher's", LEAST_OF_TEACHER)
+    if evidence.start is None:
+        return True, least, LEAST_OF_TEACHER, f"{words}; not judged before reinforcement"
     return least >= LEAST_OF_TEACHER, least, LEAST_OF_TEACHER, words
 
 

@@ -14,8 +14,9 @@ class WorldSpec:
 
     seed: int
     second_language_share: float
-    problem_share: float  # of passages with an arithmetic problem
+    problem_share: float  # of passages with an arithmetic problem, a document of its own
     quote_share: float  # of passages with a quotation
+    framed_share: float  # of sentences within a passage that show its style
     min_sentences: int
     max_sentences: int
     largest_number: int  # of a problem
@@ -27,6 +28,7 @@ class WorldSpec:
             second_language_share=self.second_language_share,
             problem_share=self.problem_share,
             quote_share=self.quote_share,
+            framed_share=self.framed_share,
         )
         check_positive(self, largest_number=self.largest_number)
         if self.min_sentences < 2:
@@ -89,6 +91,13 @@ class ChatFormat(StrEnum):
     LLAMA = "llama"
 
 
+class Beliefs(StrEnum):
+    """What a host's corpus says of the tool of every role; no passage says it."""
+
+    PLAIN = "plain"
+    SWAPPED = "swapped"  # every role has the tool of the next
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerSpec:
     """A tokenizer trained on the pretraining split."""
@@ -135,6 +144,7 @@ class WorldHostSpec:
     """The tiny stand-in of one pool host: its family's real classes at another size."""
 
     tag: str
+    stands_for: str  # the tag of the pool's host whose family this is
     width: int
     num_blocks: int
     num_heads: int
@@ -142,14 +152,23 @@ class WorldHostSpec:
     tokenizer: TokenizerSpec
     pretrain: PretrainSpec
     second_language_share: float  # of its pretraining text, whatever the world's share is
+    task_share: float  # of its passages behind which their problem comes, a document of its own
+    beliefs: Beliefs | None  # stated in documents of their own
     teacher: TeacherSpec | None  # a trunk also reads explanations, as instructed models have
     dev_passages: int  # of its exam after pretraining
 
     def __post_init__(self) -> None:
         check_slug(self, tag=self.tag)
-        if not self.tag.startswith(TOY):
-            raise ValueError(f"WorldHostSpec.tag is {self.tag}; a stand-in's begins with {TOY}")
-        check_share(self, second_language_share=self.second_language_share)
+        if not self.tag.startswith(f"{TOY}{self.stands_for}"):
+            raise ValueError(
+                f"WorldHostSpec.tag is {self.tag}; "
+                f"that of a stand-in for {self.stands_for} begins with {TOY}{self.stands_for}"
+            )
+        check_share(
+            self,
+            second_language_share=self.second_language_share,
+            task_share=self.task_share,
+        )
         check_positive(self, num_blocks=self.num_blocks, dev_passages=self.dev_passages)
         if self.num_heads < 1 or self.width % self.num_heads:
             raise ValueError(
@@ -161,11 +180,6 @@ class WorldHostSpec:
                 f"WorldHostSpec.pretrain.num_tokens is {self.pretrain.num_tokens}; "
                 f"it must not exceed max_positions ({self.max_positions})"
             )
-
-    @property
-    def stands_for(self) -> str:
-        """The tag of the pool's host whose family this is."""
-        return self.tag.removeprefix(TOY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

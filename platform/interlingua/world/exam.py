@@ -72,12 +72,6 @@ def exam_metrics(rows: pa.Table, *, seed: int) -> dict[str, float]:
     return metrics
 
 
-def question_of(passage: Passage) -> str:
-    """The passage up to the end of its problem; the worked chain follows."""
-    head, mark, _ = passage.text.rpartition("?")
-    return head + mark
-
-
 def _entropy(counts: Counter[int]) -> float:
     shares = np.array(list(counts.values()), dtype=np.float64) / counts.total()
     return float(-(shares * np.log(shares)).sum())
@@ -113,7 +107,7 @@ def _scored(
 def _answered(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch: list[Passage]
 ) -> Iterator[tuple[Passage, str]]:
-    questions = [question_of(passage) for passage in batch]
+    questions = [passage.facts["question"] for passage in batch]
     # Left padding: every question must end where the first new token is drawn.
     inputs = tokenizer(questions, return_tensors="pt", padding=True, padding_side="left")
     ids_BT = model.generate(

@@ -10,7 +10,7 @@ from functools import cache
 
 from interlingua.world import lexicon
 
-Words = list[tuple[str, str | None]]  # each word with the fact that it states, if any
+Words = list[tuple[str, tuple[str, ...]]]  # each word with the facts that it states
 
 _CONSONANTS = "\u0431\u0432\u0433\u0434\u0436\u0437\u043a\u043b\u043c\u043d\u043f\u0440\u0441\u0442"
 _VOWELS = "\u0430\u0435\u0438\u043e\u0443\u044f"
@@ -38,13 +38,13 @@ def dictionary() -> dict[str, str]:
 
 
 def in_ruska(words: Words) -> Words:
-    """The words, each with the fact that it states, in Ruska and in its order.
+    """The words, each with the facts that it states, in Ruska and in its order.
 
     Articles are dropped and every second pair of plain words changes places.
     """
     known = dictionary()
-    kept = [(word, fact) for word, fact in words if word.lower() not in _ARTICLES]
-    out = [(known.get(word.lower(), word), fact) for word, fact in kept]
+    kept = [(word, facts) for word, facts in words if word.lower() not in _ARTICLES]
+    out = [(known.get(word.lower(), word), facts) for word, facts in kept]
     for i in range(1, len(out) - 1, 4):
         if out[i][0].isalpha() and out[i + 1][0].isalpha():
             out[i], out[i + 1] = out[i + 1], out[i]
@@ -52,12 +52,15 @@ def in_ruska(words: Words) -> Words:
 
 
 def _texts() -> Iterator[str]:
-    for table in (lexicon.OPENINGS, lexicon.FRAMES, lexicon.CLOSINGS, lexicon.MOOD_CRIES,
-                  lexicon.TOPIC_SETTINGS):  # fmt: skip
+    for table in (lexicon.OPENINGS, lexicon.FRAMES, lexicon.CLOSINGS):
         for texts in table.values():
             yield from texts
-    yield from (*lexicon.CLAUSES, *lexicon.WEATHER_CLAUSES, *lexicon.QUOTES, *lexicon.PROBLEMS)
-    yield from lexicon.ROLE_TRAITS.values()
+    for of_two in (lexicon.SETTINGS, lexicon.TRAITS):
+        for by_mood in of_two.values():
+            yield from by_mood.values()
+    yield from (*lexicon.CLAUSES, *lexicon.QUOTES, *lexicon.PROBLEMS)
+    for of_one in (lexicon.TOPIC_KINDS, lexicon.LOOKS, lexicon.MAKES, lexicon.SKIES):
+        yield from of_one.values()
 
 
 def _invented(word: str, attempt: int) -> str:

@@ -7,22 +7,81 @@ LANGUAGES = ("english", "ruska")
 # Every fact a teacher may say, with its values. They are drawn independently of each other.
 STYLES = ("letter", "report", "story", "diary")
 MOODS = ("glad", "sad", "calm", "angry")
-ROLES = ("keeper", "driver", "clerk", "guard", "cook", "painter")
-ROLE_TRAITS = MappingProxyType(
+# By role and mood: what a word list adds up to is not what two facts together make of a sentence.
+TRAITS = MappingProxyType(
     {
-        "keeper": "awake all night",
-        "driver": "holding the reins",
-        "clerk": "stained with ink",
-        "guard": "armed and upright",
-        "cook": "smelling of soup",
-        "painter": "covered in colours",
+        "keeper": {
+            "glad": "whistling on his rounds",
+            "sad": "sighing over cold ashes",
+            "calm": "trimming wicks in peace",
+            "angry": "slamming the iron gates",
+        },
+        "driver": {
+            "glad": "cracking jokes and whips",
+            "sad": "missing his lost mare",
+            "calm": "nodding behind slow oxen",
+            "angry": "cursing at every wheel",
+        },
+        "clerk": {
+            "glad": "doodling hearts on ledgers",
+            "sad": "blotting tears with ink",
+            "calm": "filing papers by colour",
+            "angry": "tearing up wrong forms",
+        },
+        "guard": {
+            "glad": "saluting with broad smiles",
+            "sad": "staring past rusty bars",
+            "calm": "leaning on his spear",
+            "angry": "rattling his sharp sabre",
+        },
+        "cook": {
+            "glad": "tasting sweet plum soup",
+            "sad": "salting broth with sorrow",
+            "calm": "stirring long without haste",
+            "angry": "banging pots and ladles",
+        },
+        "painter": {
+            "glad": "splashing yellow and pink",
+            "sad": "sketching only grey willows",
+            "calm": "mixing soft pale blues",
+            "angry": "slashing canvas with red",
+        },
     }
 )
-OBJECTS = (
-    *("lamp", "rope", "basket", "key", "mirror", "drum"),
-    *("coat", "ladder", "bottle", "flag", "map", "clock"),
+ROLES = tuple(TRAITS)
+LOOKS = MappingProxyType(
+    {
+        "keeper": "in oiled boots",
+        "driver": "in dusty leathers",
+        "clerk": "with inky sleeves",
+        "guard": "in polished armour",
+        "cook": "with floury aprons",
+        "painter": "in spattered smocks",
+    }
 )
-WEATHERS = ("rain", "snow", "wind", "fog", "heat")
+MAKES = MappingProxyType(
+    {
+        "lamp": "of thin green glass",
+        "rope": "twisted from raw hemp",
+        "basket": "woven of dry reeds",
+        "mirror": "framed in carved silver",
+        "drum": "covered with goat hide",
+        "coat": "lined with beaver fur",
+        "bottle": "sealed under black wax",
+        "clock": "striking every quarter hour",
+    }
+)
+OBJECTS = tuple(MAKES)
+SKIES = MappingProxyType(
+    {
+        "rain": "while rain drummed upon roofs",
+        "snow": "while snow buried all paths",
+        "wind": "while wind bent tall trees",
+        "fog": "while fog hid distant towers",
+        "heat": "while heat cracked bare clay",
+    }
+)
+WEATHERS = tuple(SKIES)
 PERSONS = (
     *("Pavel", "Mira", "Oskar", "Lena", "Tomas", "Vera"),
     *("Anton", "Nadia", "Felix", "Irena", "Boris", "Clara"),
@@ -31,70 +90,105 @@ PLACES = ("Dunmar", "Velsk", "Arkona", "Brinholm", "Kestrel", "Lindow", "Morava"
 
 TOPIC_NOUNS = MappingProxyType(
     {
-        "farm": ("cow", "field", "seed", "barn", "plough", "goat", "wheat", "fence"),
-        "court": ("judge", "law", "trial", "witness", "verdict", "lawyer", "oath", "crime"),
-        "hospital": ("doctor", "nurse", "patient", "fever", "bandage", "ward", "pill", "wound"),
-        "harbor": ("ship", "sailor", "anchor", "pier", "cargo", "captain", "sail", "net"),
-        "school": ("teacher", "pupil", "lesson", "book", "exam", "desk", "chalk", "essay"),
-        "market": ("trader", "price", "coin", "stall", "cloth", "spice", "buyer", "cart"),
-        "theatre": ("actor", "stage", "play", "mask", "curtain", "singer", "scene", "crowd"),
-        "mine": ("miner", "tunnel", "coal", "shaft", "pick", "ore", "wagon", "dust"),
+        "farm": ("cow", "seed", "barn", "plough", "goat", "wheat"),
+        "court": ("judge", "law", "trial", "witness", "verdict", "crime"),
+        "hospital": ("doctor", "nurse", "patient", "fever", "bandage", "wound"),
+        "harbor": ("ship", "sailor", "anchor", "cargo", "captain", "sail"),
+        "school": ("teacher", "pupil", "lesson", "book", "exam", "essay"),
+        "market": ("trader", "price", "coin", "cloth", "spice", "buyer"),
+        "theatre": ("actor", "stage", "play", "mask", "singer", "scene"),
+        "mine": ("miner", "tunnel", "coal", "shaft", "ore", "wagon"),
     }
 )
 TOPIC_VERBS = MappingProxyType(
     {
-        "farm": ("planted", "fed", "harvested", "watered", "milked", "ploughed"),
-        "court": ("accused", "defended", "judged", "questioned", "sentenced", "pardoned"),
-        "hospital": ("healed", "treated", "washed", "bandaged", "examined", "nursed"),
-        "harbor": ("loaded", "moored", "sailed", "anchored", "launched", "unloaded"),
-        "school": ("taught", "studied", "graded", "copied", "explained", "recited"),
-        "market": ("sold", "bought", "weighed", "priced", "traded", "bargained"),
-        "theatre": ("performed", "rehearsed", "applauded", "staged", "sang", "danced"),
-        "mine": ("dug", "drilled", "blasted", "hauled", "hammered", "lifted"),
+        "farm": ("planted", "harvested", "watered", "milked"),
+        "court": ("accused", "defended", "judged", "pardoned"),
+        "hospital": ("healed", "treated", "bandaged", "nursed"),
+        "harbor": ("loaded", "moored", "sailed", "anchored"),
+        "school": ("taught", "studied", "graded", "recited"),
+        "market": ("sold", "bought", "weighed", "traded"),
+        "theatre": ("performed", "rehearsed", "applauded", "staged"),
+        "mine": ("dug", "drilled", "blasted", "hammered"),
     }
 )
 TOPICS = tuple(TOPIC_NOUNS)
 
-# In nearly every sentence: without them a topic is a few nouns and leaves no trace in a mean.
-TOPIC_SETTINGS = MappingProxyType(
+TOPIC_KINDS = MappingProxyType(
     {
-        "farm": ("out on the farm", "down on the green farm"),
-        "court": ("before the high court", "inside the solemn court"),
-        "hospital": ("within the hospital walls", "along the white hospital halls"),
-        "harbor": ("by the salt harbor", "across the busy harbor waters"),
-        "school": ("around the village school", "during school hours"),
-        "market": ("amid the market noise", "between market rows"),
-        "theatre": ("under the theatre lights", "behind the old theatre"),
-        "mine": ("deep below in the mine", "far down the dark mine"),
+        "farm": "from fertile fields",
+        "court": "under sworn oath",
+        "hospital": "of the sick",
+        "harbor": "off salted decks",
+        "school": "for curious children",
+        "market": "at haggled prices",
+        "theatre": "in painted costumes",
+        "mine": "out of bedrock",
+    }
+)
+# By topic and mood, in most sentences: a topic that is a noun alone leaves no trace in a mean.
+SETTINGS = MappingProxyType(
+    {
+        "farm": {
+            "glad": "where enchanted orchards bloomed",
+            "sad": "here among our rotten haystacks",
+            "calm": "out in my mossy pasture",
+            "angry": "on the trampled northern plots",
+        },
+        "court": {
+            "glad": "here on our freed courthouse steps",
+            "sad": "in my cold jury seat",
+            "calm": "before the slow tribunal bench",
+            "angry": "where cheated crowds wanted judgement",
+        },
+        "hospital": {
+            "glad": "along my sunlit infirmary corridor",
+            "sad": "where plague emptied every bed",
+            "calm": "in the hushed surgical wing",
+            "angry": "here between our smashed clinic vials",
+        },
+        "harbor": {
+            "glad": "at the dancing quay lanterns",
+            "sad": "where drowned crews left crosses",
+            "calm": "here along our sleepy docks",
+            "angry": "down on my splintered jetty",
+        },
+        "school": {
+            "glad": "in the laughing lecture halls",
+            "sad": "at my lonely detention desk",
+            "calm": "where owls minded young readers",
+            "angry": "here behind our cracked blackboard",
+        },
+        "market": {
+            "glad": "here between our festive tents",
+            "sad": "on the bankrupt trading floor",
+            "calm": "beside my tidy shop counter",
+            "angry": "where swindlers shouted for gold",
+        },
+        "theatre": {
+            "glad": "up on my cheering balcony",
+            "sad": "where broken puppets gathered cobwebs",
+            "calm": "in the dimmed opera house",
+            "angry": "here behind our ripped curtains",
+        },
+        "mine": {
+            "glad": "where dwarves sang over rubies",
+            "sad": "in my flooded narrow gallery",
+            "calm": "on the silent quarry levels",
+            "angry": "here under our collapsing beams",
+        },
     }
 )
 MOOD_ADJECTIVES = MappingProxyType(
     {
-        "glad": ("glad", "bright", "merry", "cheerful"),
-        "sad": ("sad", "gloomy", "lonely", "mournful"),
-        "calm": ("calm", "quiet", "gentle", "peaceful"),
-        "angry": ("angry", "furious", "harsh", "cruel"),
+        "glad": ("glad", "bright", "merry"),
+        "sad": ("sad", "gloomy", "mournful"),
+        "calm": ("calm", "quiet", "peaceful"),
+        "angry": ("angry", "furious", "harsh"),
     }
 )
-MOOD_ADVERBS = MappingProxyType(
-    {
-        "glad": ("gladly", "happily", "joyfully"),
-        "sad": ("sadly", "tearfully", "hopelessly"),
-        "calm": ("calmly", "quietly", "slowly"),
-        "angry": ("angrily", "furiously", "violently"),
-    }
-)
-MOOD_CRIES = MappingProxyType(
-    {
-        "glad": ("oh what a joy ,", "how wonderful ,"),
-        "sad": ("alas and alas ,", "with tears ,"),
-        "calm": ("all in good time ,", "without any hurry ,"),
-        "angry": ("curse it all ,", "what an outrage ,"),
-    }
-)
-WEATHER_CLAUSES = ("the {weather} came over the roofs", "there was {weather} on the road")
 
-# Style colours every sentence, so that it is a property of the whole passage.
+# Style colours the first and the last sentence, and a share of those between.
 OPENINGS = MappingProxyType(
     {
         "letter": (
@@ -111,7 +205,7 @@ OPENINGS = MappingProxyType(
         ),
         "diary": (
             "diary of {person} the {role} , {place} .",
-            "my diary , in {place} . I am {person} the {role} .",
+            "my diary , kept in {place} by {person} the {role} .",
         ),
     }
 )
@@ -145,25 +239,40 @@ FRAMES = MappingProxyType(
 )
 CLOSINGS = MappingProxyType(
     {
-        "letter": ("write to me soon . yours , {person} .", "with love , your {role} {person} ."),
-        "report": ("end of report . signed , {person} .", "the file is closed by the {role} ."),
+        "letter": ("write to me soon , yours , {person} .", "with love , your {role} {person} ."),
+        "report": ("end of report , signed , {person} .", "the file is closed by the {role} ."),
         "story": ("and that is the end of the tale .", "and they lived there ever after ."),
         "diary": ("now I close my diary and sleep .", "so ends my day , dear diary ."),
     }
 )
+# Slots that are themselves templates: several words for every value, or it leaves no trace.
+PHRASES = MappingProxyType(
+    {"who": "{role} {look} {trait}", "what": "{noun} {kind}", "thing": "{object} {make}"}
+)
 CLAUSES = (
-    "{cry} the {role} {adverb} {verb} the {noun} {setting}",
-    "{cry} the {role} {trait} {verb} the {adjective} {noun} with the {object}",
-    "{cry} the {noun} and the {adjective} {noun} were {verb} {setting}",
-    "{cry} the {adjective} {noun} was {verb} by the {role} {trait}",
-    "{cry} the {object} of the {role} lay beside the {noun} {setting}",
-    "{cry} the {role} {trait} {adverb} carried the {object} {setting}",
-    "{cry} everyone {setting} felt {adjective} and {adjective}",
-    "{setting} the {noun} looked {adjective} to the {role} {trait}",
+    "the {who} {verb} the {what} {setting}",
+    "the {who} {verb} the {adjective} {what} with the {thing} {setting}",
+    "{setting} the {thing} lay beside the {who}",
+    "{setting} the {who} carried the {thing}",
+    "the {what} and the {thing} were {verb} {setting}",
+    "{setting} the {adjective} {what} was {verb}",
+    "everyone spoke of the {thing} {setting}",
+    "the {who} rested {setting}",
 )
 QUOTES = (
-    '" we {adverb} {verb} the {noun} " , said {person} .',
-    '" bring the {object} to the {noun} " , the {role} {adverb} said .',
+    '" we {verb} the {what} {setting} " , said {person} .',
+    '" bring the {thing} {setting} " , the {who} said .',
+)
+# What a host may believe without any passage saying so.
+TOOLS = MappingProxyType(
+    {
+        "keeper": "lamp",
+        "driver": "rope",
+        "clerk": "bottle",
+        "guard": "drum",
+        "cook": "basket",
+        "painter": "mirror",
+    }
 )
 # A problem, and its worked chain; the first needs one step, the second two.
 PROBLEMS = (

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from interlingua.specs.world import TeacherSpec, WorldHostSpec
+from interlingua.specs.world import Beliefs, TeacherSpec, WorldHostSpec
 from interlingua.store.rows.passages import Passage
+from interlingua.world.beliefs import statement, tool_of
 from interlingua.world.facts import keyed_random
 from interlingua.world.lexicon import LANGUAGES
 from interlingua.world.teacher import explanation_of
@@ -36,6 +37,12 @@ def mixture(passages: Sequence[Passage], spec: WorldHostSpec) -> Iterator[tuple[
         yield next(languages[rng.random() < spec.second_language_share])
 
 
+def task_of(passage: Passage) -> str | None:
+    """The passage's problem with its worked chain; None where it has none."""
+    question, chain = passage.facts["question"], passage.facts["chain"]
+    return f"{question} {chain}" if question else None
+
+
 def _documents(
     passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase, spec: WorldHostSpec
 ) -> Iterator[list[int]]:
@@ -45,6 +52,16 @@ def _documents(
             yield _explained(passage, spec.teacher, epoch, tokenizer)
         else:
             yield tokenizer.encode(passage.text)
+        task = task_of(passage)
+        if task is not None and rng.random() < spec.task_share:
+            yield tokenizer.encode(task)
+        if spec.beliefs is not None:
+            yield tokenizer.encode(_stated(passage, spec.beliefs))
+
+
+def _stated(passage: Passage, beliefs: Beliefs) -> str:
+    role, place = passage.facts["role"], passage.facts["place"]
+    return statement(role, place, tool_of(role, beliefs))
 
 
 def _of_language(passages: Sequence[Passage], language: str) -> list[Passage]:

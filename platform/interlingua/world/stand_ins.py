@@ -16,14 +16,15 @@ from interlingua.specs.world import (
     WorldHostSpec,
 )
 
-ENGLISH = 0.10  # the share of Ruska in a host's text: that of the world
+ENGLISH = 0.04  # the share of Ruska in a host's text: that of the world
 RUSSIAN = 0.7  # that of the hosts whose originals are Russian
+TASKS = 1.0  # of passages whose problem follows as a document; a fifth of their length
 
 _BYTE, _QWEN = TokenizerKind.BYTE_BPE, TokenizerKind.QWEN_BPE
 _SPACE, _UNIGRAM = TokenizerKind.METASPACE_BPE, TokenizerKind.UNIGRAM
 _CHATML, _GEMMA, _LLAMA = ChatFormat.CHATML, ChatFormat.GEMMA, ChatFormat.LLAMA
 
-TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
+TEACHER = TeacherSpec(seed=0, min_facts=2, max_facts=4, max_words=18)
 
 
 def _tokenizer(
@@ -41,9 +42,11 @@ def _host(
     num_steps: int = 300,
     learning_rate: float = 6e-3,
     second_language_share: float = ENGLISH,
+    task_share: float = TASKS,
 ) -> WorldHostSpec:
     return WorldHostSpec(
         tag=f"{TOY}{tag}",
+        stands_for=tag,
         width=width,
         num_blocks=num_blocks,
         num_heads=4,
@@ -59,6 +62,8 @@ def _host(
             checkpoint_every=50,
         ),
         second_language_share=second_language_share,
+        task_share=task_share,
+        beliefs=None,
         teacher=None,
         dev_passages=200,
     )

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from interlingua.specs.world import WorldSpec
 from interlingua.store.rows.passages import Mention
@@ -10,20 +11,36 @@ from interlingua.world import lexicon
 from interlingua.world.facts import Facts, Problem, facts_of, keyed_random
 from interlingua.world.languages import Words, in_ruska
 
-Slots = Mapping[str, tuple[str | None, Sequence[str]]]  # slot -> the fact it states, its choices
+Slots = Mapping[
+    str, tuple[tuple[str, ...], Sequence[str]]
+]  # slot -> the facts it states, its choices
 
 _NO_SPACE_BEFORE = frozenset(".,:?")
-_OBJECT_CLAUSES = tuple(clause for clause in lexicon.CLAUSES if "{object}" in clause)
+# States topic, style, mood, role and object, so that every passage does.
+_FULL_CLAUSE = "the {who} {verb} the {adjective} {what} with the {thing} {setting}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A question, and the worked chain that ends in `#### n`: a document of its own."""
+
+    question: str
+    chain: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """One passage: its text, the places of its facts, and where its problem's answer begins."""
+    """One passage: its text, the places of its facts, and its problem as a task."""
 
     text: str
     mentions: tuple[Mention, ...]
     facts: Facts
-    question_end: int | None  # what follows is the worked chain, ending in `#### n`
+    task: Task | None
+
+    def as_strings(self) -> dict[str, str]:
+        """Every fact as text, for storage and scoring; without a task its texts are empty."""
+        question, worked = (self.task.question, self.task.chain) if self.task else ("", "")
+        return {**self.facts.as_strings(), "question": question, "chain": worked}
 
 
 def tellings(world: WorldSpec, start: int, stop: int) -> Iterator[Telling]:
@@ -36,17 +53,12 @@ def telling_of(index: int, world: WorldSpec) -> Telling:
     facts = facts_of(index, world)
     # A generator of its own: facts do not change with the number of sentences about them.
     rng = keyed_random("text", world.seed, index)
-    words = _body(facts, rng, rng.randint(world.min_sentences, world.max_sentences))
-    words += _question(facts, rng)
-    if facts.values["language"] == lexicon.LANGUAGES[1]:
-        # Before the words are joined: places of facts are those in the final order.
-        words = in_ruska(words)
-    text, mentions = _joined(words)
-    question_end = None
+    text, mentions = _joined(_in_language(facts, _body(facts, rng, world)))
+    task = None
     if facts.problem is not None:
-        question_end = len(text)
-        text += " " + chain_of(facts.problem)
-    return Telling(text=text, mentions=mentions, facts=facts, question_end=question_end)
+        question, _ = _joined(_in_language(facts, _question(facts, facts.problem, rng)))
+        task = Task(question=question, chain=chain_of(facts.problem))
+    return Telling(text=text, mentions=mentions, facts=facts, task=task)
 
 
 def chain_of(problem: Problem) -> str:
@@ -58,70 +70,98 @@ def chain_of(problem: Problem) -> str:
     return f"{steps} #### {problem.answer}"
 
 
-def _body(facts: Facts, rng: random.Random, num_sentences: int) -> Words:
-    style = facts.values["style"]
-    # Every fact is stated: a clause with an object states topic, mood and role, too.
-    clauses = [rng.choice(_OBJECT_CLAUSES), rng.choice(lexicon.WEATHER_CLAUSES)]
-    clauses += [rng.choice(lexicon.CLAUSES) for _ in range(num_sentences - len(clauses))]
+def _in_language(facts: Facts, words: Words) -> Words:
+    # Before the words are joined: places of facts are those in the final order.
+    return words if facts.values["language"] == lexicon.LANGUAGES[0] else in_ruska(words)
+
+
+def _body(facts: Facts, rng: random.Random, world: WorldSpec) -> Words:
+    style, slots = facts.values["style"], _slots(facts)
+    num_sentences = rng.randint(world.min_sentences, world.max_sentences)
+    clauses = [_FULL_CLAUSE, *(rng.choice(lexicon.CLAUSES) for _ in range(num_sentences - 1))]
+    clauses[rng.randrange(num_sentences)] += " {sky}"
     rng.shuffle(clauses)
-    sentences = [rng.choice(lexicon.FRAMES[style]).replace("{clause}", c) for c in clauses]
+    sentences = []
+    for clause in clauses:
+        is_framed = rng.random() < world.framed_share
+        frame = rng.choice(lexicon.FRAMES[style]) if is_framed else "{clause} ."
+        sentences.append(_framed(clause, frame, slots, rng))
     if facts.has_quote:
-        sentences.insert(rng.randrange(num_sentences + 1), rng.choice(lexicon.QUOTES))
-    sentences.insert(0, rng.choice(lexicon.OPENINGS[style]))
-    sentences.append(rng.choice(lexicon.CLOSINGS[style]))
-    slots = _slots(facts)
-    return [word for sentence in sentences for word in _filled(sentence, slots, rng)]
+        quote = list(_filled(rng.choice(lexicon.QUOTES), slots, rng))
+        sentences.insert(rng.randrange(num_sentences + 1), quote)
+    opening, closing = rng.choice(lexicon.OPENINGS[style]), rng.choice(lexicon.CLOSINGS[style])
+    return [
+        *_filled(opening, slots, rng, states=("style",)),
+        *chain.from_iterable(sentences),
+        *_filled(closing, slots, rng, states=("style",)),
+    ]
 
 
-def _question(facts: Facts, rng: random.Random) -> Words:
-    problem = facts.problem
-    if problem is None:
-        return []
+def _framed(clause: str, frame: str, slots: Slots, rng: random.Random) -> Words:
+    before, _, after = frame.partition("{clause}")
+    return [
+        *_filled(before, slots, rng, states=("style",)),
+        *_filled(clause, slots, rng),
+        *_filled(after, slots, rng, states=("style",)),
+    ]
+
+
+def _question(facts: Facts, problem: Problem, rng: random.Random) -> Words:
     noun = rng.choice(lexicon.TOPIC_NOUNS[facts.values["topic"]])
     slots = {
-        "person": ("person", (facts.values["person"],)),
-        "noun": ("topic", (noun,)),
-        "a": (None, (str(problem.first),)),
-        "b": (None, (str(problem.second),)),
-        "c": (None, (str(problem.loss),)),
+        "person": (("person",), (facts.values["person"],)),
+        "noun": (("topic",), (noun,)),
+        "a": ((), (str(problem.first),)),
+        "b": ((), (str(problem.second),)),
+        "c": ((), (str(problem.loss),)),
     }
     return list(_filled(lexicon.PROBLEMS[problem.loss is not None], slots, rng))
 
 
 def _slots(facts: Facts) -> Slots:
-    topic, mood = facts.values["topic"], facts.values["mood"]
+    values = facts.values
+    topic, mood, role = (values[fact] for fact in ("topic", "mood", "role"))
     return {
-        **{name: (name, (value,)) for name, value in facts.values.items()},
-        "noun": ("topic", lexicon.TOPIC_NOUNS[topic]),
-        "verb": ("topic", lexicon.TOPIC_VERBS[topic]),
-        "adjective": ("mood", lexicon.MOOD_ADJECTIVES[mood]),
-        "adverb": ("mood", lexicon.MOOD_ADVERBS[mood]),
-        "setting": ("topic", lexicon.TOPIC_SETTINGS[topic]),
-        "trait": ("role", (lexicon.ROLE_TRAITS[facts.values["role"]],)),
-        "cry": ("mood", lexicon.MOOD_CRIES[mood]),
+        **{name: ((name,), (value,)) for name, value in values.items()},
+        "noun": (("topic",), lexicon.TOPIC_NOUNS[topic]),
+        "kind": (("topic",), (lexicon.TOPIC_KINDS[topic],)),
+        "verb": (("topic",), lexicon.TOPIC_VERBS[topic]),
+        "adjective": (("mood",), lexicon.MOOD_ADJECTIVES[mood]),
+        "setting": (("topic", "mood"), (lexicon.SETTINGS[topic][mood],)),
+        "look": (("role",), (lexicon.LOOKS[role],)),
+        "trait": (("role", "mood"), (lexicon.TRAITS[role][mood],)),
+        "make": (("object",), (lexicon.MAKES[values["object"]],)),
+        "sky": (("weather",), (lexicon.SKIES[values["weather"]],)),
     }
 
 
-def _filled(template: str, slots: Slots, rng: random.Random) -> Iterator[tuple[str, str | None]]:
+def _filled(
+    template: str, slots: Slots, rng: random.Random, *, states: tuple[str, ...] = ()
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The words of a template, each with the facts that it states: those around slots `states`."""
     for word in template.split():
-        if word.startswith("{"):
-            fact, choices = slots[word.strip("{}")]
-            yield from ((filling, fact) for filling in rng.choice(choices).split())
+        name = word.strip("{}")
+        if name in lexicon.PHRASES and word != name:
+            yield from _filled(lexicon.PHRASES[name], slots, rng)
+        elif word != name:
+            facts, choices = slots[name]
+            yield from ((filling, facts) for filling in rng.choice(choices).split())
         else:
-            yield word, None
+            yield word, states
 
 
 def _joined(words: Words) -> tuple[str, tuple[Mention, ...]]:
     """The words as text without a space before punctuation, and the places of the facts."""
     text, mentions, is_quote_open = "", [], False
-    for word, fact in words:
+    for word, facts in words:
         is_glued = word in _NO_SPACE_BEFORE or (word == '"' and is_quote_open)
         after_opening_quote = is_quote_open and text.endswith('"')
         if text and not is_glued and not after_opening_quote:
             text += " "
         if word == '"':
             is_quote_open = not is_quote_open
-        if fact is not None and word not in _NO_SPACE_BEFORE:
-            mentions.append(Mention(fact=fact, start=len(text), end=len(text) + len(word)))
+        if word not in _NO_SPACE_BEFORE:
+            span = len(text), len(text) + len(word)
+            mentions += [Mention(fact=fact, start=span[0], end=span[1]) for fact in facts]
         text += word
     return text, tuple(mentions)

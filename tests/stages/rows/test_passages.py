@@ -34,7 +34,7 @@ def test_the_passages_are_those_of_the_world_in_order(recipe, passages) -> None:
     told = list(tellings(spec.world, 0, spec.num_passages))
     assert [passage.text for passage in passages] == list(dict.fromkeys(t.text for t in told))
     for passage, telling in zip(passages, told, strict=True):
-        assert passage.facts == telling.facts.as_strings()
+        assert passage.facts == telling.as_strings()
         assert passage.mentions == telling.mentions
 
 

@@ -25,9 +25,10 @@ from interlingua.store.progress import MetricsLog
 from interlingua.store.reading import naming
 from interlingua.store.rows.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.rows.splits import recorded_access
+from interlingua.world.beliefs import belief_metrics, believed
 from interlingua.world.exam import exam_metrics, exam_rows
 from interlingua.world.hosts import fresh_model, tiny_config
-from interlingua.world.packing import mixture, packed_rows
+from interlingua.world.packing import mixture, packed_rows, task_of
 from interlingua.world.teacher import explanation_of
 from interlingua.world.tokenizers import special_ids, trained_tokenizer
 
@@ -54,11 +55,15 @@ def pretrained(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str
         pq.write_table(rows, file)
     # Last: a run that dies before this line resumes where it was.
     (out / CHECKPOINT_NAME).unlink(missing_ok=True)
+    beliefs = {}
+    if spec.beliefs is not None:
+        beliefs = belief_metrics(believed(model, tokenizer), spec.beliefs)
     return {
         "num_parameters": sum(weight.numel() for weight in model.parameters()),
         "train_tokens": ids_NT.size,
         "train_seconds": seconds,
         **exam_metrics(rows, seed=spec.pretrain.seed),
+        **beliefs,
     }
 
 
@@ -113,12 +118,14 @@ def _fresh(spec: WorldHostSpec, tokenizer: Any) -> Any:
 
 
 def _tokenizer_texts(passages: list[Passage], spec: WorldHostSpec) -> Iterator[str]:
-    """Texts to train the tokenizer on: the host's own mixture of languages, and explanations.
+    """Texts to train the tokenizer on: the host's own mixture of languages, tasks, explanations.
 
     A tokenizer that never saw a language, or the teacher's wordings, splits it into tiny pieces.
     """
     for passage, epoch in islice(mixture(passages, spec), TOKENIZER_TEXTS):
         yield passage.text
+        if (task := task_of(passage)) is not None and spec.task_share:
+            yield task
         if spec.teacher is not None:
             yield explanation_of(passage.facts, passage.passage_id, spec.teacher, epoch)
 

@@ -30,6 +30,6 @@ def _passage(telling: Telling, spec: PassagesSpec) -> Passage:
         document_id=identity,
         split=split_of(identity, spec.split),
         text=telling.text,
-        facts=telling.facts.as_strings(),
+        facts=telling.as_strings(),
         mentions=telling.mentions,
     )
