@@ -1,6 +1,6 @@
 """Sentences about an evaluation, made from its numbers. Knows no table and no page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from interlingua.core.truth import ALL_KINDS
 from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
@@ -19,6 +19,7 @@ BLIND = (
     Arm.CONSTANT_EXPLANATION, Arm.CONSTANT_VECTOR, Arm.ZERO_VECTOR,
     Arm.SHUFFLED_VECTORS, Arm.SHUFFLED_EXPLANATIONS,
 )  # fmt: skip
+WORD_READERS = (Arm.BAG_OF_WORDS, Arm.WORD_NETWORK, Arm.WORD_PAIRS)
 
 
 def headline(material: Material) -> list[Sentence]:
@@ -37,6 +38,7 @@ def headline(material: Material) -> list[Sentence]:
         ),
         *_among_arms(material),
         *_against_blind(material),
+        *_against_words(material),
         *_against_general(material),
         *_against_gold(material),
         *_texts(material),
@@ -44,24 +46,6 @@ def headline(material: Material) -> list[Sentence]:
         *_learned(material),
         *_gap(material),
         *_published(material),
-    ]
-
-
-def failed_gates(material: Material) -> list[str]:
-    """The gates that failed and were not accepted beforehand."""
-    return [
-        gate["name"]
-        for gate in material.metrics["gates"]
-        if not gate["is_passed"] and not gate["is_accepted"]
-    ]
-
-
-def accepted_gates(material: Material) -> list[str]:
-    """The gates that failed and were accepted by name beforehand."""
-    return [
-        gate["name"]
-        for gate in material.metrics["gates"]
-        if not gate["is_passed"] and gate["is_accepted"]
     ]
 
 
@@ -94,27 +78,42 @@ def _among_arms(material: Material) -> Iterator[Sentence]:
 
 
 def _against_blind(material: Material) -> Iterator[Sentence]:
-    found = {arm: number for arm in BLIND if (number := _number(material, arm)) is not None}
-    if not found:
-        return
-    # Against the best of them: above a weaker one the AV might still read nothing.
-    best = max(found, key=lambda arm: found[arm].value)
-    less = _number(material, f"{Arm.SAMPLED}{LESS}{best}")
-    if less is None:
-        return
+    """Against the best of them: above a weaker one the AV might still read nothing."""
     words = {
         1: "so the AV reads its vector",
         0: "which is no proof that the AV reads its vector",
         -1: "so the words are worse than no reading at all",
-    }[_sign(less)]
-    yield (
-        "The best prediction that does not read the vector (",
-        f"{PLAIN[best]}) gives ",
-        number_cell(found[best]),
-        "; the difference is ",
-        number_cell(less),
-        f", {words}.",
-    )
+    }
+    lead = "The best prediction that does not read the vector"
+    yield from _against_best(material, BLIND, lead, words)
+
+
+def _against_words(material: Material) -> Iterator[Sentence]:
+    words = {
+        1: "so more is read than which words are there",
+        0: "so a list of the words would do as well",
+        -1: "so a list of the words does better",
+    }
+    lead = "The best prediction from the words of the same explanations alone"
+    yield from _against_best(material, WORD_READERS, lead, words)
+
+
+def _against_best(
+    material: Material, arms: Sequence[Arm], lead: str, words: Mapping[int, str]
+) -> Iterator[Sentence]:
+    found = {arm: number for arm in arms if (number := _number(material, arm)) is not None}
+    if not found:
+        return
+    best = max(found, key=lambda arm: found[arm].value)
+    less = _number(material, f"{Arm.SAMPLED}{LESS}{best}")
+    if less is not None:
+        yield (
+            f"{lead} ({PLAIN[best]}) gives ",
+            number_cell(found[best]),
+            "; the difference is ",
+            number_cell(less),
+            f", {words[_sign(less)]}.",
+        )
 
 
 def _against_general(material: Material) -> Iterator[Sentence]:

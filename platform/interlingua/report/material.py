@@ -100,6 +100,24 @@ def read_material(
     )
 
 
+def failed_gates(material: Material) -> list[str]:
+    """The gates that failed and were not accepted beforehand."""
+    return [
+        gate["name"]
+        for gate in material.metrics["gates"]
+        if not gate["is_passed"] and not gate["is_accepted"]
+    ]
+
+
+def accepted_gates(material: Material) -> list[str]:
+    """The gates that failed and were accepted by name beforehand."""
+    return [
+        gate["name"]
+        for gate in material.metrics["gates"]
+        if not gate["is_passed"] and gate["is_accepted"]
+    ]
+
+
 def read_methods(path: Path) -> tuple[Method, ...]:
     """The comparison of decoder fits; empty where none was made."""
     if not path.exists():

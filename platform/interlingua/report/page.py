@@ -9,9 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from interlingua.report.browser import explanations
-from interlingua.report.headline import accepted_gates, failed_gates, headline
+from interlingua.report.headline import headline
 from interlingua.report.lineage import commands
-from interlingua.report.material import Material
+from interlingua.report.material import Material, accepted_gates, failed_gates
 from interlingua.report.numbers import NUMBERS_NAME, write_numbers
 from interlingua.report.sections import sections_of
 from interlingua.store.atomic import write_atomically
