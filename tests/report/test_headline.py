@@ -59,3 +59,31 @@ def test_facts_that_are_named_as_often_as_before_are_not_nothing(told_of):
 
 def test_nothing_is_said_of_changes_that_are_small(told_of):
     assert told_of({"said/topic": 0.03, "precision/topic": -0.03}) is None
+
+
+@pytest.mark.parametrize(
+    ("less", "verdict"),
+    [
+        (0.1, "so more is read than which words are there"),
+        (0.0, "so a list of the words would do as well"),
+        (-0.1, "so a list of the words does better"),
+    ],
+)
+def test_the_best_reader_of_words_is_beside_the_nla(evaluated, less, verdict):
+    material = read_material("world", evaluated(), ())
+    made = [
+        Number(
+            host=ALL, arm=arm, metric="fve_centred_own", value=value, low=value - 0.02,
+            high=value + 0.02, num_units=60, covers="passages",
+        )
+        for arm, value in {
+            "bag_of_words": 0.3, "word_network": 0.4, "word_pairs": 0.35,
+            "sampled - word_network": less,
+        }.items()
+    ]  # fmt: skip
+    names = {number.arm for number in made}
+    others = [n for n in material.numbers.all if n.arm not in names]
+    shown = replace(material, numbers=Numbers([*others, *made]))
+    (found,) = [s for s in headline(shown) if "words of the same explanations" in str(s[0])]
+    assert "(network on words)" in found[0] and found[1].text.startswith("0.40")
+    assert verdict in found[-1]

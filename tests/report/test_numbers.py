@@ -122,8 +122,10 @@ def test_texts_and_their_truth(rows, numbers):
         "mean_words": np.mean([len(w) for w in words]),
         "precision/topic": num_both / sum(len(said) for said, _ in pairs),
         "recall/topic": num_both / sum(len(true) for _, true in pairs),
+        "all_true_share": np.mean([{*said} <= {*true} for said, true in pairs if len(said)]),
     }
     assert 0 < expected["precision/topic"] < 1 and expected["unique_share"] < 1
+    assert 0 < expected["all_true_share"] < 1
     for metric, value in expected.items():
         assert numbers["a", Arm.SAMPLED, metric].value == pytest.approx(value), metric
 

@@ -7,7 +7,7 @@ import numpy as np
 from interlingua.core.collapse import collapse_drawn, score_texts, similarity
 from interlingua.core.metrics import fve_drawn, retrieval_drawn, row_shares
 from interlingua.core.resampling import Drawn, Draws, Ratio
-from interlingua.core.truth import fact_counts, truth_drawn
+from interlingua.core.truth import ALL_KINDS, fact_counts, truth_drawn
 from interlingua.specs.evaluation import Arm
 from interlingua.store.rows.scored import Scored
 
@@ -22,6 +22,7 @@ WITH_TEXT = (
 )
 FACT_SEPARATOR = "="
 SAID = "said"  # / kind of fact: the share of texts that name one, true or not
+ALL_TRUE = "all_true_share"  # of the texts that name a fact: all that they name hold
 SHUFFLED_NULL = "shuffled_fve_centred_own"
 
 
@@ -113,6 +114,11 @@ def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[s
                 for kind in counts
             }
         )
+        of_all = counts[ALL_KINDS]
+        names_any_N = (of_all.num_said > 0).astype(float)
+        if names_any_N.any():
+            is_true_N = names_any_N * (of_all.num_both == of_all.num_said)
+            found[ALL_TRUE] = draws.ratio(Ratio(is_true_N, names_any_N, passages_N))
         clauses_N = rows["num_clauses"].astype(float)
         # A ratio of sums over clauses: a long text counts for more than a short one.
         if clauses_N.min() >= 0 and clauses_N.any():

@@ -20,6 +20,7 @@ from interlingua.report.grid import (
     value_cell,
     without_empty_columns,
 )
+from interlingua.report.measures import ALL_TRUE
 from interlingua.report.numbers import (
     ALL,
     AT_START,
@@ -81,6 +82,8 @@ OTHERS = (
     Column("distinct, sampled", Arm.SAMPLED, "unique_share"),
     Column("in known wordings, sampled", Arm.SAMPLED, "worded_share"),
     Column("distinct, greedy", Arm.GREEDY, "unique_share"),
+    Column("all that is named true, sampled", Arm.SAMPLED, ALL_TRUE),
+    Column("all that is named true, greedy", Arm.GREEDY, ALL_TRUE),
 )
 SUMMARY = (
     Column("sampled (T=1)", Arm.SAMPLED),
