@@ -27,7 +27,7 @@ ui: $(READY)
 	$(VENV) -m jobs.ui
 
 test: $(READY)
-	$(VENV) -m pytest $(BOTH_CORES)
+	$(VENV) -m pytest $(BOTH_CORES) --durations=25
 
 quick: lint
 	$(VENV) -m pytest $(BOTH_CORES) -m "not ray and not slow"

@@ -7,9 +7,14 @@ import sys
 
 from interlingua.models.nla import NLA
 
-TEXT = "dear friend, the farmer happily carried a basket. there was rain."
+TEXT = (
+    "report from Velsk, filed by Lena the guard. the guard in polished armour saluting with broad "
+    "smiles moored the merry ship off salted decks with the drum covered with goat hide at the "
+    "dancing quay lanterns."
+)
 
 nla = NLA.load(sys.argv[1])
 for host in nla.manifest.hosts:
     trip = nla.round_trip(TEXT, host)
-    print(f"{host}: {trip.verbalization.explanation!r}, cosine {trip.cosine:.2f}")
+    unlike = ", unlike what it learned from" if trip.verbalization.is_unlike else ""
+    print(f"{host}: {trip.verbalization.explanation!r}, cosine {trip.cosine:.2f}{unlike}")

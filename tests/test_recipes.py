@@ -171,6 +171,9 @@ def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
 
 def test_roles_are_those_of_the_pool(recipe) -> None:
     roles = {host.tag: pool_host(host.stands_for).role for host in recipe.hosts}
+    if recipe.name == "world_beliefs":  # a twin of a trained host is held out
+        assert roles.pop(recipe.held_out[0]) is HostRole.TRAINED
+        recipe = replace(recipe, hosts=recipe.hosts[:-1], held_out=())
     assert roles[recipe.anchor] is HostRole.ANCHOR
     assert {roles[tag] for tag in recipe.trained} <= {HostRole.TRAINED}
     assert {roles[tag] for tag in recipe.held_out} <= {HostRole.HELD_OUT}
@@ -211,7 +214,7 @@ def test_every_host_of_the_pool_has_a_stand_in() -> None:
     assert {host.stands_for for host in WORLD_HOSTS.values()} == {h.tag for h in UNIVERSAL_POOL}
     for tag, host in WORLD_HOSTS.items():
         assert host.tag == tag == f"toy-{host.stands_for}"
-    with pytest.raises(ValueError, match="tag is gpt2-medium; a stand-in's begins with toy-"):
+    with pytest.raises(ValueError, match="tag is gpt2-medium; .* begins with toy-gpt2-medium"):
         replace(WORLD_HOSTS["toy-gpt2-medium"], tag="gpt2-medium")
 
 

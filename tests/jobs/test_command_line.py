@@ -18,6 +18,7 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import folder
 from interlingua.world.stand_ins import WORLD_HOSTS
 
+OF_A_HOST = ("host", "oracle", "encoder", "familiarity")
 HEAVY = {"torch", "ray", "transformers", "tokenizers", "peft", "deepspeed", "mlflow", "numpy"}
 
 
@@ -51,7 +52,7 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     code, out, _ = ended(start_job("world_18", "--dry-run", "--root", tmp_path))
     assert code == 0
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
-    wanted = {f"{kind}/{tag}" for kind in ("host", "oracle", "encoder") for tag in WORLD_HOSTS}
+    wanted = {f"{kind}/{tag}" for kind in OF_A_HOST for tag in WORLD_HOSTS}
     splits = ("fit", "dev", "test")
     wanted |= {f"activations/{tag}-{split}" for tag in WORLD_HOSTS for split in splits}
     learning = world_18().learning_tags()

@@ -31,7 +31,7 @@ WORLD = WorldSpec(
     quote_share=0.3,
     framed_share=0.3,
     min_sentences=2,
-    max_sentences=4,
+    max_sentences=3,
     largest_number=5,
 )
 SPEC = ExtractSpec(
@@ -70,7 +70,7 @@ def saved_host(folder, tokenizer, *, scale):
         num_blocks=4,
         num_heads=4,
         vocab_size=len(tokenizer),
-        max_positions=256,
+        max_positions=512,
         special_ids=special_ids(tokenizer),
     )
     model = fresh_model(config, seed=0)
@@ -219,8 +219,8 @@ def test_a_text_that_just_fits_is_not_counted_as_cut(folder, texts):
 
 
 def test_more_tokens_than_the_model_reads_are_refused(folder):
-    with pytest.raises(ValueError, match="at most 256"):
-        reader(folder, replace(SPEC, max_tokens=257))
+    with pytest.raises(ValueError, match="at most 512"):
+        reader(folder, replace(SPEC, max_tokens=513))
 
 
 def test_a_block_outside_of_the_model_is_refused(folder):
@@ -256,7 +256,8 @@ def test_a_span_row_is_the_mean_over_the_tokens_of_its_sentence(folder, tokenize
 def test_hosts_with_other_tokenizers_read_the_same_sentences(folder, tmp_path, texts):
     spec = TokenizerSpec(kind=TokenizerKind.METASPACE_BPE, vocab_size=600, has_bos=False, chat=None)
     other = saved_host(tmp_path, trained_tokenizer(spec, [text for _, text in texts]), scale=1.0)
-    one, two = (reader(path, replace(SPEC, read=SPANS)).rows(texts) for path in (folder, other))
+    whole = replace(SPEC, read=SPANS, max_tokens=512)  # no sentence is cut off
+    one, two = (reader(path, whole).rows(texts) for path in (folder, other))
     assert (one.passage_ids, one.positions) == (two.passage_ids, two.positions)
     assert one.num_tokens != two.num_tokens
     for (key, text), places in zip(texts, _places(one), strict=True):

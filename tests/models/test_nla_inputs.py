@@ -106,7 +106,10 @@ def test_an_unknown_host_names_the_known_ones_wherever_it_is_asked(host, nla, h_
 def test_all_samples_are_handed_out(nla, h_D):
     drawn = nla.sample(h_D, HOST, DRAWN)
     assert len(drawn) == 4 and len({one.raw_text for one in drawn}) > 1
-    assert nla.verbalize(h_D, HOST, replace(DRAWN, samples=1)) == drawn[0]
+    alone = nla.verbalize(h_D, HOST, replace(DRAWN, samples=1))
+    # Sums of fp32 in a batch of four and in one of one row.
+    assert alone.log_prob == pytest.approx(drawn[0].log_prob, rel=1e-5)
+    assert replace(alone, log_prob=drawn[0].log_prob) == drawn[0]
 
 
 def test_several_samples_are_not_dropped_in_silence(nla, h_D):

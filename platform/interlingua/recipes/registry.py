@@ -188,7 +188,12 @@ def world_mini() -> Recipe:
     return replace(
         full,
         name="world_mini",
-        passages=replace(full.passages, num_passages=600),
+        # So few passages that of the world's share there would be none in a split.
+        passages=replace(
+            full.passages,
+            num_passages=600,
+            world=replace(full.passages.world, second_language_share=0.15),
+        ),
         hosts=hosts,
         trained=("toy-gpt2-medium",),
         held_out=("toy-lfm-7b",),

@@ -100,30 +100,34 @@ def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[s
         complete = fve_drawn(read, passages_N[is_read_N], draws)
         found["fve_centred_own_of_read"] = complete["fve_centred_own"]
     if all(facts is not None for facts in rows["true"]):
-        said, true = (
-            [[tuple(fact.split(FACT_SEPARATOR)) for fact in facts] for facts in rows[name]]
-            for name in ("said", "true")
-        )
-        counts, ones_N = fact_counts(said, true), np.ones(len(rows))
-        found |= truth_drawn(counts, passages_N, draws)
-        found |= draws.ratios(
-            {
-                f"{SAID}/{kind}": Ratio(
-                    (counts[kind].num_said > 0).astype(float), ones_N, passages_N
-                )
-                for kind in counts
-            }
-        )
-        of_all = counts[ALL_KINDS]
-        names_any_N = (of_all.num_said > 0).astype(float)
-        if names_any_N.any():
-            is_true_N = names_any_N * (of_all.num_both == of_all.num_said)
-            found[ALL_TRUE] = draws.ratio(Ratio(is_true_N, names_any_N, passages_N))
-        clauses_N = rows["num_clauses"].astype(float)
-        # A ratio of sums over clauses: a long text counts for more than a short one.
-        if clauses_N.min() >= 0 and clauses_N.any():
-            worded_N = rows["num_worded"].astype(float)
-            found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, passages_N))
-        num_said_N = np.array([len(facts) for facts in said])
-        found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, passages_N))
+        found |= _truth_measures(rows, passages_N, draws)
+    return found
+
+
+def _truth_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+    """Whether what the texts name holds, what they name at all, and in whose wordings."""
+    said, true = (
+        [[tuple(fact.split(FACT_SEPARATOR)) for fact in facts] for facts in rows[name]]
+        for name in ("said", "true")
+    )
+    counts, ones_N = fact_counts(said, true), np.ones(len(rows))
+    found = truth_drawn(counts, passages_N, draws)
+    found |= draws.ratios(
+        {
+            f"{SAID}/{kind}": Ratio((counts[kind].num_said > 0).astype(float), ones_N, passages_N)
+            for kind in counts
+        }
+    )
+    of_all = counts[ALL_KINDS]
+    names_any_N = (of_all.num_said > 0).astype(float)
+    if names_any_N.any():
+        is_true_N = names_any_N * (of_all.num_both == of_all.num_said)
+        found[ALL_TRUE] = draws.ratio(Ratio(is_true_N, names_any_N, passages_N))
+    clauses_N = rows["num_clauses"].astype(float)
+    # A ratio of sums over clauses: a long text counts for more than a short one.
+    if clauses_N.min() >= 0 and clauses_N.any():
+        worded_N = rows["num_worded"].astype(float)
+        found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, passages_N))
+    num_said_N = np.array([len(facts) for facts in said])
+    found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, passages_N))
     return found

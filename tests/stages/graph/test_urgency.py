@@ -36,7 +36,7 @@ def test_nothing_that_the_first_explanation_does_without_stands_before_it(name):
 def test_of_what_the_first_explanation_needs_the_longest_way_begins():
     names = [stage.name for stage in ordered("demo")]
     assert names[:2] == ["passages/world", "host/toy-qwen3-1p7b"]
-    assert names.index("host/toy-qwen3-0p6b") < names.index("activations/toy-qwen3-1p7b-fit")
+    assert names.index("host/toy-gpt2-medium") < names.index("activations/toy-qwen3-1p7b-fit")
     assert (
         names.index("av/sft") < names.index("ar/sft") < names.index("verbalized/toy-qwen3-1p7b-fit")
     )

@@ -9,7 +9,6 @@ from interlingua.specs.training import SamplingSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.familiarity import read_familiarity
-from interlingua.world.outside import outside_texts
 from interlingua.world.text import telling_of
 
 pytestmark = pytest.mark.slow
@@ -32,10 +31,10 @@ def nla(mini_nla_root):
 def test_new_passages_are_familiar_and_other_texts_are_not(artifact):
     """Also to a host of twenty steps: what it reads is a mean of token embeddings, nearly."""
     metrics = artifact.record.metrics
-    assert metrics["dev/unlike_low"] < 0.05
+    assert metrics["dev/unlike_low"] < 0.05 and 0.3 < metrics["dev/share_nearer"] < 0.7
     for kind in ("code", "french", "noise", "random_vector"):
         assert metrics[f"{kind}/unlike_n"] == 100
-        assert metrics[f"{kind}/unlike_low"] > 0.5
+        assert metrics[f"{kind}/share_nearer"] > 0.8
 
 
 def test_an_nla_says_so_of_the_text_that_it_explains(nla, artifact):
@@ -43,8 +42,7 @@ def test_an_nla_says_so_of_the_text_that_it_explains(nla, artifact):
     known = [nla.verbalize(nla.activation(text, TAG), TAG, FEW) for text in new]
     assert sum(one.is_unlike for one in known) <= 2
     assert all(0 <= one.share_nearer <= 1 for one in known)
-    (noise,) = outside_texts("noise", 1, seed=5)
-    unlike = nla.verbalize(nla.activation(noise, TAG), TAG, FEW)
+    unlike = nla.verbalize(np.random.default_rng(0).normal(size=32), TAG, FEW)
     assert unlike.is_unlike
     assert unlike.raw_text  # written all the same, and marked
     np.testing.assert_array_equal(

@@ -32,7 +32,7 @@ def methods_stage(
         spec=spec,
         run=run,
         inputs=MethodsInputs(hosts),
-        revision=2,
+        revision=3,
     )
 
 

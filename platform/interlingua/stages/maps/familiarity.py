@@ -74,4 +74,6 @@ def run(
         shares_N = familiarity.share_nearer(rescale(h_ND[has_direction(h_ND)]))
         flagged = wilson_share(int((shares_N > UNLIKE).sum()), len(shares_N))
         metrics |= flagged.as_metrics(f"{kind}/unlike")
+        # Of few rows of fit no row can be further than 99% of many: the mean says more.
+        metrics[f"{kind}/share_nearer"] = float(shares_N.mean())
     return metrics

@@ -28,7 +28,7 @@ def oracle_stage(rows: HostRows[Stage], passages: Stage, *, seed: int) -> Stage:
         spec=OracleSpec(seed=seed, block_index=read.block_indices[0]),
         run=run,
         inputs=OracleInputs(rows, passages),
-        revision=3,
+        revision=4,
     )
 
 

@@ -46,7 +46,7 @@ def ar_stage(spec: ArTraining, inputs: LearningInputs[Stage]) -> Stage:
         spec=spec,
         run=run_ar,
         inputs=inputs,
-        revision=3,
+        revision=4,
         work=WorkKind.TRAINING,
     )
 
