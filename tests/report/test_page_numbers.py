@@ -120,6 +120,9 @@ def value_of(rows: dict[str, np.ndarray], metric: str) -> float:
         return float(np.mean(rows["rank"] == 1))
     if metric == "worded_share":
         return float(rows["num_worded"].sum() / rows["num_clauses"].sum())
+    if metric == "all_true_share":
+        pairs = zip(rows["said"], rows["true"], strict=True)
+        return float(np.mean([{*said} <= {*true} for said, true in pairs if len(said)]))
     measure, kind = metric.split("/")
     wanted = "" if kind == "all" else f"{kind}="
     said, true = (

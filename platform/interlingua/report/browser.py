@@ -65,6 +65,9 @@ def _row(rows: Scored, number: int, fve_N: np.ndarray) -> dict[str, Any]:
     return {
         "passage": rows["passage_id"][number],
         "position": int(rows["position"][number]),
+        "end": int(rows["span_end"][number]),
+        # Of a sentence less is true than of its passage, whose facts are given once.
+        "true": list(true or ()) if rows["span_end"][number] >= 0 else None,
         "sample": int(rows["sample"][number]),
         "fve": float(fve_N[number]) if np.isfinite(fve_N[number]) else None,
         "failed": bool(rows["is_failed"][number]),

@@ -22,13 +22,17 @@ def sample_panels(folder: Path, arm: Arm) -> Iterator[Panel]:
     for host in (hosts[place] for place in places):
         spoken = rows.of(host, arm)
         first = spoken.where(spoken["sample"] == 0)
-        names = ("passage_id", "position", "text", "explanation")
+        names = ("passage_id", "position", "span_end", "text", "explanation", "true")
         columns = (first[name][:SHOWN_ROWS].tolist() for name in names)
-        for passage_id, position, text, explanation in zip(*columns, strict=True):
+        for passage_id, position, end, text, explanation, true in zip(*columns, strict=True):
             passage = passages[passage_id]
-            where = "pooled" if position < 0 else f"token {position}"
-            title = f"{host}, {where}"
-            yield explained_panel(passage.text, text, explanation, passage.facts, title)
+            shown, where, facts = passage.text, "pooled", passage.facts
+            if end >= 0:
+                shown, where = passage.text[position:end], "one sentence of a passage"
+                facts = dict(fact.split("=", 1) for fact in true or ())
+            elif position >= 0:
+                where = f"token {position}"
+            yield explained_panel(shown, text, explanation, facts, f"{host}, {where}")
 
 
 def explained_panel(

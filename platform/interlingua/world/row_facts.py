@@ -25,9 +25,12 @@ def facts_in(passage: Passage, span: Span) -> dict[str, str]:
 
 def facts_of_row(passage: Passage, position: int, *, is_span: bool) -> Mapping[str, str]:
     """The facts of the row with this position in its key; a span's is where it begins."""
-    if not is_span:
-        return passage.facts
+    return facts_in(passage, sentence_at(passage, position)) if is_span else passage.facts
+
+
+def sentence_at(passage: Passage, position: int) -> Span:
+    """The sentence that begins at this character."""
     for span in sentences(passage.text):
         if span[0] == position:
-            return facts_in(passage, span)
+            return span
     raise ValueError(f"passage {passage.passage_id} has no sentence at character {position}")

@@ -3,12 +3,16 @@
 import os
 import shutil
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from interlingua.cluster.local import local_context
 from interlingua.core.spans import sentences
 from interlingua.recipes.registry import world_mini
+from interlingua.report.explanations import sample_panels
+from interlingua.specs.evaluation import Arm
 from interlingua.specs.extraction import Spans
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
@@ -61,6 +65,22 @@ def test_the_teacher_names_facts_of_the_sentence_alone(root, passages):
     assert len(texts) > 10
     num_named = [len(facts_asserted(s[0]).facts) for s in texts.values()]
     assert 1 <= min(num_named) < max(num_named)
+
+
+def test_a_scored_row_says_which_sentence_it_is_and_so_does_the_screen(root, passages):
+    folder = find(STAGES["evaluation/spans"], root).path
+    rows = read_scored(folder)
+    names = ("passage_id", "position", "span_end")
+    for passage_id, start, end in zip(*(rows[name] for name in names), strict=True):
+        assert (start, end) in sentences(passages[passage_id].text)
+    console = Console(width=400, record=True, file=StringIO())
+    for panel in sample_panels(folder, Arm.SAMPLED):
+        console.print(panel)
+    shown = console.export_text()
+    assert "one sentence of a passage" in shown and "token " not in shown
+    passage = passages[rows["passage_id"][0]]
+    assert passage.text[rows["position"][0] : rows["span_end"][0]] in shown
+    assert passage.text not in shown
 
 
 def test_every_host_is_scored_on_the_same_sentences_by_their_facts(root, passages):

@@ -49,6 +49,16 @@
     return made;
   }
 
+  function passage(row) {
+    const text = data.passages[row.passage];
+    if (row.end < 0) return element("p", "passage", text);
+    const characters = Array.from(text); // as Python counts them
+    const part = (from, to) => characters.slice(from, to).join("");
+    const made = element("p", "passage", part(0, row.position));
+    made.append(element("mark", "read", part(row.position, row.end)), part(row.end));
+    return made;
+  }
+
   function score(row) {
     const made = element("data", "number", row.fve === null ? "no fve" : "row fve " + row.fve.toFixed(2));
     if (row.fve !== null) {
@@ -62,13 +72,13 @@
   function card(row) {
     const made = element("article", "explained");
     const head = element("header", "");
-    const where = row.position < 0 ? "pooled" : "token " + row.position;
+    const where = row.end >= 0 ? "one sentence" : row.position < 0 ? "pooled" : "token " + row.position;
     head.append(element("span", "", where + (row.sample > 0 ? ", sample " + (row.sample + 1) : "")), score(row));
     made.append(head, marked(row.text, row.said));
     if (row.failed) made.append(element("p", "failed", "No explanation between tags; this is the raw text."));
     if (row.said.length) made.append(facts(row.said));
-    made.append(element("p", "passage", data.passages[row.passage]));
-    const true_ = (data.facts[row.passage] || []).map((fact) => [fact, true]);
+    made.append(passage(row));
+    const true_ = (row.true || data.facts[row.passage] || []).map((fact) => [fact, true]);
     if (true_.length) made.append(facts(true_, "true"));
     return made;
   }

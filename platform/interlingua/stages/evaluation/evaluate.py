@@ -34,7 +34,7 @@ def evaluation_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=3,
+        revision=4,
         seals=True,
     )
 

@@ -35,7 +35,7 @@ from interlingua.store.rows.shards import SPAN, Key
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Rebuilt, Verbalized, read_verbalized
 from interlingua.world.facts import SAYABLE
-from interlingua.world.row_facts import facts_of_row
+from interlingua.world.row_facts import facts_of_row, sentence_at
 from interlingua.world.teacher import facts_asserted
 
 CATEGORY = "language"
@@ -48,6 +48,7 @@ class Golds:
     place: Mapping[Key, int]
     h_KD: np.ndarray
     facts: Mapping[Key, Mapping[str, str]]
+    ends: Mapping[Key, int]  # where a row is a sentence: the character at which it ends
 
     @classmethod
     def of(
@@ -67,7 +68,8 @@ class Golds:
         is_span = rows.header.read_mode == SPAN
         facts = {key: facts_of_row(passages[key[0]], key[1], is_span=is_span) for key in kept}
         place = {key: index for index, key in enumerate(kept)}
-        return cls(place=place, h_KD=h_KD[is_good_K], facts=facts)
+        ends = {key: sentence_at(passages[key[0]], key[1])[1] for key in kept} if is_span else {}
+        return cls(place=place, h_KD=h_KD[is_good_K], facts=facts, ends=ends)
 
     def holds(self, key: Key) -> list[str]:
         """All facts, as `name=value`, that an explanation of this row could truly name."""
@@ -192,6 +194,7 @@ class _Scorer:
             "split": self._spec.split.value,
             "passage_id": [passage_id for passage_id, _ in keys],
             "position": np.array([position for _, position in keys]),
+            "span_end": np.array([self._golds.ends.get(key, -1) for key in keys]),
             "sample": sample_N,
             "is_failed": is_failed_N,
             "train_variance": self._train_variance,

@@ -35,6 +35,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
         ("passage_id", pa.string()),
         ("position", pa.int32()),
+        ("span_end", pa.int32()),  # of characters, where a row is a sentence; else null
         ("sample", pa.int32()),
         ("text", pa.string()),
         ("explanation", pa.string()),
