@@ -18,6 +18,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     from interlingua.models.nla import NLA
     from interlingua.report.explanations import explained_panel
+    from interlingua.specs.extraction import Spans
     from interlingua.specs.training import SamplingSpec
 
     sampling = SamplingSpec(
@@ -28,7 +29,8 @@ def main(arguments: argparse.Namespace) -> None:
     )
     nla, console = NLA.load(arguments.bundle, arguments.device), Console()
     with _sink(arguments.out) as sink:
-        for text, facts in _texts(arguments):
+        reads_sentences = isinstance(_read_of(nla, arguments.host), Spans)
+        for text, facts in _texts(arguments, reads_sentences=reads_sentences):
             trip = nla.round_trip(text, arguments.host, arguments.position, sampling)
             row = {
                 "host": arguments.host,
@@ -79,19 +81,29 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]]:
-    """Texts with what is known to be true of them."""
+def _read_of(nla: Any, host: str) -> Any:
+    """How a host is read; None of an unknown one, which is refused where it is asked."""
+    bundled = nla.manifest.hosts.get(host)
+    return None if bundled is None else bundled.read
+
+
+def _texts(
+    arguments: argparse.Namespace, *, reads_sentences: bool
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Texts with what is known to be true of them, or of their last sentence."""
     if arguments.texts is not None:
         lines = [line for line in arguments.texts.read_text().splitlines() if line.strip()]
         if not lines:
             raise ValueError(f"{arguments.texts} holds no text; write one a line")
         yield from ((line, {}) for line in lines)
         return
+    from interlingua.core.spans import sentences
     from interlingua.specs.splits import Split
     from interlingua.store.artifact import Artifact, lineage
     from interlingua.store.record import CorruptRecord, read_record
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
     from interlingua.store.rows.splits import SplitAccess
+    from interlingua.world.row_facts import facts_in, sayable
 
     folder = arguments.bundle.resolve()
     record = read_record(folder)
@@ -109,7 +121,10 @@ def _texts(arguments: argparse.Namespace) -> Iterator[tuple[str, dict[str, str]]
     path = passages.path / PASSAGES_NAME
     of_dev = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
     for passage in islice(of_dev, arguments.num_passages):
-        yield passage.text, dict(passage.facts)
+        facts = passage.facts
+        if reads_sentences:
+            facts = facts_in(passage, sentences(passage.text)[-1])
+        yield passage.text, sayable(facts)
 
 
 def _sink(path: Path) -> Any:

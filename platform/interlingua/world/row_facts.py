@@ -4,8 +4,14 @@ from collections.abc import Mapping
 
 from interlingua.core.spans import Span, sentences
 from interlingua.store.rows.passages import Passage
+from interlingua.world.facts import SAYABLE
 
 SHOWN_BY_ANY_WORD = "language"
+
+
+def sayable(facts: Mapping[str, str]) -> dict[str, str]:
+    """Those of the facts that an explanation may name."""
+    return {name: facts[name] for name in SAYABLE if facts.get(name)}
 
 
 def facts_in(passage: Passage, span: Span) -> dict[str, str]:

@@ -34,7 +34,7 @@ def evaluation_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=4,
+        revision=5,
         seals=True,
     )
 

@@ -26,6 +26,7 @@ from interlingua.store.rows.scored import (
     write_scored,
 )
 from interlingua.store.rows.splits import SplitAccess, SplitViolation
+from interlingua.world.row_facts import sayable
 
 RECORDED = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
 
@@ -74,7 +75,9 @@ def evaluated_passages(
 ) -> list[EvaluatedPassage]:
     """The texts that rows were scored on; raises where a row is of no text of the split."""
     found = [
-        EvaluatedPassage(passage_id=passage.passage_id, text=passage.text, facts=passage.facts)
+        EvaluatedPassage(
+            passage_id=passage.passage_id, text=passage.text, facts=sayable(passage.facts)
+        )
         for passage in read_passages(passages.path / PASSAGES_NAME, {split}, access)
         if passage.passage_id in evaluated
     ]
