@@ -9,7 +9,10 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from interlingua.models.nla import NLA
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -18,7 +21,6 @@ def main(arguments: argparse.Namespace) -> None:
 
     from interlingua.models.nla import NLA
     from interlingua.report.explanations import explained_panel
-    from interlingua.specs.extraction import Spans
     from interlingua.specs.training import SamplingSpec
 
     sampling = SamplingSpec(
@@ -29,25 +31,28 @@ def main(arguments: argparse.Namespace) -> None:
     )
     nla, console = NLA.load(arguments.bundle, arguments.device), Console()
     with _sink(arguments.out) as sink:
-        reads_sentences = isinstance(_read_of(nla, arguments.host), Spans)
-        for text, facts in _texts(arguments, reads_sentences=reads_sentences):
-            trip = nla.round_trip(text, arguments.host, arguments.position, sampling)
+        for asked in _asked(arguments, nla):
+            trip = nla.round_trip(
+                asked.text, arguments.host, arguments.position, sampling, span=asked.span
+            )
+            one = trip.verbalization
             row = {
                 "host": arguments.host,
-                "text": text,
-                "explanation": trip.verbalization.explanation,
-                "generated": trip.verbalization.raw_text,
-                "log_prob": trip.verbalization.log_prob,
-                "share_nearer": trip.verbalization.share_nearer,
+                "text": asked.text,
+                "span": asked.span,
+                "explanation": one.explanation,
+                "generated": one.raw_text,
+                "log_prob": one.log_prob,
+                "share_nearer": one.share_nearer,
                 "cosine": trip.cosine,
-                "facts": facts,
+                "facts": asked.facts,
             }
             sink.write(json.dumps(row) + "\n")
-            one = trip.verbalization
             title = f"{arguments.host}, cosine {trip.cosine:.3f}"
             if one.is_unlike:
                 title += ", UNLIKE what this NLA learned from: do not believe the words"
-            console.print(explained_panel(text, one.raw_text, one.explanation, facts, title))
+            shown = asked.text if asked.span is None else asked.text[slice(*asked.span)]
+            console.print(explained_panel(shown, one.raw_text, one.explanation, asked.facts, title))
 
 
 def verbalize_parser() -> argparse.ArgumentParser:
@@ -81,23 +86,23 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def _read_of(nla: Any, host: str) -> Any:
-    """How a host is read; None of an unknown one, which is refused where it is asked."""
-    bundled = nla.manifest.hosts.get(host)
-    return None if bundled is None else bundled.read
+class _Asked(NamedTuple):
+    """A text, the sentence of it that is read (None: as the NLA was trained), what is true."""
+
+    text: str
+    span: tuple[int, int] | None
+    facts: dict[str, str]
 
 
-def _texts(
-    arguments: argparse.Namespace, *, reads_sentences: bool
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Texts with what is known to be true of them, or of their last sentence."""
+def _asked(arguments: argparse.Namespace, nla: "NLA") -> Iterator[_Asked]:
     if arguments.texts is not None:
         lines = [line for line in arguments.texts.read_text().splitlines() if line.strip()]
         if not lines:
             raise ValueError(f"{arguments.texts} holds no text; write one a line")
-        yield from ((line, {}) for line in lines)
+        yield from (_Asked(line, None, {}) for line in lines)
         return
-    from interlingua.core.spans import sentences
+    from interlingua.models.sites import chosen_spans
+    from interlingua.specs.extraction import Spans
     from interlingua.specs.splits import Split
     from interlingua.store.artifact import Artifact, lineage
     from interlingua.store.record import CorruptRecord, read_record
@@ -120,11 +125,14 @@ def _texts(
     (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
     path = passages.path / PASSAGES_NAME
     of_dev = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
+    bundled = nla.manifest.hosts.get(arguments.host)
     for passage in islice(of_dev, arguments.num_passages):
-        facts = passage.facts
-        if reads_sentences:
-            facts = facts_in(passage, sentences(passage.text)[-1])
-        yield passage.text, sayable(facts)
+        span, facts = None, passage.facts
+        if bundled and isinstance(bundled.read, Spans) and arguments.position is None:
+            # A sentence that the recipe would read, not the last one, which mostly says goodbye.
+            span = chosen_spans(bundled.read, passage.passage_id, passage.text)[0]
+            facts = facts_in(passage, span)
+        yield _Asked(passage.text, span, sayable(facts))
 
 
 def _sink(path: Path) -> Any:

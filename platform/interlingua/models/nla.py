@@ -204,7 +204,13 @@ class NLA:
         return a_1E[0] if decoder is None else decoder(a_1E)[0]
 
     def round_trip(
-        self, text: str, host: str, position: int | None = None, sampling: SamplingSpec = GREEDY
+        self,
+        text: str,
+        host: str,
+        position: int | None = None,
+        sampling: SamplingSpec = GREEDY,
+        *,
+        span: tuple[int, int] | None = None,
     ) -> RoundTrip:
         """A host's activation, put into words and back; arguments as in the methods above.
 
@@ -214,7 +220,7 @@ class NLA:
         >>> bool(np.isclose(trip.nmse, 2 * (1 - trip.cosine)))
         True
         """
-        h_D = self.activation(text, host, position)
+        h_D = self.activation(text, host, position, span=span)
         verbalization = self.verbalize(h_D, host, sampling)
         rebuilt_D = self._decoder(host).mean_D
         if verbalization.explanation is not None:
