@@ -169,73 +169,63 @@ def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
 
 
 def _oracle_grids(material: Material) -> Iterator[Grid]:
-    columns = {
-        "all facts": "all_facts/fve_centred",
-        "pairs of facts": "fact_pairs/fve_centred",
-        "network on facts": "network/fve_centred",
-        "language and topic": "language_topic/fve_centred",
-        "all facts minus language+topic": "beyond_language_topic/fve_centred",
-        "best 3 facts minus random 3": "best_over_random_triple/fve_centred",
-    }
-    oracles = {one.record.label: one.record.metrics for one in material.of_kind("oracle")}
-    hosts = [host for host in material.roles if host in oracles]
-    if not hosts:
-        return
-    yield without_empty_columns(
-        Grid(
-            title="What an oracle that knows the true facts explains",
-            caption="fve_centred of a ridge from facts to vectors, fitted on fit, scored on dev; "
-            "95% intervals over passages.",
-            labels=("host",),
-            columns=tuple(columns),
-            rows=tuple(
-                Row(
-                    labels=(host,),
-                    cells=tuple(
-                        metric_cell(f"{host}{BETWEEN}oracle", oracles[host], metric)
-                        for metric in columns.values()
-                    ),
-                )
-                for host in hosts
-            ),
-        )
+    yield from _recorded_grids(
+        material,
+        "oracle",
+        {
+            "all facts": "all_facts/fve_centred",
+            "pairs of facts": "fact_pairs/fve_centred",
+            "network on facts": "network/fve_centred",
+            "language and topic": "language_topic/fve_centred",
+            "all facts minus language+topic": "beyond_language_topic/fve_centred",
+            "best 3 facts minus random 3": "best_over_random_triple/fve_centred",
+        },
+        title="What an oracle that knows the true facts explains",
+        caption="fve_centred of a ridge from facts to vectors (of a small network, where said), "
+        "fitted on fit, scored on dev; 95% intervals over passages.",
     )
 
 
 def _familiarity_grids(material: Material) -> Iterator[Grid]:
     """What is flagged as unlike all that was learned from: of new passages, and of other texts."""
-    columns = {
-        "passages of dev": "dev/unlike",
-        "code": "code/unlike",
-        "French": "french/unlike",
-        "noise": "noise/unlike",
-        "random vectors": "random_vector/unlike",
-    }
-    found = {
-        one.record.label: one.record.metrics
-        for one in material.of_kind("familiarity")
-        if "dev/unlike" in one.record.metrics
-    }
-    hosts = [host for host in material.roles if host in found]
-    if not hosts:
-        return
-    yield Grid(
+    yield from _recorded_grids(
+        material,
+        "familiarity",
+        {
+            "passages of dev": "dev/unlike",
+            "code": "code/unlike",
+            "French": "french/unlike",
+            "noise": "noise/unlike",
+            "random vectors": "random_vector/unlike",
+        },
         title="What is unlike all that was learned from",
         caption="Share of activations further from the mean of fit than 99% of its own; 95% "
         "intervals over activations. An AV explains these as fluently as any other.",
-        labels=("host",),
-        columns=tuple(columns),
-        rows=tuple(
+    )
+
+
+def _recorded_grids(
+    material: Material, kind: str, columns: Mapping[str, str], *, title: str, caption: str
+) -> Iterator[Grid]:
+    """Metrics in the records of one kind of stage, a row a host; nothing where there are none."""
+    found = {one.record.label: one.record.metrics for one in material.of_kind(kind)}
+    # A record that lacks them all is of rows that were too few to measure anything.
+    hosts = [host for host in material.roles if found.get(host, {}).keys() & {*columns.values()}]
+    if hosts:
+        rows = tuple(
             Row(
                 labels=(host,),
                 cells=tuple(
-                    metric_cell(f"{host}{BETWEEN}familiarity", found[host], metric)
+                    metric_cell(f"{host}{BETWEEN}{kind}", found[host], metric)
                     for metric in columns.values()
                 ),
             )
             for host in hosts
-        ),
-    )
+        )
+        grid = Grid(
+            title=title, caption=caption, labels=("host",), columns=tuple(columns), rows=rows
+        )
+        yield without_empty_columns(grid)
 
 
 def method_grids(material: Material) -> Iterator[Grid]:
