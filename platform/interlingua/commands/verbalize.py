@@ -1,7 +1,8 @@
 """Explain a host's activations with an NLA: `python -m jobs.verbalize BUNDLE --host TAG`.
 
 Takes passages of split `dev` from the run that the bundle lies in, or texts from a file, one a
-line. Runs in this process: no Ray, no GPU needed.
+line. Where the NLA reads sentences, one of each passage is read, and the last one of a text of
+yours. Runs in this process: no Ray, no GPU needed.
 """
 
 import argparse
@@ -69,7 +70,7 @@ def verbalize_parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--position",
         type=int,
-        help="read at this token (default: as the NLA was trained: the text, or its last sentence)",
+        help="read at this token (default: as the NLA was trained: a whole text, or a sentence)",
     )
     made.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     made.add_argument("--max-new-tokens", type=int, default=128)

@@ -115,7 +115,7 @@ def effects(contrasts: Sequence[Contrast], cells: Cells, *, seed: int) -> list[E
             over_both=over_both.of(contrast) if len(by_seed_S) > 1 else None,
             p=p_values[contrast.name],
             adjusted_p=adjusted.get(contrast.name),
-            detectable=detectable_of(by_seed_S),
+            detectable=_detectable_of(by_seed_S),
         )
         for contrast, by_seed_S in zip(contrasts, by_seed, strict=True)
     ]
@@ -129,7 +129,7 @@ def detectable(deviation: float, num_seeds: int) -> float:
     return float(quantiles.sum() * deviation / np.sqrt(num_seeds))
 
 
-def detectable_of(by_seed_S: np.ndarray) -> float | None:
+def _detectable_of(by_seed_S: np.ndarray) -> float | None:
     """The least effect that these seeds could have found; None of a single one."""
     if len(by_seed_S) < 2:
         return None

@@ -47,21 +47,17 @@ def fit_familiarity(blocks: Callable[[], Iterable[Block]], *, num_folds: int) ->
     folds = FoldMoments.of_blocks(blocks(), num_folds=num_folds)
     if folds.num_occupied < 2:
         return None
-    others = [_spread(folds.without(fold)) for fold in range(num_folds)]
+    unmeasured_Q = np.zeros(0)
+    others = [_spread(folds.without(fold), unmeasured_Q) for fold in range(num_folds)]
     distances: list[np.ndarray] = []
     for n_ND, _, fold_N in blocks():
         for fold in np.unique(fold_N):
             distances.append(others[fold].distance(n_ND[fold_N == fold]))
     levels_Q = np.linspace(0, 1, NUM_QUANTILES)
-    spread = _spread(folds.total())
-    return Familiarity(
-        mean_D=spread.mean_D,
-        factor_DD=spread.factor_DD,
-        distances_Q=np.quantile(np.concatenate(distances), levels_Q),
-    )
+    return _spread(folds.total(), np.quantile(np.concatenate(distances), levels_Q))
 
 
-def _spread(moments: Moments) -> Familiarity:
+def _spread(moments: Moments, distances_Q: np.ndarray) -> Familiarity:
     covariance_DD = moments.xx_DD / max(1, moments.num_rows - 1)
     width = len(covariance_DD)
     # Towards the diagonal, the more so the fewer the rows: of fewer than D the covariance is
@@ -74,5 +70,5 @@ def _spread(moments: Moments) -> Familiarity:
     return Familiarity(
         mean_D=moments.mean_x_D,
         factor_DD=np.linalg.cholesky(shrunk_DD),
-        distances_Q=np.zeros(0),
+        distances_Q=distances_Q,
     )

@@ -154,6 +154,7 @@ WORLD_FITTING = FittingSpec(
     ridge=RidgeSpec(strengths=(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0), num_folds=5),
     block_rows=512,
     most_words=500,
+    num_outside=100,
     seed=0,
 )
 

@@ -91,11 +91,11 @@ def spread_plot(material: Material) -> Plot:
 
 
 def place_plots(material: Material) -> Iterator[Plot]:
-    """Row fve against position where rows are tokens, and against the length of the passage."""
+    """Row fve against position where rows are not whole passages, and against their length."""
     if (material.rows["position"] >= 0).any():
-        yield along_plot(
-            material, "fve against position", "Token position in the passage.", label="position"
-        )
+        is_sentence = (material.rows["span_end"] >= 0).any()
+        where = "Character at which the sentence begins." if is_sentence else "Token position."
+        yield along_plot(material, "fve against position", where, label="position")
     yield along_plot(
         material, "fve against passage length", "Length of the passage.", label="words"
     )

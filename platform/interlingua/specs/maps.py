@@ -28,10 +28,16 @@ class FittingSpec:
     ridge: RidgeSpec
     block_rows: int  # of `fit`, that are in memory at once
     most_words: int  # or pairs that a reader of words counts
+    num_outside: int  # texts of each kind from outside the world, on which familiarity is tried
     seed: int
 
     def __post_init__(self) -> None:
-        check_positive(self, block_rows=self.block_rows, most_words=self.most_words)
+        check_positive(
+            self,
+            block_rows=self.block_rows,
+            most_words=self.most_words,
+            num_outside=self.num_outside,
+        )
         check_not_negative(self, seed=self.seed)
 
 

@@ -81,6 +81,8 @@ def test_a_scored_row_says_which_sentence_it_is_and_so_does_the_screen(root, pas
     passage = passages[rows["passage_id"][0]]
     assert passage.text[rows["position"][0] : rows["span_end"][0]] in shown
     assert passage.text not in shown
+    page = next(find(STAGES["report/spans"], root).path.glob("*.html")).read_text()
+    assert "Character at which the sentence begins." in page and "Token position." not in page
 
 
 def test_every_host_is_scored_on_the_same_sentences_by_their_facts(root, passages):

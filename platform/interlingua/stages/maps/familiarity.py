@@ -15,8 +15,6 @@ from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
 
-NUM_OUTSIDE = 100  # of each kind
-
 
 class FamiliarityInputs(NamedTuple, Generic[Member]):
     """A host, and its rows."""
@@ -36,7 +34,7 @@ def familiarity_stage(fitting: FittingSpec, host: Stage, rows: HostRows[Stage]) 
             block_index=read.block_indices[0],
             num_folds=fitting.ridge.num_folds,
             block_rows=fitting.block_rows,
-            num_outside=NUM_OUTSIDE,
+            num_outside=fitting.num_outside,
             seed=fitting.seed,
         ),
         run=run,
