@@ -3,7 +3,7 @@
     python -m bench.decoding [--rounds 5]
 
 Random weights, full depth and vocabulary, one thread, one prompt with its vector written in. No
-sample ends early in any arm, so that neither dropping ended rows nor their text is in the numbers.
+sample ends early in any variant: neither dropping ended rows nor their text is in the numbers.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class Work:
 
     @property
     def model(self) -> PreTrainedModel:
-        """The trunk's model, which all arms share."""
+        """The trunk's model, which all variants share."""
         return self.verbalizer.trunk.model
 
     @property
@@ -114,15 +114,15 @@ def _bench(num_rounds: int) -> None:
     _require_parity(Work(verbalizer, prompt, v_BD[:NUM_PARITY_ACTIVATIONS], 1, NUM_PARITY_TOKENS))
     verbalizer.trunk.model.bfloat16()
     work = Work(verbalizer, prompt, v_BD, NUM_SAMPLES, NUM_NEW)
-    arms = _arms(work)
-    for run in arms.values():
+    variants = _variants(work)
+    for run in variants.values():
         run()
-    timings = interleaved(arms, num_rounds=num_rounds)
+    timings = interleaved(variants, num_rounds=num_rounds)
     say("", *ratio_table(timings, ours=OURS), "")
     _say_limits(timings, work)
 
 
-def _arms(work: Work) -> dict[str, Callable[[], object]]:
+def _variants(work: Work) -> dict[str, Callable[[], object]]:
     return {
         OURS: partial(our_samples, work),
         "generate": partial(generated, work, len(work.v_BD)),
@@ -195,10 +195,10 @@ def _say_limits(timings: Mapping[str, list[Timing]], work: Work) -> None:
     ours_s = [t.cpu_s for t in timings[OURS]]
     limit = _flops(work, is_shared=False) / _flops(work, is_shared=True)
     num_tokens = work.num_rows * work.num_new
-    say("| arm | tokens/CPU s | FLOP limit of the ratio | share of it |", "|---|---|---|---|")
-    for name, arm in timings.items():
-        rate = num_tokens / median(t.cpu_s for t in arm)
-        ratio = median(t.cpu_s / own for t, own in zip(arm, ours_s, strict=True))
+    say("| variant | tokens/CPU s | FLOP limit of the ratio | share of it |", "|---|---|---|---|")
+    for name, variant in timings.items():
+        rate = num_tokens / median(t.cpu_s for t in variant)
+        ratio = median(t.cpu_s / own for t, own in zip(variant, ours_s, strict=True))
         of_limit = "1 | |" if name == OURS else f"{limit:.2f} | {ratio / limit:.0%} |"
         say(f"| {name} | {rate:.1f} | {of_limit}")
     products_s = _products_s(work)

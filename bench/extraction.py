@@ -2,9 +2,9 @@
 
     python -m bench.extraction [--rounds 7] [--shapes gpt2 qwen3]
 
-Random weights, full depth and vocabulary, passages of log-normal lengths, one thread. Every arm has
-the same weights, passages, dtype and result, and the best of as many batch sizes. Rows must agree
-in fp32 before anything is timed. Ours also tokenizes; the peers are given ids.
+Random weights, full depth and vocabulary, passages of log-normal lengths, one thread. Every variant
+has the same weights, passages, dtype and result, and the best of as many batch sizes. Rows must
+agree in fp32 before anything is timed. Ours also tokenizes; the peers are given ids.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Shape:
     num_passages: int
 
 
-# As many passages as one round of all arms reads in well under a minute.
+# As many passages as one round of all variants reads in well under a minute.
 SHAPES = {"gpt2": Shape(gpt2_small, 8, 32), "qwen3": Shape(qwen3_600m, 18, 16)}
 
 
@@ -93,12 +93,12 @@ def _bench(name: str, shape: Shape, folder: Path, num_rounds: int) -> None:
     peers, missing = installed_peers()
     say(*missing)
     _require_parity(folder, shape, peers, config.vocab_size)
-    arms, padded_tokens = {OURS: _best_of_ours(folder, shape.block_index, passages)}, {}
+    variants, padded_tokens = {OURS: _best_of_ours(folder, shape.block_index, passages)}, {}
     for peer in peers:
         read = peer.open(folder, shape.block_index, torch.bfloat16)
-        arms[peer.name], padded_tokens[peer] = _best_of_peer(peer.name, read, passages)
-    _say_cosines(arms)
-    timings = interleaved(arms, num_rounds=num_rounds)
+        variants[peer.name], padded_tokens[peer] = _best_of_peer(peer.name, read, passages)
+    _say_cosines(variants)
+    timings = interleaved(variants, num_rounds=num_rounds)
     say("", *ratio_table(timings, ours=OURS), "")
     _say_limits(timings, _work(config, shape.block_index), passages, padded_tokens)
 
@@ -158,10 +158,10 @@ def _require_parity(folder: Path, shape: Shape, peers: list[Peer], vocab_size: i
     say(f"parity: in fp32 no row of a peer differs from ours by more than {worst:.1e} of its norm")
 
 
-def _say_cosines(arms: Mapping[str, Run]) -> None:
-    ours_ND = arms[OURS]()
+def _say_cosines(variants: Mapping[str, Run]) -> None:
+    ours_ND = variants[OURS]()
     cosines = []
-    for name, run in arms.items():
+    for name, run in variants.items():
         rows_ND = run()
         norms = np.linalg.norm(rows_ND, axis=1) * np.linalg.norm(ours_ND, axis=1)
         cosine = float((np.einsum("nd,nd->n", rows_ND, ours_ND) / norms).min())
@@ -177,7 +177,8 @@ def _say_limits(
 ) -> None:
     """Useful tokens a second, and the most that FLOPs allow each ratio to be."""
     say(
-        "| arm | useful tokens/CPU s | FLOP limit of the ratio | share of it |", "|---|---|---|---|"
+        "| variant | useful tokens/CPU s | FLOP limit of the ratio | share of it |",
+        "|---|---|---|---|",
     )
     ours_s = [t.cpu_s for t in timings[OURS]]
     rate = passages.num_tokens / median(ours_s)

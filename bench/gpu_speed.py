@@ -31,14 +31,14 @@ def rollouts(sizes: Sizes) -> Iterator[Number]:
     for num_rows in sizes.rollout_rows:
         v_BD = _vectors(num_rows // GROUP_SIZE, sizes)
         work = Work(verbalizer, prompt, v_BD, GROUP_SIZE, sizes.num_new)
-        arms = {
+        variants = {
             OURS: partial(_synchronized, partial(our_samples, work), sizes.device),
             GENERATE: partial(_synchronized, partial(generated, work, len(v_BD)), sizes.device),
         }
-        for run in arms.values():
+        for run in variants.values():
             run()  # warm-up
-        timings = interleaved(arms, num_rounds=sizes.num_rounds)
-        seconds = {name: [t.wall_s for t in arm] for name, arm in timings.items()}
+        timings = interleaved(variants, num_rounds=sizes.num_rounds)
+        seconds = {name: [t.wall_s for t in variant] for name, variant in timings.items()}
         for name, rounds in seconds.items():
             yield _rate(f"{num_rows} rows, {name}", num_rows * sizes.num_new, rounds)
         pairs = zip(seconds[GENERATE], seconds[OURS], strict=True)

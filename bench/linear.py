@@ -2,9 +2,9 @@
 
     python -m bench.linear [--rounds 7] [--selection-rounds 3] [--widths 768 1024]
 
-Every arm starts from fp32 rows in memory and ends with an fp64 map through the means. What the arms
-say of held-out rows must agree before anything is timed. The spectrum is a power law with three
-outlier dimensions x500, as activations have them.
+Every variant starts from fp32 rows in memory and ends with an fp64 map through the means. What
+they say of held-out rows must agree before anything is timed. The spectrum is a power law with
+three outlier dimensions x500, as activations have them.
 """
 
 import argparse
@@ -51,30 +51,33 @@ def main() -> None:
 
 
 def _bench_fit(train: Rows, held: Rows, num_rounds: int) -> None:
-    arms: dict[str, Callable[[], Predict]] = {
+    variants: dict[str, Callable[[], Predict]] = {
         "ours": lambda: _ours(train),
         "scipy gelsy": lambda: _scipy(train, "gelsy"),
         "torch gelsy": lambda: _torch(train, "gelsy"),
         "torch gels": lambda: _torch(train, "gels"),
         "sklearn Ridge": lambda: _sklearn(train),
     }
-    scores = {name: _fve_centred(arm()(held.x_ND), held.y_NE) for name, arm in arms.items()}
+    scores = {
+        name: _fve_centred(variant()(held.x_ND), held.y_NE) for name, variant in variants.items()
+    }
     _require_parity(scores, "held-out fve_centred at ridge 0")
-    timings = interleaved(arms, num_rounds=num_rounds)
+    timings = interleaved(variants, num_rounds=num_rounds)
     ours_s = min(timing.cpu_s for timing in timings["ours"])
     _say(*ratio_table(timings, ours="ours"), "", _share_of_limit(train.x_ND.shape[1], ours_s))
 
 
 def _bench_selection(train: Rows, num_rounds: int) -> None:
-    arms: dict[str, Callable[[], float]] = {
+    variants: dict[str, Callable[[], float]] = {
         "ours": lambda: _select_ours(train),
         "refit Ridge": lambda: _select_by_refits(train),
     }
     _require_parity(
-        {name: arm() for name, arm in arms.items()}, "least fold error over output variance"
+        {name: variant() for name, variant in variants.items()},
+        "least fold error over output variance",
     )
     # Leave-one-out ignores passages, so that its choice is not comparable: timed, not checked.
-    rivals = arms | {"RidgeCV (leave-one-out)": lambda: _select_by_ridge_cv(train)}
+    rivals = variants | {"RidgeCV (leave-one-out)": lambda: _select_by_ridge_cv(train)}
     _say(f"{NUM_FOLDS} folds x {len(STRENGTHS)} strengths, then the fit on all rows:", "")
     _say(*ratio_table(interleaved(rivals, num_rounds=num_rounds), ours="ours"))
 
@@ -169,7 +172,7 @@ def _require_parity(scores: dict[str, float], what: str) -> None:
     spread = max(scores.values()) - min(scores.values())
     if not spread <= PARITY:
         raise SystemExit(f"{what} differs by {spread:.1e}, nothing was timed: {scores}")
-    _say(f"parity: {what} is {scores['ours']:.9f} and differs by {spread:.1e} between arms", "")
+    _say(f"parity: {what} is {scores['ours']:.9f} and differs by {spread:.1e} between variants", "")
 
 
 def _share_of_limit(width: int, ours_s: float) -> str:

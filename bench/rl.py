@@ -161,14 +161,14 @@ def _bench(job: Job, num_rounds: int) -> None:
     corpus, spec = RandomCorpus(job), job.rl()
     with ray_session() as ray, three_roles(ray, job) as (roles, policy, prompt):
         naive = Naive(job, policy, prompt)
-        arms: dict[str, Callable[[int], Seconds]] = {
+        variants: dict[str, Callable[[int], Seconds]] = {
             "ours": lambda step: _of_ours(learn(step, spec, roles, corpus)),
             "naive": lambda step: naive.step(step, corpus),
         }
-        found: dict[str, list[Seconds]] = {name: [] for name in arms}
+        found: dict[str, list[Seconds]] = {name: [] for name in variants}
         for turn in range(num_rounds + 1):
-            for name in sorted(arms, reverse=bool(turn % 2)):
-                found[name].append(arms[name](turn))
+            for name in sorted(variants, reverse=bool(turn % 2)):
+                found[name].append(variants[name](turn))
     _say_table({name: rounds[1:] for name, rounds in found.items()})  # without the warm-up
 
 
@@ -177,7 +177,7 @@ def _of_ours(metrics: dict[str, float]) -> Seconds:
 
 
 def _say_table(found: dict[str, list[Seconds]]) -> None:
-    say("| arm | " + " | ".join(f"{name}, s" for name in PHASES) + " |", "|---" * 7 + "|")
+    say("| variant | " + " | ".join(f"{name}, s" for name in PHASES) + " |", "|---" * 7 + "|")
     for name, rounds in found.items():
         cells = [f"{median(seconds[phase] for seconds in rounds):.3f}" for phase in PHASES]
         say(f"| {name} | " + " | ".join(cells) + " |")

@@ -21,28 +21,28 @@ class Timing:
 
 
 def interleaved(
-    arms: Mapping[str, Callable[[], object]], *, num_rounds: int
+    variants: Mapping[str, Callable[[], object]], *, num_rounds: int
 ) -> dict[str, list[Timing]]:
-    """The timings of every arm, one a round; each round begins with another arm. No warm-up."""
-    names = list(arms)
+    """The timings of every variant, one a round; each round begins with another. No warm-up."""
+    names = list(variants)
     timings: dict[str, list[Timing]] = {name: [] for name in names}
     for number in range(num_rounds):
         start = number % len(names)
         for name in names[start:] + names[:start]:
-            timings[name].append(_timing(arms[name]))
+            timings[name].append(_timing(variants[name]))
     return timings
 
 
 def ratio_table(timings: Mapping[str, Sequence[Timing]], *, ours: str) -> list[str]:
-    """A markdown table: median seconds of every arm and its ratio to ours, median (min-max)."""
+    """A markdown table: median seconds of every variant and its ratio to ours, median (min-max)."""
     lines = [
-        "| arm | CPU s | wall s | CPU ratio to ours | wall ratio to ours |",
+        "| variant | CPU s | wall s | CPU ratio to ours | wall ratio to ours |",
         "|---|---|---|---|---|",
     ]
-    for name, arm in timings.items():
-        cpu = _ratios([t.cpu_s for t in arm], [t.cpu_s for t in timings[ours]])
-        wall = _ratios([t.wall_s for t in arm], [t.wall_s for t in timings[ours]])
-        cpu_s, wall_s = median(t.cpu_s for t in arm), median(t.wall_s for t in arm)
+    for name, variant in timings.items():
+        cpu = _ratios([t.cpu_s for t in variant], [t.cpu_s for t in timings[ours]])
+        wall = _ratios([t.wall_s for t in variant], [t.wall_s for t in timings[ours]])
+        cpu_s, wall_s = median(t.cpu_s for t in variant), median(t.wall_s for t in variant)
         lines.append(f"| {name} | {cpu_s:.3f} | {wall_s:.3f} | {cpu} | {wall} |")
     return lines
 

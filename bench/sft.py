@@ -3,8 +3,8 @@
     python -m bench.sft [--rounds 5] [--gpu]
 
 A step is forward, backward, clipping and AdamW. Random weights, full depth and vocabulary, one
-thread; all arms step the same adapters on the same batch, and differ only in how the loss is made.
-Loss and gradients must agree in fp32 on a small shape before anything is timed.
+thread; all variants step the same adapters on the same batch, and differ only in how the loss is
+made. Loss and gradients must agree in fp32 on a small shape before anything is timed.
 """
 
 import argparse
@@ -82,10 +82,10 @@ def _bench(num_rounds: int) -> None:
     )
     _require_parity()
     work = _open(qwen3_600m(), torch.bfloat16, NUM_ROWS)
-    arms = _arms(work)
-    for run in arms.values():
+    variants = _variants(work)
+    for run in variants.values():
         run()
-    timings = interleaved(arms, num_rounds=num_rounds)
+    timings = interleaved(variants, num_rounds=num_rounds)
     say("", *ratio_table(timings, ours=OURS), "")
     _say_limits(timings, work)
 
@@ -109,8 +109,8 @@ def _open(
     return Work(verbalizer, prompt, v_BD.to(device), response_BT.to(device))
 
 
-def _arms(work: Work) -> dict[str, Callable[[], None]]:
-    """Steps of one optimizer over the adapters that all arms share."""
+def _variants(work: Work) -> dict[str, Callable[[], None]]:
+    """Steps of one optimizer over the adapters that all variants share."""
     optimizer = torch.optim.AdamW(work.adapters, lr=LEARNING_RATE)
     return {
         name: partial(_step, partial(loss, work), optimizer, work.adapters)
@@ -205,10 +205,10 @@ def _say_limits(timings: Mapping[str, list[Timing]], work: Work) -> None:
     """Rows a second, and the most that FLOPs allow each ratio to be."""
     ours_s = [t.cpu_s for t in timings[OURS]]
     limit = _flops(work, is_ours=False) / _flops(work, is_ours=True)
-    say("| arm | rows/CPU s | FLOP limit of the ratio | share of it |", "|---|---|---|---|")
-    for name, arm in timings.items():
-        rate = len(work.v_BD) / median(t.cpu_s for t in arm)
-        ratio = median(t.cpu_s / own for t, own in zip(arm, ours_s, strict=True))
+    say("| variant | rows/CPU s | FLOP limit of the ratio | share of it |", "|---|---|---|---|")
+    for name, variant in timings.items():
+        rate = len(work.v_BD) / median(t.cpu_s for t in variant)
+        ratio = median(t.cpu_s / own for t, own in zip(variant, ours_s, strict=True))
         of_limit = "1 | |" if name == OURS else f"{limit:.2f} | {ratio / limit:.0%} |"
         say(f"| {name} | {rate:.3f} | {of_limit}")
     flops = _flops(work, is_ours=True) / median(ours_s)
@@ -236,7 +236,7 @@ def _bench_gpu() -> None:
         return
     config = qwen3_1700m()
     work = _open(config, torch.bfloat16, NUM_GPU_ROWS, device="cuda")
-    for name, step in _arms(work).items():
+    for name, step in _variants(work).items():
         step()  # warm-up
         seconds = [_gpu_s(step) for _ in range(GPU_STEPS)]
         rate = NUM_GPU_ROWS / median(seconds)

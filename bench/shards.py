@@ -2,8 +2,8 @@
 
     python -m bench.shards [--rounds 15]
 
-2000 rows of 4096 fp32, files in the page cache. Every arm starts from or ends with the same array
-in memory, and a read touches every value: a mapped file that nobody looks at costs nothing.
+2000 rows of 4096 fp32, files in the page cache. Every variant starts from or ends with the same
+array in memory, and a read touches every value: a mapped file that nobody looks at costs nothing.
 """
 
 import argparse
@@ -51,21 +51,25 @@ def main() -> None:
         writes, reads = _writes(folder, vectors_ND), _reads(folder)
         for write in writes.values():
             write()
-        for arm, read in reads.items():
+        for variant, read in reads.items():
             if not np.array_equal(read(), vectors_ND):
-                raise SystemExit(f"{arm} reads other values than were written: nothing was timed")
+                raise SystemExit(
+                    f"{variant} reads other values than were written: nothing was timed"
+                )
         say(f"parity: every read gives the {NUM_ROWS} x {WIDTH} values that were written")
         say("\n## write", "")
         _bench(writes, vectors_ND.nbytes, options.rounds)
         say("\n## read, every value summed", "")
         _bench(
-            {arm: _summed(read) for arm, read in reads.items()}, vectors_ND.nbytes, options.rounds
+            {variant: _summed(read) for variant, read in reads.items()},
+            vectors_ND.nbytes,
+            options.rounds,
         )
     say("", _copy_line(vectors_ND), *machine_lines())
 
 
-def _bench(arms: dict[str, Callable[[], object]], num_bytes: int, num_rounds: int) -> None:
-    timings: dict[str, list[Timing]] = interleaved(arms, num_rounds=num_rounds)
+def _bench(variants: dict[str, Callable[[], object]], num_bytes: int, num_rounds: int) -> None:
+    timings: dict[str, list[Timing]] = interleaved(variants, num_rounds=num_rounds)
     ours_s = median(t.cpu_s for t in timings[OURS])
     say(*ratio_table(timings, ours=OURS), "", f"ours: {num_bytes / ours_s / 1e9:.2f} GB/CPU s")
 

@@ -3,9 +3,9 @@
     python -m bench.statistics [--rounds 5] [--resamples 10000] [--passages 1000 200]
 
 A metric is a ratio of sums over 1,000 rows, as every FVE is; rows of a passage are drawn together.
-scipy is given the sums of passages at once. One thread. The arms' intervals must agree within the
-noise of their own draws before anything is timed. The last arm has less to do: means, without
-denominators.
+scipy is given the sums of passages at once. One thread. The variants' intervals must agree within
+the noise of their own draws before anything is timed. The last variant has less to do: means,
+without denominators.
 """
 
 import argparse
@@ -64,15 +64,15 @@ def main() -> None:
 
 def _bench(table: Table, num_resamples: int, num_rounds: int) -> None:
     batch = _fastest_batch(table)
-    arms: dict[str, Callable[[], Intervals]] = {
+    variants: dict[str, Callable[[], Intervals]] = {
         OURS: partial(_ours, table, num_resamples),
         "scipy, one call": partial(_scipy, table, num_resamples, batch),
     }
     if len(table.above_MN) > 1:
-        arms["scipy, a call a metric"] = partial(_scipy_calls, table, num_resamples)
-    _require_parity({name: arm() for name, arm in arms.items()})
-    arms[MEANS_ONLY] = partial(_scipy_means, table, num_resamples, batch)
-    timings = interleaved(arms, num_rounds=num_rounds)
+        variants["scipy, a call a metric"] = partial(_scipy_calls, table, num_resamples)
+    _require_parity({name: variant() for name, variant in variants.items()})
+    variants[MEANS_ONLY] = partial(_scipy_means, table, num_resamples, batch)
+    timings = interleaved(variants, num_rounds=num_rounds)
     say(*ratio_table(timings, ours=OURS), "")
     say(f"batch of scipy's one call: {batch}; " + _parts(table, num_resamples))
 
@@ -136,10 +136,10 @@ def _fastest_batch(table: Table) -> int:
 def _require_parity(intervals: Mapping[str, Intervals]) -> None:
     ours = intervals[OURS]
     widths_M = ours[1] - ours[0]
-    apart = max(np.max(np.abs(arm - ours) / widths_M) for arm in intervals.values())
+    apart = max(np.max(np.abs(variant - ours) / widths_M) for variant in intervals.values())
     if not apart <= PARITY:
         raise SystemExit(f"intervals lie {apart:.3f} of their width apart, nothing was timed")
-    say(f"parity: ends of intervals lie at most {apart:.3f} of a width apart between arms", "")
+    say(f"parity: ends of intervals lie at most {apart:.3f} of a width apart between variants", "")
 
 
 def _parts(table: Table, num_resamples: int) -> str:

@@ -44,7 +44,7 @@ def digests(name: str) -> dict[str, str]:
     }
 
 
-MANY_STAGES = ("world_rl_arms",)
+MANY_STAGES = ("world_rl_ablation",)
 PARAMS = [
     pytest.param(name, marks=pytest.mark.slow) if name in MANY_STAGES else name for name in RECIPES
 ]
@@ -128,10 +128,10 @@ def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recip
 def test_a_run_of_reinforcement_learning_is_set_by_its_tag_or_where_it_is_alone_without() -> None:
     changed = with_overrides(recipe_named("world"), ["rl.num_steps=7", "rl.rl.kl_coef=0.5"])
     assert [(run.num_steps, run.kl_coef) for run in changed.rl] == [(7, 0.5)]
-    arms = with_overrides(recipe_named("world_rl_arms"), ["rl.both-1.num_steps=7"])
-    assert [run.tag for run in arms.rl if run.num_steps == 7] == ["both-1"]
+    ablation = with_overrides(recipe_named("world_rl_ablation"), ["rl.both-1.num_steps=7"])
+    assert [run.tag for run in ablation.rl if run.num_steps == 7] == ["both-1"]
     with pytest.raises(ValueError, match="unknown setting rl.num_steps; did you mean .*rl.both-0"):
-        with_overrides(arms, ["rl.num_steps=7"])
+        with_overrides(ablation, ["rl.num_steps=7"])
 
 
 def test_placement_and_name_change_no_fingerprint_but_that_of_the_page(recipe) -> None:

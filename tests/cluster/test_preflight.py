@@ -76,7 +76,7 @@ def test_one_process_has_the_smallest_node_that_may_get_it(stages):
 
 
 def test_equal_runs_are_told_once_and_without_a_run_nothing_is(recipe):
-    many = graph_of(recipe_named("world_rl_arms"))
+    many = graph_of(recipe_named("world_rl_ablation"))
     lines = list(preflight(many, recipe.placement, [node("all")]))
     assert len([line for line in lines if line.split()[0] == "av"]) <= 3
     without = graph_of(recipe_named("world_mini"))

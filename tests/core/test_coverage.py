@@ -56,14 +56,14 @@ def test_the_clustered_interval_covers_and_the_row_wise_one_does_not() -> None:
     assert coverage(row_wise, TRUE_SHARE) < 0.85
 
 
-def test_the_paired_difference_of_two_arms_covers() -> None:
+def test_the_paired_difference_of_two_predictors_covers() -> None:
     rng = np.random.default_rng(1)
     above_SN, below_SN = simulated_errors(rng)
     of_passage_SP = rng.normal(TRUE_GAP, 0.1, size=(NUM_SIMULATIONS, NUM_PASSAGES))
     other_SN = above_SN + of_passage_SP[:, PASSAGES_N]
     draws = Draws.of(PASSAGES_N, seed=0)
-    arms = [drawn_in(draws, PASSAGES_N, arm_SN, below_SN) for arm_SN in (other_SN, above_SN)]
-    gaps = [estimate_of(difference(*pair)) for pair in zip(*arms, strict=True)]
+    predictors = [drawn_in(draws, PASSAGES_N, one_SN, below_SN) for one_SN in (other_SN, above_SN)]
+    gaps = [estimate_of(difference(*pair)) for pair in zip(*predictors, strict=True)]
     assert 0.93 <= coverage(gaps, TRUE_GAP) <= 0.97
 
 

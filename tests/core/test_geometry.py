@@ -35,13 +35,15 @@ def test_rows_with_a_direction_come_to_the_norm_asked_for(x_ND):
 
 @given(PAIRS)
 def test_nmse_is_the_squared_distance_of_rescaled_rows_a_dimension(pair):
-    predicted_ND, gold_ND = pair
-    keep_N = has_direction(predicted_ND) & has_direction(gold_ND)
-    difference_ND = rescale(predicted_ND) - rescale(gold_ND)
-    expected_N = (difference_ND**2).sum(axis=1) / gold_ND.shape[1]
-    np.testing.assert_allclose(nmse(predicted_ND, gold_ND)[keep_N], expected_N[keep_N], atol=1e-13)
-    assert (nmse(predicted_ND, gold_ND) >= 0).all()
-    assert (nmse(predicted_ND, gold_ND) <= 4).all()
+    predicted_ND, target_ND = pair
+    keep_N = has_direction(predicted_ND) & has_direction(target_ND)
+    difference_ND = rescale(predicted_ND) - rescale(target_ND)
+    expected_N = (difference_ND**2).sum(axis=1) / target_ND.shape[1]
+    np.testing.assert_allclose(
+        nmse(predicted_ND, target_ND)[keep_N], expected_N[keep_N], atol=1e-13
+    )
+    assert (nmse(predicted_ND, target_ND) >= 0).all()
+    assert (nmse(predicted_ND, target_ND) <= 4).all()
 
 
 def test_a_cosine_sees_directions_only():
@@ -59,10 +61,10 @@ def test_norms_of_large_fp32_rows_do_not_overflow():
 
 
 def test_a_zero_row_stays_zero_and_scores_as_unrelated():
-    zero_ND, gold_ND = np.zeros((1, 3)), np.ones((1, 3))
+    zero_ND, target_ND = np.zeros((1, 3)), np.ones((1, 3))
     np.testing.assert_array_equal(rescale(zero_ND), zero_ND)
-    assert cosine(zero_ND, gold_ND) == 0
-    assert nmse(zero_ND, gold_ND) == 2
+    assert cosine(zero_ND, target_ND) == 0
+    assert nmse(zero_ND, target_ND) == 2
     assert not has_direction(zero_ND).any()
 
 

@@ -68,7 +68,7 @@ def test_numbers_of_a_table_are_the_same_alone_and_together() -> None:
     assert draws.ratios({}) == {}
 
 
-def test_what_two_arms_share_cancels_in_their_difference() -> None:
+def test_what_two_predictors_share_cancels_in_their_difference() -> None:
     rng = np.random.default_rng(0)
     passages_N = np.repeat(np.arange(100), 3)
     noise_N, ones_N = rng.normal(size=300), np.ones(300)

@@ -58,7 +58,7 @@ def spoil_rows(folder):
 def lose_a_row(folder):
     rows = read_scored(folder)
     rows = rows.where(rows["host"] == HOST)
-    rows = rows.where(rows["arm"] != "gold")
+    rows = rows.where(rows["predictor"] != "teacher")
     write_scored(host_path(folder, HOST), rows)
 
 

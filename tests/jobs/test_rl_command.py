@@ -14,8 +14,8 @@ def answered(start_job, *arguments):
 def test_a_dry_run_of_a_published_run_says_what_fits_on_which_cards(start_job, name):
     code, out, err = answered(start_job, name, "--dry-run")
     assert (code, err) == (0, "")
-    for arm in ("LoRA of rank 16", "LoRA of rank 256", "full fine-tuning"):
-        assert f"{arm}, in GiB:" in out
+    for training in ("LoRA of rank 16", "LoRA of rank 256", "full fine-tuning"):
+        assert f"{training}, in GiB:" in out
     rows = [line.split() for line in out.splitlines()]
     for first in ("three", "single", "av", "av_init", "ar"):
         assert sum(row[:1] == [first] and row[-1] != "=" for row in rows) >= 3

@@ -13,7 +13,7 @@ from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.geometry import cosine
 from interlingua.models.nla import NLA
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import Spans, TokenPositions
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
@@ -38,7 +38,7 @@ def passages(stages, mini_nla_root):
 @pytest.mark.parametrize("tag", ["toy-qwen3-1p7b", "toy-gpt2-medium", "toy-lfm-7b"])
 def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root, short):
     folder = find(stages[f"verbalized/{tag}-test"], mini_nla_root).path
-    rebuilt = read_verbalized(folder, Split.TEST, Arm.GREEDY, SplitAccess({Split.TEST}))
+    rebuilt = read_verbalized(folder, Split.TEST, Predictor.GREEDY, SplitAccess({Split.TEST}))
     assert len(rebuilt.rows) == 16
     for row in rebuilt.rows[:4]:
         h_D = nla.activation(passages[row.passage_id], tag)

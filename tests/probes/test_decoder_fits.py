@@ -11,16 +11,16 @@ from threadpoolctl import threadpool_limits
 from interlingua.core.geometry import rescale
 from interlingua.core.metrics import fve_values, mean_variance, score_rows
 from interlingua.core.small_mlp import fitted_mlp
-from interlingua.probes.decoder_fits import DecoderFit, decoders_of_golds, decoders_of_texts
+from interlingua.probes.decoder_fits import DecoderFit, decoders_of_activations, decoders_of_texts
 
 pytestmark = pytest.mark.slow
 
-GOLDS = {DecoderFit.PINV, DecoderFit.ENC_REFIT}
+OF_ACTIVATIONS = {DecoderFit.PINV, DecoderFit.ENC_REFIT}
 TEXTS = {DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP}
 
 
 def decoders_of(rows, seed=0):
-    return decoders_of_golds(rows, RIDGE) | decoders_of_texts(rows, RIDGE, seed=seed)
+    return decoders_of_activations(rows, RIDGE) | decoders_of_texts(rows, RIDGE, seed=seed)
 
 
 def fve(decode, scored, name="fve_centred_own"):
@@ -29,12 +29,12 @@ def fve(decode, scored, name="fve_centred_own"):
 
 def test_all_decoders_are_there_by_what_they_are_fitted_on() -> None:
     rows, _ = host()
-    assert set(decoders_of_golds(rows, RIDGE)) == GOLDS
+    assert set(decoders_of_activations(rows, RIDGE)) == OF_ACTIVATIONS
     assert set(decoders_of_texts(rows, RIDGE, seed=0)) == TEXTS
-    assert {*GOLDS, *TEXTS} == set(DecoderFit)
+    assert {*OF_ACTIVATIONS, *TEXTS} == set(DecoderFit)
 
 
-def test_where_the_ar_says_what_it_should_golds_do_as_well_as_its_own_words() -> None:
+def test_where_the_ar_says_what_it_should_activations_do_as_well_as_its_words() -> None:
     rows, scored = host(distorts=False, noise=0.1)
     found = {name: fve(decode, scored) for name, decode in decoders_of(rows).items()}
     assert found[DecoderFit.DIRECT_CENTRED] > 0.7
@@ -43,14 +43,16 @@ def test_where_the_ar_says_what_it_should_golds_do_as_well_as_its_own_words() ->
 
 
 @pytest.mark.parametrize("pull", [0.0, 6.0])
-def test_fitted_on_golds_a_decoder_does_not_know_how_the_ar_distorts(pull) -> None:
+def test_fitted_on_activations_a_decoder_does_not_know_how_the_ar_distorts(pull) -> None:
     rows, scored = host(pull=pull)
     found = {name: fve(decode, scored) for name, decode in decoders_of(rows).items()}
-    for name in GOLDS:
+    for name in OF_ACTIVATIONS:
         assert found[name] < 0 < 0.3 < found[DecoderFit.DIRECT_CENTRED]
 
 
-def test_an_ar_that_only_adds_noise_is_believed_too_much_by_what_was_fitted_on_golds() -> None:
+def test_an_ar_that_only_adds_noise_is_believed_too_much_by_what_was_fitted_on_activations() -> (
+    None
+):
     rows, scored = host(pull=6.0, distorts=False, noise=2.0)
     found = {
         name: fve(decode, scored, "fve_linear_own") for name, decode in decoders_of(rows).items()
@@ -101,7 +103,7 @@ def test_the_pseudo_inverse_gives_back_what_the_encoder_took() -> None:
     e_NE = rows.encoder(rows.n_ND)
     lengths_N = np.linalg.norm(e_NE, axis=1)
     typical = np.sqrt((lengths_N**2).mean())
-    decode = decoders_of_golds(rows, RIDGE)[DecoderFit.PINV]
+    decode = decoders_of_activations(rows, RIDGE)[DecoderFit.PINV]
     again_NE = rows.encoder(decode(rescale(e_NE)))
     assert again_NE == pytest.approx(e_NE * (typical / lengths_N)[:, None], abs=1e-9)
 

@@ -25,7 +25,7 @@ from interlingua.probes.methods import (
     HOSTS,
     METHODS_NAME,
     PASSAGES,
-    Predictor,
+    MethodPredictor,
     means_over_hosts,
     methods_drawn,
     numbers_of_host,
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 
 ROUNDING = 1e-9
 LARGE_MEAN = 6.0
-BLIND = tuple(one for one in Predictor if one is not Predictor.NLA)
+BLIND = tuple(one for one in MethodPredictor if one is not MethodPredictor.NLA)
 DIRECT = (DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP)
 OURS = DecoderFit.DIRECT_CENTRED
 
@@ -68,7 +68,7 @@ def test_every_decoder_predictor_and_kind_is_there(as_published) -> None:
     assert set(as_published) == {
         (fit, predictor, f"fve_{kind}")
         for fit in DecoderFit
-        for predictor in Predictor
+        for predictor in MethodPredictor
         for kind in kinds
     }
 
@@ -106,7 +106,7 @@ def test_a_mode_collapse_costs_nothing_uncentred_and_all_centred(as_published) -
                 kind: as_published[fit, predictor, kind]
                 for kind in ("fve_uncentred", "fve_centred_own")
             }
-            for predictor in (Predictor.COLLAPSED_AV, Predictor.CONSTANT_VECTOR)
+            for predictor in (MethodPredictor.COLLAPSED_AV, MethodPredictor.CONSTANT_VECTOR)
         )
         # Refitted on its own rows, its decoder says the mean: the constant predictor again.
         assert collapsed == pytest.approx(constant, abs=0.01)
@@ -116,7 +116,7 @@ def test_a_collapsed_av_may_even_beat_an_honest_one_uncentred(centred) -> None:
     """Without intercept: the honest one's a is centred, the collapsed one's a is the intercept."""
     honest, collapsed = (
         centred[DecoderFit.DIRECT_UNCENTRED, predictor, "fve_uncentred"]
-        for predictor in (Predictor.NLA, Predictor.COLLAPSED_AV)
+        for predictor in (MethodPredictor.NLA, MethodPredictor.COLLAPSED_AV)
     )
     assert honest < 0 < 0.9 < collapsed
 
@@ -220,7 +220,7 @@ def two_hosts(draws, **unique_shares):
 def test_means_over_hosts_are_paired_by_passage_and_also_over_hosts() -> None:
     draws = Draws.of(host()[1].passages_N, seed=0)
     by_host = two_hosts(draws)
-    key = (OURS, Predictor.NLA, "fve_centred_own")
+    key = (OURS, MethodPredictor.NLA, "fve_centred_own")
     by_passages, by_hosts = (
         number
         for number in means_over_hosts(by_host)
@@ -253,8 +253,8 @@ def test_a_gate_on_texts_sees_what_uncentred_fve_does_not() -> None:
     _, scored = host()
     draws = Draws.of(scored.passages_N, seed=0)
     texts = {
-        Predictor.NLA: [f"about {row}" for row in range(len(scored.passages_N))],
-        Predictor.COLLAPSED_AV: ["about something"] * len(scored.passages_N),
+        MethodPredictor.NLA: [f"about {row}" for row in range(len(scored.passages_N))],
+        MethodPredictor.COLLAPSED_AV: ["about something"] * len(scored.passages_N),
     }
     shares = {
         predictor: collapse_drawn(
@@ -264,7 +264,7 @@ def test_a_gate_on_texts_sees_what_uncentred_fve_does_not() -> None:
     }
     by_host = two_hosts(draws, **shares)
     for numbers in (numbers_of_host(by_host["one"]), means_over_hosts(by_host)):
-        assert tripped(numbers, least_unique_share=0.5) == {Predictor.COLLAPSED_AV}
+        assert tripped(numbers, least_unique_share=0.5) == {MethodPredictor.COLLAPSED_AV}
         assert tripped(numbers, least_unique_share=0.0) == set()
     assert tripped(numbers_of_host(compared(*host())), least_unique_share=0.5) == set()
 
@@ -283,7 +283,7 @@ def test_the_collapsed_av_says_what_the_av_said_most_often() -> None:
     often_NE[[7, 90, 91]] = rows.a_NE[50]
     first_NE = rows.a_NE.copy()
     first_NE[0] = rows.a_NE[50]
-    key = (DecoderFit.ENC_REFIT, Predictor.COLLAPSED_AV, "fve_centred_own")
+    key = (DecoderFit.ENC_REFIT, MethodPredictor.COLLAPSED_AV, "fve_centred_own")
     found = [compared(replace(rows, a_NE=a_NE), scored)[key].value for a_NE in (often_NE, first_NE)]
     assert found[0] == found[1]
     assert compared(rows, scored)[key].value != found[0]

@@ -12,7 +12,7 @@ from interlingua.core.metrics import category_variance, constant_scores, score_r
 from interlingua.report.material import METHODS_NAME, read_material
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
 from interlingua.report.page import write_page
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import DEV_EVALS_NAME
 from interlingua.store.provenance import Provenance
@@ -41,15 +41,23 @@ KINDS = {
     "style": ("letter", "report"),
 }
 NUM_PASSAGES, WIDTH = 60, 24
-# How much of the truth an arm keeps, and how noisy it is.
+# How much of the truth a predictor keeps, and how noisy it is.
 KEEPS = {
-    Arm.SAMPLED: (0.6, 0.5), Arm.GREEDY: (0.65, 0.4), Arm.GOLD: (0.8, 0.3),
-    Arm.GENERAL_FACTS: (0.5, 0.2), Arm.ALL_FACTS: (0.9, 0.2), Arm.ENCODER: (0.97, 0.05),
-    Arm.BAG_OF_WORDS: (0.5, 0.4), Arm.SHUFFLED_VECTORS: (0.0, 0.5),
-    Arm.ZERO_VECTOR: (0.0, 0.3), Arm.UNTRAINED: (0.0, 0.2),
-    Arm.CONSTANT_EXPLANATION: (0.0, 0.05), Arm.SHUFFLED_EXPLANATIONS: (0.0, 0.6),
+    Predictor.SAMPLED: (0.6, 0.5), Predictor.GREEDY: (0.65, 0.4), Predictor.TEACHER: (0.8, 0.3),
+    Predictor.GENERAL_FACTS: (0.5, 0.2), Predictor.ALL_FACTS: (0.9, 0.2),
+    Predictor.ENCODER: (0.97, 0.05),
+    Predictor.BAG_OF_WORDS: (0.5, 0.4), Predictor.SHUFFLED_VECTORS: (0.0, 0.5),
+    Predictor.ZERO_VECTOR: (0.0, 0.3), Predictor.UNTRAINED: (0.0, 0.2),
+    Predictor.CONSTANT_EXPLANATION: (0.0, 0.05), Predictor.SHUFFLED_EXPLANATIONS: (0.0, 0.6),
 }  # fmt: skip
-SPEAKS = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
+SPEAKS = (
+    Predictor.SAMPLED,
+    Predictor.GREEDY,
+    Predictor.TEACHER,
+    Predictor.SHUFFLED_VECTORS,
+    Predictor.ZERO_VECTOR,
+    Predictor.UNTRAINED,
+)
 GATES = [
     {"name": name, "is_passed": True, "is_accepted": False, "value": 0.0, "bound": 0.01,
      "words": "nothing that was trained on is scored"}
@@ -82,46 +90,48 @@ def passages_with(text: str = "") -> list[EvaluatedPassage]:
 def host_rows(
     host: str, passages: list[EvaluatedPassage], text: str = "", less: float = 0
 ) -> Scored:
-    """Rows of every arm of a host: golds are sums of facts, predictions keep a part of them."""
+    """Rows of every predictor of a host: targets are sums of facts, predictions keep some."""
     rng = np.random.default_rng(sum(map(ord, host)))
     directions = {(k, v): rng.normal(size=WIDTH) for k, values in KINDS.items() for v in values}
     mean_D = 2 * rng.normal(size=WIDTH)
     signal_ND = np.array([sum(directions[f] for f in p.facts.items()) for p in passages])
-    gold_ND = mean_D + signal_ND + 0.5 * rng.normal(size=signal_ND.shape)
+    target_ND = mean_D + signal_ND + 0.5 * rng.normal(size=signal_ND.shape)
     languages_N = np.array([p.facts["language"] for p in passages])
     parts = []
-    for arm, (kept, noise) in KEEPS.items():
-        for sample in range(2 if arm == Arm.SAMPLED else 1):
-            shift_ND = noise * rng.normal(size=gold_ND.shape)
-            predicted_ND = gold_ND.mean(0) + (kept - less) * (gold_ND - gold_ND.mean(0)) + shift_ND
-            scores = score_rows(predicted_ND, gold_ND)._asdict()
-            part = {"arm": str(arm), "sample": sample, **scores}
-            parts.append({**part, **_texts(arm, passages, rng, text)})
-    constant = constant_scores(gold_ND.mean(axis=0), gold_ND)._asdict()
-    parts.append({"arm": str(Arm.CONSTANT_VECTOR), "sample": 0, **constant})
+    for predictor, (kept, noise) in KEEPS.items():
+        for sample in range(2 if predictor == Predictor.SAMPLED else 1):
+            shift_ND = noise * rng.normal(size=target_ND.shape)
+            predicted_ND = (
+                target_ND.mean(0) + (kept - less) * (target_ND - target_ND.mean(0)) + shift_ND
+            )
+            scores = score_rows(predicted_ND, target_ND)._asdict()
+            part = {"predictor": str(predictor), "sample": sample, **scores}
+            parts.append({**part, **_texts(predictor, passages, rng, text)})
+    constant = constant_scores(target_ND.mean(axis=0), target_ND)._asdict()
+    parts.append({"predictor": str(Predictor.CONSTANT_VECTOR), "sample": 0, **constant})
     same = {
         "host": host, "role": ROLES[host], "split": "test", "position": -1,
         "passage_id": [p.passage_id for p in passages],
         "true": [[f"{k}={v}" for k, v in p.facts.items()] for p in passages],
-        "train_variance": 0.4, "category_variance": category_variance(gold_ND, languages_N),
-        "raw_norm": np.linalg.norm(gold_ND, axis=1), "num_rivals": len(passages),
+        "train_variance": 0.4, "category_variance": category_variance(target_ND, languages_N),
+        "raw_norm": np.linalg.norm(target_ND, axis=1), "num_rivals": len(passages),
         "shuffled_nmse": scores["nmse"] + 0.5, "rank": 1 + rng.integers(5, size=len(passages)),
     }  # fmt: skip
     return joined([{**same, **part} for part in parts])
 
 
-def _texts(arm: str, passages: list[EvaluatedPassage], rng: Any, text: str) -> dict[str, Any]:
-    if arm not in SPEAKS:
+def _texts(predictor: str, passages: list[EvaluatedPassage], rng: Any, text: str) -> dict[str, Any]:
+    if predictor not in SPEAKS:
         return {}
     said = []
     for passage in passages:
         facts = dict(passage.facts)
-        if arm != Arm.GOLD:
+        if predictor != Predictor.TEACHER:
             facts["topic"] = KINDS["topic"][rng.integers(4)]
         kinds = rng.permutation(list(facts))[:3]
         said.append([f"{kind}={facts[kind]}" for kind in kinds])
     told = [f"{text}about {', '.join(f.split('=')[1] for f in facts)}." for facts in said]
-    is_failed = np.arange(len(passages)) % 29 == (3 if arm == Arm.SAMPLED else -1)
+    is_failed = np.arange(len(passages)) % 29 == (3 if predictor == Predictor.SAMPLED else -1)
     read = [None if lost else one for one, lost in zip(told, is_failed, strict=True)]
     return {
         "said": said,

@@ -8,7 +8,7 @@ import numpy as np
 
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import category_variance, derangement, retrieval_ranks, score_rows
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.scored import Scored, joined
 
 WIDTH, TRAIN_VARIANCE = 16, 0.5
@@ -48,13 +48,13 @@ def rows_of(
     for number, (host, system) in enumerate(systems.items()):
         role = (roles or {}).get(host, "trained")
         made = _Host(host, role, system, (num_passages, positions), seed + 7 * number)
-        parts += [part for arm in _ARMS for part in made.parts(arm)]
+        parts += [part for predictor in _PREDICTORS for part in made.parts(predictor)]
     return joined(parts)
 
 
-_ARMS = (
-    Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_VECTORS, Arm.SHUFFLED_EXPLANATIONS,
-    Arm.CONSTANT_VECTOR,
+_PREDICTORS = (
+    Predictor.SAMPLED, Predictor.GREEDY, Predictor.TEACHER, Predictor.SHUFFLED_VECTORS,
+    Predictor.SHUFFLED_EXPLANATIONS, Predictor.CONSTANT_VECTOR,
 )  # fmt: skip
 
 
@@ -69,35 +69,36 @@ class _Host:
         self._ids = [f"{row // positions:016x}" for row in range(num)]
         self._position_N = np.arange(num) % positions if positions > 1 else np.full(num, -1)
         mean_D = 0.8 * self._rng.normal(size=WIDTH)
-        self._gold_ND = rescale(mean_D + self._rng.normal(size=(num, WIDTH)))
+        self._target_ND = rescale(mean_D + self._rng.normal(size=(num, WIDTH)))
         self._other_N = derangement(np.array(self._ids), seed=seed)
 
-    def parts(self, arm: Arm) -> list[dict[str, Any]]:
-        """The rows of an arm, sample by sample."""
-        samples = self._system.samples if arm in (Arm.SAMPLED, Arm.SHUFFLED_EXPLANATIONS) else 1
-        return [self._part(arm, sample) for sample in range(samples)]
+    def parts(self, predictor: Predictor) -> list[dict[str, Any]]:
+        """The rows of a predictor, sample by sample."""
+        is_sampled = predictor in (Predictor.SAMPLED, Predictor.SHUFFLED_EXPLANATIONS)
+        samples = self._system.samples if is_sampled else 1
+        return [self._part(predictor, sample) for sample in range(samples)]
 
-    def _part(self, arm: Arm, sample: int) -> dict[str, Any]:
+    def _part(self, predictor: Predictor, sample: int) -> dict[str, Any]:
         place_N = np.arange(len(self._ids))
-        is_wrong = arm is Arm.SHUFFLED_EXPLANATIONS
-        if is_wrong or (arm is Arm.SHUFFLED_VECTORS and self._system.reads_vector):
+        is_wrong = predictor is Predictor.SHUFFLED_EXPLANATIONS
+        if is_wrong or (predictor is Predictor.SHUFFLED_VECTORS and self._system.reads_vector):
             place_N = self._other_N
-        texts = self._texts(arm, sample, place_N)
-        predicted_ND = self._predicted(arm, place_N)
+        texts = self._texts(predictor, sample, place_N)
+        predicted_ND = self._predicted(predictor, place_N)
         predicted_ND[[text is None for text in texts]] = 0
         facts = [[f"topic={TOPICS[row % 4]}"] for row in range(len(self._ids))]
         part = {
-            **score_rows(predicted_ND, self._gold_ND)._asdict(),
-            "host": self._host, "role": self._role, "arm": arm.value, "split": "test",
+            **score_rows(predicted_ND, self._target_ND)._asdict(),
+            "host": self._host, "role": self._role, "predictor": predictor.value, "split": "test",
             "passage_id": self._ids, "position": self._position_N, "sample": sample,
             "is_failed": [text is None for text in texts],
             "train_variance": TRAIN_VARIANCE, "raw_norm": 1.0,
-            "category_variance": category_variance(self._gold_ND, np.arange(len(facts)) % 4),
-            "rank": retrieval_ranks(predicted_ND, self._gold_ND), "num_rivals": len(self._ids),
+            "category_variance": category_variance(self._target_ND, np.arange(len(facts)) % 4),
+            "rank": retrieval_ranks(predicted_ND, self._target_ND), "num_rivals": len(self._ids),
         }  # fmt: skip
-        if arm in (Arm.SHUFFLED_EXPLANATIONS, Arm.CONSTANT_VECTOR):
+        if predictor in (Predictor.SHUFFLED_EXPLANATIONS, Predictor.CONSTANT_VECTOR):
             return part
-        mean_cos_N = unit(predicted_ND) @ unit(self._gold_ND).mean(axis=0)
+        mean_cos_N = unit(predicted_ND) @ unit(self._target_ND).mean(axis=0)
         return part | {
             "text": [text or "cut off" for text in texts],
             "explanation": texts,
@@ -107,14 +108,14 @@ class _Host:
             "shuffled_nmse": 2 * (1 - mean_cos_N),
         }
 
-    def _texts(self, arm: Arm, sample: int, place_N: np.ndarray) -> list[str | None]:
-        say = own_text if arm is Arm.GOLD else self._system.text
+    def _texts(self, predictor: Predictor, sample: int, place_N: np.ndarray) -> list[str | None]:
+        say = own_text if predictor is Predictor.TEACHER else self._system.text
         return [say(int(place), sample) for place in place_N]
 
-    def _predicted(self, arm: Arm, place_N: np.ndarray) -> np.ndarray:
-        mean_D, system = self._gold_ND.mean(axis=0), self._system
-        if arm is Arm.CONSTANT_VECTOR or not system.reads_text:
+    def _predicted(self, predictor: Predictor, place_N: np.ndarray) -> np.ndarray:
+        mean_D, system = self._target_ND.mean(axis=0), self._system
+        if predictor is Predictor.CONSTANT_VECTOR or not system.reads_text:
             return np.tile(mean_D, (len(place_N), 1))
-        about_ND = self._gold_ND[place_N] - mean_D
+        about_ND = self._target_ND[place_N] - mean_D
         noise_ND = system.noise * self._rng.normal(size=about_ND.shape)
         return np.asarray(mean_D + system.kept * about_ND + noise_ND)

@@ -8,7 +8,7 @@ from tests.report.known_rows import GOOD, System, own_text, rows_of
 
 from interlingua.report.gates import Evidence, failed, gate_line, gates_of
 from interlingua.report.numbers import ALL, Numbers, numbers_of
-from interlingua.specs.evaluation import Arm, GateName
+from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.store.rows.scored import Scored
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def failing(looked_at):
 
 
 def headline(looked_at):
-    return looked_at.numbers["y", Arm.SAMPLED, FVE].value
+    return looked_at.numbers["y", Predictor.SAMPLED, FVE].value
 
 
 def changed(rows, is_taken_N, **values):
@@ -121,7 +121,7 @@ def test_texts_that_collapsed_are_caught_whatever_they_score(text, spoil, has_st
 def test_greedy_texts_that_are_few_are_caught_with_what_they_never_name(spoil):
     """Sampled texts may differ by chance alone while the likeliest text is hardly ever another."""
     rows = spoil(System(text=lambda row, sample: f"text{row % 29}"))
-    is_greedy_N = rows["arm"] == Arm.GREEDY
+    is_greedy_N = rows["predictor"] == Predictor.GREEDY
     good = all_hosts(GOOD)
     columns = {
         name: np.where(is_greedy_N, column, good[name]) for name, column in rows.columns.items()
@@ -158,10 +158,10 @@ def test_vectors_that_are_not_read_are_caught_on_one_host():
     assert failing(evidence(one_host(System(reads_vector=False)))) == {"ignores_vector"}
 
 
-@pytest.mark.parametrize(("host", "arm", "metric"), GAINS)
-def test_a_gain_that_may_be_none_is_none(host, arm, metric, good):
+@pytest.mark.parametrize(("host", "predictor", "metric"), GAINS)
+def test_a_gain_that_may_be_none_is_none(host, predictor, metric, good):
     """Large, and not sure: what counts is the low end, of the worst host or of all together."""
-    sure = good.numbers[host, arm, metric]
+    sure = good.numbers[host, predictor, metric]
     unsure = replace(sure, value=5.0, low=-0.01, high=10.0)
     numbers = Numbers([unsure if number == sure else number for number in good.numbers.all])
     assert failing(replace(good, numbers=numbers)) == {"ignores_vector"}
@@ -199,7 +199,7 @@ def test_clauses_must_keep_to_known_wordings(share, expected):
     rows = one_host(System())
     told = {"num_clauses": np.full(len(rows), 100), "num_worded": np.full(len(rows), 90)}
     start = Scored({**rows.columns, **told})
-    worded_N = np.where(rows["arm"] == Arm.SAMPLED, round(90 * share), 90)
+    worded_N = np.where(rows["predictor"] == Predictor.SAMPLED, round(90 * share), 90)
     coded = Scored({**start.columns, "num_worded": worded_N})
     assert failing(evidence(coded, start=start)) == expected
     assert failing(evidence(coded)) == expected  # beside the teacher's
@@ -210,7 +210,7 @@ def test_clauses_must_keep_to_known_wordings(share, expected):
 
 @pytest.mark.parametrize(("above", "expected"), [(0.02, set()), (-0.02, {"outlier_host"})])
 def test_one_host_outlier_host_the_median_is_caught(above, expected, good_rows):
-    is_host_N = (good_rows["host"] == "y") & (good_rows["arm"] == Arm.SAMPLED)
+    is_host_N = (good_rows["host"] == "y") & (good_rows["predictor"] == Predictor.SAMPLED)
     own = good_rows.where(is_host_N)
     values = [evidence_value(good_rows, host) for host in ("x", "z")]
     wanted = min(values) - 0.35 + above if above < 0 else max(values) - 0.35 + above
@@ -222,7 +222,7 @@ def test_one_host_outlier_host_the_median_is_caught(above, expected, good_rows):
 
 
 def evidence_value(rows, host):
-    own = rows.of(host, Arm.SAMPLED)
+    own = rows.of(host, Predictor.SAMPLED)
     return 1 - own["nmse"].sum() / own["own_variance"].sum()
 
 
@@ -238,22 +238,24 @@ def test_hardly_any_activation_may_be_dropped(dropped, asked, expected, good):
 )
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_score_that_is_missing_is_caught(name, value, good_rows):
-    is_one_N = np.arange(len(good_rows)) == np.flatnonzero(good_rows["arm"] == Arm.GREEDY)[4]
+    is_one_N = (
+        np.arange(len(good_rows)) == np.flatnonzero(good_rows["predictor"] == Predictor.GREEDY)[4]
+    )
     assert "non_finite" in failing(evidence(changed(good_rows, is_one_N, **{name: value})))
 
 
-def scaled_to(rows, arm, host, value, name="nmse"):
-    own = rows.of(host, arm)
+def scaled_to(rows, predictor, host, value, name="nmse"):
+    own = rows.of(host, predictor)
     return changed(
         rows,
-        (rows["host"] == host) & (rows["arm"] == arm),
+        (rows["host"] == host) & (rows["predictor"] == predictor),
         **{name: (1 - value) * own["own_variance"].mean()},
     )
 
 
 @pytest.mark.parametrize(("value", "expected"), [(-0.001, set()), (0.001, {"null_range"})])
 def test_a_constant_above_zero_is_caught(value, expected, good_rows):
-    rows = scaled_to(good_rows, Arm.CONSTANT_VECTOR, "z", value)
+    rows = scaled_to(good_rows, Predictor.CONSTANT_VECTOR, "z", value)
     assert failing(evidence(rows)) == expected
 
 
@@ -262,40 +264,42 @@ def test_a_constant_above_zero_is_caught(value, expected, good_rows):
     [(0.09, set()), (-0.09, set()), (0.11, {"null_range"}), (-0.11, {"null_range"})],
 )
 def test_wrong_pairs_that_do_not_score_what_they_should_are_caught(away, expected, good):
-    told = good.numbers["x", Arm.SAMPLED, "shuffled_fve_centred_own"].value
+    told = good.numbers["x", Predictor.SAMPLED, "shuffled_fve_centred_own"].value
     assert told < -0.5
-    rows = scaled_to(good.rows, Arm.SHUFFLED_EXPLANATIONS, "x", told + away)
+    rows = scaled_to(good.rows, Predictor.SHUFFLED_EXPLANATIONS, "x", told + away)
     assert failing(evidence(rows)) == expected
 
 
 @pytest.mark.parametrize(("found", "expected"), [(0.02, -0.02), (-0.02, 0.02), (0.02, 0.02)])
 def test_wrong_pairs_above_zero_are_caught(found, expected, good_rows):
     """As near to each other as they may be: the rows are then no wrong pairs."""
-    rows = scaled_to(good_rows, Arm.SHUFFLED_EXPLANATIONS, "x", found)
-    rows = scaled_to(rows, Arm.SAMPLED, "x", expected, "shuffled_nmse")
+    rows = scaled_to(good_rows, Predictor.SHUFFLED_EXPLANATIONS, "x", found)
+    rows = scaled_to(rows, Predictor.SAMPLED, "x", expected, "shuffled_nmse")
     assert failing(evidence(rows)) == {"null_range"}
 
 
 def lost(rows):
-    is_greedy_N = (rows["host"] == "y") & (rows["arm"] == Arm.GREEDY)
+    is_greedy_N = (rows["host"] == "y") & (rows["predictor"] == Predictor.GREEDY)
     one_N = np.arange(len(rows)) == np.flatnonzero(is_greedy_N)[0]
-    is_twice_N = (rows["host"] == "y") & (rows["arm"] == Arm.SAMPLED) & (rows["sample"] == 1)
+    is_twice_N = (
+        (rows["host"] == "y") & (rows["predictor"] == Predictor.SAMPLED) & (rows["sample"] == 1)
+    )
     return {
         "a row": ~one_N,
-        "an arm": ~is_greedy_N,
+        "a predictor": ~is_greedy_N,
         "a sample": ~is_twice_N,
         "a passage of a host": (rows["host"] != "y") | (rows["passage_id"] != f"{3:016x}"),
     }
 
 
-@pytest.mark.parametrize("what", ["a row", "an arm", "a sample", "a passage of a host"])
+@pytest.mark.parametrize("what", ["a row", "a predictor", "a sample", "a passage of a host"])
 def test_lost_rows_are_caught(what, good_rows):
     assert failing(evidence(good_rows.where(lost(good_rows)[what]))) >= {"missing_rows"}
 
 
 def test_a_row_that_stands_in_for_another_is_caught(good_rows):
     """Two of one sample, and none of the other: as many rows as there should be."""
-    is_second_N = (good_rows["arm"] == Arm.SAMPLED) & (good_rows["sample"] == 1)
+    is_second_N = (good_rows["predictor"] == Predictor.SAMPLED) & (good_rows["sample"] == 1)
     rows = changed(good_rows, is_second_N & (good_rows["host"] == "y"), sample=0)
     assert "missing_rows" in failing(evidence(rows))
     twice = np.concatenate([np.arange(len(good_rows)), [5]])
@@ -303,21 +307,21 @@ def test_a_row_that_stands_in_for_another_is_caught(good_rows):
 
 
 @pytest.mark.parametrize(
-    ("arm", "gates"),
+    ("predictor", "gates"),
     [
-        (Arm.SHUFFLED_EXPLANATIONS, {"null_range"}),
-        (Arm.CONSTANT_VECTOR, {"null_range"}),
-        (Arm.GOLD, {"tag_failures", "collapsed_texts", "collapsed_greedy"}),
-        (Arm.GREEDY, {"collapsed_greedy"}),
+        (Predictor.SHUFFLED_EXPLANATIONS, {"null_range"}),
+        (Predictor.CONSTANT_VECTOR, {"null_range"}),
+        (Predictor.TEACHER, {"tag_failures", "collapsed_texts", "collapsed_greedy"}),
+        (Predictor.GREEDY, {"collapsed_greedy"}),
     ],
 )
-def test_what_was_not_looked_at_has_not_passed(arm, gates, good_rows):
-    assert failing(evidence(good_rows.where(good_rows["arm"] != arm))) == gates
+def test_what_was_not_looked_at_has_not_passed(predictor, gates, good_rows):
+    assert failing(evidence(good_rows.where(good_rows["predictor"] != predictor))) == gates
 
 
 def test_without_any_comparison_of_vectors_none_was_read():
     rows = rows_of({"x": System(samples=1)})
-    rows = rows.where(rows["arm"] != Arm.SHUFFLED_VECTORS)
+    rows = rows.where(rows["predictor"] != Predictor.SHUFFLED_VECTORS)
     assert failing(evidence(rows)) == {"ignores_vector"}
 
 

@@ -20,10 +20,10 @@ def told_of(evaluated):
     def tell(changes):
         numbers = [
             Number(
-                host=ALL, arm=arm, metric=metric, value=change, low=change - 0.02,
+                host=ALL, predictor=predictor, metric=metric, value=change, low=change - 0.02,
                 high=change + 0.02, num_units=60, covers="passages",
             )
-            for metric, change in changes.items() for arm in ("sampled", "sampled - start")
+            for metric, change in changes.items() for predictor in ("sampled", "sampled - start")
         ]  # fmt: skip
         shown = replace(material, numbers=Numbers([*others, *numbers]))
         sentences = [
@@ -73,16 +73,16 @@ def test_the_best_reader_of_words_is_beside_the_nla(evaluated, less, verdict):
     material = read_material("world", evaluated(), ())
     made = [
         Number(
-            host=ALL, arm=arm, metric="fve_centred_own", value=value, low=value - 0.02,
+            host=ALL, predictor=predictor, metric="fve_centred_own", value=value, low=value - 0.02,
             high=value + 0.02, num_units=60, covers="passages",
         )
-        for arm, value in {
+        for predictor, value in {
             "bag_of_words": 0.3, "word_network": 0.4, "word_pairs": 0.35,
             "sampled - word_network": less,
         }.items()
     ]  # fmt: skip
-    names = {number.arm for number in made}
-    others = [n for n in material.numbers.all if n.arm not in names]
+    names = {number.predictor for number in made}
+    others = [n for n in material.numbers.all if n.predictor not in names]
     shown = replace(material, numbers=Numbers([*others, *made]))
     (found,) = [s for s in headline(shown) if "words of the same explanations" in str(s[0])]
     assert "(network on words)" in found[0] and found[1].text.startswith("0.40")

@@ -21,7 +21,7 @@ from interlingua.report.numbers import Number, Numbers, read_numbers, write_numb
 def test_a_damaged_table_is_named(spoil, said, tmp_path):
     path = tmp_path / "numbers.csv"
     number = Number(
-        host="a", arm="sampled", metric="cos", value=0.25, low=0.125, high=0.5,
+        host="a", predictor="sampled", metric="cos", value=0.25, low=0.125, high=0.5,
         num_units=9, covers="passages",
     )  # fmt: skip
     write_numbers(path, Numbers([number, replace(number, host="b")]))

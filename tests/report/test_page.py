@@ -122,7 +122,7 @@ def test_the_browser_shows_less_where_all_would_be_too_large(evaluated, monkeypa
     assert {len(rows) for rows in part["rows"].values()} == {15}
     assert part["totals"] == whole["totals"]
     first = [row["passage"] for row in part["rows"]["toy-lfm-7b|greedy"]]
-    assert first == [row["passage"] for row in part["rows"]["toy-gpt2-medium|gold"]]
+    assert first == [row["passage"] for row in part["rows"]["toy-gpt2-medium|teacher"]]
 
 
 def test_a_command_is_given_as_it_is_typed() -> None:

@@ -49,12 +49,12 @@ addEventListener("load", () => {
   found.wide = wide.map((e) => e.tagName + "." + e.className);
   found.paper = getComputedStyle(document.body).backgroundColor;
   found.ink = getComputedStyle(document.querySelector(".plot svg text")).fill;
-  found.arms = texts("#browser-arm option");
+  found.predictors = texts("#browser-predictor option");
   found.first = values().length;
   get("more").click();
   found.more = values().length;
   use("host", "toy-lfm-7b", "change");
-  use("arm", "greedy", "change");
+  use("predictor", "greedy", "change");
   use("order", "worst", "change");
   found.worst = values();
   found.names = scores().map((e) => e.dataset.metric);
@@ -122,7 +122,7 @@ def test_it_turns_dark_with_the_reader(reported, browse) -> None:
 def test_explanations_are_chosen_ordered_and_searched(reported, browse) -> None:
     hostile = "</script><img src=x onerror=\"console.error('ran')\"><b>b</b> "
     found = browse(reported(text=hostile), DESK, LIGHT)
-    assert found["arms"][:3] == ["sampled (T=1)", "greedy", "teacher's explanations"]
+    assert found["predictors"][:3] == ["sampled (T=1)", "greedy", "teacher's explanations"]
     assert (found["first"], found["more"]) == (10, 20)
     assert found["worst"] == sorted(found["worst"])
     assert all(name.startswith("toy-lfm-7b|greedy|row_fve:") for name in found["names"])

@@ -32,7 +32,7 @@ EXACT, LOOSE = 1e-9, 0.012
 
 class Printed(NamedTuple):
     host: str
-    arm: str
+    predictor: str
     metric: str
     covers: str
     value: float
@@ -80,26 +80,26 @@ class Recorded:
         }
         self.roles = {host: columns["role"][0] for host, columns in self.columns.items()}
 
-    def rows(self, host: str, arm: str) -> dict[str, np.ndarray]:
+    def rows(self, host: str, predictor: str) -> dict[str, np.ndarray]:
         columns = self.columns[host]
-        return {name: column[columns["arm"] == arm] for name, column in columns.items()}
+        return {name: column[columns["predictor"] == predictor] for name, column in columns.items()}
 
     def members(self, group: str) -> list[str]:
         wanted = {"mean trained": {"trained"}, "mean held out": {"held out"}}
         roles = wanted.get(group, {"trained", "held out"})
         return [host for host, role in self.roles.items() if role in roles]
 
-    def value(self, host: str, arm: str, metric: str, weights=None) -> float:
+    def value(self, host: str, predictor: str, metric: str, weights=None) -> float:
         if host == "trained - held out":
-            left, right = (self.value(f"mean {g}", arm, metric) for g in host.split(" - "))
+            left, right = (self.value(f"mean {g}", predictor, metric) for g in host.split(" - "))
             return left - right
         if host.startswith("mean "):
-            values = [self.value(one, arm, metric, weights) for one in self.members(host)]
+            values = [self.value(one, predictor, metric, weights) for one in self.members(host)]
             return float(np.mean(values))
-        if " - " in arm:
-            left, right = (self.value(host, one, metric, weights) for one in arm.split(" - "))
+        if " - " in predictor:
+            left, right = (self.value(host, one, metric, weights) for one in predictor.split(" - "))
             return left - right
-        rows = self.rows(host, arm)
+        rows = self.rows(host, predictor)
         if weights is not None:
             times = np.array([weights[one] for one in rows["passage_id"]])
             above, below = (rows[name].astype(float) * times for name in FVE[metric])
@@ -136,12 +136,12 @@ def value_of(rows: dict[str, np.ndarray], metric: str) -> float:
 def recorded_value(root: Path, one: Printed) -> float:
     """A number of the records: of a gate, an oracle or a cost."""
     records = [json.loads(path.read_text()) for path in root.glob("**/artifact.json")]
-    if one.arm == "oracle":
+    if one.predictor == "oracle":
         (room,) = (r for r in records if r["kind"] == "oracle" and r["label"] == one.host)
         return room["metrics"][one.metric]
     if one.metric == "gate":
         (evaluation,) = (r for r in records if r["kind"] == "evaluation")
-        (gate,) = (g for g in evaluation["metrics"]["gates"] if g["name"] == one.arm)
+        (gate,) = (g for g in evaluation["metrics"]["gates"] if g["name"] == one.predictor)
         return gate["value"]
     own = [record for record in records if record["kind"] == one.host]
     seconds = [record["seconds"] for record in own]
@@ -153,7 +153,7 @@ def expected(root: Path, recorded: Recorded, one: Printed) -> float:
     if one.covers == "published":
         return (
             PUBLISHED_V6[one.host.removeprefix("toy-")]
-            if one.arm == "published v6"
+            if one.predictor == "published v6"
             else PAPER_BASELINE
         )
     if one.covers == "record":
@@ -165,9 +165,9 @@ def expected(root: Path, recorded: Recorded, one: Printed) -> float:
         counts = {"num_passages": len(ids), "num_hosts": len(columns), "num_rows": num_rows}
         return counts[one.metric]
     for row in methods(recorded.folder):
-        if (row["fit"], row["predictor"], row["metric"]) == (one.host, one.arm, one.metric):
+        if (row["fit"], row["predictor"], row["metric"]) == (one.host, one.predictor, one.metric):
             return float(row["value"])
-    return recorded.value(one.host, one.arm, one.metric)
+    return recorded.value(one.host, one.predictor, one.metric)
 
 
 def methods(folder: Path) -> Iterator[dict[str, str]]:
@@ -185,9 +185,16 @@ def page(reported) -> tuple[Path, Reader, Recorded]:
 
 def test_every_printed_number_is_that_of_the_rows(page) -> None:
     root, reader, recorded = page
-    arms = {one.arm for one in reader.numbers}
+    predictors = {one.predictor for one in reader.numbers}
     assert len(reader.numbers) > 400
-    assert arms >= {"sampled", "greedy", "gold", "constant_vector", "sampled - gold", "oracle"}
+    assert predictors >= {
+        "sampled",
+        "greedy",
+        "teacher",
+        "constant_vector",
+        "sampled - teacher",
+        "oracle",
+    }
     for one in reader.numbers:
         assert one.value == pytest.approx(expected(root, recorded, one), abs=EXACT), one
 
@@ -213,21 +220,25 @@ def test_the_explanations_carry_the_scores_of_their_rows(page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "arm"),
-    [("toy-gpt2-medium", "sampled"), ("mean all", "sampled - gold"), ("mean all", "greedy")],
+    ("host", "predictor"),
+    [("toy-gpt2-medium", "sampled"), ("mean all", "sampled - teacher"), ("mean all", "greedy")],
 )
-def test_intervals_over_passages_are_those_of_another_bootstrap(page, host, arm) -> None:
+def test_intervals_over_passages_are_those_of_another_bootstrap(page, host, predictor) -> None:
     _, reader, recorded = page
     names = ("fve_centred_own", "passages")
     one = next(
-        n for n in reader.numbers if (n.host, n.arm, n.metric, n.covers) == (host, arm, *names)
+        n
+        for n in reader.numbers
+        if (n.host, n.predictor, n.metric, n.covers) == (host, predictor, *names)
     )
     passages = sorted(set(recorded.columns["toy-gpt2-medium"]["passage_id"]))
     rng = np.random.default_rng(5)
     drawn = []
     for _ in range(300):
         times = rng.multinomial(len(passages), np.full(len(passages), 1 / len(passages)))
-        drawn.append(recorded.value(host, arm, names[0], dict(zip(passages, times, strict=True))))
+        drawn.append(
+            recorded.value(host, predictor, names[0], dict(zip(passages, times, strict=True)))
+        )
     low, high = np.quantile(drawn, [0.025, 0.975])
     assert one.low == pytest.approx(low, abs=LOOSE)
     assert one.high == pytest.approx(high, abs=LOOSE)
@@ -239,7 +250,7 @@ def test_intervals_over_hosts_are_students(page, group) -> None:
     (one,) = {
         n for n in reader.numbers if n[:4] == (group, "greedy", "fve_centred_own", "hosts")
     }  # fmt: skip
-    values = [recorded.value(host, one.arm, one.metric) for host in recorded.members(group)]
+    values = [recorded.value(host, one.predictor, one.metric) for host in recorded.members(group)]
     half = STUDENT[len(values)] * np.std(values, ddof=1) / np.sqrt(len(values))
     assert (one.low, one.high) == pytest.approx((one.value - half, one.value + half), abs=1e-7)
 

@@ -54,7 +54,7 @@ def test_the_uncentred_number_has_the_constant_predictors_beside_it(material) ->
     assert row.cells[2].name == "toy-bloom-560m|constant_vector|fve_uncentred|passages"
     assert [cell.text for cell in row.cells[3:]] == ["0.914", "0.38"]
     # Also where no constant predictor was scored, its place is seen to be empty.
-    bare = Numbers([n for n in material.numbers.all if n.arm != "constant_vector"])
+    bare = Numbers([n for n in material.numbers.all if n.predictor != "constant_vector"])
     *_, grid = universal_grids(bare, material.roles)
     assert {row.cells[2].text for row in grid.rows} == {"-"}
 

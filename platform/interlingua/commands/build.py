@@ -12,7 +12,7 @@ from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, si
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.memory.table import table_lines
 from interlingua.published.run import PublishedRun, check_teachers
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.text.overrides import list_paths
@@ -112,7 +112,7 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> Non
     if runs := [artifact for artifact in artifacts if artifact.record.kind == "rl"]:
         console.print(reinforced_table(runs))
     if len(evaluations) > 2:  # the supervised pair's, and those of several runs
-        _show_arms(console, evaluations[1:])
+        _show_rl_runs(console, evaluations[1:])
     elif evaluations:
         _show_evaluation(console, evaluations[-1], roles)  # it is beside its start, if it has one
     for artifact in artifacts:
@@ -127,7 +127,7 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
     from interlingua.report.numbers import NUMBERS_NAME, read_numbers
     from interlingua.report.universal import summary_grid
 
-    for panel in sample_panels(evaluation.path, Arm.SAMPLED):
+    for panel in sample_panels(evaluation.path, Predictor.SAMPLED):
         console.print(panel)
     numbers = read_numbers(evaluation.path / NUMBERS_NAME)
     for table in rich_tables(summary_grid(numbers, roles), console.width):
@@ -136,12 +136,12 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
         console.print(gate_line(gate), markup=False, highlight=False)
 
 
-def _show_arms(console: Console, evaluations: Sequence[Artifact]) -> None:
-    from interlingua.report.arms import arms_grid, read_arm
+def _show_rl_runs(console: Console, evaluations: Sequence[Artifact]) -> None:
     from interlingua.report.grid import rich_tables
+    from interlingua.report.rl_runs import read_rl_run, rl_runs_grid
 
-    runs = [read_arm(one, lineage(one, one.path.parent.parent)) for one in evaluations]
-    for table in rich_tables(arms_grid(runs), console.width):
+    runs = [read_rl_run(one, lineage(one, one.path.parent.parent)) for one in evaluations]
+    for table in rich_tables(rl_runs_grid(runs), console.width):
         console.print(table)
 
 

@@ -1,7 +1,7 @@
 """Measures of collapse: texts that no longer differ between activations, which no FVE shows.
 
-Of texts alone, and to be read beside another arm (the start of a training, shuffled vectors): no
-value is good or bad by itself. Knows no vector, no truth and no threshold. N rows, U units of
+Of texts alone, and to be read beside another predictor (the start of a training, shuffled vectors):
+no value is good or bad by itself. Knows no vector, no truth and no threshold. N rows, U units of
 resampling (passages), W words of the vocabulary, B draws of a block.
 """
 

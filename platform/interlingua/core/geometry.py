@@ -1,6 +1,7 @@
 """Directions and distances of activation rows, in fp64. Knows no model and no mean.
 
-u(x) is x at the norm 1, n(x) at the norm sqrt(d); p is a prediction, g gold. N rows of width D = d.
+u(x) is x at the norm 1, n(x) at the norm sqrt(d); p is a prediction, g its target. N rows of width
+D = d.
 
 One rule for bad rows: a row whose norm is not finite raises NonFiniteRows; a zero row stays zero,
 so that its cosine with anything is 0 and its NMSE 2. `has_direction` is True for rows that are
@@ -49,6 +50,6 @@ def cosine(left_ND: np.ndarray, right_ND: np.ndarray) -> np.ndarray:
     return np.clip(np.einsum("nd,nd->n", unit(left_ND), unit(right_ND)), -1.0, 1.0)
 
 
-def nmse(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
+def nmse(predicted_ND: np.ndarray, target_ND: np.ndarray) -> np.ndarray:
     """2 (1 - cos) of every row, in [0, 4]: ||n(p) - n(g)||^2 / d where neither row is zero."""
-    return 2.0 * (1.0 - cosine(predicted_ND, gold_ND))
+    return 2.0 * (1.0 - cosine(predicted_ND, target_ND))

@@ -1,12 +1,12 @@
-"""Scores of predicted activations against gold ones: per row first, sets as ratios of row sums.
+"""Scores of predicted activations against the true ones: per row first, sets as ratios of row sums.
 
 Every fraction of variance explained (FVE) is 1 - sum(errors) / sum(variances), and its name says
 which pair of columns it takes; all are in units of NMSE. Variances are taken about the mean of the
 whole set, also in resampled draws, which is off by one part in the number of passages. Knows no
 model, no host and no file.
 
-p is a prediction, g a gold; u(x) is x at the norm 1, n(x) at the norm sqrt(d). N rows, D = d their
-width, C categories, M candidates. docs/numbers.md says what each FVE means.
+p is a prediction, g its target; u(x) is x at the norm 1, n(x) at the norm sqrt(d). N rows, D = d
+their width, C categories, M candidates. docs/numbers.md says what each FVE means.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from interlingua.core.resampling import Drawn, Draws, Ratio, combined
 from interlingua.core.statistics import Estimate, estimate_of
 
 # name: (errors, variances). Two columns are the caller's: `train_variance`, one number in every
-# row, is `mean_variance` of the training golds; `category_variance` is the function of that name.
+# row, is `mean_variance` of the `fit` rows; `category_variance` is the function of that name.
 FVE_COLUMNS = {
     # No constant is above 0: with R = ||mean u(g)|| it costs at least 2 (1 - R) a row, and the
     # variance is 1 - R^2, which is never more.
@@ -52,47 +52,47 @@ class RowScores(NamedTuple):
     uncentred_variance: np.ndarray
 
 
-def score_rows(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> RowScores:
-    """The scores of predictions made in the units of n(gold), not renormalised."""
-    num_bad = int(np.count_nonzero(~has_direction(gold_ND)))
+def score_rows(predicted_ND: np.ndarray, target_ND: np.ndarray) -> RowScores:
+    """The scores of predictions made in the units of n(target), not renormalised."""
+    num_bad = int(np.count_nonzero(~has_direction(target_ND)))
     if num_bad:
-        raise ValueError(f"{num_bad} golds are zero or not finite; drop and count them")
-    # From here on golds are u(g): squares of them are in units of NMSE, without a division by d.
-    gold_ND, direction_ND = unit(gold_ND), unit(predicted_ND)
-    cos_N = np.clip(np.einsum("nd,nd->n", direction_ND, gold_ND), -1.0, 1.0)
-    mean_direction_D = unit(gold_ND.mean(axis=0, keepdims=True))[0]
+        raise ValueError(f"{num_bad} targets are zero or not finite; drop and count them")
+    # From here on targets are u(g): squares of them are in units of NMSE, without a division by d.
+    target_ND, direction_ND = unit(target_ND), unit(predicted_ND)
+    cos_N = np.clip(np.einsum("nd,nd->n", direction_ND, target_ND), -1.0, 1.0)
+    mean_direction_D = unit(target_ND.mean(axis=0, keepdims=True))[0]
     return RowScores(
         cos=cos_N,
         nmse=2 * (1 - cos_N),
         # p is in the units of n(g), whose norm is sqrt(d): its length counts here, and only here.
-        linear_error=_squares(predicted_ND / np.sqrt(gold_ND.shape[1]) - gold_ND),
+        linear_error=_squares(predicted_ND / np.sqrt(target_ND.shape[1]) - target_ND),
         # About the mean vector, which is shorter than 1; `mean_direction_nmse` scales it to 1.
-        own_variance=_squares(gold_ND - gold_ND.mean(axis=0)),
-        mean_direction_nmse=2 * (1 - gold_ND @ mean_direction_D),
-        uncentred_error=_squares_about_scalar_mean(gold_ND - direction_ND),
-        uncentred_variance=_squares_about_scalar_mean(gold_ND),
+        own_variance=_squares(target_ND - target_ND.mean(axis=0)),
+        mean_direction_nmse=2 * (1 - target_ND @ mean_direction_D),
+        uncentred_error=_squares_about_scalar_mean(target_ND - direction_ND),
+        uncentred_variance=_squares_about_scalar_mean(target_ND),
     )
 
 
-def constant_scores(mean_D: np.ndarray, gold_ND: np.ndarray) -> RowScores:
-    """The scores of predicting one vector, the mean n(h) of the `fit` rows, for every gold."""
-    return score_rows(np.broadcast_to(mean_D, gold_ND.shape), gold_ND)
+def constant_scores(mean_D: np.ndarray, target_ND: np.ndarray) -> RowScores:
+    """The scores of predicting one vector, the mean n(h) of the `fit` rows, for every target."""
+    return score_rows(np.broadcast_to(mean_D, target_ND.shape), target_ND)
 
 
-def mean_variance(gold_ND: np.ndarray) -> float:
+def mean_variance(target_ND: np.ndarray) -> float:
     """Var = 1 - ||mean u(g)||^2: the mean squared distance of directions to their mean vector."""
-    direction_ND = unit(gold_ND)
+    direction_ND = unit(target_ND)
     return float(_squares(direction_ND - direction_ND.mean(axis=0)).mean())
 
 
-def category_variance(gold_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
+def category_variance(target_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
     """The squared distance of every row's direction to the mean of its category.
 
     A row that is alone in its category has none: it adds to the errors of an FVE only.
     """
     _, category_N, sizes_C = np.unique(categories_N, return_inverse=True, return_counts=True)
-    direction_ND = unit(gold_ND)
-    mean_CD = np.zeros((len(sizes_C), gold_ND.shape[1]))
+    direction_ND = unit(target_ND)
+    mean_CD = np.zeros((len(sizes_C), target_ND.shape[1]))
     # add.at: with += a category that has several rows would be added once, in silence.
     np.add.at(mean_CD, category_N, direction_ND)
     mean_CD /= sizes_C[:, None]
@@ -142,21 +142,21 @@ def row_shares(
     )
 
 
-def best_constant(candidates_MD: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
-    """The candidate with the least mean NMSE against all golds."""
-    # The mean of 2 (1 - cos) over golds is linear in u(g): the mean of u(g) stands for all of them.
-    cos_M = unit(candidates_MD) @ unit(gold_ND).mean(axis=0)
+def best_constant(candidates_MD: np.ndarray, target_ND: np.ndarray) -> np.ndarray:
+    """The candidate with the least mean NMSE against all targets."""
+    # The mean of 2 (1 - cos) over targets is linear in u(g): the mean of u(g) stands for them all.
+    cos_M = unit(candidates_MD) @ unit(target_ND).mean(axis=0)
     return np.asarray(candidates_MD[int(np.argmax(cos_M))])
 
 
-def shuffled_fve_centred(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> float:
-    """`fve_centred_own` to expect when predictions and golds are paired independently.
+def shuffled_fve_centred(predicted_ND: np.ndarray, target_ND: np.ndarray) -> float:
+    """`fve_centred_own` to expect when predictions and targets are paired independently.
 
     For directions this is -(Var_pred + ||mean u(p) - mean u(g)||^2) / Var_own. A calibrated
     predictor has about minus its own FVE; near 0 means that the predictions collapsed.
     """
-    mean_cos = unit(predicted_ND).mean(axis=0) @ unit(gold_ND).mean(axis=0)
-    return float(1 - 2 * (1 - mean_cos) / mean_variance(gold_ND))
+    mean_cos = unit(predicted_ND).mean(axis=0) @ unit(target_ND).mean(axis=0)
+    return float(1 - 2 * (1 - mean_cos) / mean_variance(target_ND))
 
 
 def derangement(passages_N: np.ndarray, *, seed: int) -> np.ndarray:
@@ -182,16 +182,16 @@ def derangement(passages_N: np.ndarray, *, seed: int) -> np.ndarray:
     return other_N
 
 
-def retrieval_ranks(predicted_ND: np.ndarray, gold_ND: np.ndarray) -> np.ndarray:
-    """The rank, from 1, of every row's own gold among all golds by cosine; ties count against."""
-    gold_ND = unit(gold_ND)
+def retrieval_ranks(predicted_ND: np.ndarray, target_ND: np.ndarray) -> np.ndarray:
+    """The rank, from 1, of every row's own target among all by cosine; ties count against."""
+    target_ND = unit(target_ND)
     direction_ND = unit(predicted_ND)
     ranks = []
-    for start in range(0, len(gold_ND), RETRIEVAL_BLOCK):
-        cos_BN = direction_ND[start : start + RETRIEVAL_BLOCK] @ gold_ND.T
+    for start in range(0, len(target_ND), RETRIEVAL_BLOCK):
+        cos_BN = direction_ND[start : start + RETRIEVAL_BLOCK] @ target_ND.T
         rows_B = np.arange(len(cos_BN))
         own_B = cos_BN[rows_B, start + rows_B]
-        # Equal golds count as nearer: else copies of one gold would all have their best rank.
+        # Equal targets count as nearer: else copies of one target would all have their best rank.
         ranks.append(np.count_nonzero(cos_BN >= own_B[:, None], axis=1))
     return np.concatenate(ranks)
 
@@ -216,7 +216,7 @@ def _pairs(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.
     for name, (_, variances_N) in pairs.items():
         # Not `<=`: NaN is refused, too.
         if not variances_N.mean() > LEAST_VARIANCE:
-            raise ValueError(f"{name} has no variance to explain: the golds are all alike")
+            raise ValueError(f"{name} has no variance to explain: the targets are all alike")
     return pairs
 
 
@@ -226,6 +226,6 @@ def _squares(x_ND: np.ndarray) -> np.ndarray:
 
 
 def _squares_about_scalar_mean(x_ND: np.ndarray) -> np.ndarray:
-    # One number for all rows and dimensions, as published: the mean vector of the golds stays in
+    # One number for all rows and dimensions, as published: the mean vector of the targets stays in
     # their variance, and a constant that predicts it counts as having explained it.
     return _squares(x_ND - x_ND.mean())

@@ -33,7 +33,7 @@ class DecoderFit(StrEnum):
     """The five fits: the rows that each is fitted on, and the method."""
 
     PINV = "pinv"  # nothing: the encoder's pseudo-inverse
-    ENC_REFIT = "enc_refit"  # ridge v -> n(h), v the encoded golds: the wrong objective
+    ENC_REFIT = "enc_refit"  # ridge v -> n(h), v the encoded activations: the wrong objective
     DIRECT_UNCENTRED = "direct_uncentred"  # least squares a -> n(h), no intercept, no ridge
     DIRECT_CENTRED = "direct_centred"  # ridge a -> n(h) about the means: ours
     MLP = "mlp"  # ours on nine tenths of the passages, and a network for what it leaves
@@ -77,8 +77,8 @@ class FitRows:
         return replace(self, a_NE=np.broadcast_to(a_E, self.a_NE.shape))
 
 
-def decoders_of_golds(rows: FitRows, ridge: RidgeSpec) -> dict[DecoderFit, Decode]:
-    """Decoders fitted on golds alone: the same for every AV and AR."""
+def decoders_of_activations(rows: FitRows, ridge: RidgeSpec) -> dict[DecoderFit, Decode]:
+    """Decoders fitted on activations alone: the same for every AV and AR."""
     return {
         DecoderFit.PINV: _or_mean(_pinv(rows), rows),
         DecoderFit.ENC_REFIT: _or_mean(_ridge(rows.v_NE, rows, ridge), rows),

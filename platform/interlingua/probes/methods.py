@@ -23,7 +23,7 @@ from interlingua.probes.decoder_fits import (
     Decode,
     DecoderFit,
     FitRows,
-    decoders_of_golds,
+    decoders_of_activations,
     decoders_of_texts,
 )
 from interlingua.specs.maps import RidgeSpec
@@ -37,7 +37,7 @@ READERS: Mapping[str, Callable[[str], Any]] = {
 }  # fmt: skip
 
 
-class Predictor(StrEnum):
+class MethodPredictor(StrEnum):
     """The source of a prediction; all but the first know nothing of the activation."""
 
     NLA = "nla"  # AV, AR, decoder
@@ -79,7 +79,7 @@ def methods_drawn(
     draws: Draws,
     *,
     ridge: RidgeSpec,
-    unique_shares: Mapping[Predictor, Drawn],
+    unique_shares: Mapping[MethodPredictor, Drawn],
     seed: int,
 ) -> dict[Key, Drawn]:
     """Every number of one host in the draws of a table.
@@ -158,25 +158,29 @@ def read_methods(path: Path) -> list[MethodNumber]:
 
 def _predictions(
     fit: FitRows, scored: ScoredRows, ridge: RidgeSpec, seed: int
-) -> Iterator[tuple[DecoderFit, Predictor, np.ndarray]]:
+) -> Iterator[tuple[DecoderFit, MethodPredictor, np.ndarray]]:
     read_NE = fit.read().a_NE
     silent_E = np.full(fit.a_NE.shape[1], np.nan)
     # Without any text both are NaN, and every decoder predicts the mean.
     one_E = _commonest(read_NE) if len(read_NE) else silent_E
     mean_E = read_NE.mean(axis=0) if len(read_NE) else silent_E
-    of_golds = decoders_of_golds(fit, ridge)
-    decoders = of_golds | decoders_of_texts(fit, ridge, seed=seed)
+    of_activations = decoders_of_activations(fit, ridge)
+    decoders = of_activations | decoders_of_texts(fit, ridge, seed=seed)
     # Refitted on what a collapsed AV leaves: decoders of the honest rows do not forgive a collapse,
     # and would hide that a metric does.
-    collapsed = of_golds | decoders_of_texts(fit.saying(one_E), ridge, seed=seed)
+    collapsed = of_activations | decoders_of_texts(fit.saying(one_E), ridge, seed=seed)
     a_NE = _rescaled(scored.a_NE)
     other_N = derangement(scored.passages_N, seed=seed)
     for name, decode in decoders.items():
-        yield name, Predictor.NLA, decode(a_NE)
-        yield name, Predictor.CONSTANT_VECTOR, np.broadcast_to(fit.mean_D(), scored.n_ND.shape)
-        yield name, Predictor.MEAN_A, _constant_image(decode, mean_E, len(a_NE))
-        yield name, Predictor.COLLAPSED_AV, _constant_image(collapsed[name], one_E, len(a_NE))
-        yield name, Predictor.IGNORES_Z, decode(a_NE[other_N])
+        yield name, MethodPredictor.NLA, decode(a_NE)
+        yield (
+            name,
+            MethodPredictor.CONSTANT_VECTOR,
+            np.broadcast_to(fit.mean_D(), scored.n_ND.shape),
+        )
+        yield name, MethodPredictor.MEAN_A, _constant_image(decode, mean_E, len(a_NE))
+        yield name, MethodPredictor.COLLAPSED_AV, _constant_image(collapsed[name], one_E, len(a_NE))
+        yield name, MethodPredictor.IGNORES_Z, decode(a_NE[other_N])
 
 
 def _constant_image(decode: Decode, a_E: np.ndarray, num_rows: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Scores that the universal NLA's production version printed, host by host.
 
 The statistic is FVE_pipeline_meannorm: 1 - Var(n(g) - n(p)) / Var(n(g)) over all numbers of 200
-passages as one population, g the gold and p what AV (greedy), AR and decoder make of it. That is
+passages as one population, g the target and p what AV (greedy), AR and decoder make of it. That is
 about 2 mean cos - 1, our `fve_uncentred`: a constant predictor scores what the host's mean vector
 is worth, so that hosts are not comparable, and nothing here compares with `fve_centred_own`. The
 passages were those that the AV and the AR had learned from. Knows no recipe and no file.

@@ -110,7 +110,7 @@ def world_three_groups() -> Recipe:
     return replace(world(), name="world_three_groups", placement=GROUPS_OF_ONE_CORE)
 
 
-def world_rl_arms() -> Recipe:
+def world_rl_ablation() -> Recipe:
     """RL ablations, 3 seeds each, on dev: with the AR frozen, the AR alone, a weak KL anchor.
 
     The weak anchor is given the time in which a policy leaves its words, and is not stopped; the
@@ -118,7 +118,7 @@ def world_rl_arms() -> Recipe:
     """
     long = replace(WORLD_RL, num_steps=200)
     weak = replace(long, kl_coef=0.01, advantage_floor=0.0)
-    arms = {
+    ablations = {
         "both": WORLD_RL,
         "frozen-ar": replace(WORLD_RL, ar=None),
         "ar-only": replace(WORLD_RL, av=None),
@@ -128,13 +128,13 @@ def world_rl_arms() -> Recipe:
     full = world()
     return replace(
         full,
-        name="world_rl_arms",
+        name="world_rl_ablation",
         rl=tuple(
-            replace(spec, tag=f"{arm}-{seed}", seed=seed)
+            replace(spec, tag=f"{ablation}-{seed}", seed=seed)
             for seed in range(3)
-            for arm, spec in arms.items()
+            for ablation, spec in ablations.items()
         ),
-        # On `dev`, which arms may be chosen by; what a gate marks here is what is to be seen.
+        # On `dev`, by which ablations may be chosen; what a gate marks here is what is to be seen.
         evaluation=replace(
             full.evaluation, split=Split.DEV, rows=200, samples=2, accepts=tuple(GateName)
         ),
@@ -214,7 +214,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_pooled": world_pooled,
     "world_beliefs": world_beliefs,
     "world_three_groups": world_three_groups,
-    "world_rl_arms": world_rl_arms,
+    "world_rl_ablation": world_rl_ablation,
     "world_18": world_18,
     "world_token": world_token,
     "world_slots16_affine": world_slots16_affine,

@@ -1,7 +1,7 @@
 """The explanations of an evaluation as data for the page's own script. Knows no plot and no table.
 
-At most so many rows of a host and arm, and fewer where the whole would be too large; always the
-first by passage id, which is a hash: a random sample that is the same for all hosts and arms.
+At most so many rows of a host and predictor, and fewer where the whole would be too large; always
+the first by passage id, which is a hash: a random sample that is the same for all of them.
 """
 
 import json
@@ -12,39 +12,39 @@ import numpy as np
 
 from interlingua.report.figures import row_fve
 from interlingua.report.material import PLAIN, Material
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.scored import Scored
 
 LARGEST_BYTES = 3_500_000
 
 
 def explanations(material: Material, shown_rows: int) -> dict[str, Any]:
-    """Everything the explanation browser shows: passages, facts, and rows by host and arm."""
+    """Everything the explanation browser shows: passages, facts, and rows by host and predictor."""
     while True:
         found = _explanations(material, shown_rows)
         if len(json.dumps(found)) <= LARGEST_BYTES or shown_rows <= 1:
             return found
-        # Halved for all hosts and arms alike, so that the same passages stay comparable.
+        # Halved for all hosts and predictors alike, so that the same passages stay comparable.
         shown_rows //= 2
 
 
 def _explanations(material: Material, shown_rows: int) -> dict[str, Any]:
-    rows, totals, arms = {}, {}, {}
+    rows, totals, predictors = {}, {}, {}
     for host in material.roles:
         of_host = material.rows.where(material.rows["host"] == host)
-        for arm in of_host.arms():
-            own = of_host.of(host, arm)
-            # Arms that predict without words, such as the encoder, have nothing to show.
+        for predictor in of_host.predictors():
+            own = of_host.of(host, predictor)
+            # Predictors without words, such as the encoder, have nothing to show.
             if all(text is None for text in own["text"]):
                 continue
-            arms[arm] = PLAIN[Arm(arm)]
-            totals[f"{host}|{arm}"] = len(own)
-            rows[f"{host}|{arm}"] = _shown(own, shown_rows)
+            predictors[predictor] = PLAIN[Predictor(predictor)]
+            totals[f"{host}|{predictor}"] = len(own)
+            rows[f"{host}|{predictor}"] = _shown(own, shown_rows)
     used = {row["passage"] for shown in rows.values() for row in shown}
     passages = {key: material.passages[key] for key in sorted(used)}
     return {
         "hosts": [host for host in material.roles if any(k.startswith(f"{host}|") for k in rows)],
-        "arms": [[arm.value, arms[arm.value]] for arm in Arm if arm.value in arms],
+        "predictors": [[one.value, predictors[one]] for one in Predictor if one in predictors],
         "totals": totals,
         "rows": rows,
         "passages": {key: passage.text for key, passage in passages.items()},

@@ -7,20 +7,20 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.scored import read_evaluated, read_scored
 
 SHOWN_HOSTS, SHOWN_ROWS = 2, 1
 
 
-def sample_panels(folder: Path, arm: Arm) -> Iterator[Panel]:
+def sample_panels(folder: Path, predictor: Predictor) -> Iterator[Panel]:
     """The first explanations of some evaluated hosts: of the first and the last."""
     rows = read_scored(folder)
     passages = {passage.passage_id: passage for passage in read_evaluated(folder)}
     hosts = list(rows.hosts())
     places = sorted({round(n * (len(hosts) - 1) / (SHOWN_HOSTS - 1)) for n in range(SHOWN_HOSTS)})
     for host in (hosts[place] for place in places):
-        spoken = rows.of(host, arm)
+        spoken = rows.of(host, predictor)
         first = spoken.where(spoken["sample"] == 0)
         names = ("passage_id", "position", "span_end", "text", "explanation", "true")
         columns = (first[name][:SHOWN_ROWS].tolist() for name in names)

@@ -9,22 +9,34 @@ from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.report.material import PLAIN, Material
 from interlingua.report.plots import Plot, Series, dot_plot, histogram, line_plot
 from interlingua.report.universal import OWN
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.progress import read_dev_evals, read_metrics
 from interlingua.store.rows.scored import Scored
 
-BESIDE = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.ENCODER, Arm.CONSTANT_EXPLANATION)
-ALONG = (Arm.SAMPLED, Arm.GOLD, Arm.CONSTANT_EXPLANATION)
-SPREAD = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD, Arm.SHUFFLED_EXPLANATIONS, Arm.CONSTANT_VECTOR)
-# The same colour for an arm in every plot; those that share one are never in the same plot.
+BESIDE = (
+    Predictor.SAMPLED,
+    Predictor.GREEDY,
+    Predictor.TEACHER,
+    Predictor.ENCODER,
+    Predictor.CONSTANT_EXPLANATION,
+)
+ALONG = (Predictor.SAMPLED, Predictor.TEACHER, Predictor.CONSTANT_EXPLANATION)
+SPREAD = (
+    Predictor.SAMPLED,
+    Predictor.GREEDY,
+    Predictor.TEACHER,
+    Predictor.SHUFFLED_EXPLANATIONS,
+    Predictor.CONSTANT_VECTOR,
+)
+# The same colour for a predictor in every plot; those that share one are never in the same plot.
 COLOURS = {
-    Arm.SAMPLED: 0,
-    Arm.GREEDY: 1,
-    Arm.GOLD: 2,
-    Arm.ENCODER: 3,
-    Arm.SHUFFLED_EXPLANATIONS: 3,
-    Arm.CONSTANT_EXPLANATION: 4,
-    Arm.CONSTANT_VECTOR: 4,
+    Predictor.SAMPLED: 0,
+    Predictor.GREEDY: 1,
+    Predictor.TEACHER: 2,
+    Predictor.ENCODER: 3,
+    Predictor.SHUFFLED_EXPLANATIONS: 3,
+    Predictor.CONSTANT_EXPLANATION: 4,
+    Predictor.CONSTANT_VECTOR: 4,
 }
 NUM_BINS, NUM_DRAWS = 8, 400
 CURVE_COLOURS = (0, 2, 4, 3, 1)
@@ -33,7 +45,7 @@ ROW_FVE = "Row fve: 1 - NMSE / the host's mean own variance, so that its mean is
 
 
 def row_fve(rows: Scored) -> np.ndarray:
-    """1 - NMSE / mean own variance, of the rows of one host and arm."""
+    """1 - NMSE / mean own variance, of the rows of one host and predictor."""
     # One denominator for all rows: by its own variance a row near the mean vector would count for
     # more than any other, and the mean of rows would be no ratio of sums.
     return np.asarray(1 - rows["nmse"] / rows["own_variance"].mean())
@@ -58,18 +70,20 @@ def host_plot(material: Material) -> Plot:
     """The pipeline of every host between its ceilings and its best constant."""
     hosts = list(material.roles)
     found = {
-        arm: [number for host in hosts if (number := material.numbers.get(host, arm, OWN))]
-        for arm in BESIDE
+        predictor: [
+            number for host in hosts if (number := material.numbers.get(host, predictor, OWN))
+        ]
+        for predictor in BESIDE
     }
     series = [
         Series(
-            name=PLAIN[arm],
-            colour=COLOURS[arm],
+            name=PLAIN[predictor],
+            colour=COLOURS[predictor],
             y_N=np.array([number.value for number in numbers]),
             low_N=np.array([number.low for number in numbers]),
             high_N=np.array([number.high for number in numbers]),
         )
-        for arm, numbers in found.items()
+        for predictor, numbers in found.items()
         # Values have no names, only the order of the hosts: one that lacks would shift the rest.
         if len(numbers) == len(hosts)
     ]
@@ -80,9 +94,13 @@ def host_plot(material: Material) -> Plot:
 def spread_plot(material: Material) -> Plot:
     """Distribution of per-row FVE, over all hosts."""
     series = [
-        Series(name=PLAIN[arm], colour=COLOURS[arm], y_N=_pooled(material, arm)["fve"])
-        for arm in SPREAD
-        if _has(material, arm)
+        Series(
+            name=PLAIN[predictor],
+            colour=COLOURS[predictor],
+            y_N=_pooled(material, predictor)["fve"],
+        )
+        for predictor in SPREAD
+        if _has(material, predictor)
     ]
     caption = f"All hosts together. {ROW_FVE} Below {LEAST_SHOWN}: in the first bin."
     return histogram(
@@ -104,11 +122,11 @@ def place_plots(material: Material) -> Iterator[Plot]:
 def along_plot(material: Material, title: str, caption: str, *, label: str) -> Plot:
     """Mean row fve in bins of as many rows each, with intervals over passages."""
     series = []
-    for arm in ALONG:
-        if _has(material, arm):
-            rows = _pooled(material, arm)
+    for predictor in ALONG:
+        if _has(material, predictor):
+            rows = _pooled(material, predictor)
             bins = _binned(rows[label], rows["fve"], rows["passage"])
-            series.append(Series(name=PLAIN[arm], colour=COLOURS[arm], **bins))
+            series.append(Series(name=PLAIN[predictor], colour=COLOURS[predictor], **bins))
     words = f"{caption} Mean row fve in bins of as many rows each; bands: 95%, over passages."
     return line_plot(title, words, series, labels=(label, "mean row fve"))
 
@@ -150,13 +168,13 @@ def _curves(
         yield line_plot(title, caption, series, labels=("step", ""))
 
 
-def _has(material: Material, arm: str) -> bool:
-    return bool((material.rows["arm"] == arm).any())
+def _has(material: Material, predictor: str) -> bool:
+    return bool((material.rows["predictor"] == predictor).any())
 
 
-def _pooled(material: Material, arm: str) -> dict[str, np.ndarray]:
-    """Row fve of one arm over all hosts, with what it is plotted against."""
-    parts = [material.rows.of(host, arm) for host in material.roles]
+def _pooled(material: Material, predictor: str) -> dict[str, np.ndarray]:
+    """Row fve of one predictor over all hosts, with what it is plotted against."""
+    parts = [material.rows.of(host, predictor) for host in material.roles]
     parts = [part for part in parts if len(part)]
     return {
         "fve": np.concatenate([row_fve(part) for part in parts]),

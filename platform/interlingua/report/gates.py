@@ -19,7 +19,7 @@ from interlingua.report.texts import (
     texts_and_before,
     worded_share,
 )
-from interlingua.specs.evaluation import Arm, GateName
+from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.store.rows.scored import NUMBERS, Scored
 
 FVE = "fve_centred_own"
@@ -107,12 +107,13 @@ def _leakage(evidence: Evidence) -> Finding:
 
 
 def _missing_rows(evidence: Evidence) -> Finding:
-    """Every arm of every host has the same activations, in all samples, each once."""
-    names = ("host", "arm", "sample", "passage_id", "position")
+    """Every predictor of every host has the same activations, in all samples, each once."""
+    names = ("host", "predictor", "sample", "passage_id", "position")
     columns = [evidence.rows[name].tolist() for name in names]
     found = set(zip(*columns, strict=True))
     hosts, activations = set(columns[0]), set(zip(*columns[3:], strict=True))
-    num_texts = len(set(zip(*columns[1:3], strict=True)))  # arms, each as often as it was sampled
+    # Predictors, each as often as it was sampled.
+    num_texts = len(set(zip(*columns[1:3], strict=True)))
     missing = len(hosts) * len(activations) * num_texts - len(found)
     twice = len(evidence.rows) - len(found)
     words = f"{missing} missing rows"
@@ -124,7 +125,7 @@ def _missing_rows(evidence: Evidence) -> Finding:
 def _non_finite(evidence: Evidence) -> Finding:
     """Few activations were dropped, and no score of the others is missing."""
     share = evidence.num_dropped / max(1, evidence.num_asked)
-    # Only arms with texts have that one; of all others it is NaN.
+    # Only predictors with texts have that one; of all others it is NaN.
     scores = [name for name in NUMBERS if name != "shuffled_nmse"]
     num_bad = sum(int((~np.isfinite(evidence.rows[name])).sum()) for name in scores)
     words = (
@@ -140,9 +141,9 @@ def _null_range(evidence: Evidence) -> Finding:
     """Wrong pairs score below zero, as much as they should; so does a constant."""
     worst, words = -np.inf, ""
     for host in evidence.rows.hosts():
-        expected = evidence.numbers.get(host, Arm.SAMPLED, SHUFFLED_NULL)
-        found = evidence.numbers.get(host, Arm.SHUFFLED_EXPLANATIONS, FVE)
-        constant = evidence.numbers.get(host, Arm.CONSTANT_VECTOR, FVE)
+        expected = evidence.numbers.get(host, Predictor.SAMPLED, SHUFFLED_NULL)
+        found = evidence.numbers.get(host, Predictor.SHUFFLED_EXPLANATIONS, FVE)
+        constant = evidence.numbers.get(host, Predictor.CONSTANT_VECTOR, FVE)
         if expected is None or found is None or constant is None:
             continue
         # All three as one number that is to stay below the bound: `above` does so where none of
@@ -203,7 +204,9 @@ def _collapsed_greedy(evidence: Evidence) -> Finding:
     """
     least, words = np.inf, ""
     for host in evidence.rows.hosts():
-        greedy, taught = (evidence.rows.of(host, arm) for arm in (Arm.GREEDY, Arm.GOLD))
+        greedy, taught = (
+            evidence.rows.of(host, predictor) for predictor in (Predictor.GREEDY, Predictor.TEACHER)
+        )
         if not len(greedy) or not len(taught):
             continue
         now, then = num_distinct(greedy), num_distinct(taught)
@@ -240,13 +243,13 @@ def _ignores_vector(evidence: Evidence) -> Finding:
     host shows of that is small beside its noise.
     """
     hosts = list(evidence.rows.hosts())
-    whole = ALL if evidence.numbers.get(ALL, Arm.SAMPLED, "similarity_gap") else hosts[0]
-    gain = f"{Arm.SAMPLED}{LESS}{Arm.SHUFFLED_VECTORS}"
+    whole = ALL if evidence.numbers.get(ALL, Predictor.SAMPLED, "similarity_gap") else hosts[0]
+    gain = f"{Predictor.SAMPLED}{LESS}{Predictor.SHUFFLED_VECTORS}"
     checks = [(host, gain, FVE, "explained better") for host in hosts]
-    checks.append((whole, Arm.SAMPLED, "similarity_gap", ALIKE))
+    checks.append((whole, Predictor.SAMPLED, "similarity_gap", ALIKE))
     least, words = np.inf, ""
-    for host, arm, metric, what in checks:
-        number = evidence.numbers.get(host, arm, metric)
+    for host, predictor, metric, what in checks:
+        number = evidence.numbers.get(host, predictor, metric)
         # The low end of the interval: a difference that chance explains shows no reading.
         if number is not None and number.low < least:
             least = number.low
@@ -259,7 +262,7 @@ def _ignores_vector(evidence: Evidence) -> Finding:
 def _outlier_host(evidence: Evidence) -> Finding:
     """No host is far below the others."""
     hosts = evidence.rows.hosts()
-    numbers = {host: evidence.numbers.get(host, Arm.SAMPLED, FVE) for host in hosts}
+    numbers = {host: evidence.numbers.get(host, Predictor.SAMPLED, FVE) for host in hosts}
     values = {host: number.value for host, number in numbers.items() if number is not None}
     if len(values) < 3:
         return True, 0, MOST_BELOW_MEDIAN, "fewer than three hosts: nothing to compare"

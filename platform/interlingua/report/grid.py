@@ -20,7 +20,7 @@ class Cell:
 
     text: str
     doubt: str = ""
-    name: str = ""  # host|arm|metric|covers
+    name: str = ""  # host|predictor|metric|covers
     value: float = nan
     low: float = nan
     high: float = nan
@@ -69,7 +69,7 @@ def number_cell(number: Number | None, *, digits: int = 2) -> Cell:
     return Cell(
         text=f"{number.value:z.{digits}f}",
         doubt=bounds if has_interval else "",
-        name=BETWEEN.join((number.host, number.arm, number.metric, number.covers)),
+        name=BETWEEN.join((number.host, number.predictor, number.metric, number.covers)),
         value=number.value,
         low=number.low,
         high=number.high,
@@ -82,13 +82,13 @@ def value_cell(name: str, value: float, *, text: str) -> Cell:
 
 
 def metric_cell(place: str, metrics: Mapping[str, Any], metric: str, *, digits: int = 2) -> Cell:
-    """A number of a record, with its interval; `place` is `host|arm`."""
+    """A number of a record, with its interval; `place` is `host|predictor`."""
     if metric not in metrics:
         return NOTHING
-    host, arm = place.split(BETWEEN)
+    host, predictor = place.split(BETWEEN)
     found = Number(
         host=host,
-        arm=arm,
+        predictor=predictor,
         metric=metric,
         value=metrics[metric],
         low=metrics.get(f"{metric}_low", nan),

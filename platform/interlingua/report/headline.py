@@ -8,23 +8,23 @@ from interlingua.report.material import PLAIN, Material
 from interlingua.report.measures import SAID
 from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, Number
 from interlingua.report.universal import LINEAR, OWN, PUBLISHED_AS
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 
 Sentence = tuple[str | Cell, ...]
 
 WORTH_SAYING = 0.05  # of a share
 
-# Arms that predict without reading this row's vector.
+# Predictors that do not read this row's vector.
 BLIND = (
-    Arm.CONSTANT_EXPLANATION, Arm.CONSTANT_VECTOR, Arm.ZERO_VECTOR,
-    Arm.SHUFFLED_VECTORS, Arm.SHUFFLED_EXPLANATIONS,
+    Predictor.CONSTANT_EXPLANATION, Predictor.CONSTANT_VECTOR, Predictor.ZERO_VECTOR,
+    Predictor.SHUFFLED_VECTORS, Predictor.SHUFFLED_EXPLANATIONS,
 )  # fmt: skip
-WORD_READERS = (Arm.BAG_OF_WORDS, Arm.WORD_NETWORK, Arm.WORD_PAIRS)
+WORD_READERS = (Predictor.BAG_OF_WORDS, Predictor.WORD_NETWORK, Predictor.WORD_PAIRS)
 
 
 def headline(material: Material) -> list[Sentence]:
     """Every sentence that the numbers support, the most important first."""
-    spoken = _number(material, Arm.SAMPLED)
+    spoken = _number(material, Predictor.SAMPLED)
     if spoken is None:
         return [(*_scope(material), " No explanation of the AV was scored.")]
     return [
@@ -36,11 +36,11 @@ def headline(material: Material) -> list[Sentence]:
             ", mean of hosts without the anchor)" if material.whole == ALL else ")",
             *_linear(material),
         ),
-        *_among_arms(material),
+        *_among_runs(material),
         *_against_blind(material),
         *_against_words(material),
         *_against_general(material),
-        *_against_gold(material),
+        *_against_teacher(material),
         *_texts(material),
         *_against_start(material),
         *_learned(material),
@@ -66,14 +66,14 @@ def _scope(material: Material) -> Sentence:
     )
 
 
-def _among_arms(material: Material) -> Iterator[Sentence]:
-    if material.arms:
-        [own] = [arm for arm in material.arms if arm.evaluation == material.evaluation.record]
-        num_runs = len(material.arms)
+def _among_runs(material: Material) -> Iterator[Sentence]:
+    if material.rl_runs:
+        [own] = [run for run in material.rl_runs if run.evaluation == material.evaluation.record]
+        num_runs = len(material.rl_runs)
         yield (
             f"All of it is of run {own.run.label}; ",
             _count("num_runs", num_runs),
-            " runs stand beside each other under Arms.",
+            " runs stand beside each other under RL runs.",
         )
 
 
@@ -99,13 +99,13 @@ def _against_words(material: Material) -> Iterator[Sentence]:
 
 
 def _against_best(
-    material: Material, arms: Sequence[Arm], lead: str, words: Mapping[int, str]
+    material: Material, predictors: Sequence[Predictor], lead: str, words: Mapping[int, str]
 ) -> Iterator[Sentence]:
-    found = {arm: number for arm in arms if (number := _number(material, arm)) is not None}
+    found = {one: number for one in predictors if (number := _number(material, one)) is not None}
     if not found:
         return
-    best = max(found, key=lambda arm: found[arm].value)
-    less = _number(material, f"{Arm.SAMPLED}{LESS}{best}")
+    best = max(found, key=lambda predictor: found[predictor].value)
+    less = _number(material, f"{Predictor.SAMPLED}{LESS}{best}")
     if less is not None:
         yield (
             f"{lead} ({PLAIN[best]}) gives ",
@@ -117,8 +117,8 @@ def _against_best(
 
 
 def _against_general(material: Material) -> Iterator[Sentence]:
-    general = _number(material, Arm.GENERAL_FACTS)
-    less = _number(material, f"{Arm.SAMPLED}{LESS}{Arm.GENERAL_FACTS}")
+    general = _number(material, Predictor.GENERAL_FACTS)
+    less = _number(material, f"{Predictor.SAMPLED}{LESS}{Predictor.GENERAL_FACTS}")
     if general is None or less is None:
         return
     words = {-1: "the AV's words are worth less", 0: "no less and no more", 1: "the words say more"}
@@ -129,7 +129,7 @@ def _against_general(material: Material) -> Iterator[Sentence]:
         number_cell(less),
         ").",
     )
-    within = material.numbers.get(material.whole, Arm.SAMPLED, "fve_centred_category")
+    within = material.numbers.get(material.whole, Predictor.SAMPLED, "fve_centred_category")
     if within is not None:
         found = "some" if _sign(within) > 0 else "none"
         yield (
@@ -140,9 +140,10 @@ def _against_general(material: Material) -> Iterator[Sentence]:
         )
 
 
-def _against_gold(material: Material) -> Iterator[Sentence]:
-    gold, less = _number(material, Arm.GOLD), _number(material, f"{Arm.SAMPLED}{LESS}{Arm.GOLD}")
-    if gold is None or less is None:
+def _against_teacher(material: Material) -> Iterator[Sentence]:
+    teacher = _number(material, Predictor.TEACHER)
+    less = _number(material, f"{Predictor.SAMPLED}{LESS}{Predictor.TEACHER}")
+    if teacher is None or less is None:
         return
     sign = _sign(less)
     if sign < 0 and not material.of_kind("rl"):
@@ -159,7 +160,7 @@ def _against_gold(material: Material) -> Iterator[Sentence]:
         }[sign]
     yield (
         "The teacher's own explanations, through the same AR and decoder, give ",
-        number_cell(gold),
+        number_cell(teacher),
         "; NLA minus teacher: ",
         number_cell(less),
         f". {words}",
@@ -168,7 +169,7 @@ def _against_gold(material: Material) -> Iterator[Sentence]:
 
 def _texts(material: Material) -> Iterator[Sentence]:
     lost, unique = (
-        material.numbers.get(material.whole, Arm.SAMPLED, metric)
+        material.numbers.get(material.whole, Predictor.SAMPLED, metric)
         for metric in ("tag_failure_share", "unique_share")
     )
     if lost is not None and unique is not None:
@@ -182,7 +183,7 @@ def _texts(material: Material) -> Iterator[Sentence]:
 
 
 def _against_start(material: Material) -> Iterator[Sentence]:
-    gain = _number(material, f"{Arm.SAMPLED}{LESS}{START}")
+    gain = _number(material, f"{Predictor.SAMPLED}{LESS}{START}")
     if gain is None:
         return
     words = {-1: "lost", 0: "changed nothing measurable", 1: "gained"}
@@ -202,7 +203,7 @@ def _against_start(material: Material) -> Iterator[Sentence]:
 
 def _linear(material: Material) -> Iterator[str | Cell]:
     """The rest of the sentence: the same before predictions are made unit vectors again."""
-    linear = material.numbers.get(material.whole, Arm.SAMPLED, LINEAR)
+    linear = material.numbers.get(material.whole, Predictor.SAMPLED, LINEAR)
     if linear is not None:
         yield from ("; ", number_cell(linear))
         yield f" before predictions are scaled to one length ({LINEAR})"
@@ -216,8 +217,8 @@ def _learned(material: Material) -> Iterator[Sentence]:
     moved: dict[tuple[str, int], list[str]] = {}
     for kind in kinds:
         for measure in (SAID, "precision"):
-            arm = f"{Arm.SAMPLED}{LESS}{START}"
-            change = material.numbers.get(material.whole, arm, f"{measure}/{kind}")
+            predictor = f"{Predictor.SAMPLED}{LESS}{START}"
+            change = material.numbers.get(material.whole, predictor, f"{measure}/{kind}")
             if change is not None and kind != ALL_KINDS and abs(change.value) >= WORTH_SAYING:
                 moved.setdefault((measure, _sign(change)), []).append(kind)
     if not moved:
@@ -246,7 +247,7 @@ def _learned(material: Material) -> Iterator[Sentence]:
 
 
 def _gap(material: Material) -> Iterator[Sentence]:
-    gap = material.numbers.get(GAP, Arm.SAMPLED, OWN)
+    gap = material.numbers.get(GAP, Predictor.SAMPLED, OWN)
     if gap is None:
         return
     words = {
@@ -256,7 +257,7 @@ def _gap(material: Material) -> Iterator[Sentence]:
     }
     yield ("Trained minus held-out hosts: ", number_cell(gap), f": {words[_sign(gap)]}.")
     # Resampled passages say nothing of hosts that were never read: that takes hosts as units.
-    over_hosts = material.numbers.get(GAP, Arm.SAMPLED, OWN, HOSTS)
+    over_hosts = material.numbers.get(GAP, Predictor.SAMPLED, OWN, HOSTS)
     if over_hosts is not None:
         of_others = (
             "holds for other hosts, too" if _sign(over_hosts) else "is too few hosts to generalise"
@@ -270,8 +271,8 @@ def _gap(material: Material) -> Iterator[Sentence]:
 
 def _published(material: Material) -> Iterator[Sentence]:
     ours, constant = (
-        material.numbers.get(material.whole, arm, "fve_uncentred")
-        for arm in (Arm.SAMPLED, Arm.CONSTANT_VECTOR)
+        material.numbers.get(material.whole, predictor, "fve_uncentred")
+        for predictor in (Predictor.SAMPLED, Predictor.CONSTANT_VECTOR)
     )
     if ours is not None and constant is not None:
         yield (
@@ -283,8 +284,8 @@ def _published(material: Material) -> Iterator[Sentence]:
         )
 
 
-def _number(material: Material, arm: str) -> Number | None:
-    return material.numbers.get(material.whole, arm, OWN)
+def _number(material: Material, predictor: str) -> Number | None:
+    return material.numbers.get(material.whole, predictor, OWN)
 
 
 def _sign(number: Number) -> int:

@@ -6,29 +6,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interlingua.report.arms import ArmRun
 from interlingua.report.numbers import ALL, NUMBERS_NAME, Number, Numbers, read_numbers
-from interlingua.specs.evaluation import Arm
+from interlingua.report.rl_runs import RlRun
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.scored import EvaluatedPassage, Scored, read_evaluated, read_scored
 
 METHODS_NAME = "methods.csv"
 PLAIN = {
-    Arm.SAMPLED: "sampled (T=1)",
-    Arm.GREEDY: "greedy",
-    Arm.GOLD: "teacher's explanations",
-    Arm.GENERAL_FACTS: "language and topic only",
-    Arm.ALL_FACTS: "all true facts",
-    Arm.ENCODER: "encoder, no words",
-    Arm.BAG_OF_WORDS: "bag of words",
-    Arm.WORD_NETWORK: "network on words",
-    Arm.WORD_PAIRS: "word pairs",
-    Arm.SHUFFLED_EXPLANATIONS: "shuffled explanations",
-    Arm.SHUFFLED_VECTORS: "shuffled vectors",
-    Arm.ZERO_VECTOR: "zero vector",
-    Arm.UNTRAINED: "untrained AV",
-    Arm.CONSTANT_EXPLANATION: "constant explanation",
-    Arm.CONSTANT_VECTOR: "constant vector",
+    Predictor.SAMPLED: "sampled (T=1)",
+    Predictor.GREEDY: "greedy",
+    Predictor.TEACHER: "teacher's explanations",
+    Predictor.GENERAL_FACTS: "language and topic only",
+    Predictor.ALL_FACTS: "all true facts",
+    Predictor.ENCODER: "encoder, no words",
+    Predictor.BAG_OF_WORDS: "bag of words",
+    Predictor.WORD_NETWORK: "network on words",
+    Predictor.WORD_PAIRS: "word pairs",
+    Predictor.SHUFFLED_EXPLANATIONS: "shuffled explanations",
+    Predictor.SHUFFLED_VECTORS: "shuffled vectors",
+    Predictor.ZERO_VECTOR: "zero vector",
+    Predictor.UNTRAINED: "untrained AV",
+    Predictor.CONSTANT_EXPLANATION: "constant explanation",
+    Predictor.CONSTANT_VECTOR: "constant vector",
 }
 
 
@@ -57,7 +57,7 @@ class Material:
     numbers: Numbers
     methods: tuple[Method, ...]
     passages: Mapping[str, EvaluatedPassage]
-    arms: tuple[ArmRun, ...] = ()  # all runs of a recipe that has several, this one among them
+    rl_runs: tuple[RlRun, ...] = ()  # all runs of a recipe that has several, this one among them
 
     @property
     def metrics(self) -> Mapping[str, Any]:
@@ -74,7 +74,7 @@ class Material:
     @property
     def whole(self) -> str:
         """Host or group that the headline is about: the mean of all hosts, or the only one."""
-        return ALL if self.numbers.get(ALL, Arm.SAMPLED, "nmse") else next(iter(self.roles))
+        return ALL if self.numbers.get(ALL, Predictor.SAMPLED, "nmse") else next(iter(self.roles))
 
     def of_kind(self, kind: str) -> list[Artifact]:
         """The artifacts of one kind upstream."""
@@ -85,7 +85,7 @@ def read_material(
     recipe: str,
     evaluation: Artifact,
     upstream: Sequence[Artifact],
-    arms: Sequence[ArmRun] = (),
+    rl_runs: Sequence[RlRun] = (),
 ) -> Material:
     """Material from an evaluation's folder; raises where its rows may not be reported."""
     return Material(
@@ -96,7 +96,7 @@ def read_material(
         numbers=read_numbers(evaluation.path / NUMBERS_NAME),
         methods=read_methods(evaluation.path / METHODS_NAME),
         passages={one.passage_id: one for one in read_evaluated(evaluation.path)},
-        arms=tuple(arms),
+        rl_runs=tuple(rl_runs),
     )
 
 
@@ -142,7 +142,7 @@ def as_number(method: Method) -> Number:
     """The number of a comparison under the names of a host's numbers."""
     return Number(
         host=method.fit,
-        arm=method.predictor,
+        predictor=method.predictor,
         metric=method.metric,
         value=method.value,
         low=method.low,

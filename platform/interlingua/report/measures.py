@@ -1,4 +1,4 @@
-"""Metrics of the rows of one host and arm, in the draws of a table. Knows no file."""
+"""Metrics of the rows of one host and predictor, in the draws of a table. Knows no file."""
 
 from collections.abc import Iterator
 
@@ -8,17 +8,17 @@ from interlingua.core.collapse import collapse_drawn, score_texts, similarity
 from interlingua.core.metrics import fve_drawn, retrieval_drawn, row_shares
 from interlingua.core.resampling import Drawn, Draws, Ratio
 from interlingua.core.truth import ALL_KINDS, fact_counts, truth_drawn
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.scored import Scored
 
-# The arms whose texts the AV wrote, and the teacher's, which it learned from.
+# The predictors whose texts the AV wrote, and the teacher's, which it learned from.
 WITH_TEXT = (
-    Arm.SAMPLED,
-    Arm.GREEDY,
-    Arm.GOLD,
-    Arm.SHUFFLED_VECTORS,
-    Arm.ZERO_VECTOR,
-    Arm.UNTRAINED,
+    Predictor.SAMPLED,
+    Predictor.GREEDY,
+    Predictor.TEACHER,
+    Predictor.SHUFFLED_VECTORS,
+    Predictor.ZERO_VECTOR,
+    Predictor.UNTRAINED,
 )
 FACT_SEPARATOR = "="
 SAID = "said"  # / kind of fact: the share of texts that name one, true or not
@@ -27,10 +27,10 @@ SHUFFLED_NULL = "shuffled_fve_centred_own"
 
 
 def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
-    """Every metric that these rows, of one host and arm, have the columns for."""
+    """Every metric that these rows, of one host and predictor, have the columns for."""
     passages_N = rows["passage_id"].astype(str)
-    # A column that an arm has no numbers for is NaN. One bad row among good ones drops the column
-    # as well, without an error here: the gate `non_finite` fails then.
+    # A column that a predictor has no numbers for is NaN. One bad row among good ones drops the
+    # column as well, without an error here: the gate `non_finite` fails then.
     columns = {
         name: rows[name]
         for name in rows.columns
@@ -47,13 +47,13 @@ def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
     )
     if {"nmse", "train_variance"} <= columns.keys():
         found |= row_shares(columns, passages_N, draws)
-    # Integers that an arm has none of are read as -1.
+    # Integers that a predictor has none of are read as -1.
     if (rows["rank"] > 0).all():
         found |= retrieval_drawn(rows["rank"], passages_N, draws)
     if {"shuffled_nmse", "own_variance"} <= columns.keys():
         null = {"nmse": columns["shuffled_nmse"], "own_variance": columns["own_variance"]}
         found[SHUFFLED_NULL] = fve_drawn(null, passages_N, draws)["fve_centred_own"]
-    if rows["arm"][0] in WITH_TEXT:
+    if rows["predictor"][0] in WITH_TEXT:
         found |= _text_measures(rows, passages_N, draws)
     return found
 
@@ -63,13 +63,15 @@ def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, D
 
     Two samples of the real vector; and one of the real with one of a shuffled vector.
     """
-    spoken = of_host.where(of_host["arm"] == Arm.SAMPLED)
+    spoken = of_host.where(of_host["predictor"] == Predictor.SAMPLED)
     others = {
-        (Arm.SAMPLED, ""): spoken.where(spoken["sample"] == 1),
-        (Arm.SHUFFLED_VECTORS, "real_"): of_host.where(of_host["arm"] == Arm.SHUFFLED_VECTORS),
+        (Predictor.SAMPLED, ""): spoken.where(spoken["sample"] == 1),
+        (Predictor.SHUFFLED_VECTORS, "real_"): of_host.where(
+            of_host["predictor"] == Predictor.SHUFFLED_VECTORS
+        ),
     }
     first = _texts(spoken.where(spoken["sample"] == 0))
-    for (arm, prefix), rows in others.items():
+    for (predictor, prefix), rows in others.items():
         second = _texts(rows)
         keys = [key for key in first if key in second]
         # Of one passage alone there is no pair of different passages to compare with.
@@ -78,7 +80,7 @@ def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, D
         passages_N = np.array([passage_id for passage_id, _ in keys])
         left, right = [first[key] for key in keys], [second[key] for key in keys]
         for name, one in similarity(left, right, passages_N, draws)._asdict().items():
-            yield arm, f"{prefix}similarity_{name}", one
+            yield predictor, f"{prefix}similarity_{name}", one
 
 
 def _texts(rows: Scored) -> dict[tuple[str, int], str]:

@@ -58,7 +58,7 @@ def affine_table(avs: Mapping[str, Metrics]) -> Table | None:
 
 
 def ar_table(ars: Mapping[str, Metrics]) -> Table:
-    """FVE of the AR on gold explanations, beside that of a linear map of their words."""
+    """FVE of the AR on the teacher's explanations, beside that of a linear map of their words."""
     some = next(iter(ars.values()))
     table = Table(
         title="AR after supervised training: vectors from the teacher's explanations on dev",

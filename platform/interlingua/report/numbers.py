@@ -15,7 +15,7 @@ import numpy as np
 from interlingua.core.resampling import NUM_DRAWS, Drawn, Draws, combined, difference
 from interlingua.core.statistics import Estimate, estimate_of, gap_of_units, mean_of_units
 from interlingua.report.measures import measures_of, similarities_of
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.atomic import write_atomically
 from interlingua.store.rows.scored import Scored
 
@@ -23,9 +23,9 @@ NUMBERS_NAME = "numbers.csv"
 PASSAGES, HOSTS = "passages", "hosts"
 TRAINED, HELD_OUT, ALL, GAP = "mean trained", "mean held out", "mean all", "trained - held out"
 LESS = " - "
-START = "start"  # the same arm of the evaluation that this one is compared with
+START = "start"  # the same predictor of the evaluation that this one is compared with
 AT_START = f" at {START}"
-LEARNED = (Arm.SAMPLED, Arm.GREEDY)  # which are compared with their start
+LEARNED = (Predictor.SAMPLED, Predictor.GREEDY)  # which are compared with their start
 # What differences are taken of.
 COMPARED = ("fve_centred_own", "fve_linear_own")
 ROUNDING = 1e-9  # relative: another number of threads sums in another order
@@ -35,11 +35,11 @@ ROUNDING = 1e-9  # relative: another number of threads sums in another order
 class Number:
     """One number of one host, or of a group of them, with a 95% interval and what that covers.
 
-    `arm` is an arm, or `one - other`: a paired difference on the same rows.
+    `predictor` is one of `Predictor`, or `one - other`: a paired difference on the same rows.
     """
 
     host: str
-    arm: str
+    predictor: str
     metric: str
     value: float
     low: float
@@ -50,19 +50,19 @@ class Number:
     @property
     def name(self) -> str:
         """Its name in a record."""
-        return f"{self.host}/{self.arm}/{self.metric}"
+        return f"{self.host}/{self.predictor}/{self.metric}"
 
 
 class Numbers:
-    """The numbers of an evaluation, by host, arm and metric."""
+    """The numbers of an evaluation, by host, predictor and metric."""
 
     def __init__(self, numbers: Sequence[Number]) -> None:
         self.all = tuple(numbers)
-        self._by_name = {(n.host, n.arm, n.metric, n.covers): n for n in numbers}
+        self._by_name = {(n.host, n.predictor, n.metric, n.covers): n for n in numbers}
 
-    def get(self, host: str, arm: str, metric: str, covers: str = PASSAGES) -> Number | None:
+    def get(self, host: str, predictor: str, metric: str, covers: str = PASSAGES) -> Number | None:
         """One number, None where there is none."""
-        return self._by_name.get((host, arm, metric, covers))
+        return self._by_name.get((host, predictor, metric, covers))
 
     def __getitem__(self, name: tuple[str, str, str]) -> Number:
         return self._by_name[*name, PASSAGES]
@@ -77,53 +77,55 @@ class Numbers:
 def numbers_of(
     rows: Scored, *, seed: int, start: Scored | None = None, num_draws: int = NUM_DRAWS
 ) -> Numbers:
-    """Every number of the rows; with `start`, also how far the same arms are from theirs."""
+    """Every number of the rows; with `start`, also how far the same predictors are from theirs."""
     passages_N = rows["passage_id"].astype(str)
-    # One set of draws for all hosts, arms and metrics, also of the start: else no difference is
-    # paired.
+    # One set of draws for all hosts, predictors and metrics, also of the start: else no difference
+    # is paired.
     draws = Draws.of(passages_N, seed=seed, num_draws=num_draws)
     drawn = _drawn(rows, draws)
     if start is not None:
-        for (host, arm, metric), one in _drawn(_same_rows(start, rows), draws).items():
-            if arm in LEARNED and (host, arm, metric) in drawn:
-                left = drawn[host, arm, metric]
-                drawn[host, arm + AT_START, metric] = one
-                drawn[host, arm + LESS + START, metric] = difference(left, one)
-    # Behind the start: its arms have names that no further difference is taken of.
+        for (host, predictor, metric), one in _drawn(_same_rows(start, rows), draws).items():
+            if predictor in LEARNED and (host, predictor, metric) in drawn:
+                left = drawn[host, predictor, metric]
+                drawn[host, predictor + AT_START, metric] = one
+                drawn[host, predictor + LESS + START, metric] = difference(left, one)
+    # Behind the start: its predictors have names that no further difference is taken of.
     for key, one in list(_differences(drawn)):
         drawn[key] = one
     roles = rows.hosts()
     return Numbers([*_of_hosts(drawn), *_of_groups(drawn, roles)])
 
 
-Key = tuple[str, str, str]  # host, arm, metric
+Key = tuple[str, str, str]  # host, predictor, metric
 
 
 def _drawn(rows: Scored, draws: Draws) -> dict[Key, Drawn]:
     found: dict[Key, Drawn] = {}
     for host in rows.hosts():
         of_host = rows.where(rows["host"] == host)
-        for arm in of_host.arms():
-            for metric, one in measures_of(of_host.of(host, arm), draws).items():
-                found[host, arm, metric] = one
-        for arm, metric, one in similarities_of(of_host, draws):
-            found[host, arm, metric] = one
+        for predictor in of_host.predictors():
+            for metric, one in measures_of(of_host.of(host, predictor), draws).items():
+                found[host, predictor, metric] = one
+        for predictor, metric, one in similarities_of(of_host, draws):
+            found[host, predictor, metric] = one
     return found
 
 
 def _differences(drawn: Mapping[Key, Drawn]) -> Iterator[tuple[Key, Drawn]]:
-    """Sampled texts less every other arm, on the same rows."""
-    for host, arm, metric in list(drawn):
-        spoken = (host, Arm.SAMPLED, metric)
-        is_another = arm != Arm.SAMPLED and LESS not in arm and AT_START not in arm
+    """Sampled texts less every other predictor, on the same rows."""
+    for host, predictor, metric in list(drawn):
+        spoken = (host, Predictor.SAMPLED, metric)
+        is_another = (
+            predictor != Predictor.SAMPLED and LESS not in predictor and AT_START not in predictor
+        )
         if metric in COMPARED and is_another and spoken in drawn:
-            pair = drawn[spoken], drawn[host, arm, metric]
-            yield (host, f"{Arm.SAMPLED}{LESS}{arm}", metric), difference(*pair)
+            pair = drawn[spoken], drawn[host, predictor, metric]
+            yield (host, f"{Predictor.SAMPLED}{LESS}{predictor}", metric), difference(*pair)
 
 
 def _of_hosts(drawn: Mapping[Key, Drawn]) -> Iterator[Number]:
-    for (host, arm, metric), one in drawn.items():
-        yield _number((host, arm, metric), estimate_of(one), PASSAGES)
+    for (host, predictor, metric), one in drawn.items():
+        yield _number((host, predictor, metric), estimate_of(one), PASSAGES)
 
 
 def _of_groups(drawn: Mapping[Key, Drawn], roles: Mapping[str, str]) -> Iterator[Number]:
@@ -134,11 +136,13 @@ def _of_groups(drawn: Mapping[Key, Drawn], roles: Mapping[str, str]) -> Iterator
     }
     # The anchor is in no mean: its encoder is the identity.
     groups[ALL] = [*groups[TRAINED], *groups[HELD_OUT]]
-    for arm, metric in dict.fromkeys((arm, metric) for _, arm, metric in drawn):
+    for predictor, metric in dict.fromkeys((predictor, metric) for _, predictor, metric in drawn):
         means: dict[str, Drawn] = {}
         values: dict[str, np.ndarray] = {}
         for group, hosts in groups.items():
-            members = [drawn[h, arm, metric] for h in hosts if (h, arm, metric) in drawn]
+            members = [
+                drawn[h, predictor, metric] for h in hosts if (h, predictor, metric) in drawn
+            ]
             # A mean of some hosts would stand beside means of all, and differ by which they are.
             if not members or len(members) < len(hosts):
                 continue
@@ -146,20 +150,22 @@ def _of_groups(drawn: Mapping[Key, Drawn], roles: Mapping[str, str]) -> Iterator
             # independent and their intervals cannot be averaged.
             means[group] = combined(lambda *each: sum(each) / len(each), *members)
             values[group] = np.array([one.value for one in members])
-            yield _number((group, arm, metric), estimate_of(means[group]), PASSAGES)
+            yield _number((group, predictor, metric), estimate_of(means[group]), PASSAGES)
             if len(members) > 1:
-                yield _number((group, arm, metric), mean_of_units(values[group]), HOSTS)
+                yield _number((group, predictor, metric), mean_of_units(values[group]), HOSTS)
         if TRAINED in means and HELD_OUT in means:
             gap = difference(means[TRAINED], means[HELD_OUT])
-            yield _number((GAP, arm, metric), estimate_of(gap), PASSAGES)
+            yield _number((GAP, predictor, metric), estimate_of(gap), PASSAGES)
             if min(len(values[TRAINED]), len(values[HELD_OUT])) > 1:
                 by_hosts = gap_of_units(values[TRAINED], values[HELD_OUT])
-                yield _number((GAP, arm, metric), by_hosts, HOSTS)
+                yield _number((GAP, predictor, metric), by_hosts, HOSTS)
 
 
 def _number(key: Key, estimate: Estimate, covers: str) -> Number:
-    host, arm, metric = key
-    return Number(host=host, arm=str(arm), metric=metric, covers=covers, **asdict(estimate))
+    host, predictor, metric = key
+    return Number(
+        host=host, predictor=str(predictor), metric=metric, covers=covers, **asdict(estimate)
+    )
 
 
 def _is_same(left: Number | None, right: Number | None) -> bool:
@@ -209,7 +215,7 @@ def _parsed(row: Mapping[Any, Any]) -> Number:
         raise ValueError("another number of fields than the header has")
     return Number(
         host=row["host"],
-        arm=row["arm"],
+        predictor=row["predictor"],
         metric=row["metric"],
         value=float(row["value"]),
         low=float(row["low"]),

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlingua.report.arms import arms_grid
 from interlingua.report.figures import evaluation_plots, training_plots
 from interlingua.report.grid import (
     BETWEEN,
@@ -22,8 +21,9 @@ from interlingua.report.measures import SAID
 from interlingua.report.numbers import AT_START, LESS, PASSAGES, START
 from interlingua.report.plots import Plot
 from interlingua.report.reinforced import reinforcing_grids
+from interlingua.report.rl_runs import rl_runs_grid
 from interlingua.report.universal import OWN, training_grid, universal_grids
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 
 FACTS_PREFIX = "precision/"
 
@@ -47,9 +47,9 @@ def sections_of(material: Material) -> list[Section]:
     found = [
         Section(key="gates", title="Gates", grids=[gates_grid(material.metrics)]),
         Section(
-            key="arms",
-            title="Arms",
-            grids=[arms_grid(material.arms)] if material.arms else [],
+            key="rl_runs",
+            title="RL runs",
+            grids=[rl_runs_grid(material.rl_runs)] if material.rl_runs else [],
         ),
         Section(
             key="hosts",
@@ -109,7 +109,7 @@ def gates_grid(metrics: Mapping[str, Any]) -> Grid:
 def truth_grids(material: Material) -> Iterator[Grid]:
     """Facts said against facts that hold, by kind; and what true facts could explain."""
     names = [n.metric for n in material.numbers.all if n.metric.startswith(FACTS_PREFIX)]
-    arms = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
+    predictors = (Predictor.SAMPLED, Predictor.GREEDY, Predictor.TEACHER)
     kinds = list(dict.fromkeys(name.removeprefix(FACTS_PREFIX) for name in names))
     if kinds:
         whole = material.whole
@@ -117,8 +117,8 @@ def truth_grids(material: Material) -> Iterator[Grid]:
             Row(
                 labels=(kind,),
                 cells=tuple(
-                    number_cell(material.numbers.get(whole, arm, f"{measure}/{kind}"))
-                    for arm in arms
+                    number_cell(material.numbers.get(whole, predictor, f"{measure}/{kind}"))
+                    for predictor in predictors
                     for measure in ("precision", "recall")
                 ),
             )
@@ -129,7 +129,7 @@ def truth_grids(material: Material) -> Iterator[Grid]:
             caption="precision: of the facts said, those that hold; recall: of those that hold, "
             "those said. 95% intervals over passages.",
             labels=("kind of fact",),
-            columns=tuple(f"{m} {PLAIN[a]}" for a in arms for m in ("precision", "recall")),
+            columns=tuple(f"{m} {PLAIN[a]}" for a in predictors for m in ("precision", "recall")),
             rows=tuple(rows),
         )
         yield from _learned_grids(material, kinds)
@@ -139,17 +139,17 @@ def truth_grids(material: Material) -> Iterator[Grid]:
 
 def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
     """Facts named before and after reinforcement learning, and the precision of each kind."""
-    arms = (Arm.SAMPLED + AT_START, Arm.SAMPLED, Arm.SAMPLED + LESS + START)
+    predictors = (Predictor.SAMPLED + AT_START, Predictor.SAMPLED, Predictor.SAMPLED + LESS + START)
     whole, numbers = material.whole, material.numbers
-    if numbers.get(whole, arms[0], OWN) is None:
+    if numbers.get(whole, predictors[0], OWN) is None:
         return
     rows = [
         Row(
             labels=(kind,),
             cells=tuple(
-                number_cell(numbers.get(whole, arm, f"{measure}/{kind}"))
+                number_cell(numbers.get(whole, predictor, f"{measure}/{kind}"))
                 for measure in (SAID, "precision")
-                for arm in arms
+                for predictor in predictors
             ),
         )
         for kind in kinds

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.scored import Scored
 
 
@@ -10,11 +10,11 @@ def texts_and_before(rows: Scored, start: Scored | None) -> Iterator[tuple[str, 
     """Per host the first T=1 texts, and those of the start or else the teacher's."""
     for host in rows.hosts():
         # One text an activation on both sides: the share of distinct texts falls with their number.
-        mine = _first(rows.of(host, Arm.SAMPLED))
+        mine = _first(rows.of(host, Predictor.SAMPLED))
         if start is not None:
-            before = _first(start.of(host, Arm.SAMPLED))
+            before = _first(start.of(host, Predictor.SAMPLED))
         else:
-            before = rows.of(host, Arm.GOLD)
+            before = rows.of(host, Predictor.TEACHER)
         if len(mine) and len(before):
             yield host, mine, before
 

@@ -33,7 +33,7 @@ from interlingua.report.numbers import (
     TRAINED,
     Numbers,
 )
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.hosts import TOY
 
 GROUPS = (TRAINED, HELD_OUT, ALL, GAP)
@@ -47,58 +47,58 @@ class Column:
     """One number of every host."""
 
     title: str
-    arm: str
+    predictor: str
     metric: str = OWN
     digits: int = 2
 
 
 MAIN = (
-    Column("sampled (T=1)", Arm.SAMPLED),
-    Column("greedy", Arm.GREEDY),
-    Column("teacher's explanations", Arm.GOLD),
-    Column("encoder, no words", Arm.ENCODER),
-    Column("sampled, no rescaling", Arm.SAMPLED, LINEAR),
-    Column("sampled, within language", Arm.SAMPLED, "fve_centred_category"),
-    Column("sampled, over mean direction", Arm.SAMPLED, "fve_mean_direction"),
+    Column("sampled (T=1)", Predictor.SAMPLED),
+    Column("greedy", Predictor.GREEDY),
+    Column("teacher's explanations", Predictor.TEACHER),
+    Column("encoder, no words", Predictor.ENCODER),
+    Column("sampled, no rescaling", Predictor.SAMPLED, LINEAR),
+    Column("sampled, within language", Predictor.SAMPLED, "fve_centred_category"),
+    Column("sampled, over mean direction", Predictor.SAMPLED, "fve_mean_direction"),
 )
 CONTROLS = (
-    Column("constant vector", Arm.CONSTANT_VECTOR),
-    Column("constant explanation", Arm.CONSTANT_EXPLANATION),
-    Column("shuffled explanations", Arm.SHUFFLED_EXPLANATIONS),
-    Column("shuffled, analytic", Arm.SAMPLED, "shuffled_fve_centred_own"),
-    Column("shuffled vectors", Arm.SHUFFLED_VECTORS),
-    Column("zero vector", Arm.ZERO_VECTOR),
-    Column("untrained AV", Arm.UNTRAINED),
-    Column("bag of words", Arm.BAG_OF_WORDS),
-    Column("network on words", Arm.WORD_NETWORK),
-    Column("word pairs", Arm.WORD_PAIRS),
-    Column("language+topic", Arm.GENERAL_FACTS),
-    Column("all facts", Arm.ALL_FACTS),
+    Column("constant vector", Predictor.CONSTANT_VECTOR),
+    Column("constant explanation", Predictor.CONSTANT_EXPLANATION),
+    Column("shuffled explanations", Predictor.SHUFFLED_EXPLANATIONS),
+    Column("shuffled, analytic", Predictor.SAMPLED, "shuffled_fve_centred_own"),
+    Column("shuffled vectors", Predictor.SHUFFLED_VECTORS),
+    Column("zero vector", Predictor.ZERO_VECTOR),
+    Column("untrained AV", Predictor.UNTRAINED),
+    Column("bag of words", Predictor.BAG_OF_WORDS),
+    Column("network on words", Predictor.WORD_NETWORK),
+    Column("word pairs", Predictor.WORD_PAIRS),
+    Column("language+topic", Predictor.GENERAL_FACTS),
+    Column("all facts", Predictor.ALL_FACTS),
 )
 OTHERS = (
-    Column("top-1, sampled", Arm.SAMPLED, "retrieval_top1", 3),
-    Column("top-1, greedy", Arm.GREEDY, "retrieval_top1", 3),
-    Column("unparseable, sampled", Arm.SAMPLED, "tag_failure_share", 3),
-    Column("distinct, sampled", Arm.SAMPLED, "unique_share"),
-    Column("in known wordings, sampled", Arm.SAMPLED, "worded_share"),
-    Column("distinct, greedy", Arm.GREEDY, "unique_share"),
-    Column("all that is named true, sampled", Arm.SAMPLED, ALL_TRUE),
-    Column("all that is named true, greedy", Arm.GREEDY, ALL_TRUE),
+    Column("top-1, sampled", Predictor.SAMPLED, "retrieval_top1", 3),
+    Column("top-1, greedy", Predictor.GREEDY, "retrieval_top1", 3),
+    Column("unparseable, sampled", Predictor.SAMPLED, "tag_failure_share", 3),
+    Column("distinct, sampled", Predictor.SAMPLED, "unique_share"),
+    Column("in known wordings, sampled", Predictor.SAMPLED, "worded_share"),
+    Column("distinct, greedy", Predictor.GREEDY, "unique_share"),
+    Column("all that is named true, sampled", Predictor.SAMPLED, ALL_TRUE),
+    Column("all that is named true, greedy", Predictor.GREEDY, ALL_TRUE),
 )
 SUMMARY = (
-    Column("sampled (T=1)", Arm.SAMPLED),
-    Column("gain of RL", f"{Arm.SAMPLED}{LESS}{START}"),
-    Column("teacher", Arm.GOLD),
-    Column("bag of words", Arm.BAG_OF_WORDS),
-    Column("network on words", Arm.WORD_NETWORK),
-    Column("word pairs", Arm.WORD_PAIRS),
-    Column("constant", Arm.CONSTANT_VECTOR),
+    Column("sampled (T=1)", Predictor.SAMPLED),
+    Column("gain of RL", f"{Predictor.SAMPLED}{LESS}{START}"),
+    Column("teacher", Predictor.TEACHER),
+    Column("bag of words", Predictor.BAG_OF_WORDS),
+    Column("network on words", Predictor.WORD_NETWORK),
+    Column("word pairs", Predictor.WORD_PAIRS),
+    Column("constant", Predictor.CONSTANT_VECTOR),
 )
 # A constant scores about 2 R - 1 here, R = ||mean u(g)||: it must stand beside every number.
 UNCENTRED = (
-    Column("sampled (T=1)", Arm.SAMPLED, "fve_uncentred", 3),
-    Column("greedy", Arm.GREEDY, "fve_uncentred", 3),
-    Column("constant predictor", Arm.CONSTANT_VECTOR, "fve_uncentred", 3),
+    Column("sampled (T=1)", Predictor.SAMPLED, "fve_uncentred", 3),
+    Column("greedy", Predictor.GREEDY, "fve_uncentred", 3),
+    Column("constant predictor", Predictor.CONSTANT_VECTOR, "fve_uncentred", 3),
 )
 
 
@@ -142,16 +142,22 @@ def summary_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
 
 def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
     """From supervised to reward training, on the same rows; None where nothing was compared."""
-    arms = [arm for arm in (Arm.SAMPLED, Arm.GREEDY) if _is_compared(numbers, roles, arm)]
-    if not arms:
+    predictors = [
+        predictor
+        for predictor in (Predictor.SAMPLED, Predictor.GREEDY)
+        if _is_compared(numbers, roles, predictor)
+    ]
+    if not predictors:
         return None
-    names = {Arm.SAMPLED: "sampled", Arm.GREEDY: "greedy"}
-    columns = [f"{names[a]}: {w}" for a in arms for w in ("before RL", "after RL", "gain")]
+    names = {Predictor.SAMPLED: "sampled", Predictor.GREEDY: "greedy"}
+    columns = [f"{names[a]}: {w}" for a in predictors for w in ("before RL", "after RL", "gain")]
     rows = [
         Row(
             labels=labels,
             cells=tuple(
-                cell for arm in arms for cell in _before_and_after(numbers, host, arm, covers)
+                cell
+                for predictor in predictors
+                for cell in _before_and_after(numbers, host, predictor, covers)
             ),
             starts_section=is_first,
             is_mean=host in GROUPS,
@@ -167,16 +173,16 @@ def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
     )
 
 
-def _is_compared(numbers: Numbers, roles: Mapping[str, str], arm: str) -> bool:
-    return any(numbers.get(host, arm + LESS + START, OWN) for host in roles)
+def _is_compared(numbers: Numbers, roles: Mapping[str, str], predictor: str) -> bool:
+    return any(numbers.get(host, predictor + LESS + START, OWN) for host in roles)
 
 
-def _before_and_after(numbers: Numbers, host: str, arm: str, covers: str) -> tuple[Cell, ...]:
-    after = numbers.get(host, arm, OWN, covers)
-    gain = numbers.get(host, arm + LESS + START, OWN, covers)
+def _before_and_after(numbers: Numbers, host: str, predictor: str, covers: str) -> tuple[Cell, ...]:
+    after = numbers.get(host, predictor, OWN, covers)
+    gain = numbers.get(host, predictor + LESS + START, OWN, covers)
     if after is None or gain is None:
         return NOTHING, number_cell(after), number_cell(gain)
-    before = numbers.get(host, arm + AT_START, OWN, covers)
+    before = numbers.get(host, predictor + AT_START, OWN, covers)
     return number_cell(before), number_cell(after), number_cell(gain)
 
 
@@ -192,7 +198,7 @@ def _grid(
         Row(
             labels=labels,
             cells=tuple(
-                number_cell(numbers.get(host, c.arm, c.metric, covers), digits=c.digits)
+                number_cell(numbers.get(host, c.predictor, c.metric, covers), digits=c.digits)
                 for c in columns
             ),
             starts_section=is_first,
@@ -219,7 +225,7 @@ def _places(
     for group in GROUPS:
         # Over passages the hosts are given; over hosts they are a sample of all hosts.
         for covers, words in ((PASSAGES, "over passages"), (HOSTS, "over hosts")):
-            if numbers.get(group, Arm.SAMPLED, OWN, covers) is not None:
+            if numbers.get(group, Predictor.SAMPLED, OWN, covers) is not None:
                 yield (group, words), group, covers, is_first
                 is_first = False
 

@@ -1,4 +1,4 @@
-"""Specs of an evaluation: its arms, its rows and its gates. Knows no model and no metric."""
+"""Specs of an evaluation: its predictors, its rows and its gates. Knows no model and no metric."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,12 +9,12 @@ from interlingua.specs.maps import RidgeSpec
 from interlingua.specs.splits import Split
 
 
-class Arm(StrEnum):
+class Predictor(StrEnum):
     """A way to predict an activation; all but the first two are there to compare with."""
 
     SAMPLED = "sampled"  # AV at T=1, AR, decoder
     GREEDY = "greedy"
-    GOLD = "gold"  # the teacher's explanation, AR, decoder
+    TEACHER = "teacher"  # the teacher's explanation, AR, decoder
     GENERAL_FACTS = "general_facts"  # the true language and topic alone, AR, decoder
     ALL_FACTS = "all_facts"  # every true fact, AR, decoder
     ENCODER = "encoder"  # into the shared space and back, no words: ridge
@@ -80,7 +80,7 @@ class EvaluationSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreSpec:
-    """The scoring of the arms of one host; `ridge` is for the maps that only scoring fits."""
+    """The scoring of the predictors of one host; `ridge` is for the maps that only scoring fits."""
 
     host_tag: str
     role: str  # of the host: anchor, trained or held out
@@ -116,7 +116,7 @@ class MethodsSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSpec:
-    """The title of a report, and the most rows that it shows of a host and arm."""
+    """The title of a report, and the most rows that it shows of a host and predictor."""
 
     recipe: str
     shown_rows: int

@@ -3,30 +3,36 @@
 from dataclasses import dataclass
 
 from interlingua.specs.checks import check_not_negative, check_one_of, check_positive
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.injection import Centring
 from interlingua.specs.splits import Split
 from interlingua.specs.training import SamplingSpec
 
-AV_ARMS = (Arm.SAMPLED, Arm.GREEDY, Arm.SHUFFLED_VECTORS, Arm.ZERO_VECTOR, Arm.UNTRAINED)
-TEXT_ARMS = (Arm.GOLD, Arm.GENERAL_FACTS, Arm.ALL_FACTS)
+AV_PREDICTORS = (
+    Predictor.SAMPLED,
+    Predictor.GREEDY,
+    Predictor.SHUFFLED_VECTORS,
+    Predictor.ZERO_VECTOR,
+    Predictor.UNTRAINED,
+)
+TEXT_PREDICTORS = (Predictor.TEACHER, Predictor.GENERAL_FACTS, Predictor.ALL_FACTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One pass of the AV over the rows of a split, in one of its arms.
+    """One pass of the AV over the rows of a split, as one predictor.
 
-    The arm decides which vectors the AV is given, and whether it is the trained AV. `rows` is the
-    size of a choice keyed by passage; None takes all.
+    The predictor decides which vectors the AV is given, and whether it is the trained AV. `rows` is
+    the size of a choice keyed by passage; None takes all.
     """
 
-    arm: Arm
+    predictor: Predictor
     split: Split
     sampling: SamplingSpec
     rows: int | None
 
     def __post_init__(self) -> None:
-        check_one_of(self, AV_ARMS, arm=self.arm)
+        check_one_of(self, AV_PREDICTORS, predictor=self.predictor)
         if self.rows is not None:
             check_positive(self, rows=self.rows)
 
@@ -51,10 +57,10 @@ class ReconstructSpec:
     """The AR's vectors of texts that are not the AV's: the teacher's, or lists of true facts."""
 
     split: Split
-    arms: tuple[Arm, ...]
+    predictors: tuple[Predictor, ...]
     max_words: int  # of a list of facts
 
     def __post_init__(self) -> None:
         check_positive(self, max_words=self.max_words)
-        for arm in self.arms:
-            check_one_of(self, TEXT_ARMS, arms=arm)
+        for predictor in self.predictors:
+            check_one_of(self, TEXT_PREDICTORS, predictors=predictor)

@@ -47,9 +47,9 @@ class WideAr(ArProgram):
         self._ids_BT = torch.randint(3, 100, (NUM_ROWS, NUM_TOKENS), generator=generator)
         v_BE = torch.randn(NUM_ROWS, WIDTH, generator=generator)
         self._u_BE = v_BE / v_BE.norm(dim=1, keepdim=True)
-        gold = {HOST: self._u_BE.double().numpy()}
+        target = {HOST: self._u_BE.double().numpy()}
         places, variance = tuple(range(NUM_ROWS)), {HOST: np.ones(NUM_ROWS)}
-        self._dev = [DevBatch(places, self._batch(slice(None), 1.0), gold, variance)]
+        self._dev = [DevBatch(places, self._batch(slice(None), 1.0), target, variance)]
 
     def micro_batches(self, step, share):
         """Row by row, each rank its own."""

@@ -16,7 +16,7 @@ from interlingua.commands.build import GatesFailed, check_gates
 from interlingua.recipes.registry import world_mini, world_token
 from interlingua.report.gates import gates_of
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers
-from interlingua.specs.evaluation import Arm, GateName
+from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import Stage, build, find
@@ -69,32 +69,34 @@ def root(mini_nla_root, tmp_path):
 def table(artifact):
     with (artifact.path / NUMBERS_NAME).open(newline="") as file:
         return {
-            (row["host"], row["arm"], row["metric"], row["covers"]): float(row["value"])
+            (row["host"], row["predictor"], row["metric"], row["covers"]): float(row["value"])
             for row in csv.DictReader(file)
         }
 
 
 @pytest.fixture(scope="module")
 def by_hand(artifact):
-    """Every FVE of every host and arm, from the parquet rows by numpy alone."""
+    """Every FVE of every host and predictor, from the parquet rows by numpy alone."""
     found = {}
     for path in (artifact.path / ROWS_FOLDER).glob("*.parquet"):
         columns = {n: np.array(c) for n, c in pq.read_table(path).to_pydict().items() if n in USED}
-        for arm in set(columns["arm"].tolist()):
-            own = {name: column[columns["arm"] == arm] for name, column in columns.items()}
+        for predictor in set(columns["predictor"].tolist()):
+            own = {
+                name: column[columns["predictor"] == predictor] for name, column in columns.items()
+            }
             for metric, (errors, variances) in COLUMNS.items():
                 if np.isfinite(own[errors].astype(float)).all():
                     value = 1 - own[errors].sum() / own[variances].sum()
-                    found[path.stem, arm, metric] = value
+                    found[path.stem, predictor, metric] = value
     return found
 
 
-USED = {"arm", *(name for pair in COLUMNS.values() for name in pair)}
+USED = {"predictor", *(name for pair in COLUMNS.values() for name in pair)}
 
 
 def test_the_recorded_fves_are_those_of_the_rows(by_hand, table):
     assert {host for host, _, _ in by_hand} == set(HOSTS)
-    assert {arm for _, arm, _ in by_hand} == {arm.value for arm in Arm}
+    assert {predictor for _, predictor, _ in by_hand} == set(Predictor)
     for key, value in by_hand.items():
         assert table[(*key, "passages")] == pytest.approx(value, rel=1e-9), key
     recorded = {k[:3] for k in table if k[0] in HOSTS and k[2] in COLUMNS and " - " not in k[1]}
@@ -104,12 +106,12 @@ def test_the_recorded_fves_are_those_of_the_rows(by_hand, table):
 def test_the_recorded_differences_and_means_are_those_of_the_rows(by_hand, table):
     metric = "fve_centred_own"
     for host in HOSTS:
-        for arm in set(Arm) - {Arm.SAMPLED}:
-            gap = by_hand[host, "sampled", metric] - by_hand[host, arm, metric]
-            assert table[host, f"sampled - {arm}", metric, "passages"] == pytest.approx(gap)
-    for arm in Arm:
+        for predictor in set(Predictor) - {Predictor.SAMPLED}:
+            gap = by_hand[host, "sampled", metric] - by_hand[host, predictor, metric]
+            assert table[host, f"sampled - {predictor}", metric, "passages"] == pytest.approx(gap)
+    for predictor in Predictor:
         trained, held_out = (
-            by_hand[host, arm, metric] for host in ("toy-gpt2-medium", "toy-lfm-7b")
+            by_hand[host, predictor, metric] for host in ("toy-gpt2-medium", "toy-lfm-7b")
         )
         expected = {
             "mean trained": trained,
@@ -118,7 +120,7 @@ def test_the_recorded_differences_and_means_are_those_of_the_rows(by_hand, table
             "trained - held out": trained - held_out,
         }
         for group, value in expected.items():
-            assert table[group, arm, metric, "passages"] == pytest.approx(value)
+            assert table[group, predictor, metric, "passages"] == pytest.approx(value)
     # One trained and one held-out host: only both together are units.
     assert {group for group, _, _, covers in table if covers == "hosts"} == {"mean all"}
 
@@ -222,7 +224,7 @@ def test_an_nla_of_tokens_is_evaluated_without_lists_of_facts(root):
         build(stage, root, CONTEXT)
     made = find(stages[-1], root)
     rows = read_scored(made.path)
-    assert set(rows.arms()) == set(Arm) - {Arm.GENERAL_FACTS, Arm.ALL_FACTS}
+    assert set(rows.predictors()) == set(Predictor) - {Predictor.GENERAL_FACTS, Predictor.ALL_FACTS}
     assert set(rows.hosts().values()) == {"anchor"} and rows["position"].min() >= 0
     gates = {gate["name"]: gate["is_passed"] for gate in made.record.metrics["gates"]}
     assert gates["missing_rows"] and gates["non_finite"]

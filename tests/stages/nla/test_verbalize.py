@@ -7,8 +7,8 @@ import pytest
 
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.evaluation import Arm
-from interlingua.specs.generation import AV_ARMS
+from interlingua.specs.evaluation import Predictor
+from interlingua.specs.generation import AV_PREDICTORS
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
@@ -59,8 +59,10 @@ def test_a_finished_block_is_not_made_again(stages, mini_nla_root, tmp_path):
     artifact = build(stage, tmp_path, local_context(placement))
     assert (artifact.path / VERBALIZED / first.name).stat().st_mtime_ns == changed
     whole = find(stage, mini_nla_root)
-    for arm in AV_ARMS:
-        ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
+    for predictor in AV_PREDICTORS:
+        ours, theirs = (
+            read_verbalized(a.path, Split.TEST, predictor, ANY) for a in (artifact, whole)
+        )
         assert ours.rows == theirs.rows and ours.rows
         np.testing.assert_array_equal(ours.a_NE, theirs.a_NE)
 
@@ -82,8 +84,10 @@ def test_a_run_that_goes_on_with_blocks_of_another_size_says_what_an_unbroken_on
         build(stage, tmp_path, local_context(in_second)),
         find(stage, mini_nla_root),
     )
-    for arm in AV_ARMS:
-        ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
+    for predictor in AV_PREDICTORS:
+        ours, theirs = (
+            read_verbalized(a.path, Split.TEST, predictor, ANY) for a in (artifact, whole)
+        )
         assert [(key, row.text) for key, row in zip(ours.keys, ours.rows, strict=True)] == [
             (key, row.text) for key, row in zip(theirs.keys, theirs.rows, strict=True)
         ]
@@ -109,10 +113,12 @@ def test_blocks_of_another_size_say_the_same(stages, mini_nla_root, tmp_path):
     stage, placement = stages["verbalized", f"{TAG}-test"], world_mini().placement
     small = replace(placement, verbalizing=replace(placement.verbalizing, block_rows=5))
     artifact = build(stage, tmp_path, local_context(small))
-    assert len(list((artifact.path / VERBALIZED).iterdir())) == 4 * len(AV_ARMS)
+    assert len(list((artifact.path / VERBALIZED).iterdir())) == 4 * len(AV_PREDICTORS)
     whole = find(stage, mini_nla_root)
-    for arm in AV_ARMS:
-        ours, theirs = (read_verbalized(a.path, Split.TEST, arm, ANY) for a in (artifact, whole))
+    for predictor in AV_PREDICTORS:
+        ours, theirs = (
+            read_verbalized(a.path, Split.TEST, predictor, ANY) for a in (artifact, whole)
+        )
         assert [row.text for row in ours.rows] == [row.text for row in theirs.rows]
 
 
@@ -123,10 +129,10 @@ def test_every_turn_speaks_of_the_same_activations(tag, stages, mini_nla_root):
     rows = opened_rows(find(stages["activations", f"{tag}-test"], mini_nla_root), ["test"], ANY)
     recipe = world_mini()
     chosen = keyed_choice(rows.finite_keys(), recipe.evaluation.rows, seed=recipe.speaking.seed)
-    for arm in AV_ARMS:
-        said = read_verbalized(artifact.path, Split.TEST, arm, ANY)
-        samples = recipe.evaluation.samples if arm is Arm.SAMPLED else 1
-        assert said.keys == [key for key in chosen for _ in range(samples)], arm
+    for predictor in AV_PREDICTORS:
+        said = read_verbalized(artifact.path, Split.TEST, predictor, ANY)
+        samples = recipe.evaluation.samples if predictor is Predictor.SAMPLED else 1
+        assert said.keys == [key for key in chosen for _ in range(samples)], predictor
         assert [row.sample for row in said.rows] == list(range(samples)) * len(chosen)
 
 
@@ -162,35 +168,35 @@ def test_of_hosts_that_lost_different_rows_the_others_are_chosen_alike():
     assert keyed_choice(keys, 1000, seed=1) == keys
 
 
-def said_once(arm, split=Split.TEST, explanation="said"):
+def said_once(predictor, split=Split.TEST, explanation="said"):
     return Verbalized(
-        passage_id="a", position=-1, split=split, arm=arm, sample=0, text="said",
+        passage_id="a", position=-1, split=split, predictor=predictor, sample=0, text="said",
         explanation=explanation, num_tokens=2, log_prob=-1.5,
     )  # fmt: skip
 
 
-def test_an_arm_that_has_no_rows_is_empty_and_no_error(tmp_path):
+def test_a_predictor_that_has_no_rows_is_empty_and_no_error(tmp_path):
     """As where only the teacher knows what is true of a token."""
     (tmp_path / VERBALIZED).mkdir()
-    write_block(block_path(tmp_path, 0), [said_once(Arm.GOLD)], np.ones((1, 4)))
-    nothing = read_verbalized(tmp_path, Split.TEST, Arm.ALL_FACTS, ANY)
+    write_block(block_path(tmp_path, 0), [said_once(Predictor.TEACHER)], np.ones((1, 4)))
+    nothing = read_verbalized(tmp_path, Split.TEST, Predictor.ALL_FACTS, ANY)
     assert (nothing.keys, nothing.rows, nothing.a_NE.shape) == ([], [], (0, 4))
     access = SplitAccess({Split.TEST})
-    assert read_verbalized(tmp_path, Split.TEST, Arm.GOLD, access).keys == [("a", -1)]
+    assert read_verbalized(tmp_path, Split.TEST, Predictor.TEACHER, access).keys == [("a", -1)]
     assert access.consumed() == {Split.TEST: {"a"}}
 
 
-def test_arms_and_splits_are_read_apart(tmp_path):
+def test_predictors_and_splits_are_read_apart(tmp_path):
     (tmp_path / VERBALIZED).mkdir()
     rows = [
-        said_once(Arm.SAMPLED),
-        said_once(Arm.GREEDY, explanation=None),
-        said_once(Arm.SAMPLED, Split.FIT),
+        said_once(Predictor.SAMPLED),
+        said_once(Predictor.GREEDY, explanation=None),
+        said_once(Predictor.SAMPLED, Split.FIT),
     ]
     write_block(block_path(tmp_path, 0), rows, np.array([[1.0, 2], [np.nan, np.nan], [5, 6]]))
-    found = read_verbalized(tmp_path, Split.FIT, Arm.SAMPLED, ANY)
+    found = read_verbalized(tmp_path, Split.FIT, Predictor.SAMPLED, ANY)
     assert found.rows == rows[2:] and found.a_NE.tolist() == [[5, 6]]
-    lost = read_verbalized(tmp_path, Split.TEST, Arm.GREEDY, ANY)
+    lost = read_verbalized(tmp_path, Split.TEST, Predictor.GREEDY, ANY)
     assert lost.rows == rows[1:2] and np.isnan(lost.a_NE).all()
     with pytest.raises(SplitViolation):
-        read_verbalized(tmp_path, Split.TEST, Arm.SAMPLED, SplitAccess({Split.FIT}))
+        read_verbalized(tmp_path, Split.TEST, Predictor.SAMPLED, SplitAccess({Split.FIT}))

@@ -1,4 +1,4 @@
-"""The stage: what it leaves, how it goes on, its arms, and that its result is opened as a pair."""
+"""The stage: what it leaves, how it goes on, its ablations, and that its result opens as a pair."""
 
 import json
 from dataclasses import replace
@@ -257,16 +257,16 @@ def changed(artifact, before):
 LATE = replace(LONG.watch, evaluate_every=100)
 
 
-@pytest.mark.parametrize(("arm", "moved"), [("av", {"ar"}), ("ar", {"av"})])
-def test_an_arm_leaves_the_other_model_as_it_was(
-    arm, moved, make_stage, own_root, context, before, monkeypatch
+@pytest.mark.parametrize(("frozen", "moved"), [("av", {"ar"}), ("ar", {"av"})])
+def test_a_frozen_model_stays_as_it_was(
+    frozen, moved, make_stage, own_root, context, before, monkeypatch
 ):
     (own_root / "rl").unlink(missing_ok=True)
     scoring(monkeypatch, [0.0, -1.0])  # better or worse: what is kept shall be the end
-    spec = replace(LONG, num_steps=3, watch=LATE, **{arm: None})
+    spec = replace(LONG, num_steps=3, watch=LATE, **{frozen: None})
     artifact = build(make_stage(spec), own_root, context)
     assert changed(artifact, before) == moved
-    if arm == "av":
+    if frozen == "av":
         assert artifact.record.metrics["dev/kl_per_token"] < 1e-8
 
 

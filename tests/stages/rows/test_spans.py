@@ -12,7 +12,7 @@ from interlingua.cluster.local import local_context
 from interlingua.core.spans import sentences
 from interlingua.recipes.registry import world_mini
 from interlingua.report.explanations import sample_panels
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import Spans
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
@@ -74,7 +74,7 @@ def test_a_scored_row_says_which_sentence_it_is_and_so_does_the_screen(root, pas
     for passage_id, start, end in zip(*(rows[name] for name in names), strict=True):
         assert (start, end) in sentences(passages[passage_id].text)
     console = Console(width=400, record=True, file=StringIO())
-    for panel in sample_panels(folder, Arm.SAMPLED):
+    for panel in sample_panels(folder, Predictor.SAMPLED):
         console.print(panel)
     shown = console.export_text()
     assert "one sentence of a passage" in shown and "token " not in shown

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.evaluation import Arm, ReportSpec
+from interlingua.specs.evaluation import Predictor, ReportSpec
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running import console as watch
@@ -68,8 +68,8 @@ def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_pat
     passages = find(stages["passages/world"], mini_nla_root).path / PASSAGES_NAME
     *_, last = read_passages(passages, {Split.FIT}, SplitAccess({Split.FIT}))
     none = Verbalized(
-        passage_id=last.passage_id, position=-1, split=Split.FIT, arm=Arm.SAMPLED, sample=0,
-        text="no tag", explanation=None, num_tokens=2, log_prob=-1.0,
+        passage_id=last.passage_id, position=-1, split=Split.FIT, predictor=Predictor.SAMPLED,
+        sample=0, text="no tag", explanation=None, num_tokens=2, log_prob=-1.0,
     )  # fmt: skip
     written = {
         "toy-gpt2-medium": [none],

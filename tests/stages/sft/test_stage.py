@@ -249,7 +249,7 @@ def test_a_loss_that_is_no_number_ends_the_run(stages, own_root):
         build(replace(stage, spec=spec), own_root, context(LocalTrainer()))
 
 
-def test_the_affine_arm_records_how_far_each_slot_went(stages, own_root):
+def test_an_affine_verbalizer_records_how_far_each_slot_went(stages, own_root):
     stage = stages["av"]
     av = stage.spec.av
     av = replace(av, injection=replace(av.injection, num_slots=3, affine=Full()))

@@ -25,7 +25,7 @@ from interlingua.store.rows.splits import SplitViolation
 
 def part(**changes):
     made = {
-        "host": "gpt2", "role": "trained", "arm": "sampled", "split": "test",
+        "host": "gpt2", "role": "trained", "predictor": "sampled", "split": "test",
         "passage_id": ["a", "a", "b"], "position": np.array([3, 5, -1]),
         "text": ["one", "two", "three"], "explanation": ["one", None, ""],
         "said": [["topic=farm", "mood=calm"], [], ["topic=school"]],
@@ -56,7 +56,7 @@ def assert_same(left, right):
 
 
 def test_rows_are_read_as_they_were_written(folder):
-    parts = part(), part(arm="greedy", cos=np.array([1e-300, np.nan, np.inf]))
+    parts = part(), part(predictor="greedy", cos=np.array([1e-300, np.nan, np.inf]))
     assert_same(stored(folder, *parts), joined(parts))
 
 
@@ -67,8 +67,8 @@ def test_lists_of_one_length_stay_lists(folder):
     assert rows.where(rows["position"] == 5)["said"].tolist() == [["topic=farm"]]
 
 
-def test_what_an_arm_does_not_say_is_null_or_nan(folder):
-    names = ("host", "role", "arm", "split", "passage_id", "position")
+def test_what_a_predictor_does_not_say_is_null_or_nan(folder):
+    names = ("host", "role", "predictor", "split", "passage_id", "position")
     rows = stored(folder, {name: part()[name] for name in names}, part())
     assert rows["text"].tolist()[:4] == [None, None, None, "one"]
     assert rows["said"].tolist()[2:4] == [None, ["topic=farm", "mood=calm"]]
@@ -101,9 +101,9 @@ def test_the_rows_of_all_hosts_are_read_whatever_their_files_are_called(folder):
     assert isinstance(rows.of("alpha", "sampled"), Scored)
 
 
-def test_arms_come_in_their_fixed_order():
-    rows = joined([part(arm="constant_vector"), part(arm="greedy"), part()])
-    assert rows.arms() == ["sampled", "greedy", "constant_vector"]
+def test_predictors_come_in_their_fixed_order():
+    rows = joined([part(predictor="constant_vector"), part(predictor="greedy"), part()])
+    assert rows.predictors() == ["sampled", "greedy", "constant_vector"]
 
 
 def test_a_folder_without_rows_says_so(folder):

@@ -3,7 +3,7 @@
   const STEP = 10;
   const data = JSON.parse(document.getElementById("explanations-data").textContent);
   const part = (name) => document.getElementById("browser-" + name);
-  const [host, arm, order, search] = ["host", "arm", "order", "search"].map(part);
+  const [host, predictor, order, search] = ["host", "predictor", "order", "search"].map(part);
   let shown = STEP;
 
   function element(tag, className, text) {
@@ -19,8 +19,8 @@
     if (entries.some(([value]) => value === before)) select.value = before;
   }
 
-  function armsOfHost() {
-    options(arm, data.arms.filter(([name]) => data.rows[host.value + "|" + name]));
+  function predictorsOfHost() {
+    options(predictor, data.predictors.filter(([name]) => data.rows[host.value + "|" + name]));
   }
 
   // Whole words only: "ruska" must not be found in a longer word.
@@ -63,7 +63,7 @@
     const made = element("data", "number", row.fve === null ? "no fve" : "row fve " + row.fve.toFixed(2));
     if (row.fve !== null) {
       const place = [row.passage, row.position, row.sample].join(":");
-      made.dataset.metric = [host.value, arm.value, "row_fve:" + place, "row"].join("|");
+      made.dataset.metric = [host.value, predictor.value, "row_fve:" + place, "row"].join("|");
       made.dataset.value = row.fve;
     }
     return made;
@@ -85,7 +85,7 @@
 
   function found() {
     const words = search.value.trim().toLowerCase();
-    const rows = (data.rows[host.value + "|" + arm.value] || []).filter((row) =>
+    const rows = (data.rows[host.value + "|" + predictor.value] || []).filter((row) =>
       [row.text, data.passages[row.passage], row.said.map(([fact]) => fact).join(" ")]
         .join(" ").toLowerCase().includes(words));
     const sign = { recorded: 0, best: -1, worst: 1 }[order.value];
@@ -94,7 +94,7 @@
 
   function show() {
     const rows = found();
-    const total = data.totals[host.value + "|" + arm.value] || 0;
+    const total = data.totals[host.value + "|" + predictor.value] || 0;
     part("rows").replaceChildren(...rows.slice(0, shown).map(card));
     part("count").textContent =
       "Showing " + Math.min(shown, rows.length) + " of " + rows.length + " (sample of " + total + ")";
@@ -107,9 +107,9 @@
   }
 
   options(host, data.hosts.map((name) => [name, name]));
-  armsOfHost();
-  host.addEventListener("change", () => { armsOfHost(); again(); });
-  arm.addEventListener("change", again);
+  predictorsOfHost();
+  host.addEventListener("change", () => { predictorsOfHost(); again(); });
+  predictor.addEventListener("change", again);
   order.addEventListener("change", again);
   search.addEventListener("input", again);
   part("more").addEventListener("click", () => { shown += STEP; show(); });

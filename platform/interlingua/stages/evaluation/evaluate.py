@@ -34,7 +34,7 @@ def evaluation_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=5,
+        revision=6,
         seals=True,
     )
 

@@ -13,7 +13,7 @@ from interlingua.report.numbers import (
     LESS,
     Numbers,
 )
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
@@ -28,7 +28,7 @@ from interlingua.store.rows.scored import (
 from interlingua.store.rows.splits import SplitAccess, SplitViolation
 from interlingua.world.row_facts import sayable
 
-RECORDED = (Arm.SAMPLED, Arm.GREEDY, Arm.GOLD)
+RECORDED = (Predictor.SAMPLED, Predictor.GREEDY, Predictor.TEACHER)
 
 
 def shared_rows(by_host: Sequence[Scored]) -> Scored:
@@ -102,13 +102,18 @@ def store(
 
 def headlines(numbers: Numbers) -> dict[str, float]:
     """The numbers that a record and a tracker hold; the table of numbers has all."""
-    # The NLA's own ways and the ceiling, and every paired difference between arms.
-    arms = {*RECORDED, *(arm for n in numbers.all if LESS in (arm := n.arm))}
+    # The NLA's own ways and the ceiling, and every paired difference between predictors.
+    predictors = {
+        *RECORDED,
+        *(predictor for n in numbers.all if LESS in (predictor := n.predictor)),
+    }
     return {
         name: value
         for number in numbers.all
         # Means over hosts are in the table twice, once with the host as the unit: not that one.
-        if number.metric in COMPARED and number.arm in arms and number.covers == "passages"
+        if number.metric in COMPARED
+        and number.predictor in predictors
+        and number.covers == "passages"
         for name, value in (
             (number.name, number.value),
             (f"{number.name}_low", number.low),

@@ -15,11 +15,11 @@ from interlingua.probes.decoder_fits import FitRows
 from interlingua.probes.methods import (
     UNIQUE_SHARE,
     Key,
-    Predictor,
+    MethodPredictor,
     ScoredRows,
     methods_drawn,
 )
-from interlingua.specs.evaluation import Arm, MethodsSpec
+from interlingua.specs.evaluation import MethodsSpec, Predictor
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.inputs import MethodsHost
 from interlingua.stages.maps.space import opened_space
@@ -43,11 +43,11 @@ def drawn_methods(
     passages_N = _passages(said)
     n_ND = rescale(rows.vectors(said.keys))
     scored = ScoredRows(a_NE=said.a_NE, n_ND=n_ND, passages_N=passages_N)
-    texts: dict[Predictor, list[str | None]] = {
-        Predictor.NLA: [row.explanation for row in said.rows],
+    texts: dict[MethodPredictor, list[str | None]] = {
+        MethodPredictor.NLA: [row.explanation for row in said.rows],
         # One text for every row: an FVE need not show this collapse, the share of distinct texts
         # does.
-        Predictor.COLLAPSED_AV: ["one and the same"] * len(said.rows),
+        MethodPredictor.COLLAPSED_AV: ["one and the same"] * len(said.rows),
     }
     unique_shares = {
         predictor: collapse_drawn(score_texts(own, passages_N)._asdict(), passages_N, draws)[
@@ -75,7 +75,7 @@ def _fit_rows(
     access: SplitAccess,
 ) -> FitRows:
     host = hosts[tag]
-    said = read_verbalized(host.fit_texts.path, Split.FIT, Arm.SAMPLED, access)
+    said = read_verbalized(host.fit_texts.path, Split.FIT, Predictor.SAMPLED, access)
     h_ND = opened_rows(host.fit, [Split.FIT], access).vectors(said.keys)
     encoders = {name: hosts[name].encoder for name in dict.fromkeys((spec.anchor, tag))}
     space = opened_space(encoders, anchor=spec.anchor, centring=spec.centring)
@@ -91,7 +91,7 @@ def _fit_rows(
 
 def first_texts(texts: Artifact, split: Split, access: SplitAccess) -> Rebuilt:
     """The first T=1 text of every activation, with its vector."""
-    said = read_verbalized(texts.path, split, Arm.SAMPLED, access)
+    said = read_verbalized(texts.path, split, Predictor.SAMPLED, access)
     places = [place for place, row in enumerate(said.rows) if row.sample == 0]
     keys: Sequence = [said.keys[place] for place in places]
     return Rebuilt(list(keys), [said.rows[place] for place in places], said.a_NE[places])

@@ -30,7 +30,7 @@ def report_stage(spec: ReportSpec, inputs: ReportInputs[Stage]) -> Stage:
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=6,
+        revision=7,
     )
 
 
@@ -38,9 +38,9 @@ def run(
     spec: ReportSpec, inputs: ReportInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Write the page; what was measured of hosts is shown where a section knows its kind."""
-    from interlingua.report.arms import read_arm
     from interlingua.report.material import read_material
     from interlingua.report.page import write_page
+    from interlingua.report.rl_runs import read_rl_run
 
     root = out.parent.parent
     shown = [inputs.evaluation, *inputs.oracles.values(), *inputs.familiarity.values()]
@@ -51,7 +51,7 @@ def run(
             found.setdefault(upstream.record.fingerprint, upstream)
     _, *upstream_of_all = found.values()
     # Runs are set beside each other only where there is more than one.
-    arms = [inputs.evaluation, *inputs.others.values()]
-    runs = [read_arm(arm, lineage(arm, root)) for arm in arms] if inputs.others else []
+    all_runs = [inputs.evaluation, *inputs.others.values()]
+    runs = [read_rl_run(one, lineage(one, root)) for one in all_runs] if inputs.others else []
     material = read_material(spec.recipe, inputs.evaluation, upstream_of_all, runs)
     return {"num_bytes": write_page(out, material, shown_rows=spec.shown_rows)}

@@ -1,4 +1,4 @@
-"""Maps of the arms that are not the NLA's, fitted on `fit`. Knows no scored row.
+"""Maps of the predictors that are not the NLA's, fitted on `fit`. Knows no scored row.
 
 h is a raw activation [D], n(h) the same at the norm sqrt(D), v [E] its vector in the shared space.
 """
@@ -12,7 +12,7 @@ from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.linear import fit_blocks
 from interlingua.core.moments import Block, folds_of, row_blocks
 from interlingua.core.word_readers import Read, fit_word_readers
-from interlingua.specs.evaluation import Arm, ScoreSpec
+from interlingua.specs.evaluation import Predictor, ScoreSpec
 from interlingua.stages.maps.space import opened_space
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.shards import Key
@@ -31,7 +31,7 @@ def encoder_ridge(
     return _ridge(encoded, keys, fit_ND, fit_ND, spec)
 
 
-def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Arm, Read]:
+def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Predictor, Read]:
     """Readings of an explanation without an AR, from its words to n(h)."""
     # The AV's own texts of `fit`, as the decoder has them: both are fitted to the same words.
     good = np.flatnonzero(has_direction(fit_ND))
@@ -44,7 +44,7 @@ def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Arm
         most=spec.most_words,
         seed=spec.seed,
     )
-    return {Arm(name): read for name, read in readers.items()}
+    return {Predictor(name): read for name, read in readers.items()}
 
 
 def _ridge(

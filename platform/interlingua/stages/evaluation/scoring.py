@@ -1,4 +1,4 @@
-"""The rows of every arm: predictions of one host's activations, and their errors.
+"""The rows of every predictor: predictions of one host's activations, and their errors.
 
 h is a raw activation [D], u(h) and n(h) the same at the norms 1 and sqrt(D), a [E] the AR's vector
 of a text, h^ [D] the decoder's of a; K activations are scored, N predictions made of them. A text
@@ -22,8 +22,8 @@ from interlingua.core.metrics import (
     score_rows,
 )
 from interlingua.core.word_readers import Read
-from interlingua.specs.evaluation import Arm, ScoreSpec
-from interlingua.specs.generation import TEXT_ARMS
+from interlingua.specs.evaluation import Predictor, ScoreSpec
+from interlingua.specs.generation import TEXT_PREDICTORS
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.inputs import ScoreInputs
 from interlingua.stages.evaluation.ridges import encoder_ridge, word_readers
@@ -42,7 +42,7 @@ CATEGORY = "language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Golds:
+class Targets:
     """The activations that are scored, each with its place and the facts that hold of it."""
 
     place: Mapping[Key, int]
@@ -57,8 +57,8 @@ class Golds:
         spec: ScoreSpec,
         inputs: ScoreInputs[Artifact],
         access: SplitAccess,
-    ) -> "Golds":
-        """The golds of the asked rows, without those that have no direction."""
+    ) -> "Targets":
+        """The targets of the asked rows, without those that have no direction."""
         rows = opened_rows(inputs.rows, [spec.split], access)
         h_KD = rows.vectors(asked)
         is_good_K = has_direction(h_KD)
@@ -77,43 +77,43 @@ class Golds:
         return [f"{name}={facts[name]}" for name in SAYABLE if facts.get(name)]
 
 
-def rows_of_arms(
-    golds: Golds,
-    spoken: Mapping[Arm, Rebuilt],
+def rows_of_predictors(
+    targets: Targets,
+    spoken: Mapping[Predictor, Rebuilt],
     spec: ScoreSpec,
     inputs: ScoreInputs[Artifact],
     access: SplitAccess,
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the columns of every arm's rows; `spoken` are the arms whose texts the AV wrote."""
+    """Yield the columns of every predictor's rows; of `spoken` the AV wrote the texts."""
     decoder = read_decoder(inputs.decoder.path)
     encoder = read_encoder(inputs.encoders[spec.host_tag].path)
     fit = opened_rows(inputs.fit, [Split.FIT], access)
-    said = read_verbalized(inputs.fit_texts.path, Split.FIT, Arm.SAMPLED, access)
+    said = read_verbalized(inputs.fit_texts.path, Split.FIT, Predictor.SAMPLED, access)
     fit_ND = fit.vectors(said.keys)
-    scorer = _Scorer(golds, spec, mean_D=encoder.mean_D, train_variance=mean_variance(fit_ND))
+    scorer = _Scorer(targets, spec, mean_D=encoder.mean_D, train_variance=mean_variance(fit_ND))
 
     by_text = {
-        arm: read_verbalized(inputs.reconstructed.path, spec.split, arm, access)
-        for arm in TEXT_ARMS
+        predictor: read_verbalized(inputs.reconstructed.path, spec.split, predictor, access)
+        for predictor in TEXT_PREDICTORS
     }
-    for arm, rebuilt in {**spoken, **by_text}.items():
+    for predictor, rebuilt in {**spoken, **by_text}.items():
         if rebuilt.keys:
-            yield scorer.of_texts(arm, rebuilt, decoder)
-    sampled = _only(spoken[Arm.SAMPLED], golds)
+            yield scorer.of_texts(predictor, rebuilt, decoder)
+    sampled = _only(spoken[Predictor.SAMPLED], targets)
     other_ND, others = _shuffled(sampled, decoder, seed=spec.seed)
-    yield scorer.of(Arm.SHUFFLED_EXPLANATIONS, sampled.keys, other_ND, others)
-    for arm, read in word_readers(said, fit_ND, spec).items():
-        yield scorer.of(arm, sampled.keys, _read(sampled, read), sampled.rows)
-    unique = list(golds.place)
+    yield scorer.of(Predictor.SHUFFLED_EXPLANATIONS, sampled.keys, other_ND, others)
+    for predictor, read in word_readers(said, fit_ND, spec).items():
+        yield scorer.of(predictor, sampled.keys, _read(sampled, read), sampled.rows)
+    unique = list(targets.place)
     there_and_back = encoder_ridge(said.keys, fit_ND, spec, inputs.encoders)
-    yield scorer.of(Arm.ENCODER, unique, there_and_back(golds.h_KD))
+    yield scorer.of(Predictor.ENCODER, unique, there_and_back(targets.h_KD))
     # The one vector of the AR that suits `fit` best: as far as saying one thing always gets.
     best_D = best_constant(_decoded(said.a_NE, decoder), fit_ND)
-    for arm, constant_D in (
-        (Arm.CONSTANT_EXPLANATION, best_D),
-        (Arm.CONSTANT_VECTOR, encoder.mean_D),
+    for predictor, constant_D in (
+        (Predictor.CONSTANT_EXPLANATION, best_D),
+        (Predictor.CONSTANT_VECTOR, encoder.mean_D),
     ):
-        yield scorer.of(arm, unique, np.broadcast_to(constant_D, golds.h_KD.shape))
+        yield scorer.of(predictor, unique, np.broadcast_to(constant_D, targets.h_KD.shape))
 
 
 def _shuffled(
@@ -136,36 +136,38 @@ def _read(spoken: Rebuilt, read: Read) -> np.ndarray:
 
 
 class _Scorer:
-    """Makes the rows of an arm from its predictions, which are in the units of n(h)."""
+    """Makes the rows of a predictor from its predictions, which are in the units of n(h)."""
 
     def __init__(
-        self, golds: Golds, spec: ScoreSpec, *, mean_D: np.ndarray, train_variance: float
+        self, targets: Targets, spec: ScoreSpec, *, mean_D: np.ndarray, train_variance: float
     ) -> None:
-        self._golds, self._spec = golds, spec
+        self._targets, self._spec = targets, spec
         self._mean_D, self._train_variance = mean_D, train_variance
-        direction_KD = unit(golds.h_KD)
-        self._gold_mean_D = direction_KD.mean(axis=0)
+        direction_KD = unit(targets.h_KD)
+        self._target_mean_D = direction_KD.mean(axis=0)
         # Denominators of `fve_centred_category`: what is left where the language's mean is known.
-        languages = [golds.facts[key].get(CATEGORY, "") for key in golds.place]
-        self._category_K = category_variance(golds.h_KD, np.array(languages))
+        languages = [targets.facts[key].get(CATEGORY, "") for key in targets.place]
+        self._category_K = category_variance(targets.h_KD, np.array(languages))
         # For ranks: about the mean, which all activations share and which tells none apart.
-        self._about_KD = direction_KD - self._gold_mean_D
+        self._about_KD = direction_KD - self._target_mean_D
 
-    def of_texts(self, arm: Arm, rebuilt: Rebuilt, decoder: Decoder) -> Mapping[str, Any]:
-        """The rows of an arm that goes through texts, the AR and the decoder."""
-        mine = _only(rebuilt, self._golds)
+    def of_texts(
+        self, predictor: Predictor, rebuilt: Rebuilt, decoder: Decoder
+    ) -> Mapping[str, Any]:
+        """The rows of a predictor that goes through texts, the AR and the decoder."""
+        mine = _only(rebuilt, self._targets)
         predicted_ND = _decoded(mine.a_NE, decoder)
-        # The mean cosine to all golds in one product: what the prediction scores on a random one.
-        cos_N = unit(predicted_ND) @ self._gold_mean_D
+        # The mean cosine to all targets in one product: what the prediction scores on a random one.
+        cos_N = unit(predicted_ND) @ self._target_mean_D
         assertions = [facts_asserted(row.explanation or "") for row in mine.rows]
-        columns = dict(self.of(arm, mine.keys, predicted_ND, mine.rows))
+        columns = dict(self.of(predictor, mine.keys, predicted_ND, mine.rows))
         return columns | {
             "text": [row.text for row in mine.rows],
             "explanation": [row.explanation for row in mine.rows],
             "said": [[f"{fact}={value}" for fact, value in one.facts] for one in assertions],
             "num_clauses": np.array([one.num_clauses for one in assertions]),
             "num_worded": np.array([one.num_known_clauses for one in assertions]),
-            "true": [self._golds.holds(key) for key in mine.keys],
+            "true": [self._targets.holds(key) for key in mine.keys],
             "num_tokens": np.array([row.num_tokens for row in mine.rows]),
             "log_prob": np.array([row.log_prob for row in mine.rows]),
             "shuffled_nmse": 2 * (1 - cos_N),
@@ -173,48 +175,48 @@ class _Scorer:
 
     def of(
         self,
-        arm: Arm,
+        predictor: Predictor,
         keys: Sequence[Key],
         predicted_ND: np.ndarray,
         texts: Sequence[Verbalized] | None = None,
     ) -> Mapping[str, Any]:
-        """The rows of an arm; `texts` give the sample of each row, and whether it failed."""
-        places_N = np.array([self._golds.place[key] for key in keys])
-        gold_ND = self._golds.h_KD[places_N]
+        """The rows of a predictor; `texts` give the sample of each row, and whether it failed."""
+        places_N = np.array([self._targets.place[key] for key in keys])
+        target_ND = self._targets.h_KD[places_N]
         sample_N = np.array([row.sample for row in texts] if texts else [0] * len(keys))
         is_failed_N = np.array(
-            # An arm without texts cannot fail.
+            # A predictor without texts cannot fail.
             [row.explanation is None for row in texts or ()] or [False] * len(keys)
         )
         return {
-            **score_rows(predicted_ND, gold_ND)._asdict(),
+            **score_rows(predicted_ND, target_ND)._asdict(),
             "host": self._spec.host_tag,
             "role": self._spec.role,
-            "arm": arm.value,
+            "predictor": predictor.value,
             "split": self._spec.split.value,
             "passage_id": [passage_id for passage_id, _ in keys],
             "position": np.array([position for _, position in keys]),
-            "span_end": np.array([self._golds.ends.get(key, -1) for key in keys]),
+            "span_end": np.array([self._targets.ends.get(key, -1) for key in keys]),
             "sample": sample_N,
             "is_failed": is_failed_N,
             "train_variance": self._train_variance,
             "category_variance": self._category_K[places_N],
-            "raw_norm": norms(gold_ND),
+            "raw_norm": norms(target_ND),
             "rank": self._ranks(predicted_ND, places_N, sample_N),
             # A rank means nothing without the number that it is among.
-            "num_rivals": np.full(len(keys), len(self._golds.place)),
+            "num_rivals": np.full(len(keys), len(self._targets.place)),
         }
 
     def _ranks(
         self, predicted_ND: np.ndarray, places_N: np.ndarray, sample_N: np.ndarray
     ) -> np.ndarray:
-        """The rank of every prediction's own gold, by the cosine of directions about the mean."""
+        """The rank of every prediction's own target, by the cosine of directions about the mean."""
         # A zero is no prediction: less the mean it would be a direction, and the same for all.
         about_ND = np.where(
             predicted_ND.any(axis=1, keepdims=True), predicted_ND - self._mean_D, 0.0
         )
         ranks_N = np.empty(len(places_N), int)
-        # Sample by sample, so that every activation stands once among the golds of a ranking.
+        # Sample by sample, so that every activation stands once among the targets of a ranking.
         for sample in np.unique(sample_N):
             mine = np.flatnonzero(sample_N == sample)
             ranks_N[mine] = retrieval_ranks(about_ND[mine], self._about_KD[places_N[mine]])
@@ -231,9 +233,9 @@ def _decoded(a_NE: np.ndarray, decoder: Decoder) -> np.ndarray:
     return predicted_ND
 
 
-def _only(rebuilt: Rebuilt, golds: Golds) -> Rebuilt:
+def _only(rebuilt: Rebuilt, targets: Targets) -> Rebuilt:
     """The rows whose activations are scored."""
-    places = [place for place, key in enumerate(rebuilt.keys) if key in golds.place]
+    places = [place for place, key in enumerate(rebuilt.keys) if key in targets.place]
     return Rebuilt(
         [rebuilt.keys[place] for place in places],
         [rebuilt.rows[place] for place in places],

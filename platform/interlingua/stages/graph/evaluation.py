@@ -6,9 +6,15 @@ What reads the evaluated split stands in artifacts of its own: nothing trained h
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from interlingua.specs.evaluation import Arm, EvaluationSpec, MethodsSpec, ReportSpec, ScoreSpec
+from interlingua.specs.evaluation import (
+    EvaluationSpec,
+    MethodsSpec,
+    Predictor,
+    ReportSpec,
+    ScoreSpec,
+)
 from interlingua.specs.extraction import TokenPositions
-from interlingua.specs.generation import TEXT_ARMS, ReconstructSpec, Turn
+from interlingua.specs.generation import TEXT_PREDICTORS, ReconstructSpec, Turn
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.evaluation.evaluate import EvaluationInputs, evaluation_stage
 from interlingua.stages.evaluation.inputs import MethodsHost, ScoreInputs
@@ -81,13 +87,13 @@ def page_of(
     oracles: Sequence[Stage],
     familiarity: Sequence[Stage],
 ) -> Stage:
-    """The page that shows the first evaluation and all that it came from; others are its arms."""
+    """The page of the first evaluation and all that it came from, with the others beside it."""
     first, *others = evaluations
     return report_stage(
         ReportSpec(recipe=recipe.name, shown_rows=recipe.evaluation.shown_rows),
         ReportInputs(
             first,
-            {arm.label: arm for arm in others},
+            {other.label: other for other in others},
             {oracle.label: oracle for oracle in oracles},
             {one.label: one for one in familiarity},
         ),
@@ -98,11 +104,13 @@ def _reconstructed(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
     """The AR's vectors of texts that are known to be true."""
     split = recipe.evaluation.split
     # What is true of a token depends on how far the text has come: only the teacher knows.
-    arms = (Arm.GOLD,) if isinstance(recipe.read, TokenPositions) else TEXT_ARMS
+    predictors = (
+        (Predictor.TEACHER,) if isinstance(recipe.read, TokenPositions) else TEXT_PREDICTORS
+    )
     most_words = recipe.ar_lessons.teacher.max_words
     models = pair.models
     return reconstructed_stage(
-        ReconstructSpec(split=split, arms=arms, max_words=most_words),
+        ReconstructSpec(split=split, predictors=predictors, max_words=most_words),
         ReconstructInputs(models.trunk, models.ar, unseen.explanations, unseen.passages),
         pair.labels(split),
     )
@@ -111,7 +119,7 @@ def _reconstructed(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
 def _scored(
     recipe: Recipe, maps: Maps, unseen: Unseen, texts: Stage, reconstructed: Stage
 ) -> Stage:
-    """All arms of one host, on the same rows."""
+    """All predictors of one host, on the same rows."""
     tag = texts.spec.host_tag
     decoder = maps.decoders[tag]
     return scored_stage(
@@ -170,20 +178,20 @@ def _methods(
 
 
 def _turns(recipe: Recipe, *, is_start: bool) -> tuple[Turn, ...]:
-    """The arms in which the AV writes about the evaluated rows, with their sampling.
+    """The predictors for which the AV writes about the evaluated rows, with their sampling.
 
     Only the first evaluation has the untrained AV: later training does not change its texts.
     """
     evaluation, speaking = recipe.evaluation, recipe.speaking
     samplings = {
-        Arm.SAMPLED: speaking.sampled(evaluation.samples),
-        Arm.GREEDY: speaking.greedy(),
-        Arm.SHUFFLED_VECTORS: speaking.sampled(1),
-        Arm.ZERO_VECTOR: speaking.sampled(1),
+        Predictor.SAMPLED: speaking.sampled(evaluation.samples),
+        Predictor.GREEDY: speaking.greedy(),
+        Predictor.SHUFFLED_VECTORS: speaking.sampled(1),
+        Predictor.ZERO_VECTOR: speaking.sampled(1),
     }
     if is_start:
-        samplings[Arm.UNTRAINED] = speaking.sampled(1)
+        samplings[Predictor.UNTRAINED] = speaking.sampled(1)
     return tuple(
-        Turn(arm=arm, split=evaluation.split, sampling=sampling, rows=evaluation.rows)
-        for arm, sampling in samplings.items()
+        Turn(predictor=predictor, split=evaluation.split, sampling=sampling, rows=evaluation.rows)
+        for predictor, sampling in samplings.items()
     )

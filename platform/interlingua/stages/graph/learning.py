@@ -40,7 +40,7 @@ def learning_stages(
     rows: Mapping[str, HostRows[Stage]],
     passages: Stage,
 ) -> LearningStages:
-    """Rows and explanations of the learning splits, and gold explanations of `dev`."""
+    """Rows and explanations of the learning splits, and the teacher's explanations of `dev`."""
     learning = {
         tag: activations_stage(hosts[tag], passages, reading_of(recipe, hosts[tag], LEARNING))
         for tag in recipe.learning_tags()
@@ -52,7 +52,7 @@ def learning_stages(
         rows=learning,
         av_texts=explained_stage(recipe, av_lessons, Split.AV_SFT, passages, tokens),
         ar_texts=explained_stage(recipe, ar_lessons, Split.AR_SFT, passages, tokens),
-        # One set of gold texts of `dev` for both models, by the AV's teacher.
+        # One set of texts of `dev` for both models, by the AV's teacher.
         dev_texts=explained_stage(recipe, av_lessons, Split.DEV, passages, dev_tokens),
     )
 

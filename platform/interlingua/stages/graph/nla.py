@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn, VerbalizeSpec
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
@@ -49,7 +49,9 @@ def maps_stages(
 ) -> tuple[tuple[Stage, ...], Maps]:
     """The pair's texts of `fit`, the decoders that are fitted on them, and the bundle."""
     speaking = recipe.speaking
-    turn = Turn(arm=Arm.SAMPLED, split=Split.FIT, sampling=speaking.sampled(1), rows=None)
+    turn = Turn(
+        predictor=Predictor.SAMPLED, split=Split.FIT, sampling=speaking.sampled(1), rows=None
+    )
     verbalized = {
         tag: verbalized_by(recipe, pair, {Split.FIT: rows[tag].fit}, encoders, turns=(turn,))
         for tag in hosts

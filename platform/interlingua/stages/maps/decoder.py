@@ -1,14 +1,14 @@
 """Stage `decoder`: the linear map from the shared space back into one host.
 
 Fitted on what the AR makes of the AV's own samples of `fit`, because these are the texts that it
-will be given, not gold ones. How well it does is measured by the evaluation.
+will be given, not the teacher's. How well it does is measured by the evaluation.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.maps import RidgeSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.training import DecoderSpec
@@ -50,7 +50,7 @@ def run(
 
     encoder = read_encoder(inputs.encoder.path)
     with recorded_access({Split.FIT}, out) as access:
-        rebuilt = read_verbalized(inputs.verbalized.path, Split.FIT, Arm.SAMPLED, access)
+        rebuilt = read_verbalized(inputs.verbalized.path, Split.FIT, Predictor.SAMPLED, access)
         # The rows of all splits but `fit` stay closed, whatever the artifact holds.
         rows = KeyedRows(inputs.fit, spec.block_index, {Split.FIT}, access)
         decoder, report = fitted(rebuilt, rows, encoder, spec)

@@ -107,18 +107,18 @@ def dev_scores(
     """
     anchor_rows, anchor_encoder = anchor or (host, encoder)
     keys = shared_keys([host, anchor_rows])
-    h_ND, gold_NE = host.vectors(keys), anchor_rows.vectors(keys)
-    is_good_N = has_direction(h_ND) & has_direction(gold_NE)
+    h_ND, target_NE = host.vectors(keys), anchor_rows.vectors(keys)
+    is_good_N = has_direction(h_ND) & has_direction(target_NE)
     passages_N = np.array([passage_id for passage_id, _ in keys])[is_good_N]
-    gold_NE = gold_NE[is_good_N]
-    # e is centred and the golds are not: the anchor's mean is added back.
+    target_NE = target_NE[is_good_N]
+    # e is centred and the targets are not: the anchor's mean is added back.
     predicted_NE = anchor_encoder.mean_D + encoder(rescale(h_ND[is_good_N]))
-    # Beside it what a constant scores, and what the predictions score on another row's gold.
-    constant = constant_scores(anchor_encoder.mean_D, gold_NE)
+    # Beside it what a constant scores, and what the predictions score on another row's target.
+    constant = constant_scores(anchor_encoder.mean_D, target_NE)
     return {
-        **_estimates("dev", score_rows(predicted_NE, gold_NE), passages_N, seed),
+        **_estimates("dev", score_rows(predicted_NE, target_NE), passages_N, seed),
         **_estimates("constant", constant, passages_N, seed),
-        "shuffled/fve_centred_own": shuffled_fve_centred(predicted_NE, gold_NE),
+        "shuffled/fve_centred_own": shuffled_fve_centred(predicted_NE, target_NE),
     }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interlingua.core.metrics import derangement
 from interlingua.models.batched import BatchVerbalizer
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn, VerbalizeSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.text.canonical import canonical_json
@@ -104,16 +104,16 @@ class BlockVerbalizer:
 
     def _sampled(self, block: Block) -> list[Verbalized]:
         turn, tag = block.turn, self._job.spec.host_tag
-        # No arm in the name: arms of one seed draw with the same random numbers, and are paired.
+        # No predictor in the name: those of one seed draw the same random numbers, and are paired.
         names = [f"{tag}|{passage_id}|{place}" for passage_id, place in block.keys]
-        verbalizer = self._verbalizer(is_trained=turn.arm is not Arm.UNTRAINED)
+        verbalizer = self._verbalizer(is_trained=turn.predictor is not Predictor.UNTRAINED)
         samples_of_rows = verbalizer.verbalize(tag, self._vectors(block), names, turn.sampling)
         return [
             Verbalized(
                 passage_id=passage_id,
                 position=position,
                 split=turn.split,
-                arm=turn.arm,
+                predictor=turn.predictor,
                 sample=sample,
                 text=decoded.text,
                 explanation=decoded.explanation,
@@ -125,7 +125,7 @@ class BlockVerbalizer:
         ]
 
     def _vectors(self, block: Block) -> Tensor:
-        """[N, E]: v of every row, or of the row that the turn's arm puts in its place."""
+        """[N, E]: v of every row, or of the row that the turn's predictor puts in its place."""
         import torch
 
         if block.sources is None:
@@ -155,7 +155,7 @@ def blocks_of(
     for turn in spec.turns:
         keys = found[turn.split]
         if turn.rows is not None:
-            # One seed for all turns: every arm is asked about the same rows.
+            # One seed for all turns: every predictor is asked about the same rows.
             keys = keyed_choice(keys, turn.rows, seed=spec.seed)
         sources = _sources(turn, keys, spec.seed)
         # Sources are paired over all rows of a turn before they are cut: another block size
@@ -169,9 +169,9 @@ def blocks_of(
 
 def _sources(turn: Turn, keys: Sequence[Key], seed: int) -> Sequence[Key] | None:
     """The row whose vector each row is given; None for the zero vector."""
-    if turn.arm is Arm.ZERO_VECTOR:
+    if turn.predictor is Predictor.ZERO_VECTOR:
         return None
-    if turn.arm is not Arm.SHUFFLED_VECTORS:
+    if turn.predictor is not Predictor.SHUFFLED_VECTORS:
         return keys
     passages_N = np.array([passage_id for passage_id, _ in keys])
     return [keys[other] for other in derangement(passages_N, seed=seed)]

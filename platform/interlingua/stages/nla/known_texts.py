@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import ReconstructSpec
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
@@ -14,20 +14,20 @@ from interlingua.world.facts import SAYABLE, keyed_random
 from interlingua.world.row_facts import facts_of_row
 from interlingua.world.teacher import explanation_from
 
-FACTS = {Arm.GENERAL_FACTS: ["language", "topic"], Arm.ALL_FACTS: list(SAYABLE)}
+FACTS = {Predictor.GENERAL_FACTS: ["language", "topic"], Predictor.ALL_FACTS: list(SAYABLE)}
 
 
 def known_texts(
-    arm: Arm,
+    predictor: Predictor,
     spec: ReconstructSpec,
     explained: Mapping[Key, Sequence[str]],
     passages: Artifact,
     access: SplitAccess,
 ) -> Iterator[tuple[Key, str]]:
-    """Yield one text of an arm about every activation, by key."""
-    if arm is Arm.GOLD:
+    """Yield one text of a predictor about every activation, by key."""
+    if predictor is Predictor.TEACHER:
         for key, samples in explained.items():
-            # One sample, as the other arms have one text for each activation.
+            # One sample, as the other predictors have one text for each activation.
             yield key, samples[0]
         return
     path = passages.path / PASSAGES_NAME
@@ -36,19 +36,19 @@ def known_texts(
         passage_id, position = key
         is_span = position != POOLED_POSITION
         facts = facts_of_row(by_id[passage_id], position, is_span=is_span)
-        names = [name for name in FACTS[arm] if name in facts]
+        names = [name for name in FACTS[predictor] if name in facts]
         rng = keyed_random("told", passage_id, *([position] if is_span else []))
         yield key, explanation_from(names, facts, rng, spec.max_words)
 
 
-def as_row(key: Key, text: str, arm: Arm, split: Split) -> Verbalized:
+def as_row(key: Key, text: str, predictor: Predictor, split: Split) -> Verbalized:
     """The text in a row like those of an AV; number of tokens and log-prob are not known."""
     passage_id, position = key
     return Verbalized(
         passage_id=passage_id,
         position=position,
         split=split,
-        arm=arm,
+        predictor=predictor,
         sample=0,
         text=text,
         explanation=text,

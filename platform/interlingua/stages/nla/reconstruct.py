@@ -33,14 +33,14 @@ def reconstructed_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=1,
+        revision=2,
     )
 
 
 def run(
     spec: ReconstructSpec, inputs: ReconstructInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Reconstruct from every text of every arm, an arm a block."""
+    """Reconstruct from every text of every predictor, one block for each."""
     import torch
 
     from interlingua.stages.nla.known_texts import as_row, known_texts
@@ -58,10 +58,10 @@ def run(
     num_rows = 0
     with recorded_access({spec.split}, out) as access:
         explained = read_explanations(inputs.explanations.path, {spec.split}, access)
-        for index, arm in enumerate(spec.arms):
+        for index, predictor in enumerate(spec.predictors):
             # One text for each key: no host is asked, so that all hosts share these rows.
-            texts = dict(known_texts(arm, spec, explained, inputs.passages, access))
-            rows = [as_row(key, text, arm, spec.split) for key, text in texts.items()]
+            texts = dict(known_texts(predictor, spec, explained, inputs.passages, access))
+            rows = [as_row(key, text, predictor, spec.split) for key, text in texts.items()]
             a_NE = reconstructor.reconstruct([row.explanation for row in rows])
             write_block(block_path(out, index), rows, a_NE)
             num_rows += len(rows)

@@ -40,7 +40,7 @@ def verbalized_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=2,
+        revision=3,
         work=WorkKind.VERBALIZING,
     )
 

@@ -110,7 +110,7 @@ def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
     """Two lines: a passage and the first explanation in this artifact; none where all failed."""
     turn, split = stage.spec.turns[0], stage.spec.turns[0].split
     access = SplitAccess({split})
-    rows = read_verbalized(folder(stage, root), split, turn.arm, access).rows
+    rows = read_verbalized(folder(stage, root), split, turn.predictor, access).rows
     row = next((row for row in rows if row.explanation), None)
     if row is None:
         return

@@ -175,7 +175,7 @@ class ArProgram:
         ]
 
     def dev_batches(self) -> list["DevBatch"]:
-        """Gold explanations of `dev`, with the vectors of every host."""
+        """The teacher's explanations of `dev`, with the vectors of every host."""
         return self._dev
 
     def dev_rows(self, batch: "DevBatch") -> Placed:
@@ -190,7 +190,7 @@ class ArProgram:
                     "host": tag,
                     "passage_id": key[0],
                     "position": key[1],
-                    "nmse": float(2 * (1 - direction_BE[row] @ batch.gold_BE[tag][row])),
+                    "nmse": float(2 * (1 - direction_BE[row] @ batch.target_BE[tag][row])),
                     "own_variance": float(batch.variance_B[tag][row]),
                 },
             )
@@ -239,15 +239,15 @@ class ArProgram:
             self.watch.dev_rows,
             seed=self.seed,
         )
-        gold = {tag: unit(v_NE) for tag, v_NE in dev.of(keys).items()}
+        target_BE = {tag: unit(v_NE) for tag, v_NE in dev.of(keys).items()}
         # About the mean of these very rows: predicting that mean is an FVE of 0.
-        variance = {tag: ((u_NE - u_NE.mean(0)) ** 2).sum(1) for tag, u_NE in gold.items()}
+        variance = {tag: ((u_NE - u_NE.mean(0)) ** 2).sum(1) for tag, u_NE in target_BE.items()}
         rows = [(key, self._dev_texts.ids_of(key, 0)) for key in keys]
         return [
             DevBatch(
                 tuple(part),
                 self._batch([rows[place] for place in part], dev, 1.0),
-                {tag: u_NE[part] for tag, u_NE in gold.items()},
+                {tag: u_NE[part] for tag, u_NE in target_BE.items()},
                 {tag: var_N[part] for tag, var_N in variance.items()},
             )
             for part in of_like_length([len(ids) for _, ids in rows], most_rows)
@@ -256,12 +256,12 @@ class ArProgram:
 
 @dataclass(frozen=True, slots=True)
 class DevBatch:
-    """Explanations of `dev`; of each host the gold directions and their squares about the mean.
+    """Explanations of `dev`; of each host the true directions and their squares about the mean.
 
     `places` are those of the explanations among all that are evaluated.
     """
 
     places: tuple[int, ...]
     inputs: ArBatch
-    gold_BE: Mapping[str, np.ndarray]
+    target_BE: Mapping[str, np.ndarray]
     variance_B: Mapping[str, np.ndarray]

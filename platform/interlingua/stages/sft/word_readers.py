@@ -52,8 +52,8 @@ def word_reader_errors(
         pairs = zip(columns["passage_id"][mine], columns["position"][mine], strict=True)
         keys = [(str(passage_id), int(position)) for passage_id, position in pairs]
         said = [dev_texts[key][0] for key in keys]
-        gold_NE = unit(dev.of(keys)[tag])
+        target_NE = unit(dev.of(keys)[tag])
         for name, read in readers.items():
             # NMSE is of directions: the scale of the weighted sum that was fitted cancels out.
-            errors[name][mine] = 2 * (1 - np.einsum("ne,ne->n", unit(read(said)), gold_NE))
+            errors[name][mine] = 2 * (1 - np.einsum("ne,ne->n", unit(read(said)), target_NE))
     return errors

@@ -1,7 +1,7 @@
 """Scored items of an evaluation, one row each: every table and plot is made from these alone.
 
-One parquet file a host in a folder. A row is one prediction of one activation by one arm; what an
-arm has no text for is null, what it has no number for NaN. Knows no model and no metric.
+One parquet file a host in a folder. A row is one prediction of one activation by one predictor;
+what it has no text for is null, what it has no number for NaN. Knows no model and no metric.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
@@ -31,7 +31,7 @@ SCHEMA = pa.schema(
     [
         ("host", pa.string()),
         ("role", pa.string()),
-        ("arm", pa.string()),
+        ("predictor", pa.string()),
         ("split", pa.string()),
         ("passage_id", pa.string()),
         ("position", pa.int32()),
@@ -62,7 +62,7 @@ EVALUATED = pa.schema(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Rows of one or of several hosts and arms, by column."""
+    """Rows of one or of several hosts and predictors, by column."""
 
     columns: Mapping[str, np.ndarray]
 
@@ -76,18 +76,18 @@ class Scored:
         """The rows whose flag is True."""
         return Scored({name: column[is_taken_N] for name, column in self.columns.items()})
 
-    def of(self, host: str, arm: str) -> "Scored":
-        """The rows of one host and arm."""
-        return self.where((self["host"] == host) & (self["arm"] == arm))
+    def of(self, host: str, predictor: str) -> "Scored":
+        """The rows of one host and predictor."""
+        return self.where((self["host"] == host) & (self["predictor"] == predictor))
 
     def hosts(self) -> dict[str, str]:
         """Role by host, in the order of the rows."""
         return dict(zip(self["host"].tolist(), self["role"].tolist(), strict=True))
 
-    def arms(self) -> list[str]:
-        """The arms that have rows, in their fixed order."""
-        found = set(self["arm"].tolist())
-        return [arm.value for arm in Arm if arm.value in found]
+    def predictors(self) -> list[str]:
+        """The predictors that have rows, in their fixed order."""
+        found = set(self["predictor"].tolist())
+        return [predictor.value for predictor in Predictor if predictor.value in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def read_scored(folder: Path) -> Scored:
 
 
 def joined(parts: Sequence[Mapping[str, Any]]) -> Scored:
-    """Rows of several arms as one; what a part does not say is null or NaN."""
+    """Rows of several predictors as one; what a part does not say is null or NaN."""
     sizes = [len(part["passage_id"]) for part in parts]
     return Scored(
         {

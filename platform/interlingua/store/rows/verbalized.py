@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import REMEDY, read_parquet
@@ -30,7 +30,7 @@ class Verbalized:
     passage_id: str
     position: int
     split: Split
-    arm: Arm
+    predictor: Predictor
     sample: int
     text: str  # as generated
     explanation: str | None
@@ -40,7 +40,7 @@ class Verbalized:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rebuilt:
-    """Rows of one arm: their texts, and a_NE, NaN where there was no explanation."""
+    """Rows of one predictor: their texts, and a_NE, NaN where there was no explanation."""
 
     keys: list[Key]
     rows: list[Verbalized]
@@ -56,7 +56,7 @@ def write_block(path: Path, rows: Sequence[Verbalized], a_NE: np.ndarray) -> Non
     """Store a block in one file that appears when it is whole."""
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(row, name) for row in rows])
-        for name in ("passage_id", "position", "sample", "num_tokens", "log_prob", "arm")
+        for name in ("passage_id", "position", "sample", "num_tokens", "log_prob", "predictor")
     }
     columns["split"] = pa.array([row.split.value for row in rows])
     for name in ("text", "explanation"):
@@ -67,21 +67,28 @@ def write_block(path: Path, rows: Sequence[Verbalized], a_NE: np.ndarray) -> Non
         pq.write_table(pa.table(columns), file)
 
 
-def read_verbalized(folder: Path, split: Split, arm: Arm, access: SplitAccess) -> Rebuilt:
-    """All rows of a split and arm, each passage noted as consumed."""
+def read_verbalized(
+    folder: Path, split: Split, predictor: Predictor, access: SplitAccess
+) -> Rebuilt:
+    """All rows of a split and predictor, each passage noted as consumed."""
     # Before a file is opened: a split that may not be read is not even looked for.
     access.permit([split])
     paths = sorted((folder / VERBALIZED).glob("*.parquet"))
     if not paths:
         raise ValueError(f"{folder / VERBALIZED} holds no block of texts; {REMEDY}")
     table = pa.concat_tables([read_parquet(path) for path in paths])
-    is_asked = pc.and_(pc.equal(table["split"], split.value), pc.equal(table["arm"], arm.value))
+    is_asked = pc.and_(
+        pc.equal(table["split"], split.value), pc.equal(table["predictor"], predictor.value)
+    )
     table = table.filter(is_asked)
     vectors = table["a"].combine_chunks()
-    shape = len(vectors), vectors.type.list_size  # not -1: an arm may have no row
+    shape = len(vectors), vectors.type.list_size  # not -1: a predictor may have no row
     a_NE = vectors.flatten().to_numpy(zero_copy_only=False).reshape(shape)
     columns = table.drop_columns(["a"]).to_pylist()
-    rows = [Verbalized(**{**row, "split": Split(row["split"]), "arm": arm}) for row in columns]
+    rows = [
+        Verbalized(**{**row, "split": Split(row["split"]), "predictor": predictor})
+        for row in columns
+    ]
     for row in rows:
         access.consume(row.passage_id, split)
     return Rebuilt([(row.passage_id, row.position) for row in rows], rows, a_NE)

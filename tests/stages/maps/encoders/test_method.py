@@ -75,9 +75,9 @@ def test_its_score_is_that_of_the_anchors_vectors_rebuilt(made_up):
     artifact = made_up.built(made_up.trained["left"].encoder)
     encoder = read_encoder(artifact.path)
     anchor = read_encoder(made_up.built(made_up.anchor.encoder).path)
-    own, gold = (rescaled(made_up.rows[tag].dev.spec.vectors_ND) for tag in ("left", "anchor"))
-    cos = (unit(anchor.mean_D + encoder(own)) * unit(gold)).sum(axis=1)
-    variance = 1 - np.linalg.norm(unit(gold).mean(axis=0)) ** 2
+    own, target = (rescaled(made_up.rows[tag].dev.spec.vectors_ND) for tag in ("left", "anchor"))
+    cos = (unit(anchor.mean_D + encoder(own)) * unit(target)).sum(axis=1)
+    variance = 1 - np.linalg.norm(unit(target).mean(axis=0)) ** 2
     expected = 1 - (2 * (1 - cos)).mean() / variance
     metrics = artifact.record.metrics
     assert metrics["dev/fve_centred_own"] == pytest.approx(expected, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Runs side by side: every one with its own numbers, every arm with its seeds as units."""
+"""Runs side by side: every one with its own numbers, every ablation with its seeds as units."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tests.report.conftest import GATES, evaluation_at, record_of
 
-from interlingua.report.arms import ArmRun, arms_grid, read_arm
 from interlingua.report.headline import headline
 from interlingua.report.material import read_material
 from interlingua.report.numbers import ALL, Numbers
+from interlingua.report.rl_runs import RlRun, read_rl_run, rl_runs_grid
 from interlingua.report.sections import sections_of
 from interlingua.store.artifact import Artifact
 
@@ -27,13 +27,13 @@ def evaluation(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(evaluation):
-    """Two seeds of one arm, one run of another; the second seed gained .1 more."""
+    """Two seeds of one ablation, one run of another; the second seed gained .1 more."""
 
     def run_of(tag, above, gates, stopped_by):
         metrics = {"dev/kl_per_token": 0.2 + above, "stopped_by": stopped_by}
-        found = read_arm(evaluation, [Artifact(evaluation.path, record_of("rl", tag))])
+        found = read_rl_run(evaluation, [Artifact(evaluation.path, record_of("rl", tag))])
         numbers = [replace(one, value=one.value + above) for one in found.numbers.all]
-        return ArmRun(
+        return RlRun(
             run=record_of("rl", tag, metrics=metrics),
             evaluation=record_of("evaluation", tag, metrics={"gates": gates}),
             numbers=Numbers(numbers),
@@ -46,8 +46,8 @@ def runs(evaluation):
     ]
 
 
-def test_a_row_a_run_and_a_mean_an_arm_over_its_seeds(runs):
-    grid = arms_grid(runs)
+def test_a_row_a_run_and_a_mean_an_ablation_over_its_seeds(runs):
+    grid = rl_runs_grid(runs)
     labels = [row.labels[0] for row in grid.rows]
     assert labels == ["both-0", "both-1", "mean of both", "odd"]
     own, other, mean, odd = grid.rows
@@ -73,7 +73,7 @@ def test_a_page_of_several_runs_says_which_one_it_shows(evaluation, runs):
     material = read_material("world", evaluation, (), runs)
     told = ["".join(part if isinstance(part, str) else part.text for part in s)
             for s in headline(material)]  # fmt: skip
-    assert told[2] == "All of it is of run both-0; 3 runs stand beside each other under Arms."
-    assert [section.title for section in sections_of(material)][1] == "Arms"
+    assert told[2] == "All of it is of run both-0; 3 runs stand beside each other under RL runs."
+    assert [section.title for section in sections_of(material)][1] == "RL runs"
     alone = read_material("world", evaluation, ())
-    assert "Arms" not in [section.title for section in sections_of(alone)]
+    assert "RL runs" not in [section.title for section in sections_of(alone)]

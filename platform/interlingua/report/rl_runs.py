@@ -1,6 +1,6 @@
-"""Runs of reinforcement learning side by side: arms by name, seeds as units. Knows records only.
+"""RL runs side by side: ablations by name, seeds as units. Knows records only.
 
-A run is called `<arm>-<seed>`; claims about training are of seeds, not of passages.
+A run is called `<ablation>-<seed>`; claims about training are of seeds, not of passages.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,24 +30,24 @@ from interlingua.report.numbers import (
     read_numbers,
 )
 from interlingua.report.universal import OWN
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 from interlingua.store.record import Record
 
 SEEDS = "seeds"
 COLUMNS = {
-    "gain": (Arm.SAMPLED + LESS + START, OWN),
-    "sampled (T=1)": (Arm.SAMPLED, OWN),
-    "distinct texts": (Arm.SAMPLED, "unique_share"),
-    "distinct words": (Arm.SAMPLED, "distinct_word_share"),
-    "in known wordings": (Arm.SAMPLED, "worded_share"),
-    "precision": (Arm.SAMPLED, "precision/all"),
+    "gain": (Predictor.SAMPLED + LESS + START, OWN),
+    "sampled (T=1)": (Predictor.SAMPLED, OWN),
+    "distinct texts": (Predictor.SAMPLED, "unique_share"),
+    "distinct words": (Predictor.SAMPLED, "distinct_word_share"),
+    "in known wordings": (Predictor.SAMPLED, "worded_share"),
+    "precision": (Predictor.SAMPLED, "precision/all"),
 }
 KL = "dev/kl_per_token"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ArmRun:
+class RlRun:
     """A run of reinforcement learning, with the evaluation of the pair that came out of it."""
 
     run: Record
@@ -55,42 +55,42 @@ class ArmRun:
     numbers: Numbers
 
     @property
-    def arm(self) -> str:
+    def ablation(self) -> str:
         """The run's name without its seed."""
-        arm, _, seed = self.run.label.rpartition("-")
-        return arm if seed.isdigit() else self.run.label
+        ablation, _, seed = self.run.label.rpartition("-")
+        return ablation if seed.isdigit() else self.run.label
 
     @property
     def whole(self) -> str:
         """Host or group that its numbers are of: the mean of all hosts, or the only one."""
-        return ALL if self.numbers.get(ALL, Arm.SAMPLED, OWN) else self.numbers.all[0].host
+        return ALL if self.numbers.get(ALL, Predictor.SAMPLED, OWN) else self.numbers.all[0].host
 
 
-def read_arm(evaluation: Artifact, upstream: Sequence[Artifact]) -> ArmRun:
+def read_rl_run(evaluation: Artifact, upstream: Sequence[Artifact]) -> RlRun:
     """The run that an evaluation is of, which must be among what it came from."""
     [run] = [artifact.record for artifact in upstream if artifact.record.kind == "rl"]
     numbers = read_numbers(evaluation.path / NUMBERS_NAME)
-    return ArmRun(run=run, evaluation=evaluation.record, numbers=numbers)
+    return RlRun(run=run, evaluation=evaluation.record, numbers=numbers)
 
 
-def arms_grid(runs: Sequence[ArmRun]) -> Grid:
-    """Every run on the same rows, and the mean of every arm with the seed as the unit."""
+def rl_runs_grid(runs: Sequence[RlRun]) -> Grid:
+    """Every run on the same rows, and the mean of every ablation with the seed as the unit."""
     rows: list[Row] = []
-    for arm in dict.fromkeys(run.arm for run in runs):
-        own = [run for run in runs if run.arm == arm]
+    for ablation in dict.fromkeys(run.ablation for run in runs):
+        own = [run for run in runs if run.ablation == ablation]
         rows.extend(
             Row(labels=(run.run.label,), cells=_cells(run), starts_section=run is own[0])
             for run in own
         )
-        # One seed gives no interval over seeds, and so no mean of its arm.
+        # One seed gives no interval over seeds, and so no mean of the ablation.
         if len(own) > 1:
-            means = tuple(_means(arm, own))
-            rows.append(Row(labels=(f"mean of {arm}",), cells=means, is_mean=True))
-    num_passages = runs[0].numbers[runs[0].whole, Arm.SAMPLED, OWN].num_units
+            means = tuple(_means(ablation, own))
+            rows.append(Row(labels=(f"mean of {ablation}",), cells=means, is_mean=True))
+    num_passages = runs[0].numbers[runs[0].whole, Predictor.SAMPLED, OWN].num_units
     return Grid(
-        title="Arms of reinforcement learning, each against the supervised pair on the same rows",
+        title="RL runs, each against the supervised pair on the same rows",
         caption=f"{OWN}, sampled (T=1), {runs[0].whole}, {num_passages} passages. 95% intervals: "
-        "of a run over passages, of an arm over seeds (Student). KL: nats/token from the "
+        "of a run over passages, of an ablation over seeds (Student). KL: nats/token from the "
         "supervised AV, on dev, at the best weights. Gates: those that its evaluation failed.",
         labels=("run",),
         columns=(*COLUMNS, "KL", "gates", "ended by"),
@@ -98,7 +98,7 @@ def arms_grid(runs: Sequence[ArmRun]) -> Grid:
     )
 
 
-def _cells(run: ArmRun) -> tuple[Cell, ...]:
+def _cells(run: RlRun) -> tuple[Cell, ...]:
     kl = run.run.metrics[KL]
     failed = [gate["name"] for gate in run.evaluation.metrics["gates"] if not gate["is_passed"]]
     return (
@@ -109,24 +109,24 @@ def _cells(run: ArmRun) -> tuple[Cell, ...]:
     )
 
 
-def _means(arm: str, runs: Sequence[ArmRun]) -> Iterator[Cell]:
+def _means(ablation: str, runs: Sequence[RlRun]) -> Iterator[Cell]:
     for column in COLUMNS.values():
         found = [run.numbers.get(run.whole, *column) for run in runs]
         values = np.array([number.value if number else nan for number in found])
-        yield _mean_cell(arm, column[0], column[1], values)
+        yield _mean_cell(ablation, column[0], column[1], values)
     kl = np.array([run.run.metrics[KL] for run in runs])
-    yield _mean_cell(arm, "rl", KL, kl)
+    yield _mean_cell(ablation, "rl", KL, kl)
     yield from (words_cell(""), words_cell(""))
 
 
-def _mean_cell(arm: str, of: str, metric: str, values: np.ndarray) -> Cell:
-    # A mean over fewer seeds than the arm has would stand beside full ones unmarked.
+def _mean_cell(ablation: str, of: str, metric: str, values: np.ndarray) -> Cell:
+    # A mean over fewer seeds than the ablation has would stand beside full ones unmarked.
     if not np.isfinite(values).all():
         return NOTHING
     mean = mean_of_units(values)
     number = Number(
-        host=arm,
-        arm=of,
+        host=ablation,
+        predictor=of,
         metric=metric,
         value=mean.value,
         low=mean.low,
@@ -137,7 +137,7 @@ def _mean_cell(arm: str, of: str, metric: str, values: np.ndarray) -> Cell:
     return number_cell(number, digits=3)
 
 
-def _named(run: ArmRun, number: Number | None) -> Cell:
+def _named(run: RlRun, number: Number | None) -> Cell:
     """The cell under the run's own name: `mean all` of one run is not that of another."""
     if number is None:
         return NOTHING
