@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from safetensors.numpy import load_file
 
+from interlingua.store.progress import TIME
+
 TIMES = ("second", "cpu_ms", "peak", "num_files", "num_bytes")
 LEFT_OUT = {"artifact.json", "manifest.json", "report.html", "attempts.jsonl"}
 LEFT_OUT_FOLDERS = {"peaks", "done", "ray_train"}
@@ -54,7 +56,7 @@ def differences(name: str, ours: Path, theirs: Path) -> list[str]:
 
 def of_values(one: object, other: object, path: str) -> Iterator[str]:
     """Where two JSON values differ, but for times."""
-    if any(word in path.rpartition(".")[2] for word in TIMES):
+    if is_time(path.rpartition(".")[2]):
         return
     if isinstance(one, dict) and isinstance(other, dict):
         for key in one.keys() | other.keys():
@@ -64,6 +66,10 @@ def of_values(one: object, other: object, path: str) -> Iterator[str]:
             yield from of_values(left, right, f"{path}[{index}]")
     elif one != other and not (is_nan(one) and is_nan(other)):
         yield f"{path}: {one!r} {other!r}"
+
+
+def is_time(name: str) -> bool:
+    return name == TIME or any(word in name for word in TIMES)
 
 
 def is_nan(value: object) -> bool:
@@ -117,7 +123,7 @@ def computed(line: dict[str, object]) -> dict[str, object]:
 
     Who takes a stage over goes on from its blocks, not from what was printed of them.
     """
-    kept = {name: value for name, value in line.items() if not any(word in name for word in TIMES)}
+    kept = {name: value for name, value in line.items() if not is_time(name)}
     return kept if kept.keys() - {"step", "num_steps"} else {}
 
 

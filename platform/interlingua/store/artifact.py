@@ -19,7 +19,7 @@ from interlingua.store.atomic import naming_full_storage, settle, sync
 from interlingua.store.inputs import members, with_members
 from interlingua.store.integrity import file_hashes, note_stamps, verify_files
 from interlingua.store.lock import Lock, exclusive
-from interlingua.store.partial import attempts, claimed, given_up, sweep
+from interlingua.store.partial import attempts, claimed, first_attempt, given_up, sweep
 from interlingua.store.peak import peak_bytes, restart_peak
 from interlingua.store.provenance import gathered_provenance
 from interlingua.store.record import (
@@ -190,6 +190,8 @@ def _run(
     settle(partial)
     spec, where = jsonable(stage.spec), jsonable(place)
     num_attempts, seconds = attempts(partial)
+    began = first_attempt(partial)
+    assert began is not None, f"{partial} notes no attempt"
     sweep(partial)
     return Record(
         kind=stage.kind,
@@ -199,8 +201,8 @@ def _run(
         spec=spec,  # type: ignore[arg-type]
         inputs={name: _input_record(artifact.record) for name, artifact in inputs.items()},
         seed=spec.get("seed"),  # type: ignore[attr-defined]
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=_iso(started),
+        finished=_iso(datetime.now(UTC)),
         seconds=seconds,
         num_attempts=num_attempts,
         provenance=provenance,
@@ -208,7 +210,12 @@ def _run(
         metrics=dict(metrics),
         files=file_hashes(partial),
         peak_bytes=peak_bytes(partial),
+        first_started=_iso(datetime.fromtimestamp(began, UTC)),
     )
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")
 
 
 def _publish(record: Record, partial: Path, lock: Lock) -> None:

@@ -52,6 +52,11 @@ def attempts(own: Path) -> tuple[int, float]:
     return len(read), sum((time.time() if end is None else end) - start for start, end in read)
 
 
+def first_attempt(own: Path) -> float | None:
+    """The time at which the first attempt began; None before it."""
+    return min((start for start, _ in _read_attempts(own)), default=None)
+
+
 def sweep(own: Path) -> None:
     """Remove what only an unfinished folder has."""
     (own / ATTEMPTS_NAME).unlink(missing_ok=True)

@@ -1,10 +1,13 @@
 """The metrics of a running stage, one JSON line a report. Knows no tracker and no screen.
 
-The file in the stage's folder is the truth: drivers tail it, trackers are fed from it.
+The file in the stage's folder is the truth: drivers tail it, trackers are fed from it. A line says
+when it was written, which nothing that is computed may read.
 """
 
 import json
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from interlingua.store.atomic import write_atomically
 
 PROGRESS_NAME = "metrics.jsonl"
 DEV_EVALS_NAME = "dev_evals.jsonl"  # of a training run at `dev`
+TIME = "time"  # seconds since 1970
+ABOUT_A_DEV_EVAL = ("step", "score", "is_best", TIME)  # beside its numbers
 
 
 class MetricsLog:
@@ -19,7 +24,7 @@ class MetricsLog:
 
     def __init__(self, out: Path, *, resume_step: int) -> None:
         self._path = out / PROGRESS_NAME
-        kept = [line for line in read_metrics(out) if line["step"] <= resume_step]
+        kept = [line for line in read_timed_metrics(out) if line["step"] <= resume_step]
         # Atomically: a kill in between must not lose the reports before the checkpoint.
         with write_atomically(self._path) as file:
             file.write("".join(json.dumps(line) + "\n" for line in kept).encode())
@@ -27,13 +32,18 @@ class MetricsLog:
     def append(self, step: int, **values: float) -> None:
         """Add one report; a reader sees whole lines only."""
         # With its end in one write: readers skip a line that has none, as a kill may leave it.
-        line = json.dumps({"step": step, **values}) + "\n"
+        line = json.dumps({"step": step, **values, TIME: now()}) + "\n"
         with self._path.open("a") as file:
             file.write(line)
             file.flush()
 
 
-def read_metrics(out: Path) -> list[dict[str, Any]]:
+def now() -> float:
+    """The time as lines have it, to the millisecond."""
+    return round(time.time(), 3)
+
+
+def read_timed_metrics(out: Path) -> list[dict[str, Any]]:
     """All reports of a stage's folder; a line cut off by a kill is left out."""
     try:
         lines = (out / PROGRESS_NAME).read_text().splitlines(keepends=True)
@@ -42,10 +52,23 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def read_metrics(out: Path) -> list[dict[str, Any]]:
+    """All reports without their times: the same, however often a stage was broken off."""
+    return [
+        {name: value for name, value in line.items() if name != TIME}
+        for line in read_timed_metrics(out)
+    ]
+
+
 def read_dev_evals(out: Path) -> list[dict[str, Any]]:
     """All evaluations on `dev` of a training run, in the order of their steps."""
     path = out / DEV_EVALS_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:
+    """The numbers of an evaluation alone."""
+    return {name: value for name, value in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
 
 
 def last_metrics(out: Path, *, tail_bytes: int = 4096) -> dict[str, Any] | None:

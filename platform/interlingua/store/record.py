@@ -40,6 +40,7 @@ class InputRecord:
 class Record:
     """Everything an artifact says about itself; `seconds` are those of all its attempts.
 
+    `started` is when the last attempt did, `first_started` when the first did.
     `peak_bytes` is the memory of the largest process that worked on it, `placement` where they ran.
     `files` are the hashes of its files by path: relative to its folder, absolute where a file that
     belongs to it lies elsewhere.
@@ -61,6 +62,7 @@ class Record:
     metrics: Mapping[str, Any]
     files: Mapping[str, str]
     peak_bytes: int | None = None
+    first_started: str | None = None
 
 
 def fingerprint_of(*, kind: str, revision: int, spec: object, inputs: Mapping[str, str]) -> str:

@@ -28,13 +28,15 @@ from interlingua.stages.rl.stage import check_pair, rl_stage
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, WEIGHTS_NAME
 from interlingua.stages.sft.checkpoints import CHECKPOINTS
 from interlingua.store.artifact import build
-from interlingua.store.progress import read_dev_evals
+from interlingua.store.progress import TIME, read_dev_evals, read_metrics
+from interlingua.store.rows.rollouts import read_rollouts, rollouts_name
 from interlingua.store.rows.shards import ShardIndex
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
 
 pytestmark = pytest.mark.slow
 
 LONG = replace(SPEC, max_new_tokens=30)
+ROLLOUTS = [rollouts_name(step) for step in (0, 3, 6)]
 
 
 class Interrupted(Exception):
@@ -63,7 +65,11 @@ def breaking_at(step, monkeypatch):
 
 
 def without_times(metrics):
-    return {name: value for name, value in metrics.items() if not name.startswith("seconds_")}
+    return {
+        name: value
+        for name, value in metrics.items()
+        if not name.startswith("seconds_") and name != TIME
+    }
 
 
 def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
@@ -76,17 +82,14 @@ def test_a_run_broken_off_twice_ends_bit_for_bit_as_an_unbroken_one(
             breaking_at(step, patched)
             build(stage, own_root, context)
     artifact = build(stage, own_root, context)
-    for name in (WEIGHTS_NAME, ROWS_NAME, START_ROWS_NAME, "dev_evals.jsonl"):
+    for name in (WEIGHTS_NAME, ROWS_NAME, START_ROWS_NAME, *ROLLOUTS):
         assert (artifact.path / name).read_bytes() == (built.path / name).read_bytes()
     assert without_times(artifact.record.metrics) == without_times(built.record.metrics)
     ours, theirs = (
-        [
-            {name: value for name, value in json.loads(line).items() if "seconds" not in name}
-            for line in (path / "metrics.jsonl").open()
-        ]
+        [without_times(line) for line in [*read_metrics(path), *read_dev_evals(path)]]
         for path in (artifact.path, built.path)
     )
-    assert ours == theirs and [line["step"] for line in ours] == [1, 2, 3, 4, 5, 6]
+    assert ours == theirs and [line["step"] for line in ours] == [1, 2, 3, 4, 5, 6, 0, 3, 6]
 
 
 def test_checkpoints_hold_both_models_and_are_whole(make_stage, own_root, context, monkeypatch):
@@ -181,6 +184,21 @@ def test_the_numbers_are_those_of_the_rows(built):
     best = max(read_dev_evals(built.path), key=lambda dev_eval: dev_eval["fve_centred_own"])
     assert metrics["best_step"] == best["step"]
     assert not (built.path / BEST).exists() and not (built.path / CHECKPOINTS).exists()
+
+
+def test_the_samples_of_every_evaluation_are_kept(built):
+    """Of the same activations at every step; those of the start and of the best are among them."""
+    rollouts = read_rollouts(built.path)
+    assert list(rollouts) == [line["step"] for line in read_dev_evals(built.path)] == [0, 3, 6]
+    asked = [
+        [(row["host"], row["passage_id"], row["position"], row["sample"]) for row in rows]
+        for rows in rollouts.values()
+    ]
+    assert asked[0] == asked[1] == asked[2] and len(set(asked[0])) == len(asked[0])
+    assert rollouts[0] == pq.read_table(built.path / START_ROWS_NAME).to_pylist()
+    best = built.record.metrics["best_step"]
+    assert rollouts[best] == pq.read_table(built.path / ROWS_NAME).to_pylist()
+    assert rollouts[0] != rollouts[6]
 
 
 def test_the_result_is_opened_as_a_pair(built, before):

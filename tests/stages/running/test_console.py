@@ -1,6 +1,7 @@
 """Progress as lines of a job's log."""
 
 import io
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +15,13 @@ from interlingua.stages.running import console as watch
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.partial import latest_folder
-from interlingua.store.progress import MetricsLog
+from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Verbalized, block_path, write_block
 
 STEP = {"num_steps": 80, "reward": -0.5, "kl": 0.01, "loss": 2.0, "rate": 1e-3, "e": 5}
-LOOK = {"dev_fve": 0.25, "dev_null": -0.9, "dev_other": 3.0}
+DEV_EVAL = {"step": 0, "score": -0.25, "is_best": True, "fve": 0.25, "null": -0.9, "other": 3.0}
 
 
 def test_a_running_stage_is_one_line_of_its_step_and_its_last_look(tmp_path, monkeypatch) -> None:
@@ -33,7 +34,8 @@ def test_a_running_stage_is_one_line_of_its_step_and_its_last_look(tmp_path, mon
     told = io.StringIO()
     with ConsoleWatcher(tmp_path, [stage], Console(file=told, width=200)) as watcher:
         watcher.on_tick([stage])
-        MetricsLog(partial, resume_step=0).append(7, **STEP, **LOOK)
+        MetricsLog(partial, resume_step=0).append(7, **STEP)
+        (partial / DEV_EVALS_NAME).write_text(json.dumps(DEV_EVAL | {"time": 5.0}) + "\n")
         for _ in range(3):  # without news there is no line
             watcher.on_tick([stage])
     assert told.getvalue().splitlines() == [

@@ -1,6 +1,7 @@
 """One keeper for all trainings: which evaluation keeps its weights, and what a resume forgets."""
 
 import json
+import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import torch
 
 from interlingua.stages.sft.best_weights import BEST, ROWS_NAME, best_dev_eval, best_of
 from interlingua.stages.sft.checkpoints import CHECKPOINTS, RunCheckpoints, forget_training
-from interlingua.store.progress import read_dev_evals, read_metrics
+from interlingua.store.progress import numbers_of, read_dev_evals, read_metrics, read_timed_metrics
 
 
 class Trained:
@@ -115,16 +116,17 @@ def test_another_rank_saves_its_part_and_writes_nothing_else(tmp_path):
     assert {name for name in found if not name.startswith("peaks")} == {"checkpoints/1.partial/1"}
 
 
-def test_a_report_has_the_numbers_of_the_last_evaluation_beside_it(tmp_path):
+def test_reports_and_evaluations_say_when_and_are_apart(tmp_path):
     checkpoints, trained = opened(tmp_path)
     checkpoints.resume()
     checkpoints.report(1, {"loss": 2.0})
     evaluated(checkpoints, trained, 1, -0.5)
     checkpoints.report(2, {"loss": 1.0})
-    assert read_metrics(tmp_path) == [
-        {"step": 1, "loss": 2.0},
-        {"step": 2, "loss": 1.0, "dev_fve": 0.5},
-    ]
+    assert read_metrics(tmp_path) == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+    [dev_eval] = read_dev_evals(tmp_path)
+    first, second = read_timed_metrics(tmp_path)
+    assert first["time"] <= dev_eval["time"] <= second["time"] <= time.time()
+    assert numbers_of(dev_eval) == {"fve": 0.5}
 
 
 def test_rows_that_cannot_be_written_leave_no_line_that_names_them(tmp_path, monkeypatch):

@@ -31,6 +31,7 @@ from interlingua.stages.running.context import Ended
 from interlingua.stages.sft.checkpoints import RunCheckpoints
 from interlingua.stages.sft.engine import Stepped
 from interlingua.store.atomic import write_atomically
+from interlingua.store.rows.rollouts import ROLLOUTS_FOLDER, rollouts_name
 from interlingua.store.rows.splits import SplitAccess
 
 START_ROWS_NAME = "start_rows.parquet"
@@ -62,8 +63,8 @@ def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, out: Path) -> Ended:
         is_last = step == spec.num_steps
         if is_last or step % watch.evaluate_every == 0:
             dev_eval = evaluated_on_dev(roles, corpus, spec)
-            if step == 0 and pair.rank == 0:
-                _write_start(out, dev_eval)
+            if pair.rank == 0:
+                _write_rollouts(out, step, dev_eval)
             gate = _gate_after(step, dev_eval, watch, checkpoints)
             # The weights of a failed gate are not the best: those stored before it are the result.
             if is_last or gate is not None:
@@ -136,10 +137,14 @@ def _gate_after(
     return gate
 
 
-def _write_start(out: Path, dev_eval: DevEval) -> None:
-    """Store the rows of the start, to pair the gain with; the best may be of a later evaluation."""
-    with write_atomically(out / START_ROWS_NAME) as file:
-        pq.write_table(pa.table(dev_eval.columns), file)
+def _write_rollouts(out: Path, step: int, dev_eval: DevEval) -> None:
+    """Store the rows of every evaluation; those of the start twice, to pair the gain with."""
+    # An evaluation that a resume makes again takes the place of what it was.
+    (out / ROLLOUTS_FOLDER).mkdir(exist_ok=True)
+    names = [rollouts_name(step), *([START_ROWS_NAME] if step == 0 else [])]
+    for name in names:
+        with write_atomically(out / name) as file:
+            pq.write_table(pa.table(dev_eval.columns), file)
 
 
 def _closed_at_a_step(metrics: Mapping[str, float], watch: RlWatch) -> str | None:

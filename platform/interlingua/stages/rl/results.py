@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.specs.rl import RlSpec
 from interlingua.stages.rl.loop import PHASES, START_ROWS_NAME
-from interlingua.stages.sft.best_weights import ROWS_NAME, best_dev_eval, numbers_of
-from interlingua.store.progress import read_dev_evals, read_metrics
+from interlingua.stages.sft.best_weights import ROWS_NAME, best_dev_eval
+from interlingua.store.progress import numbers_of, read_dev_evals, read_metrics
 
 
 def seconds(out: Path) -> dict[str, float]:

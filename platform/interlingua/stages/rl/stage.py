@@ -35,7 +35,7 @@ def rl_stage(spec: RlTraining, inputs: RlInputs[Stage], label: str) -> Stage:
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=5,
+        revision=6,
         work=WorkKind.REINFORCING,
     )
 

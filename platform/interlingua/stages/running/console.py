@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from interlingua.stages.running.context import names_of
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
-from interlingua.store.progress import last_metrics
+from interlingua.store.progress import TIME, last_metrics, numbers_of, read_dev_evals
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import read_verbalized
@@ -70,7 +70,7 @@ class ConsoleWatcher:
         self._started.update(stage.key for stage in running)
         for stage in running:
             # The newest unfinished folder: a stage that was taken over writes to another one.
-            report = last_metrics(latest_folder(folder(stage, self._root)))
+            report = _last_report(latest_folder(folder(stage, self._root)))
             if report is None:
                 continue
             if self._console.is_terminal:
@@ -123,13 +123,21 @@ def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
             return
 
 
+def _last_report(out: Path) -> dict[str, Any] | None:
+    """The newest report, with the numbers of the last evaluation on `dev` beside it."""
+    if (report := last_metrics(out)) is None:
+        return None
+    of_dev = (numbers_of(dev_eval) for dev_eval in read_dev_evals(out)[-1:])
+    return report | {f"dev_{name}": value for numbers in of_dev for name, value in numbers.items()}
+
+
 def _progress(report: dict[str, Any]) -> str:
     return f"{report['step']}/{report['num_steps']} {_numbers(report)}"
 
 
 def _numbers(report: dict[str, Any]) -> str:
     """The first of what a step reports, and the first of the last evaluation on `dev`: one line."""
-    names = [name for name in report if name not in ("step", "num_steps")]
+    names = [name for name in report if name not in ("step", "num_steps", TIME)]
     of_dev = [name for name in names if name.startswith("dev_")]
     own = [name for name in names if name not in of_dev]
     shown = own[:MOST_OF_STEP] + of_dev[:MOST_OF_DEV]

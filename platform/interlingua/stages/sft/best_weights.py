@@ -22,7 +22,6 @@ from interlingua.store.progress import read_dev_evals
 from interlingua.store.reading import naming, read_parquet
 
 BEST = "best"
-ABOUT_A_DEV_EVAL = ("step", "score", "is_best")  # beside its numbers
 WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
 
 
@@ -37,11 +36,6 @@ def best_dev_eval(dev_evals: Sequence[dict[str, float]]) -> dict[str, float]:
     """The evaluation whose weights are stored: the last that was the best so far."""
     # By the flag, not by the least score: within `min_delta` a lower score is not better.
     return next(dev_eval for dev_eval in reversed(dev_evals) if dev_eval["is_best"])
-
-
-def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:
-    """The numbers of an evaluation alone."""
-    return {name: value for name, value in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
 
 
 def best_of(out: Path) -> tuple[dict[str, Tensor], dict[str, np.ndarray], dict[str, float]]:

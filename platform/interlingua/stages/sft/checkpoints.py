@@ -19,11 +19,10 @@ from interlingua.stages.sft.best_weights import (
     forget_best,
     is_better,
     keep_best,
-    numbers_of,
 )
 from interlingua.store.atomic import write_atomically
 from interlingua.store.peak import note_peak
-from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog, read_dev_evals
+from interlingua.store.progress import DEV_EVALS_NAME, TIME, MetricsLog, now, read_dev_evals
 
 CHECKPOINTS = "checkpoints"
 
@@ -102,7 +101,7 @@ class RunCheckpoints:
         is_best = may_be_best and is_better(
             numbers["score"], self.dev_evals, min_delta=self._min_delta
         )
-        self.dev_evals.append({"step": step, "is_best": is_best, **numbers})
+        self.dev_evals.append({"step": step, "is_best": is_best, **numbers, TIME: now()})
         # All ranks or none: under ZeRO the weights are gathered from every rank.
         weights = self._trained.trained_weights() if is_best else {}
         if self._trained.rank == 0:
@@ -113,14 +112,9 @@ class RunCheckpoints:
                 file.write("".join(json.dumps(line) + "\n" for line in self.dev_evals).encode())
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Add one line to the stage's metrics, with the last evaluation beside it."""
-        last = {
-            f"dev_{name}": value
-            for dev_eval in self.dev_evals[-1:]
-            for name, value in numbers_of(dev_eval).items()
-        }
+        """Add one line to the stage's metrics."""
         if self._log is not None:
-            self._log.append(step, **metrics, **last)
+            self._log.append(step, **metrics)
 
 
 def forget_training(out: Path) -> None:
