@@ -8,14 +8,9 @@ import pytest
 
 from interlingua.tracking.database import DATABASE_NAME, prepared_mlflow
 from interlingua.tracking.mlflow_tracker import MlflowTracker
-from interlingua.tracking.runs import RUN, Outcome, StageRun
+from interlingua.tracking.runs import RUN, Parent, Report, Run
 
-OUTCOME = Outcome(
-    started="2030-01-02T03:04:05+00:00",
-    finished="2030-01-02T03:05:05+00:00",
-    metrics={"num_rows": 7, "dev/nll": 0.5, "is_deficient": True},
-    tags={"git_commit": "c0ffee", "git_is_dirty": True, "ray_job_id": "job_1", "hostname": None},
-)
+STARTED, MEASURED = 1_893_553_445.0, 1_893_553_505.0  # a minute in 2030
 
 
 class Stored:
@@ -44,10 +39,14 @@ class Stored:
         points = self.client().get_metric_history(run.info.run_id, name)
         return [(point.step, point.value) for point in points]
 
+    def times(self, run, name):
+        points = self.client().get_metric_history(run.info.run_id, name)
+        return [point.timestamp / 1000 for point in points]
+
     def rows(self):
         """Everything that uploads change, by table."""
         with sqlite3.connect(self.root / DATABASE_NAME) as connection:
-            tables = ("runs", "metrics", "params", "tags", "experiments")
+            tables = ("runs", "metrics", "params", "tags", "experiments", "model_versions")
             return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
 
 
@@ -88,25 +87,44 @@ def stored_in():
 
 
 @pytest.fixture(scope="session")
-def outcome():
-    return OUTCOME
-
-
-@pytest.fixture(scope="session")
 def reports():
-    """Makes the reports of these steps."""
-    return lambda *steps: [{"step": step, "loss": 1 / step, "rate": 0.25} for step in steps]
+    """Makes the reports of these steps: a second passes with each."""
+    return lambda *steps: [
+        Report(step=step, time=STARTED + step, values={"loss": 1 / step, "rate": 0.25})
+        for step in steps
+    ]
 
 
 @pytest.fixture(scope="session")
-def stage_run(reports):
-    """Makes the run of a finished stage, with some fields changed."""
-    run = StageRun(
-        kind="encoder",
-        label="gpt2",
-        fingerprint="0123456789ab",
-        spec={"__type__": "EncoderSpec", "host_tag": "gpt2", "seed": 3, "ridge": 0.1},
-        reports=reports(10, 20),
-        outcome=OUTCOME,
+def make_run(reports):
+    """Makes a finished run, with some fields changed."""
+    run = Run(
+        name="encoder/gpt2-0123456789ab",
+        title="encoder/gpt2",
+        status="FINISHED",
+        started=STARTED,
+        ended=MEASURED,
+        params={"__type__": "EncoderSpec", "host_tag": "gpt2", "seed": 3, "ridge": 0.1},
+        series={"train": reports(10, 20)},
+        results={"result": {"num_rows": 7, "nll": 0.5, "is_deficient": True}},
+        measured=MEASURED,
+        tags={"git_commit": "c0ffee", "git_is_dirty": True, "hostname": None},
     )
     return lambda **changes: replace(run, **changes)
+
+
+@pytest.fixture(scope="session")
+def running(make_run, reports):
+    """Makes the same run before its end, with reports of these steps."""
+
+    def make(*steps, **changes):
+        before = {"status": "RUNNING", "ended": None, "results": {}, "measured": None}
+        return make_run(**(before | {"series": {"train": reports(*steps)}} | changes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def parent():
+    """Makes the name of a run above others."""
+    return lambda name: Parent(name=name, title=name)

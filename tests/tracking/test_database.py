@@ -17,19 +17,19 @@ UPLOADS = """
 import sys
 from pathlib import Path
 from interlingua.tracking.mlflow_tracker import MlflowTracker
-from interlingua.tracking.runs import StageRun
+from interlingua.tracking.runs import Report, Run
 
 root, first = Path(sys.argv[1]), int(sys.argv[2])
 tracker = MlflowTracker(root)
-reports = [{"step": step, "loss": 1 / step} for step in range(1, 40)]
+reports = [Report(step=step, time=1e9 + step, values={"loss": 1 / step}) for step in range(1, 40)]
 for number in range(first, first + 3):
-    run = StageRun(
-        kind="encoder",
-        label=f"h{number}",
-        fingerprint="0123456789ab",
-        spec={"seed": 3},
-        reports=reports,
-        outcome=None,
+    run = Run(
+        name=f"encoder/h{number}-0123456789ab",
+        title=f"encoder/h{number}",
+        status="RUNNING",
+        started=1e9,
+        ended=None,
+        series={"train": reports},
     )
     tracker.upload("world", [run])
 print("done")
@@ -46,7 +46,7 @@ def test_two_processes_upload_to_one_new_database(bare_root, start_python, store
     runs = stored.held()
     assert set(runs) == {f"encoder/h{number}-0123456789ab" for number in range(4)}
     for run in runs.values():
-        assert len(stored.history(run, "encoder/loss")) == 39
+        assert len(stored.history(run, "train/loss")) == 39
 
 
 def test_an_interrupted_making_of_the_database_leaves_none(bare_root, monkeypatch):

@@ -1,21 +1,25 @@
-"""A stage is one MLflow run, however often and in however many pieces it is uploaded."""
+"""A run is one MLflow run, however often and in however many pieces it is uploaded."""
 
 import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import pytest
 
+from interlingua.tracking.mlflow_tracker import MlflowTracker
 from interlingua.tracking.runs import (
-    FINISHED,
-    LAST_STEP,
-    MAX_NAME,
-    MAX_TEXT,
+    FILES,
+    LAST_STEPS,
+    MEASURED,
+    NOT_FINITE,
     RUN,
-    SKIPPED,
-    MemoryTracker,
+    VERSION,
+    File,
+    Report,
 )
+from interlingua.tracking.tracker import MemoryTracker
 
 SOURCE = Path(__file__).parents[2] / "platform"
 SILENCED = """
@@ -27,185 +31,241 @@ log = "from mlflow.store.db.utils import _logger; _logger.warning('Operation wil
 for line in {order}:
     exec(line)
 """
+OURS = {RUN, VERSION, LAST_STEPS, MEASURED}
 
 
-def test_a_stage_is_one_run_with_what_it_is_and_what_it_measured(stored, outcome, stage_run):
-    stored.upload(stage_run())
-    run = stored.held()[stage_run().name]
+def test_a_run_is_held_with_what_it_is_and_what_it_measured(stored, make_run):
+    stored.upload(make_run())
+    run = stored.held()[make_run().name]
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "encoder/gpt2"
     assert run.info.end_time - run.info.start_time == 60_000
     tags = {name: value for name, value in run.data.tags.items() if "mlflow." not in name}
-    assert tags == {
-        RUN: "encoder/gpt2-0123456789ab",
-        LAST_STEP: "20",
-        FINISHED: outcome.finished,
-        "kind": "encoder",
-        "label": "gpt2",
-        "fingerprint": "0123456789ab",
-        "host": "gpt2",
-        "seed": "3",
+    assert {name: value for name, value in tags.items() if name not in OURS} == {
         "git_commit": "c0ffee",
         "git_is_dirty": "true",
-        "ray_job_id": "job_1",
     }
+    assert tags.keys() >= OURS
     assert run.data.params["ridge"] == "0.1"
     assert run.data.metrics == {
-        "encoder/loss": 0.05,
-        "encoder/rate": 0.25,
-        "encoder/result/num_rows": 7.0,
-        "encoder/result/dev/nll": 0.5,
-        "encoder/result/is_deficient": 1.0,
+        "train/loss": 0.05,
+        "train/rate": 0.25,
+        "result/num_rows": 7.0,
+        "result/nll": 0.5,
+        "result/is_deficient": 1.0,
     }
-    assert stored.history(run, "encoder/loss") == [(10, 0.1), (20, 0.05)]
+    assert stored.history(run, "train/loss") == [(10, 0.1), (20, 0.05)]
+    started = make_run().started
+    assert stored.times(run, "train/loss") == [started + 10, started + 20]
 
 
-def test_a_second_upload_adds_nothing(stored, stage_run):
-    stored.upload(stage_run())
+def test_a_second_upload_adds_nothing(stored, make_run):
+    stored.upload(make_run())
     before = stored.rows()
-    stored.upload(stage_run())
+    stored.upload(make_run())
     assert stored.rows() == before
 
 
-def test_artifacts_would_go_to_the_run_root_and_nothing_to_where_the_job_started(
-    stored, stage_run, root, tmp_path
+def test_no_run_ends_before_it_began(stored, make_run):
+    stored.upload(make_run(ended=make_run().started - 5))
+    run = stored.held()[make_run().name]
+    assert run.info.end_time == run.info.start_time
+
+
+def test_artifacts_go_to_the_run_root_and_nothing_to_where_the_job_started(
+    stored, make_run, root, tmp_path
 ):
-    stored.upload(stage_run())
-    run = stored.held()[stage_run().name]
+    stored.upload(make_run())
+    run = stored.held()[make_run().name]
     assert run.info.artifact_uri.startswith((root / "mlartifacts").as_uri())
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
-def test_a_stage_that_goes_on_goes_on_in_its_run(stored, reports, stage_run):
-    stored.upload(stage_run(reports=reports(10, 20), outcome=None))
-    assert stored.held()[stage_run().name].info.status == "RUNNING"
-    stored.upload(stage_run(reports=reports(10, 20), outcome=None, has_stopped=True))
-    assert stored.held()[stage_run().name].info.status == "KILLED"
+def test_a_run_that_goes_on_goes_on_in_its_run(stored, reports, make_run, running):
+    stored.upload(running(10, 20))
+    assert stored.held()[make_run().name].info.status == "RUNNING"
+    stored.upload(running(10, 20, status="KILLED"))
+    assert stored.held()[make_run().name].info.status == "KILLED"
     # Resumed at 10: step 20 was reported a second time.
-    stored.upload(stage_run(reports=reports(10, 20, 30), outcome=None))
-    assert stored.held()[stage_run().name].info.status == "RUNNING"
-    stored.upload(stage_run(reports=reports(10, 20, 30, 40)))
-    run = stored.held()[stage_run().name]
+    stored.upload(running(10, 20, 30))
+    assert stored.held()[make_run().name].info.status == "RUNNING"
+    stored.upload(make_run(series={"train": reports(10, 20, 30, 40)}))
+    run = stored.held()[make_run().name]
     assert run.info.status == "FINISHED"
-    assert stored.history(run, "encoder/loss") == [(step, 1 / step) for step in (10, 20, 30, 40)]
+    assert stored.history(run, "train/loss") == [(step, 1 / step) for step in (10, 20, 30, 40)]
 
 
-def test_a_stage_that_is_built_again_shows_its_newest_record(stored, outcome, stage_run):
-    again = replace(outcome, finished="2030-02-01T00:00:00+00:00", metrics={"num_rows": 8})
-    stored.upload(stage_run())
-    stored.upload(stage_run(outcome=again))
-    stored.upload(stage_run())
-    run = stored.held()[stage_run().name]
-    assert run.data.metrics["encoder/result/num_rows"] == 8.0
-    assert run.data.tags[FINISHED] == again.finished
+def test_every_curve_goes_on_by_itself(stored, reports, make_run, running):
+    """An evaluation is of an earlier step than the last that was reported."""
+    train, name = reports(10, 20), make_run().name
+    stored.upload(running(series={"train": train, "dev": []}))
+    stored.upload(running(series={"train": train, "dev": reports(1, 15)}))
+    run = stored.held()[name]
+    assert [step for step, _ in stored.history(run, "dev/loss")] == [1, 15]
+    assert len(stored.history(run, "train/loss")) == 2
 
 
-def test_an_upload_that_was_cut_off_is_completed_without_doubles(stored, reports, stage_run):
-    stored.upload(stage_run())
+def test_what_is_made_again_shows_its_newest_numbers(stored, make_run):
+    newer = {"measured": make_run().measured + 9, "results": {"result": {"num_rows": 8}}}
+    stored.upload(make_run())
+    stored.upload(make_run(**newer))
+    stored.upload(make_run())
+    run = stored.held()[make_run().name]
+    assert run.data.metrics["result/num_rows"] == 8.0
+    assert float(run.data.tags[MEASURED]) == newer["measured"]
+
+
+def test_an_upload_that_was_cut_off_is_completed_without_doubles(stored, reports, make_run):
+    stored.upload(make_run())
     before = stored.rows()["metrics"]
-    run = stored.held()[stage_run().name]
-    stored.client().delete_tag(run.info.run_id, LAST_STEP)
-    stored.client().delete_tag(run.info.run_id, FINISHED)
-    stored.upload(stage_run(reports=reports(10, 20, 30)))
+    run = stored.held()[make_run().name]
+    for tag in (LAST_STEPS, VERSION):
+        stored.client().delete_tag(run.info.run_id, tag)
+    stored.upload(make_run(series={"train": reports(10, 20, 30)}))
     assert set(before) < set(stored.rows()["metrics"])
-    assert len(stored.history(run, "encoder/loss")) == 3
+    assert len(stored.history(run, "train/loss")) == 3
 
 
-def test_a_run_that_somebody_deleted_stays_deleted(stored, reports, stage_run):
-    stored.upload(stage_run())
-    stored.client().delete_run(stored.held()[stage_run().name].info.run_id)
-    stored.upload(stage_run(reports=reports(10, 20, 30)))
+def test_a_run_that_somebody_deleted_stays_deleted(stored, reports, make_run):
+    stored.upload(make_run())
+    stored.client().delete_run(stored.held()[make_run().name].info.run_id)
+    stored.upload(make_run(series={"train": reports(10, 20, 30)}))
     assert stored.held() == {}
 
 
-def test_a_failed_gate_is_seen(stored, outcome, stage_run):
-    stored.upload(stage_run(outcome=replace(outcome, failed_gates=("collapse", "leakage"))))
-    run = stored.held()[stage_run().name]
-    assert run.info.status == "FAILED"
-    assert run.data.tags["failed_gates"] == "collapse, leakage"
+def test_what_is_nested_in_a_deleted_run_does_not_come_back(stored, make_run, parent):
+    child = make_run(parents=(parent("demo-1"),))
+    stored.upload(child)
+    for run in stored.held().values():
+        stored.client().delete_run(run.info.run_id)
+    stored.upload(child, make_run(name="encoder/another", parents=(parent("demo-1"),)))
+    assert stored.held() == {}
 
 
-def test_what_is_no_finite_number_is_counted(stored, outcome, reports, stage_run):
-    odd = [
-        {"step": 1, "loss": float("nan"), "rate": 0.5},
-        {"step": 2, "loss": float("inf"), "note": "spike"},
-        {"step": 3, "loss": 2.0},
-    ]
-    metrics = {"fve": float("-inf"), "words": ["a"], "nested": {"num": 1, "none": None}}
-    stored.upload(stage_run(reports=odd, outcome=replace(outcome, metrics=metrics)))
-    run = stored.held()[stage_run().name]
-    assert run.data.metrics == {
-        "encoder/loss": 2.0,
-        "encoder/rate": 0.5,
-        "encoder/result/nested/num": 1.0,
-    }
-    assert run.data.tags[SKIPPED] == (
-        "encoder/loss: 2, encoder/note: 1, encoder/result/fve: 1, encoder/result/nested/none: 1, "
-        "encoder/result/words: 1"
+def test_numbers_that_are_not_finite_are_left_out_and_counted(stored, make_run):
+    def at(step, **values):
+        return Report(step=step, time=1e9 + step, values=values)
+
+    odd = [at(1, loss=float("nan"), rate=0.5), at(2, loss=float("inf"), note="x"), at(3, loss=2.0)]
+    results = {"fve": float("-inf"), "words": ["a"], "nested": {"num": 1, "none": None}}
+    stored.upload(make_run(series={"train": odd}, results=results))
+    run = stored.held()[make_run().name]
+    assert run.data.metrics == {"train/loss": 2.0, "train/rate": 0.5, "nested/num": 1.0}
+    assert run.data.tags[NOT_FINITE] == "fve: 1, train/loss: 2"
+
+
+def test_many_params_and_many_values_go_in_batches(stored, make_run):
+    hosts = [{"__type__": "Host", "tag": f"h{number}", "width": 4} for number in range(80)]
+    params = {"__type__": "Big", "hosts": hosts, "a+b": 1, "a_b": 2}
+    values = {f"m{n}": n + 0.5 for n in range(9)}
+    many = [Report(step=step, time=1e9 + step, values=values) for step in range(1, 301)]
+    stored.upload(make_run(params=params, series={"train": many}))
+    run = stored.held()[make_run().name]
+    assert len(run.data.params) == 1 + 3 * 80 + 2
+    assert run.data.params["hosts.79.tag"] == "h79"
+    assert len(stored.history(run, "train/m8")) == 300
+
+
+def test_runs_are_nested_and_what_two_cells_share_moves_up_to_the_sweep(stored, make_run, parent):
+    sweep, one, two = (parent(name) for name in ("slots", "slots/one", "slots/two"))
+    shared = make_run(name="slots/shared", parents=(sweep, one))
+    stored.upload(shared, make_run(name="slots/own", parents=(sweep, two)))
+
+    def above():
+        runs = stored.held()
+        names = {run.info.run_id: name for name, run in runs.items()}
+        return {n: names.get(run.data.tags.get("mlflow.parentRunId")) for n, run in runs.items()}
+
+    assert above() == {
+        "slots": None, "slots/one": "slots", "slots/two": "slots",
+        "slots/shared": "slots/one", "slots/own": "slots/two",
+    }  # fmt: skip
+    stored.upload(replace(shared, parents=(sweep, two)))
+    assert above()["slots/shared"] == "slots"
+    stored.upload(shared)
+    assert above()["slots/shared"] == "slots"
+
+
+@pytest.fixture
+def files():
+    """A table and a text, and how often each was made."""
+    made = []
+    table = b'{"columns": ["row", "fve"], "data": [["a", 0.5], ["b", null]]}'
+
+    def content(name, text):
+        return lambda: made.append(name) or text
+
+    return made, (
+        File(path="texts.json", digest="1", content=content("texts", table), is_table=True),
+        File(path="bundle/demo/note.txt", digest="1", content=content("note", b"hello")),
     )
 
 
-def test_many_params_and_many_values_go_in_batches(stored, reports, stage_run):
-    spec = {
-        "__type__": "Big",
-        "hosts": [{"__type__": "Host", "tag": f"h{number}", "width": 4} for number in range(80)],
-        "template": "x" * 9000,
-        "words": ["a", "b"],
-        "none": None,
-        "a" * 300: 1,
-        "ends in ../and has \u00e9": 2,
-    }
-    many = [{"step": step, **{f"m{n}": n + 0.5 for n in range(9)}} for step in range(1, 301)]
-    stored.upload(stage_run(spec=spec, reports=many))
-    run = stored.held()[stage_run().name]
-    params = run.data.params
-    assert len(params) == 1 + 3 * 80 + 5
-    assert params["hosts.0"] == "Host"
-    assert params["hosts.79.tag"] == "h79"
-    assert (params["words"], params["none"]) == ('["a", "b"]', "null")
-    assert params["template"][:400] == "x" * 400
-    assert len(params["template"]) == MAX_TEXT
-    assert max(map(len, params)) == MAX_NAME
-    assert params["ends in ../and has _"] == "2"
-    assert len(stored.history(run, "encoder/m8")) == 300
+def test_files_go_up_once_and_again_when_they_are_others(stored, make_run, files):
+    made, (table, note) = files
+    stored.upload(make_run(files=(table, note)))
+    stored.upload(make_run(files=(table, note)))
+    assert made == ["texts", "note"]
+    run_id = stored.held()[make_run().name].info.run_id
+    path = stored.client().download_artifacts(run_id, "bundle/demo/note.txt")
+    assert Path(path).read_text() == "hello"
+    stored.upload(make_run(files=(replace(table, digest="2"), note)))
+    assert made == ["texts", "note"] * 2
 
 
-def test_stages_are_nested_in_their_trial_and_the_trial_in_its_sweep(stored, stage_run):
-    child = stage_run(parents=("slots", "trial-1"))
-    stored.upload(child, stage_run(parents=("slots", "trial-2")), stage_run())
-    stored.upload(child)
-    runs, name = stored.held(), stage_run().name
-    above = {
-        "slots": None,
-        "slots/trial-1": "slots",
-        "slots/trial-2": "slots",
-        f"slots/trial-1/{name}": "slots/trial-1",
-        f"slots/trial-2/{name}": "slots/trial-2",
-        name: None,
-    }
-    names = {run.info.run_id: name for name, run in runs.items()}
-    parents = {name: run.data.tags.get("mlflow.parentRunId") for name, run in runs.items()}
-    assert {name: names.get(parent) for name, parent in parents.items()} == above
-    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+def test_a_table_is_found_by_mlflow_and_loads(stored, make_run, files):
+    _, (table, _) = files
+    stored.upload(make_run(files=(table,)))
+    run = stored.held()[make_run().name]
+    mlflow.set_tracking_uri(f"sqlite:///{stored.root / 'mlflow.db'}")
+    mlflow.set_experiment("world")
+    loaded = mlflow.load_table("texts.json", run_ids=[run.info.run_id], extra_columns=["run_id"])
+    assert (
+        loaded["row"].tolist() == ["a", "b"] and loaded["run_id"].tolist() == [run.info.run_id] * 2
+    )
 
 
-def test_memory_and_mlflow_hold_the_same(stored, reports, stage_run):
+def test_files_whose_upload_was_cut_off_are_uploaded_again(stored, make_run, files):
+    def broken():
+        raise ConnectionError("gone")
+
+    made, (table, note) = files
+    with pytest.raises(ConnectionError):
+        stored.upload(make_run(files=(table, replace(note, content=broken))))
+    assert VERSION not in stored.held()[make_run().name].data.tags
+    stored.upload(make_run(files=(table, note)))
+    run = stored.held()[make_run().name]
+    assert {VERSION, FILES} <= run.data.tags.keys() and made == ["texts", "texts", "note"]
+
+
+def test_the_machine_is_measured_by_the_names_of_mlflows_page(root):
+    found = MlflowTracker(root).system_metrics()
+    assert {"cpu_utilization_percentage", "system_memory_usage_megabytes"} <= found.keys()
+    assert all(isinstance(value, float) for value in found.values())
+    assert 0 < found["system_memory_usage_percentage"] <= 100
+
+
+def test_memory_and_mlflow_hold_the_same(stored, make_run, running, parent):
     tracker = MemoryTracker()
+    within = (parent("demo-1"),)
     runs = [
-        stage_run(reports=reports(10), outcome=None),
-        stage_run(reports=reports(10, 20)),
-        stage_run(label="other", reports=[]),
+        running(10, parents=within),
+        make_run(parents=within),
+        make_run(name="encoder/other", series={}, parents=within),
+        make_run(name="demo-1", title="demo"),
     ]
     for run in runs:
         tracker.upload("world", [run])
         stored.upload(run)
     stored = stored.held()
+    ids = {run.info.run_id: name for name, run in stored.items()}
     assert {name for _, name in tracker.runs} == set(stored)
     for (_, name), run in tracker.runs.items():
         theirs = stored[name]
         assert run.params == theirs.data.params
         assert run.tags.items() <= theirs.data.tags.items()
-        assert run.status == theirs.info.status
+        assert (run.status, run.title) == (theirs.info.status, theirs.info.run_name)
+        assert run.parent == ids.get(theirs.data.tags.get("mlflow.parentRunId"))
         assert {value.name: value.value for value in run.values} == theirs.data.metrics
 
 

@@ -14,7 +14,7 @@ from interlingua.stages.running.context import (
     Watcher,
     Worker,
 )
-from interlingua.store.artifact import Stage, build
+from interlingua.store.artifact import Stage, build, find
 
 
 def local_context(
@@ -68,5 +68,6 @@ class LocalBackend:
     ) -> None:
         """Build every stage; the first failure ends it."""
         for stage in stages:
-            watcher.on_tick([stage])
+            if find(stage, root) is None:
+                watcher.on_tick([stage])
             watcher.on_done(stage, build(stage, root, context, context.placement))

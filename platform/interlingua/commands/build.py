@@ -63,15 +63,17 @@ def build_and_show(
     from interlingua.cluster.reinforcing import RayReinforcer
     from interlingua.cluster.schedule import RayBackend
     from interlingua.cluster.training import RayTrainer
+    from interlingua.commands.tracked_run import tracked_run
     from interlingua.stages.graph.urgency import first_explanation_first
     from interlingua.stages.running.console import ConsoleWatcher
-    from interlingua.stages.running.tracked import OnceTracker, TrackingWatcher
+    from interlingua.stages.running.tracked import TrackingWatcher
+    from interlingua.stages.running.uploader import OnceTracker, Uploader
     from interlingua.tracking.mlflow_tracker import MlflowTracker
-    from interlingua.tracking.runs import Uploader
 
     print(f"{recipe.name}: {len(stages)} stages in {root}", flush=True)
     context = Context(recipe.placement, RayPool(), RayTrainer(), RayReinforcer())
-    uploader = Uploader(OnceTracker(MlflowTracker(root), root), recipe.name)
+    tracked = tracked_run(recipe, stages, arguments, added)
+    uploader = Uploader(OnceTracker(MlflowTracker(root), root), tracked)
     with (
         ConsoleWatcher(root, stages) as shown,
         TrackingWatcher(shown, uploader, root) as watcher,

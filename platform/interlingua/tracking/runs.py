@@ -1,84 +1,120 @@
-"""Stages as runs that trackers hold, and what a tracker lacks of one. Knows no MLflow, no folder.
+"""Runs that trackers hold, and what a tracker lacks of one. Knows no MLflow, no stage, no folder.
 
-What is uploaded is a copy: the files in a stage's folder are the truth. So an upload may fail or
-be cut off anywhere, and the next one adds what is missing.
+What is uploaded is a copy: the files in the run root are the truth. So an upload may fail or be
+cut off anywhere, and the next one adds what is missing.
 """
 
-import hashlib
 import json
-import logging
 import math
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-from interlingua.specs.text.canonical import TYPE_KEY
+from interlingua.tracking.names import digest_of, leaves, name_of, text_of
 
 # Tags by which the next upload finds a run and knows what it has.
-RUN, LAST_STEP, FINISHED = "interlingua.run", "interlingua.last_step", "interlingua.finished"
-SKIPPED = "interlingua.skipped"  # what is no finite number: how often, by name
-MAX_NAME, MAX_TEXT = 250, 500  # what every MLflow server takes
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Record of a finished stage; the times are ISO 8601 in UTC."""
-
-    started: str
-    finished: str
-    metrics: Mapping[str, Any]
-    tags: Mapping[str, object]  # where it comes from; None is left out
-    failed_gates: tuple[str, ...] = ()
+RUN, VERSION = "interlingua.run", "interlingua.version"
+LAST_STEPS, MEASURED = "interlingua.last_steps", "interlingua.measured"
+FILES, REGISTERED = "interlingua.files", "interlingua.registered"
+NOT_FINITE = "interlingua.not_finite"  # numbers that are left out: how often, by name
+NOTE, TABLES = "mlflow.note.content", "mlflow.loggedArtifacts"
+MAX_NOTE = 5000
+RUNNING = "RUNNING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageRun:
-    """One stage as trackers see it; without an outcome it is still running, or has stopped.
+class Report:
+    """Numbers that were measured together: at which step, and when, in seconds since 1970."""
 
-    `parents` names the runs that it is nested in, outermost first: a sweep, then its trial.
+    step: int
+    time: float
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """A run that others are nested in: its identity, and what people read."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of a run, made when it is uploaded; `digest` says of what it is made."""
+
+    path: str
+    digest: str
+    content: Callable[[], bytes]
+    is_table: bool = False  # in the format of MLflow's tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A version of a registered model: where it lies, and its manifest."""
+
+    name: str
+    fingerprint: str
+    folder: Path
+    manifest: str  # path of the run's file that describes it
+    tags: Mapping[str, str]
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A stage, a run of a recipe or a sweep, as trackers see it; times in seconds since 1970.
+
+    `name` is its identity in the experiment, `title` for people; `parents` are the runs that it is
+    nested in, outermost first. `series` are measurements by name of the curve, `results` those of
+    the whole run, from `measured` on.
     """
 
-    kind: str
-    label: str
-    fingerprint: str
-    spec: Mapping[str, Any]
-    reports: Sequence[Mapping[str, Any]]
-    outcome: Outcome | None
-    parents: tuple[str, ...] = ()
-    has_stopped: bool = False
-
-    def __post_init__(self) -> None:
-        for name in self.parents:
-            if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-                raise ValueError(
-                    f"StageRun.parents has {name!r}; use letters, digits, '.', '-' and '_' only"
-                )
-
-    @property
-    def name(self) -> str:
-        """The identity of the run in its experiment: a stage that goes on is the same run."""
-        return "/".join((*self.parents, self.kind, f"{self.label}-{self.fingerprint}"))
+    name: str
+    title: str
+    status: str  # MLflow's word
+    started: float
+    ended: float | None
+    parents: tuple[Parent, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Sequence[Report]] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)
+    measured: float | None = None
+    tags: Mapping[str, object] = field(default_factory=dict)  # None is left out
+    note: str | None = None
+    files: tuple[File, ...] = ()
+    models: tuple[Model, ...] = ()  # the newest last
 
     @property
-    def status(self) -> str:
-        """State of the run, in MLflow's words."""
-        if self.outcome is None:
-            return "KILLED" if self.has_stopped else "RUNNING"
-        return "FAILED" if self.outcome.failed_gates else "FINISHED"
+    def version(self) -> str:
+        """Digest of all but its curves and times: what is uploaded again when it changes."""
+        parts = [
+            self.status,
+            self.title,
+            dict(leaves(self.results, "/")),
+            dict(self.tags),
+            self.note,
+            self.files_version,
+            [model.fingerprint for model in self.models],
+        ]
+        return digest_of(json.dumps(parts, sort_keys=True).encode())
+
+    @property
+    def files_version(self) -> str:
+        """Digest of what its files are made of."""
+        return digest_of("\n".join(f"{file.path} {file.digest}" for file in self.files).encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """One number of a run; `recorded` is when, None for reports: they carry no clock."""
+    """One number of a run, and when it was measured, in seconds since 1970."""
 
     name: str
     value: float
     step: int
-    recorded: str | None
+    time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,208 +123,112 @@ class Additions:
 
     params: Mapping[str, str]
     values: Sequence[Value]
-    tags: Mapping[str, str]
+    files: Sequence[File]
+    models: Sequence[Model]
+    tags: Mapping[str, str]  # written last: where they are, all else is there
+
+    @property
+    def is_empty(self) -> bool:
+        """True where the tracker has all of it."""
+        return not self.tags
 
 
-class TrackerDamaged(RuntimeError):
-    """A tracker's own storage is damaged: to try again does not help."""
+NOTHING = Additions(params={}, values=(), files=(), models=(), tags={})
 
 
-class Tracker(Protocol):
-    """Holds runs by experiment."""
-
-    def upload(self, experiment: str, runs: Sequence[StageRun]) -> None:
-        """Add what is missing of these runs; raises what kept it from that."""
-
-    def be_silent(self) -> None:
-        """Print nothing from now on: nobody waits any more for what is being uploaded."""
-
-
-@dataclass(slots=True)
-class MemoryRun:
-    """A run as a MemoryTracker holds it."""
-
-    status: str
-    tags: dict[str, str] = field(default_factory=dict)
-    params: dict[str, str] = field(default_factory=dict)
-    values: list[Value] = field(default_factory=list)
-
-
-class MemoryTracker:
-    """Holds runs in this process; for tests."""
-
-    def __init__(self) -> None:
-        self.runs: dict[tuple[str, str], MemoryRun] = {}
-
-    def upload(self, experiment: str, runs: Sequence[StageRun]) -> None:
-        """Add what is missing of these runs."""
-        for run in runs:
-            held = self.runs.setdefault((experiment, run.name), MemoryRun(run.status))
-            added = additions(run, held.tags)
-            held.status = run.status
-            held.params.update(added.params)
-            held.values.extend(added.values)
-            held.tags.update(added.tags)
-
-    def be_silent(self) -> None:
-        """Nothing to do: it never prints."""
-
-
-class Uploader:
-    """Keeps a tracker up to date and never stops its caller: what fails waits for `finish`."""
-
-    def __init__(self, tracker: Tracker, experiment: str) -> None:
-        self._tracker, self._experiment = tracker, experiment
-        self._waiting: dict[str, StageRun] = {}
-        self._has_failed = False
-
-    def add(self, run: StageRun) -> None:
-        """Upload the run as it is now, at once or with `finish`."""
-        self._waiting[run.name] = run
-        if not self._has_failed:
-            self._upload()
-
-    def finish(self) -> None:
-        """Upload what waits, even where it failed before."""
-        if self._waiting:
-            self._upload()
-
-    def be_silent(self) -> None:
-        """Log no failure from now on: the process is ending."""
-        self._has_failed = True
-        self._tracker.be_silent()
-
-    def _upload(self) -> None:
-        try:
-            self._tracker.upload(self._experiment, list(self._waiting.values()))
-        except Exception as error:  # whatever it is: nothing is lost, and no stage may end by it
-            if not self._has_failed:
-                logger.warning("results are not tracked for now: %s", _remedy(error))
-            self._has_failed = True
-        else:
-            self._waiting.clear()
-
-
-def _remedy(error: Exception) -> str:
-    """Cause of a failure, and what to do about it."""
-    if isinstance(error, TrackerDamaged):
-        return str(error)
-    return (
-        f"{_error_line(error)}; nothing is lost: once MLflow is up, and MLFLOW_TRACKING_URI right, "
-        "run the same command again to upload them"
+def additions(run: Run, known: Mapping[str, str]) -> Additions:
+    """Additions to a run that has these tags, which a new run has none of."""
+    last = json.loads(known.get(LAST_STEPS, "{}"))
+    reports = {
+        name: [report for report in series if report.step > last.get(name, -1)]
+        for name, series in run.series.items()
+    }
+    is_news = run.version != known.get(VERSION)
+    if not is_news and not any(reports.values()):
+        return NOTHING
+    # The newest counts, should the same thing be made twice.
+    is_older = (run.measured or 0.0) < float(known.get(MEASURED, 0.0))
+    values = list(_of_series(reports))
+    if is_news and not is_older and run.measured is not None:
+        values += _of_results(run.results, run.measured)
+    registered = known.get(REGISTERED, "").split()
+    return Additions(
+        params={} if VERSION in known else params_of(run.params),
+        values=values,
+        files=() if run.files_version == known.get(FILES) or is_older else run.files,
+        models=[model for model in run.models if model.fingerprint not in registered],
+        tags=_tags(run, known, reports, is_older=is_older),
     )
 
 
-def additions(run: StageRun, known: Mapping[str, str]) -> Additions:
-    """Additions to a run that has these tags, which a new run has none of."""
-    last = int(known.get(LAST_STEP, -1))
-    reports = [report for report in run.reports if report["step"] > last]
-    outcome = run.outcome
-    # The newest record counts, should a stage be built twice; in UTC later times sort as text.
-    is_newer = outcome is not None and outcome.finished > known.get(FINISHED, "")
-    # Tags are written last: where they are, all else of that upload is there.
-    if LAST_STEP in known and not reports and not is_newer:
-        return Additions(params={}, values=(), tags={})
-    values = [
-        Value(name=name, value=value, step=report["step"], recorded=None)
-        for report in reports
-        for name, value in _numbers(run.kind, _reported(report))
+def params_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters as trackers hold them."""
+    return {name_of(path): text_of(value) for path, value in leaves(params, ".")}
+
+
+def parent_of(held: str | None, above: Sequence[str]) -> str | None:
+    """The run that a run is nested in, which has that parent now.
+
+    What two cells of a sweep share belongs to neither of them: it moves up to the sweep.
+    """
+    if not above or held in above:
+        return held
+    return above[-1] if held is None else above[0]
+
+
+def _tags(
+    run: Run, known: Mapping[str, str], reports: Mapping[str, Sequence[Report]], *, is_older: bool
+) -> dict[str, str]:
+    last = json.loads(known.get(LAST_STEPS, "{}"))
+    steps = last | {name: new[-1].step for name, new in reports.items() if new}
+    tags: dict[str, object] = {LAST_STEPS: json.dumps(steps)}
+    if not is_older:
+        registered = {*known.get(REGISTERED, "").split(), *(m.fingerprint for m in run.models)}
+        tables = [{"path": file.path, "type": "table"} for file in run.files if file.is_table]
+        tags |= {
+            **run.tags,
+            NOT_FINITE: _not_finite(run),
+            TABLES: json.dumps(tables) if tables else None,
+            FILES: run.files_version if run.files else None,
+            REGISTERED: " ".join(sorted(registered)) or None,
+            MEASURED: None if run.measured is None else repr(run.measured),
+            VERSION: run.version,
+        }
+    found = {
+        name_of(name): text_of(value, MAX_NOTE) for name, value in tags.items() if value is not None
+    }
+    return found | ({} if run.note is None or is_older else {NOTE: text_of(run.note, MAX_NOTE)})
+
+
+def _of_series(series: Mapping[str, Sequence[Report]]) -> Iterator[Value]:
+    for prefix, reports in series.items():
+        for report in reports:
+            for name, value in numbers(report.values, prefix):
+                yield Value(name=name, value=value, step=report.step, time=report.time)
+
+
+def _of_results(results: Mapping[str, Any], measured: float) -> list[Value]:
+    return [
+        Value(name=name, value=value, step=0, time=measured) for name, value in numbers(results)
     ]
-    if outcome is not None and is_newer:
-        values += [
-            Value(name=name, value=value, step=0, recorded=outcome.finished)
-            for name, value in _numbers(f"{run.kind}/result", outcome.metrics)
-        ]
-    params = {} if LAST_STEP in known else _params(run.spec)
-    last = max([last, *(report["step"] for report in reports)])
-    return Additions(params=params, values=values, tags=_tags(run, last))
 
 
-def _tags(run: StageRun, last_step: int) -> dict[str, str]:
-    tags = {
-        "kind": run.kind,
-        "label": run.label,
-        "fingerprint": run.fingerprint,
-        "seed": run.spec.get("seed"),
-        "host": run.spec.get("host_tag", run.spec.get("tag")),
-        SKIPPED: _skipped(run),
-        LAST_STEP: last_step,
-    }
-    if run.outcome is not None:
-        gates = ", ".join(run.outcome.failed_gates) or None
-        tags |= {**run.outcome.tags, "failed_gates": gates, FINISHED: run.outcome.finished}
-    return {
-        name: _cut(value if isinstance(value, str) else json.dumps(value), MAX_TEXT)
-        for name, value in tags.items()
-        if value is not None
-    }
+def numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Name and value of every finite number."""
+    for path, value in leaves(values, "/", prefix):
+        if isinstance(value, int | float) and math.isfinite(value):
+            yield name_of(path), float(value)
 
 
-def _skipped(run: StageRun) -> str | None:
-    """Counts by name of values that are left out because they are no finite numbers."""
+def _not_finite(run: Run) -> str | None:
+    """Counts by name of numbers that are left out because they are not finite."""
     found = Counter(
-        name
-        for prefix, metrics in (
-            *((run.kind, _reported(report)) for report in run.reports),
-            (f"{run.kind}/result", {} if run.outcome is None else run.outcome.metrics),
+        name_of(path)
+        for prefix, values in (
+            *((name, r.values) for name, series in run.series.items() for r in series),
+            ("", run.results),
         )
-        for name, value in _named(prefix, metrics)
-        if not _is_number(value)
+        for path, value in leaves(values, "/", prefix)
+        if isinstance(value, float) and not math.isfinite(value)
     )
     return ", ".join(f"{name}: {count}" for name, count in sorted(found.items())) or None
-
-
-def _reported(report: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in report.items() if name != "step"}
-
-
-def _numbers(prefix: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    return ((name, float(value)) for name, value in _named(prefix, metrics) if _is_number(value))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _named(prefix: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    return ((_name(path), value) for path, value in _leaves(metrics, prefix, "/"))
-
-
-def _params(spec: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        _name(path): _cut(value if isinstance(value, str) else json.dumps(value), MAX_TEXT)
-        for path, value in _leaves(spec, "", ".")
-    }
-
-
-def _leaves(value: Any, path: str, separator: str) -> Iterator[tuple[str, Any]]:
-    """Path and value of everything that holds nothing nested; a type stands at its own path."""
-    if isinstance(value, Mapping):
-        items = value.items()
-    elif isinstance(value, list | tuple) and any(isinstance(i, Mapping | list) for i in value):
-        items = dict(enumerate(value)).items()
-    else:
-        yield path, value
-        return
-    for key, item in items:
-        below = path if path and key == TYPE_KEY else f"{path}{separator}{key}".lstrip(separator)
-        yield from _leaves(item, below, separator)
-
-
-def _name(path: str) -> str:
-    """The path in letters that MLflow takes, without parts of dots alone, such as `..`."""
-    parts = (re.sub(r"[^\w .:-]", "_", part, flags=re.ASCII) for part in path.split("/"))
-    return _cut("/".join(part for part in parts if part.strip(".")), MAX_NAME)
-
-
-def _cut(text: str, limit: int) -> str:
-    """The text, its end replaced by a hash where it is too long."""
-    if len(text) <= limit:
-        return text
-    return f"{text[: limit - 13]}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-
-
-def _error_line(error: Exception) -> str:
-    """The error on one short line, without the password of an address."""
-    line = " ".join(f"{type(error).__name__}: {error}".split())
-    return _cut(re.sub(r"//[^/@\s]+@", "//", line), 300)

@@ -1,12 +1,12 @@
 """A run root without a server, and a job that builds stages in it."""
 
 import pytest
-from tests.stages.running.tracking.counted import Breaking, Silent
+from tests.stages.running.tracking.counted import Breaking, Silent, recipe_run_of
 
 from interlingua.cluster.local import LocalBackend
 from interlingua.stages.running.tracked import TrackingWatcher
+from interlingua.stages.running.uploader import Uploader
 from interlingua.tracking.database import DATABASE_NAME
-from interlingua.tracking.runs import Uploader
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,8 @@ def run_all(root):
 
     def run(tracker, *stages, break_at=None):
         shown = Silent()
-        with TrackingWatcher(shown, Uploader(tracker, "counts"), root) as watcher:
+        uploader = Uploader(tracker, recipe_run_of(*stages))
+        with TrackingWatcher(shown, uploader, root) as watcher:
             LocalBackend().build_all(stages, root, Breaking(break_at), watcher)
         return shown.done
 

@@ -2,12 +2,14 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from interlingua.recipes.registry import world_mini
+from interlingua.stages.running.recipe_runs import RecipeRun
 from interlingua.store.artifact import Stage
 from interlingua.store.progress import PROGRESS_NAME, MetricsLog
-from interlingua.tracking.runs import MemoryTracker
+from interlingua.tracking.tracker import MemoryTracker
 
 CHECKPOINT = 20
 
@@ -48,9 +50,19 @@ def judge(spec, inputs, out, context):
     return {"fve_centred": 0.5, "failed_gates": ["collapse", "leakage"]}
 
 
+def interrupted(spec, inputs, out, context):
+    """Ctrl-C, while a stage runs."""
+    raise KeyboardInterrupt
+
+
 def stage(label="one", run=count, num_steps=40):
     spec = CountSpec(seed=7, num_steps=num_steps)
     return Stage(kind="counted", label=label, spec=spec, run=run, inputs={}, revision=0)
+
+
+def recipe_run_of(*stages):
+    """These stages as a run of a recipe that is called `counts`."""
+    return RecipeRun(replace(world_mini(), name="counts"), stages)
 
 
 class Silent:
@@ -101,12 +113,24 @@ class Hanging(MemoryTracker):
 
 def held(tracker, label="one"):
     """The run of the stage of that label; there is one."""
-    (run,) = (run for run in tracker.runs.values() if run.tags["label"] == label)
+    (run,) = (run for run in tracker.runs.values() if run.tags.get("label") == label)
     return run
 
 
+def is_held(tracker, step, label="one"):
+    """True once the stage's run is there and has been reported up to this step."""
+    runs = [run for run in list(tracker.runs.values()) if run.tags.get("label") == label]
+    return bool(runs) and reported(runs[0])[-1][0] == step
+
+
 def reported(run):
-    return [(v.step, v.value) for v in run.values if v.name == "counted/loss"]
+    return [(v.step, v.value) for v in run.values if v.name == "progress/loss"]
+
+
+def the_recipe(tracker):
+    """The run that the stages are nested in; there is one."""
+    (run,) = (run for run in tracker.runs.values() if run.parent is None)
+    return run
 
 
 def wait_until(is_true):

@@ -5,9 +5,12 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from interlingua.recipes.registry import world_mini
 from interlingua.stages.running import tracked
+from interlingua.stages.running.recipe_runs import RecipeRun
+from interlingua.stages.running.uploader import Uploader
 from interlingua.store.artifact import Stage
-from interlingua.tracking.runs import MemoryTracker, Uploader
+from interlingua.tracking.tracker import MemoryTracker
 
 
 class Hanging(MemoryTracker):
@@ -31,6 +34,7 @@ def run(spec, inputs, out, context):
 
 stage = Stage(kind="counted", label="one", spec=Spec(0), run=run, inputs={}, revision=0)
 tracked.PATIENCE_SECONDS = 0.1
-with tracked.TrackingWatcher(Silent(), Uploader(Hanging(), "e"), Path(sys.argv[1])) as watcher:
+uploader = Uploader(Hanging(), RecipeRun(world_mini(), [stage]))
+with tracked.TrackingWatcher(Silent(), uploader, Path(sys.argv[1])) as watcher:
     watcher.on_tick([stage])
 print("ended")

@@ -1,26 +1,54 @@
 """What cannot be uploaded waits, and stops nobody."""
 
 import logging
+import shutil
 import time
 
 import pytest
+from mlflow import MlflowClient
+from tests.stages.running.tracking.counted import recipe_run_of, stage
 
-from interlingua.tracking.database import DATABASE_NAME
+from interlingua.stages.running.uploader import Uploader
+from interlingua.tracking.database import DATABASE_NAME, prepared_mlflow
 from interlingua.tracking.mlflow_tracker import MlflowTracker
-from interlingua.tracking.runs import MemoryTracker, Uploader
+from interlingua.tracking.runs import Run
+from interlingua.tracking.tracker import MemoryTracker
 
+RUN = recipe_run_of(stage())
 DEAD_SERVER = "http://user:secret@127.0.0.1:9"
 
 
-def test_a_server_that_is_down_costs_one_line_and_little_time(
-    stage_run, root, monkeypatch, caplog, capfd
-):
+def made(label="a"):
+    return Run(name=label, title=label, status="FINISHED", started=1e9, ended=1e9 + 5)
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    root = tmp_path_factory.mktemp("empty")
+    prepared_mlflow(root)
+    return root / DATABASE_NAME
+
+
+@pytest.fixture
+def root(tmp_path, empty_database):
+    """A run root with an empty database."""
+    shutil.copy(empty_database, tmp_path)
+    return tmp_path
+
+
+def titles(root):
+    client = MlflowClient(f"sqlite:///{root / DATABASE_NAME}")
+    experiment = client.get_experiment_by_name(RUN.experiment)
+    return {run.info.run_name for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_a_server_that_is_down_costs_one_line_and_little_time(root, monkeypatch, caplog, capfd):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD_SERVER)
     with caplog.at_level(logging.INFO):
         started = time.monotonic()
-        uploader = Uploader(MlflowTracker(root), "world")
+        uploader = Uploader(MlflowTracker(root), RUN)
         for label in ("a", "b", "c"):
-            uploader.add(stage_run(label=label))
+            uploader.add(made(label))
         uploader.finish()
         assert time.monotonic() - started < 10
     (line,) = [record.getMessage() for record in caplog.records]
@@ -30,34 +58,32 @@ def test_a_server_that_is_down_costs_one_line_and_little_time(
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_could_not_be_uploaded_is_uploaded_by_the_next_run(
-    stored, stage_run, root, monkeypatch
-):
+def test_what_could_not_be_uploaded_is_uploaded_by_the_next_run(root, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD_SERVER)
-    first = Uploader(MlflowTracker(root), "world")
-    first.add(stage_run())
+    first = Uploader(MlflowTracker(root), RUN)
+    first.add(made())
     first.finish()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    second = Uploader(MlflowTracker(root), "world")
-    second.add(stage_run())
-    assert set(stored.held()) == {stage_run().name}
+    second = Uploader(MlflowTracker(root), RUN)
+    second.add(made())
+    assert titles(root) == {"a"}
 
 
-def test_a_damaged_database_says_what_helps(stage_run, root, caplog):
+def test_a_damaged_database_says_what_helps(root, caplog):
     """To run again does not: the file must go."""
     path = root / DATABASE_NAME
     content = path.read_bytes()
     path.write_bytes(content[:2000] + bytes(len(content) // 2))
-    uploader = Uploader(MlflowTracker(root), "world")
-    uploader.add(stage_run())
+    uploader = Uploader(MlflowTracker(root), RUN)
+    uploader.add(made())
     uploader.finish()
     (line,) = [record.getMessage() for record in caplog.records if record.name != "alembic"]
     assert f"{path} is damaged" in line and "delete it and run the same command again" in line
     assert "MLFLOW_TRACKING_URI" not in line
 
 
-def test_a_root_that_cannot_be_written_stops_nobody(stage_run, tmp_path, caplog):
-    Uploader(MlflowTracker(tmp_path / "gone"), "world").add(stage_run())
+def test_a_root_that_cannot_be_written_stops_nobody(tmp_path, caplog):
+    Uploader(MlflowTracker(tmp_path / "gone"), RUN).add(made())
     assert "FileNotFoundError" in caplog.text
 
 
@@ -75,11 +101,11 @@ class Shaky(MemoryTracker):
         super().upload(experiment, runs)
 
 
-def test_after_a_failure_nothing_is_tried_until_the_end(stage_run, caplog):
+def test_after_a_failure_nothing_is_tried_until_the_end(caplog):
     tracker = Shaky(failures=1)
-    uploader = Uploader(tracker, "world")
+    uploader = Uploader(tracker, RUN)
     for label in ("a", "b"):
-        uploader.add(stage_run(label=label))
+        uploader.add(made(label))
     assert tracker.num_tries == 1
     uploader.finish()
     assert tracker.num_tries == 2
@@ -87,17 +113,3 @@ def test_after_a_failure_nothing_is_tried_until_the_end(stage_run, caplog):
     assert len(caplog.records) == 1
     uploader.finish()
     assert tracker.num_tries == 2, "nothing waits any more"
-
-
-def test_long_values_that_differ_at_their_end_stay_different(stage_run):
-    tracker = MemoryTracker()
-    for label, end in (("one", "a"), ("two", "b")):
-        run = stage_run(label=label, spec={"template": "x" * 9000 + end})
-        tracker.upload("world", [run])
-    one, two = (run.params["template"] for run in tracker.runs.values())
-    assert one != two
-
-
-def test_a_name_of_a_parent_that_could_mean_another_is_refused(stage_run):
-    with pytest.raises(ValueError, match="StageRun.parents has 'a/b'"):
-        stage_run(parents=("a/b",))

@@ -1,0 +1,111 @@
+"""A run of a recipe in a few numbers, and its gates, for a tracker. Knows no page and no tracker.
+
+Numbers with their intervals are in `numbers.csv`; these are to compare runs by.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from interlingua.report.numbers import (
+    ALL,
+    HELD_OUT,
+    LESS,
+    NUMBERS_NAME,
+    START,
+    TRAINED,
+    Numbers,
+    read_numbers,
+)
+from interlingua.report.universal import OWN
+from interlingua.specs.evaluation import Arm
+from interlingua.store.artifact import Artifact
+
+MOST_HOSTS = 9  # beyond these their groups alone
+GROUPS = {ALL: "all hosts", TRAINED: "trained hosts", HELD_OUT: "held-out hosts"}
+GAIN = f"{Arm.SAMPLED}{LESS}{START}"
+PASSED, FAILED, ACCEPTED = "passed", "failed", "accepted"
+# Of the whole: predictor and metric by the name that people read.
+OF_THE_WHOLE = {
+    "fve_greedy": (Arm.GREEDY, OWN),
+    "fve_teacher": (Arm.GOLD, OWN),
+    "fve_above_word_ridge": (f"{Arm.SAMPLED}{LESS}{Arm.BAG_OF_WORDS}", OWN),
+    "fve_above_teacher": (f"{Arm.SAMPLED}{LESS}{Arm.GOLD}", OWN),
+    "retrieval_top1": (Arm.SAMPLED, "retrieval_top1"),
+    "texts/unparseable_share": (Arm.SAMPLED, "tag_failure_share"),
+    "texts/distinct_share": (Arm.SAMPLED, "unique_share"),
+    "texts/precision": (Arm.SAMPLED, "precision/all"),
+    "texts/recall": (Arm.SAMPLED, "recall/all"),
+}
+OF_TRAINING = {
+    "av": {
+        "nll/own": "dev/nll_real",
+        "nll/shuffled_minus_own": "dev/nll_shuffled_less_real",
+    },
+    "ar": {
+        "ar_dev/fve": "dev/fve_centred_own",
+        "ar_dev/fve_above_word_ridge": "dev/fve_over_bag_of_words",
+    },
+    "rl": {"rl_dev/kl_per_token": "dev/kl_per_token", "rl_dev/best_step": "best_step"},
+}
+
+
+def headline_numbers(artifacts: Sequence[Artifact]) -> dict[str, float]:
+    """The numbers to compare runs of recipes by; without an evaluation, those of training."""
+    found: dict[str, float] = {}
+    evaluations = evaluations_of(artifacts)
+    if evaluations:
+        found |= dict(of_evaluation(evaluations[-1]))
+    if len(evaluations) > 2:  # several runs of reinforcement learning, each beside the first
+        for evaluation in evaluations[1:]:
+            numbers = read_numbers(evaluation.path / NUMBERS_NAME)
+            name = evaluation.record.label
+            found |= dict(
+                _several(
+                    f"of_run/{name}", numbers, {"fve": (Arm.SAMPLED, OWN), "gain": (GAIN, OWN)}
+                )
+            )
+    for artifact in artifacts:
+        metrics = artifact.record.metrics
+        names = OF_TRAINING.get(artifact.record.kind, {})
+        # Of several runs the last: it is the one that the other numbers are of.
+        found |= {name: float(metrics[path]) for name, path in names.items() if path in metrics}
+    return found
+
+
+def of_evaluation(evaluation: Artifact) -> Iterator[tuple[str, float]]:
+    """The numbers of one evaluation: by host and group, and of the whole."""
+    numbers = read_numbers(evaluation.path / NUMBERS_NAME)
+    hosts = evaluation.record.spec["host_tags"]
+    shown = {host: host for host in hosts} if len(hosts) <= MOST_HOSTS else {}
+    for prefix, predictor, names in (
+        ("fve", Arm.SAMPLED, GROUPS | shown),
+        ("fve_gain_of_rl", GAIN, GROUPS if len(hosts) > 1 else shown),
+    ):
+        for host, name in names.items():
+            if (number := numbers.get(host, predictor, OWN)) is not None:
+                yield f"{prefix}/{name}", number.value
+    yield from _several("", numbers, OF_THE_WHOLE)
+
+
+def gate_states(artifacts: Sequence[Artifact]) -> dict[str, str]:
+    """`passed`, `failed` or `accepted` by gate: the worst of all evaluations."""
+    order = [PASSED, ACCEPTED, FAILED]
+    states: dict[str, str] = {}
+    for evaluation in evaluations_of(artifacts):
+        for gate in evaluation.record.metrics["gates"]:
+            state = PASSED if gate["is_passed"] else ACCEPTED if gate["is_accepted"] else FAILED
+            states[gate["name"]] = max(states.get(gate["name"], PASSED), state, key=order.index)
+    return states
+
+
+def evaluations_of(artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """The evaluations among them, in their order: the supervised pair's first."""
+    return [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
+
+
+def _several(
+    prefix: str, numbers: Numbers, names: dict[str, tuple[str, str]]
+) -> Iterator[tuple[str, float]]:
+    whole = ALL if numbers.get(ALL, Arm.SAMPLED, OWN) else numbers.all[0].host
+    for name, (predictor, metric) in names.items():
+        if (number := numbers.get(whole, predictor, metric)) is not None:
+            yield f"{prefix}/{name}".lstrip("/"), number.value

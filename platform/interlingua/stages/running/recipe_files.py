@@ -1,0 +1,126 @@
+"""The files of a run of a recipe, and its bundles as models, for a tracker. Knows no tracker.
+
+Made only when they are uploaded: their digests come from records.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from interlingua.report.material import METHODS_NAME
+from interlingua.report.numbers import NUMBERS_NAME
+from interlingua.report.page import PAGE_NAME
+from interlingua.report.scores import evaluations_of
+from interlingua.report.text_tables import Row, explanation_rows, rollout_rows, table_json
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.text.canonical import jsonable
+from interlingua.specs.text.overrides import list_paths
+from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.bundle import MANIFEST_NAME
+from interlingua.tracking.names import digest_of
+from interlingua.tracking.runs import File, Model
+
+TABLES_REVISION = 1  # of what the tables show
+
+
+def files_of(
+    recipe: Recipe, stages: Sequence[Stage], artifacts: Sequence[Artifact]
+) -> tuple[File, ...]:
+    """The page, the numbers, texts as tables, and where all of it comes from."""
+    return (
+        *_pages(artifacts),
+        *_tables(artifacts),
+        *(_copy(manifest_path(one), one, MANIFEST_NAME) for one in _of_kind(artifacts, "bundle")),
+        _written("recipe.json", {path: jsonable(value) for path, _, value in list_paths(recipe)}),
+        _written("lineage.json", _lineage(stages, artifacts)),
+    )
+
+
+def bundle_models(
+    recipe: Recipe,
+    artifacts: Sequence[Artifact],
+    results: Mapping[str, float],
+    gates: Mapping[str, str],
+) -> tuple[Model, ...]:
+    """Every bundle as a version of the recipe's model; the last is what the numbers are of."""
+    bundles = _of_kind(artifacts, "bundle")
+    return tuple(
+        Model(
+            name=recipe.name,
+            fingerprint=bundle.record.fingerprint,
+            folder=bundle.path.absolute(),
+            manifest=manifest_path(bundle),
+            tags={"label": bundle.record.label}
+            | ({} if bundle is not bundles[-1] else _judged(results, gates)),
+            description=f"NLA.load({str(bundle.path.absolute())!r})",
+        )
+        for bundle in bundles
+    )
+
+
+def manifest_path(bundle: Artifact) -> str:
+    """The path of a bundle's manifest among the files of the run."""
+    return f"bundle/{bundle.record.label}/{MANIFEST_NAME}"
+
+
+def _judged(results: Mapping[str, float], gates: Mapping[str, str]) -> dict[str, str]:
+    headline = {name: f"{value:.4f}" for name, value in results.items() if name.startswith("fve")}
+    return headline | {f"gate/{name}": state for name, state in gates.items()}
+
+
+def _pages(artifacts: Sequence[Artifact]) -> Iterator[File]:
+    for report in _of_kind(artifacts, "report")[-1:]:
+        yield _copy(PAGE_NAME, report, PAGE_NAME)
+    for evaluation in evaluations_of(artifacts)[-1:]:
+        for name in (NUMBERS_NAME, METHODS_NAME):
+            if name in evaluation.record.files:
+                yield _copy(name, evaluation, name)
+
+
+def _tables(artifacts: Sequence[Artifact]) -> Iterator[File]:
+    evaluations = evaluations_of(artifacts)
+    if evaluations:
+        start = evaluations[0] if len(evaluations) > 1 else None
+        made = partial(explanation_rows, evaluations[-1], start)
+        yield _table("explanations.json", evaluations[-1].record.fingerprint, made)
+    runs = _of_kind(artifacts, "rl")
+    by_fingerprint = {artifact.record.fingerprint: artifact for artifact in artifacts}
+    for run in runs:
+        passages = by_fingerprint.get(run.record.inputs["passages"].fingerprint)
+        name = "rollouts.json" if len(runs) == 1 else f"rollouts-{run.record.label}.json"
+        if passages is not None:
+            yield _table(name, run.record.fingerprint, partial(rollout_rows, run, passages))
+
+
+def _lineage(stages: Sequence[Stage], artifacts: Sequence[Artifact]) -> list[dict[str, object]]:
+    records = {artifact.record.fingerprint: artifact.record for artifact in artifacts}
+    return [
+        {
+            "stage": stage.key,
+            "kind": stage.kind,
+            "label": stage.label,
+            "fingerprint": stage.fingerprint,
+            "inputs": {name: one.key for name, one in stage.upstream.items()},
+            "finished": done.finished if (done := records.get(stage.fingerprint)) else None,
+        }
+        for stage in stages
+    ]
+
+
+def _of_kind(artifacts: Sequence[Artifact], kind: str) -> list[Artifact]:
+    return [artifact for artifact in artifacts if artifact.record.kind == kind]
+
+
+def _copy(path: str, artifact: Artifact, name: str) -> File:
+    source = artifact.path / name
+    return File(path=path, digest=artifact.record.files[name][:12], content=source.read_bytes)
+
+
+def _written(path: str, value: object) -> File:
+    content = json.dumps(value, indent=1).encode()
+    return File(path=path, digest=digest_of(content), content=partial(bytes, content))
+
+
+def _table(path: str, of: str, rows: Callable[[], list[Row]]) -> File:
+    digest = f"{of}-{TABLES_REVISION}"
+    return File(path=path, digest=digest, content=lambda: table_json(rows()), is_table=True)
