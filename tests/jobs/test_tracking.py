@@ -15,9 +15,9 @@ import pytest
 from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import find
-from interlingua.store.progress import read_metrics
+from interlingua.store.progress import read_timed_metrics
 from interlingua.tracking.database import DATABASE_NAME
-from interlingua.tracking.runs import RUN
+from interlingua.tracking.runs import NOTE, RUN
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -79,24 +79,35 @@ def rows_of(root):
 def assert_all_found(root):
     """Every stage is one finished run with the numbers and the origin that it recorded."""
     runs, client = runs_in(root)
-    assert set(runs) == {stage.name for stage in STAGES}
+    assert set(runs) == {"world_mini", *(stage.name for stage in STAGES)}
+    recipe = runs["world_mini"]
+    assert recipe.info.status == "FINISHED" and recipe.data.params["recipe"] == "world_mini"
+    assert "`python -m jobs.run world_mini --until encoder" in recipe.data.tags[NOTE]
+    assert {run.data.tags.get("mlflow.parentRunId") for run in runs.values()} == {
+        None,
+        recipe.info.run_id,
+    }
     for stage in STAGES:
         run, artifact = runs[stage.name], find(stage, root)
         record = artifact.record
         assert run.info.status == "FINISHED"
-        assert run.data.metrics[f"{stage.kind}/result/seconds"] == pytest.approx(record.seconds)
+        assert run.info.end_time >= run.info.start_time
+        assert run.data.metrics["result/seconds"] == pytest.approx(record.seconds)
         for name, value in record.metrics.items():
-            if isinstance(value, int | float):
-                found = run.data.metrics[f"{stage.kind}/result/{name}"]
+            is_mean_of_steps = name.startswith("seconds_")
+            is_interval = name.endswith(("_low", "_high", "_n"))
+            if isinstance(value, int | float) and not (is_mean_of_steps or is_interval):
+                found = run.data.metrics[f"result/{name}"]
                 assert found == pytest.approx(float(value)), name
         tags = {"fingerprint": record.fingerprint, "hostname": record.provenance.hostname}
         if record.provenance.git_commit is not None:
             tags["git_commit"] = record.provenance.git_commit
         assert tags.items() <= run.data.tags.items()
     (host,) = (stage for stage in STAGES if stage.name == TRAINED)
-    history = client.get_metric_history(runs[TRAINED].info.run_id, "host/loss")
-    reports = read_metrics(find(host, root).path)
+    history = client.get_metric_history(runs[TRAINED].info.run_id, "train/loss")
+    reports = read_timed_metrics(find(host, root).path)
     assert [(p.step, p.value) for p in history] == [(r["step"], r["loss"]) for r in reports]
+    assert [p.timestamp for p in history] == [round(1000 * r["time"]) for r in reports]
     assert runs[TRAINED].data.tags["host"] == host.spec.tag
 
 

@@ -213,12 +213,12 @@ def test_files_go_up_once_and_again_when_they_are_others(stored, make_run, files
     assert made == ["texts", "note"] * 2
 
 
-def test_a_table_is_found_by_mlflow_and_loads(stored, make_run, files):
+def test_a_table_is_found_by_mlflow_and_loads(stored, make_run, files, monkeypatch):
     _, (table, _) = files
     stored.upload(make_run(files=(table,)))
     run = stored.held()[make_run().name]
-    mlflow.set_tracking_uri(f"sqlite:///{stored.root / 'mlflow.db'}")
-    mlflow.set_experiment("world")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{stored.root / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "world")
     loaded = mlflow.load_table("texts.json", run_ids=[run.info.run_id], extra_columns=["run_id"])
     assert (
         loaded["row"].tolist() == ["a", "b"] and loaded["run_id"].tolist() == [run.info.run_id] * 2

@@ -16,25 +16,26 @@ from interlingua.report.numbers import (
     read_numbers,
 )
 from interlingua.report.universal import OWN
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 
 MOST_HOSTS = 9  # beyond these their groups alone
 GROUPS = {ALL: "all hosts", TRAINED: "trained hosts", HELD_OUT: "held-out hosts"}
-GAIN = f"{Arm.SAMPLED}{LESS}{START}"
+GAIN = f"{Predictor.SAMPLED}{LESS}{START}"
 PASSED, FAILED, ACCEPTED = "passed", "failed", "accepted"
 # Of the whole: predictor and metric by the name that people read.
 OF_THE_WHOLE = {
-    "fve_greedy": (Arm.GREEDY, OWN),
-    "fve_teacher": (Arm.GOLD, OWN),
-    "fve_above_word_ridge": (f"{Arm.SAMPLED}{LESS}{Arm.BAG_OF_WORDS}", OWN),
-    "fve_above_teacher": (f"{Arm.SAMPLED}{LESS}{Arm.GOLD}", OWN),
-    "retrieval_top1": (Arm.SAMPLED, "retrieval_top1"),
-    "texts/unparseable_share": (Arm.SAMPLED, "tag_failure_share"),
-    "texts/distinct_share": (Arm.SAMPLED, "unique_share"),
-    "texts/precision": (Arm.SAMPLED, "precision/all"),
-    "texts/recall": (Arm.SAMPLED, "recall/all"),
+    "fve_greedy": (Predictor.GREEDY, OWN),
+    "fve_teacher": (Predictor.TEACHER, OWN),
+    "fve_above_word_ridge": (f"{Predictor.SAMPLED}{LESS}{Predictor.BAG_OF_WORDS}", OWN),
+    "fve_above_teacher": (f"{Predictor.SAMPLED}{LESS}{Predictor.TEACHER}", OWN),
+    "retrieval_top1": (Predictor.SAMPLED, "retrieval_top1"),
+    "texts/unparseable_share": (Predictor.SAMPLED, "tag_failure_share"),
+    "texts/distinct_share": (Predictor.SAMPLED, "unique_share"),
+    "texts/precision": (Predictor.SAMPLED, "precision/all"),
+    "texts/recall": (Predictor.SAMPLED, "recall/all"),
 }
+OF_A_RUN = {"fve": (Predictor.SAMPLED, OWN), "fve_gain_of_rl": (GAIN, OWN)}
 OF_TRAINING = {
     "av": {
         "nll/own": "dev/nll_real",
@@ -57,12 +58,7 @@ def headline_numbers(artifacts: Sequence[Artifact]) -> dict[str, float]:
     if len(evaluations) > 2:  # several runs of reinforcement learning, each beside the first
         for evaluation in evaluations[1:]:
             numbers = read_numbers(evaluation.path / NUMBERS_NAME)
-            name = evaluation.record.label
-            found |= dict(
-                _several(
-                    f"of_run/{name}", numbers, {"fve": (Arm.SAMPLED, OWN), "gain": (GAIN, OWN)}
-                )
-            )
+            found |= dict(_of_whole(f"of_run/{evaluation.record.label}", numbers, OF_A_RUN))
     for artifact in artifacts:
         metrics = artifact.record.metrics
         names = OF_TRAINING.get(artifact.record.kind, {})
@@ -77,13 +73,13 @@ def of_evaluation(evaluation: Artifact) -> Iterator[tuple[str, float]]:
     hosts = evaluation.record.spec["host_tags"]
     shown = {host: host for host in hosts} if len(hosts) <= MOST_HOSTS else {}
     for prefix, predictor, names in (
-        ("fve", Arm.SAMPLED, GROUPS | shown),
+        ("fve", Predictor.SAMPLED, GROUPS | shown),
         ("fve_gain_of_rl", GAIN, GROUPS if len(hosts) > 1 else shown),
     ):
         for host, name in names.items():
             if (number := numbers.get(host, predictor, OWN)) is not None:
                 yield f"{prefix}/{name}", number.value
-    yield from _several("", numbers, OF_THE_WHOLE)
+    yield from _of_whole("", numbers, OF_THE_WHOLE)
 
 
 def gate_states(artifacts: Sequence[Artifact]) -> dict[str, str]:
@@ -102,10 +98,10 @@ def evaluations_of(artifacts: Sequence[Artifact]) -> list[Artifact]:
     return [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
 
 
-def _several(
+def _of_whole(
     prefix: str, numbers: Numbers, names: dict[str, tuple[str, str]]
 ) -> Iterator[tuple[str, float]]:
-    whole = ALL if numbers.get(ALL, Arm.SAMPLED, OWN) else numbers.all[0].host
+    whole = ALL if numbers.get(ALL, Predictor.SAMPLED, OWN) else numbers.all[0].host
     for name, (predictor, metric) in names.items():
         if (number := numbers.get(whole, predictor, metric)) is not None:
             yield f"{prefix}/{name}".lstrip("/"), number.value

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from interlingua.report.figures import row_fve
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
@@ -31,11 +31,11 @@ def explanation_rows(evaluation: Artifact, start: Artifact | None) -> list[Row]:
     passages = {one.passage_id: one for one in read_evaluated(evaluation.path)}
     found = []
     for host, role in rows.hosts().items():
-        sampled = _first_samples(rows, host, Arm.SAMPLED)
+        sampled = _first_samples(rows, host, Predictor.SAMPLED)
         beside = {
-            "greedy": _texts(_first_samples(rows, host, Arm.GREEDY)),
-            "teacher": _texts(_first_samples(rows, host, Arm.GOLD)),
-            "before_rl": _texts(_first_samples(before, host, Arm.SAMPLED)) if before else {},
+            "greedy": _texts(_first_samples(rows, host, Predictor.GREEDY)),
+            "teacher": _texts(_first_samples(rows, host, Predictor.TEACHER)),
+            "before_rl": _texts(_first_samples(before, host, Predictor.SAMPLED)) if before else {},
         }
         fve_N = row_fve(sampled)
         order = sorted(range(len(sampled)), key=_keys(sampled).__getitem__)[:PASSAGES_SHOWN]

@@ -164,7 +164,7 @@ def test_every_recipe_has_a_few_dozen_parameters(name):
 
 
 def test_parameters_of_several_runs_are_one_where_they_agree():
-    recipe = with_overrides(RECIPES["world_rl_arms"](), ["av.injection.num_slots=2"])
+    recipe = with_overrides(RECIPES["world_rl_ablation"](), ["av.injection.num_slots=2"])
     first, *others = (run.tag for run in recipe.rl)
     params = recipe_params(with_overrides(recipe, [f"rl.{first}.num_steps=7"]))
     assert params["av slots"] == "2"
@@ -243,7 +243,7 @@ def stored(mini_nla_root, tmp_path_factory):
     return root
 
 
-def test_mlflow_shows_it_as_people_use_it(stored, mini_nla_root, uploaded):
+def test_mlflow_shows_it_as_people_use_it(stored, mini_nla_root, uploaded, monkeypatch):
     address = f"sqlite:///{stored / DATABASE_NAME}"
     client = MlflowClient(address)
     experiment = client.get_experiment_by_name("world_mini")
@@ -254,8 +254,8 @@ def test_mlflow_shows_it_as_people_use_it(stored, mini_nla_root, uploaded):
     assert {run.data.tags[RUN] for run in runs} == {name for _, name in uploaded.runs}
     assert all(run.info.end_time >= run.info.start_time for run in runs)
     assert top.data.params["anchor"] == RECIPE.anchor
-    mlflow.set_tracking_uri(address)
-    mlflow.set_experiment("world_mini")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "world_mini")
     table = mlflow.load_table("explanations.json", run_ids=[top.info.run_id])
     assert {"read", "explanation", "fve", "row"} <= set(table.columns) and len(table) > 10
     page = Path(client.download_artifacts(top.info.run_id, PAGE_NAME))
