@@ -6,7 +6,7 @@ import pytest
 from tests.report.conftest import GATES, ROLES, evaluation_at, record_of
 
 from interlingua.report.numbers import ALL, HELD_OUT, NUMBERS_NAME, read_numbers
-from interlingua.report.scores import MOST_HOSTS, gate_states, headline_numbers
+from interlingua.report.scores import MOST_HOSTS, gate_states, gates_in_words, headline_numbers
 from interlingua.store.artifact import Artifact
 
 pytestmark = pytest.mark.slow
@@ -79,4 +79,6 @@ def test_a_gate_is_as_bad_as_in_the_worst_of_all_evaluations(evaluation):
         "outlier_host": "failed",
         "null_range": "accepted",
     }
-    assert gate_states([]) == {}
+    assert gates_in_words(gate_states(both)) == "outlier_host failed, null_range accepted"
+    assert gates_in_words({"leakage": "passed"}) == "all passed"
+    assert gates_in_words(gate_states([])) == "none judged yet"

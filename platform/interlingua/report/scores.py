@@ -3,7 +3,7 @@
 Numbers with their intervals are in `numbers.csv`; these are to compare runs by.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from interlingua.report.numbers import (
     ALL,
@@ -19,6 +19,7 @@ from interlingua.report.universal import OWN
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 
+HEADLINE = ("fve/all hosts", "fve_gain_of_rl/all hosts", "fve_above_word_ridge", "texts/precision")
 MOST_HOSTS = 9  # beyond these their groups alone
 GROUPS = {ALL: "all hosts", TRAINED: "trained hosts", HELD_OUT: "held-out hosts"}
 GAIN = f"{Predictor.SAMPLED}{LESS}{START}"
@@ -91,6 +92,12 @@ def gate_states(artifacts: Sequence[Artifact]) -> dict[str, str]:
             state = PASSED if gate["is_passed"] else ACCEPTED if gate["is_accepted"] else FAILED
             states[gate["name"]] = max(states.get(gate["name"], PASSED), state, key=order.index)
     return states
+
+
+def gates_in_words(states: Mapping[str, str]) -> str:
+    """The gates that did not pass, by name; where there are none, that all did."""
+    odd = [f"{name} {state}" for name, state in states.items() if state != PASSED]
+    return (", ".join(odd) or "all passed") if states else "none judged yet"
 
 
 def evaluations_of(artifacts: Sequence[Artifact]) -> list[Artifact]:

@@ -41,10 +41,10 @@ def explanation_rows(evaluation: Artifact, start: Artifact | None) -> list[Row]:
         order = sorted(range(len(sampled)), key=_keys(sampled).__getitem__)[:PASSAGES_SHOWN]
         for number in order:
             key = _keys(sampled)[number]
-            shown = {"row": row_id(host, *key), "host": host, "role": role}
-            shown |= _explained(sampled, number, passages[key[0]])
+            shown = {"host": host, **_explained(sampled, number, passages[key[0]])}
+            shown |= {"fve": _finite(fve_N[number])}
             shown |= {name: texts[key] for name, texts in beside.items() if key in texts}
-            found.append(shown | {"fve": _finite(fve_N[number])})
+            found.append(shown | {"role": role, "passage_id": key[0], "row": row_id(host, *key)})
     return found
 
 
@@ -62,10 +62,10 @@ def rollout_rows(run: Artifact, passages: Artifact) -> list[Row]:
         passage_id, position, host = row["passage_id"], row["position"], row["host"]
         if (passage_id, position, host) in kept:
             name = row_id(host, passage_id, position)
-            shown = {"step": step, "row": name, "sample": f"{name}/{row['sample']}", "host": host}
-            shown |= {"passage": texts[passage_id], "explanation": row["explanation"]}
-            shown |= {name: _finite(row[name]) for name in ("reward", "kl", "nmse", "num_tokens")}
-            found.append(shown)
+            shown = {"step": step, "host": host, "passage": texts[passage_id]}
+            shown |= {"explanation": row["explanation"]}
+            shown |= {of: _finite(row[of]) for of in ("reward", "kl", "nmse", "num_tokens")}
+            found.append(shown | {"row": name, "sample": f"{name}/{row['sample']}"})
     return found
 
 
@@ -85,7 +85,6 @@ def _explained(rows: Scored, number: int, passage: EvaluatedPassage) -> Row:
     start, end = int(rows["position"][number]), int(rows["span_end"][number])
     true, said = rows["true"][number], rows["said"][number]
     shown = {
-        "passage_id": passage.passage_id,
         "read": passage.text[start:end] if end >= 0 else passage.text,
         "explanation": rows["explanation"][number] or rows["text"][number],
     }

@@ -35,6 +35,7 @@ ARTIFACTS_NAME = "mlartifacts"
 LOCK_NAME = "mlflow.lock"
 PARENT = "mlflow.parentRunId"
 DELETED = "deleted"
+KIND, TRAINING = "mlflow.experimentKind", "custom_model_development"  # else its page is of traces
 # Of one request, which may hold 1000 entries.
 PARAMS_A_BATCH, METRICS_A_BATCH = 100, 800
 
@@ -59,10 +60,11 @@ class MlflowTracker:
                 raise
 
     def system_metrics(self) -> Mapping[str, float]:
-        """What this machine is busy with."""
+        """What this machine is busy with; nothing yet when asked for the first time."""
         if self._monitors is None:
             prepared_mlflow(self._root)
             self._monitors = SystemMonitors()
+            return {}  # how busy a processor is, is known since it was asked last
         return self._monitors.sample()
 
     def be_silent(self) -> None:
@@ -169,7 +171,7 @@ class MlflowTracker:
             return experiment.experiment_id
         # Without a place a database means ./mlruns: of a submitted job, a folder that goes away.
         place = None if is_served(self._uri) else (self._root / ARTIFACTS_NAME).as_uri()
-        return self._client.create_experiment(name, place)
+        return self._client.create_experiment(name, place, {KIND: TRAINING})
 
 
 @contextmanager

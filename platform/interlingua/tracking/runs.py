@@ -8,16 +8,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from interlingua.tracking.names import digest_of, leaves, name_of, text_of
+from interlingua.tracking.names import MAX_TEXT, digest_of, leaves, name_of, text_of
 
 # Tags by which the next upload finds a run and knows what it has.
-RUN, VERSION = "interlingua.run", "interlingua.version"
-LAST_STEPS, MEASURED = "interlingua.last_steps", "interlingua.measured"
-FILES, REGISTERED = "interlingua.files", "interlingua.registered"
+RUN, UPLOADED = "interlingua.run", "interlingua.uploaded"
 NOT_FINITE = "interlingua.not_finite"  # numbers that are left out: how often, by name
 NOTE, TABLES = "mlflow.note.content", "mlflow.loggedArtifacts"
 MAX_NOTE = 5000
@@ -133,31 +131,63 @@ class Additions:
         return not self.tags
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """What a tracker has of a run, as its own tag says."""
+
+    version: str | None = None
+    files: str | None = None
+    measured: float | None = None
+    last_steps: Mapping[str, int] = field(default_factory=dict)
+    registered: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> "Uploaded":
+        """The entries of the tag; of a new run there are none."""
+        entries = json.loads(tags.get(UPLOADED, "{}"))
+        return cls(**entries | {"registered": tuple(entries.get("registered", ()))})
+
+    def as_text(self) -> str:
+        """The tag's text."""
+        return json.dumps(asdict(self))
+
+
 NOTHING = Additions(params={}, values=(), files=(), models=(), tags={})
 
 
-def additions(run: Run, known: Mapping[str, str]) -> Additions:
+def additions(run: Run, tags: Mapping[str, str]) -> Additions:
     """Additions to a run that has these tags, which a new run has none of."""
-    last = json.loads(known.get(LAST_STEPS, "{}"))
+    known = Uploaded.of(tags)
     reports = {
-        name: [report for report in series if report.step > last.get(name, -1)]
+        name: [report for report in series if report.step > known.last_steps.get(name, -1)]
         for name, series in run.series.items()
     }
-    is_news = run.version != known.get(VERSION)
+    is_news = run.version != known.version
     if not is_news and not any(reports.values()):
         return NOTHING
-    # The newest counts, should the same thing be made twice.
-    is_older = (run.measured or 0.0) < float(known.get(MEASURED, 0.0))
+    last_steps = {name: new[-1].step for name, new in reports.items() if new}
+    known_steps = replace(known, last_steps=dict(known.last_steps) | last_steps)
     values = list(_of_series(reports))
-    if is_news and not is_older and run.measured is not None:
+    params = params_of(run.params) if known.version is None else {}
+    # The newest counts, should the same thing be made twice.
+    if not is_news or (run.measured or 0.0) < (known.measured or 0.0):
+        return replace(NOTHING, values=values, tags={UPLOADED: known_steps.as_text()})
+    if run.measured is not None:
         values += _of_results(run.results, run.measured)
-    registered = known.get(REGISTERED, "").split()
+    registered = {*known.registered, *(model.fingerprint for model in run.models)}
+    uploaded = replace(
+        known_steps,
+        version=run.version,
+        files=run.files_version,
+        measured=run.measured,
+        registered=tuple(sorted(registered)),
+    )
     return Additions(
-        params={} if VERSION in known else params_of(run.params),
+        params=params,
         values=values,
-        files=() if run.files_version == known.get(FILES) or is_older else run.files,
-        models=[model for model in run.models if model.fingerprint not in registered],
-        tags=_tags(run, known, reports, is_older=is_older),
+        files=run.files if run.files_version != known.files else (),
+        models=[model for model in run.models if model.fingerprint not in known.registered],
+        tags=_tags(run) | {UPLOADED: uploaded.as_text()},
     )
 
 
@@ -176,28 +206,19 @@ def parent_of(held: str | None, above: Sequence[str]) -> str | None:
     return above[-1] if held is None else above[0]
 
 
-def _tags(
-    run: Run, known: Mapping[str, str], reports: Mapping[str, Sequence[Report]], *, is_older: bool
-) -> dict[str, str]:
-    last = json.loads(known.get(LAST_STEPS, "{}"))
-    steps = last | {name: new[-1].step for name, new in reports.items() if new}
-    tags: dict[str, object] = {LAST_STEPS: json.dumps(steps)}
-    if not is_older:
-        registered = {*known.get(REGISTERED, "").split(), *(m.fingerprint for m in run.models)}
-        tables = [{"path": file.path, "type": "table"} for file in run.files if file.is_table]
-        tags |= {
-            **run.tags,
-            NOT_FINITE: _not_finite(run),
-            TABLES: json.dumps(tables) if tables else None,
-            FILES: run.files_version if run.files else None,
-            REGISTERED: " ".join(sorted(registered)) or None,
-            MEASURED: None if run.measured is None else repr(run.measured),
-            VERSION: run.version,
-        }
-    found = {
-        name_of(name): text_of(value, MAX_NOTE) for name, value in tags.items() if value is not None
+def _tags(run: Run) -> dict[str, str]:
+    tables = [{"path": file.path, "type": "table"} for file in run.files if file.is_table]
+    tags = {
+        **run.tags,
+        NOT_FINITE: _not_finite(run),
+        TABLES: json.dumps(tables) if tables else None,
+        NOTE: run.note,
     }
-    return found | ({} if run.note is None or is_older else {NOTE: text_of(run.note, MAX_NOTE)})
+    return {
+        name_of(name): text_of(value, MAX_NOTE if name in (NOTE, TABLES) else MAX_TEXT)
+        for name, value in tags.items()
+        if value is not None
+    }
 
 
 def _of_series(series: Mapping[str, Sequence[Report]]) -> Iterator[Value]:

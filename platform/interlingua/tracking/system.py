@@ -14,7 +14,7 @@ class SystemMonitors:
         from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
         self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor(), *_gpus()]
-        self.sample()  # the first value of a processor is since it was asked last, and so none
+        self.sample()  # the first value of a processor is none: it is since it was asked last
 
     def sample(self) -> Mapping[str, float]:
         """Every number now."""

@@ -24,7 +24,7 @@ class Tracker(Protocol):
         """Add what is missing of these runs; raises what kept it from that."""
 
     def system_metrics(self) -> Mapping[str, float]:
-        """What this machine is busy with, by MLflow's names."""
+        """What this machine is busy with, by MLflow's names; nothing where it is not known."""
 
     def be_silent(self) -> None:
         """Print nothing from now on: nobody waits any more for what is being uploaded."""

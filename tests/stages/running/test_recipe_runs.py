@@ -122,7 +122,8 @@ def test_its_bundle_is_a_model_with_the_numbers_of_its_evaluation(uploaded, mini
     [model] = uploaded.models["world_mini"]
     (bundle,) = (find(s, mini_nla_root) for s in STAGES if s.kind == "bundle")
     assert (model.folder, model.fingerprint) == (bundle.path, bundle.record.fingerprint)
-    assert {"fve/all hosts", "gate/leakage"} <= model.tags.keys()
+    assert model.tags.keys() == {"label", "fve/all hosts", "fve_above_word_ridge", "gates"}
+    assert "accepted" in model.tags["gates"]
 
 
 @pytest.mark.parametrize("name", ["av/sft", "ar/sft"])

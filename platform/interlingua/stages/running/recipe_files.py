@@ -4,13 +4,19 @@ Made only when they are uploaded: their digests come from records.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from interlingua.report.material import METHODS_NAME
 from interlingua.report.numbers import NUMBERS_NAME
 from interlingua.report.page import PAGE_NAME
-from interlingua.report.scores import evaluations_of
+from interlingua.report.scores import (
+    HEADLINE,
+    evaluations_of,
+    gate_states,
+    gates_in_words,
+    of_evaluation,
+)
 from interlingua.report.text_tables import Row, explanation_rows, rollout_rows, table_json
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.canonical import jsonable
@@ -36,25 +42,22 @@ def files_of(
     )
 
 
-def bundle_models(
-    recipe: Recipe,
-    artifacts: Sequence[Artifact],
-    results: Mapping[str, float],
-    gates: Mapping[str, str],
-) -> tuple[Model, ...]:
-    """Every bundle as a version of the recipe's model; the last is what the numbers are of."""
-    bundles = _of_kind(artifacts, "bundle")
+def bundle_models(recipe: Recipe, artifacts: Sequence[Artifact]) -> tuple[Model, ...]:
+    """Every bundle as a version of the recipe's model, with what its evaluation found."""
+    evaluations = {one.record.label: one for one in evaluations_of(artifacts)}
     return tuple(
         Model(
             name=recipe.name,
             fingerprint=bundle.record.fingerprint,
             folder=bundle.path.absolute(),
             manifest=manifest_path(bundle),
-            tags={"label": bundle.record.label}
-            | ({} if bundle is not bundles[-1] else _judged(results, gates)),
+            tags={
+                "label": bundle.record.label,
+                **_judged(evaluations.get(bundle.record.label)),
+            },
             description=f"NLA.load({str(bundle.path.absolute())!r})",
         )
-        for bundle in bundles
+        for bundle in _of_kind(artifacts, "bundle")
     )
 
 
@@ -63,9 +66,12 @@ def manifest_path(bundle: Artifact) -> str:
     return f"bundle/{bundle.record.label}/{MANIFEST_NAME}"
 
 
-def _judged(results: Mapping[str, float], gates: Mapping[str, str]) -> dict[str, str]:
-    headline = {name: f"{value:.4f}" for name, value in results.items() if name.startswith("fve")}
-    return headline | {f"gate/{name}": state for name, state in gates.items()}
+def _judged(evaluation: Artifact | None) -> dict[str, str]:
+    if evaluation is None:
+        return {}
+    found, gates = dict(of_evaluation(evaluation)), gate_states([evaluation])
+    headline = {name: f"{found[name]:.3f}" for name in HEADLINE if name in found}
+    return headline | {"gates": gates_in_words(gates)}
 
 
 def _pages(artifacts: Sequence[Artifact]) -> Iterator[File]:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from interlingua.report.scores import gate_states, headline_numbers
+from interlingua.report.scores import HEADLINE, gate_states, gates_in_words, headline_numbers
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.running.params import recipe_params
 from interlingua.stages.running.recipe_files import bundle_models, files_of
@@ -32,8 +32,6 @@ from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.integrity import sha256_of
 from interlingua.tracking.names import digest_of
 from interlingua.tracking.runs import File, Parent, Report, Run
-
-HEADLINE = ("fve/all hosts", "fve_gain_of_rl/all hosts", "fve_above_word_ridge", "texts/precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ def recipe_run(
         tags=_tags(run, root, artifacts) | {f"gate/{name}": gates[name] for name in gates},
         note=_note(run, results, gates),
         files=files_of(run.recipe, run.stages, artifacts),
-        models=bundle_models(run.recipe, artifacts, results, gates),
+        models=bundle_models(run.recipe, artifacts),
     )
 
 
@@ -179,13 +177,11 @@ def _note(run: RecipeRun, results: Mapping[str, float], gates: Mapping[str, str]
     """Four lines: what was run, the headline, the gates, and the command."""
     recipe = run.recipe
     shown = [f"{name} **{results[name]:.3f}**" for name in HEADLINE if name in results]
-    bad = [f"{name} {state}" for name, state in gates.items() if state != "passed"]
-    judged = ", ".join(bad) or "all passed" if gates else "none judged yet"
     lines = [
         f"Recipe `{recipe.name}`: {len(recipe.hosts)} hosts, anchor `{recipe.anchor}`, "
         f"{len(run.stages)} stages, RL: {', '.join(rl.tag for rl in recipe.rl) or 'none'}",
         "; ".join(shown) or "No evaluation yet",
-        f"Gates: {judged}",
+        f"Gates: {gates_in_words(gates)}",
         f"Again: `{command()}`",
     ]
     return "\n\n".join(lines)

@@ -148,7 +148,7 @@ class TrackingWatcher:
                 return
             self._try(upload)
             if self._machine is not None:
-                self._machine.look()
+                self._machine.sample()
 
     def _try(self, upload: Callable[[], None]) -> None:
         try:
