@@ -83,6 +83,8 @@ def test_rollouts_are_those_of_every_evaluation_under_the_same_names(ran):
     assert named[0] == named[1] == named[2] and len(set(named[0])) == 20
     assert rows[0]["row"] == f"a/{dev[0].passage_id}" and rows[0]["sample"] == rows[0]["row"] + "/0"
     assert rows[0]["passage"] == dev[0].text
+    assert len({row["rollout"] for row in rows}) == len(rows)
+    assert rows[20]["rollout"] == "step 20: " + rows[0]["sample"]
     assert (rows[20]["explanation"], rows[20]["kl"], rows[20]["reward"]) == ("a at 20", 10.0, -0.5)
     assert rows[41]["explanation"] is None and rows[41]["reward"] is None
 

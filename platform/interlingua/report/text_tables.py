@@ -41,10 +41,12 @@ def explanation_rows(evaluation: Artifact, start: Artifact | None) -> list[Row]:
         order = sorted(range(len(sampled)), key=_keys(sampled).__getitem__)[:PASSAGES_SHOWN]
         for number in order:
             key = _keys(sampled)[number]
-            shown = {"host": host, **_explained(sampled, number, passages[key[0]])}
+            # MLflow lays runs side by side by the first column, and shows the second.
+            shown = {"row": row_id(host, *key)}
+            shown |= _explained(sampled, number, passages[key[0]])
             shown |= {"fve": _finite(fve_N[number])}
             shown |= {name: texts[key] for name, texts in beside.items() if key in texts}
-            found.append(shown | {"role": role, "passage_id": key[0], "row": row_id(host, *key)})
+            found.append(shown | {"host": host, "role": role, "passage_id": key[0]})
     return found
 
 
@@ -62,10 +64,11 @@ def rollout_rows(run: Artifact, passages: Artifact) -> list[Row]:
         passage_id, position, host = row["passage_id"], row["position"], row["host"]
         if (passage_id, position, host) in kept:
             name = row_id(host, passage_id, position)
-            shown = {"step": step, "host": host, "passage": texts[passage_id]}
-            shown |= {"explanation": row["explanation"]}
+            sample = f"{name}/{row['sample']}"
+            shown = {"rollout": f"step {step}: {sample}", "explanation": row["explanation"]}
+            shown |= {"step": step, "passage": texts[passage_id]}
             shown |= {of: _finite(row[of]) for of in ("reward", "kl", "nmse", "num_tokens")}
-            found.append(shown | {"row": name, "sample": f"{name}/{row['sample']}"})
+            found.append(shown | {"host": host, "row": name, "sample": sample})
     return found
 
 
@@ -85,8 +88,8 @@ def _explained(rows: Scored, number: int, passage: EvaluatedPassage) -> Row:
     start, end = int(rows["position"][number]), int(rows["span_end"][number])
     true, said = rows["true"][number], rows["said"][number]
     shown = {
-        "read": passage.text[start:end] if end >= 0 else passage.text,
         "explanation": rows["explanation"][number] or rows["text"][number],
+        "read": passage.text[start:end] if end >= 0 else passage.text,
     }
     if start >= 0 and end < 0:
         shown["token"] = str(start)
