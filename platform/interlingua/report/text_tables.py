@@ -42,7 +42,7 @@ def explanation_rows(evaluation: Artifact, start: Artifact | None) -> list[Row]:
         for number in order:
             key = _keys(sampled)[number]
             # MLflow lays runs side by side by the first column, and shows the second.
-            shown = {"row": row_id(host, *key)}
+            shown: Row = {"row": row_id(host, *key)}
             shown |= _explained(sampled, number, passages[key[0]])
             shown |= {"fve": _finite(fve_N[number])}
             shown |= {name: texts[key] for name, texts in beside.items() if key in texts}

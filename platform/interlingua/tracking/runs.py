@@ -94,15 +94,15 @@ class Run:
             dict(leaves(self.results, "/")),
             dict(self.tags),
             self.note,
-            self.files_version,
+            self.digests,
             [model.fingerprint for model in self.models],
         ]
         return digest_of(json.dumps(parts, sort_keys=True).encode())
 
     @property
-    def files_version(self) -> str:
-        """Digest of what its files are made of."""
-        return digest_of("\n".join(f"{file.path} {file.digest}" for file in self.files).encode())
+    def digests(self) -> dict[str, str]:
+        """What its files are made of, by their paths."""
+        return {file.path: file.digest for file in self.files}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class Uploaded:
     """What a tracker has of a run, as its own tag says."""
 
     version: str | None = None
-    files: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)  # digests by path
     measured: float | None = None
     last_steps: Mapping[str, int] = field(default_factory=dict)
     registered: tuple[str, ...] = ()
@@ -178,14 +178,14 @@ def additions(run: Run, tags: Mapping[str, str]) -> Additions:
     uploaded = replace(
         known_steps,
         version=run.version,
-        files=run.files_version,
+        files=dict(known.files) | run.digests,
         measured=run.measured,
         registered=tuple(sorted(registered)),
     )
     return Additions(
         params=params,
         values=values,
-        files=run.files if run.files_version != known.files else (),
+        files=[file for file in run.files if known.files.get(file.path) != file.digest],
         models=[model for model in run.models if model.fingerprint not in known.registered],
         tags=_tags(run) | {UPLOADED: uploaded.as_text()},
     )

@@ -24,8 +24,8 @@ from interlingua.stages.running.stage_runs import (
     started,
 )
 from interlingua.stages.running.uploader import Uploader
-from interlingua.store.artifact import Artifact, Stage
-from interlingua.tracking.runs import RUNNING, Parent
+from interlingua.store.artifact import Artifact, Stage, find
+from interlingua.tracking.runs import RUNNING, Parent, Run
 
 UPLOAD_EVERY_SECONDS = 30.0
 PATIENCE_SECONDS = 60.0  # with a tracker that has not answered when the graph is done
@@ -57,9 +57,9 @@ class TrackingWatcher:
         is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
         status = SUCCEEDED if kind is None else KILLED if is_stopped else FAILED
         # In this order: the last state of unfinished runs, what the uploader holds back, the end.
+        self._uploads.put(partial(self._add_recipe, status))
         for stage in self._unfinished.values():
             self._uploads.put(partial(self._add, stage, has_stopped=True))
-        self._uploads.put(partial(self._add_recipe, status))
         self._uploads.put(self._uploader.finish)
         self._uploads.put(None)
         # Where every stage was reused nothing ever ticked, and the thread is still to start.
@@ -85,7 +85,8 @@ class TrackingWatcher:
         self._unfinished.pop(stage.key, None)
         self._artifacts[stage.key] = artifact
         name = self._run.name_of(stage)
-        self._uploads.put(lambda: self._uploader.add(finished_stage(artifact, name, self._within)))
+        made = partial(finished_stage, artifact, name, self._within)
+        self._uploads.put(partial(self._uploader.add_made, made))
 
     def on_tick(self, running: Sequence[Stage]) -> None:
         """Now and then upload what the running stages reported."""
@@ -110,23 +111,26 @@ class TrackingWatcher:
 
     def _add(self, stage: Stage, *, has_stopped: bool) -> None:
         name = self._run.name_of(stage)
-        self._uploader.add(
-            stage_so_far(stage, self._root, name, self._within, has_stopped=has_stopped)
+        self._uploader.add_made(
+            partial(stage_so_far, stage, self._root, name, self._within, has_stopped=has_stopped)
         )
 
     def _add_recipe(self, status: str) -> None:
-        # In the order of the graph, whatever was done first.
-        done = [self._artifacts.get(stage.key) for stage in self._run.stages]
-        artifacts = [artifact for artifact in done if artifact is not None]
-        self._uploader.add(
-            recipe_run(
-                self._run,
-                self._root,
-                artifacts,
-                status,
-                system=self._machine.reports if self._machine else (),
-                began=self._began if self._machine else None,
-            )
+        self._uploader.add_made(partial(self._recipe_so_far, status))
+
+    def _recipe_so_far(self, status: str) -> Run:
+        # In the order of the graph. Also what nobody asked for now: `--until` ends earlier than
+        # the run may have come before.
+        found = (
+            self._artifacts.get(stage.key) or find(stage, self._root) for stage in self._run.stages
+        )
+        return recipe_run(
+            self._run,
+            self._root,
+            [artifact for artifact in found if artifact is not None],
+            status,
+            system=self._machine.reports if self._machine else (),
+            began=self._began if self._machine else None,
         )
 
     def _start(self) -> None:
@@ -138,7 +142,7 @@ class TrackingWatcher:
     def _work(self) -> None:
         if self._machine is not None:
             # Before its stages, which would make a run that began with the first of them.
-            self._try(partial(self._add_recipe, RUNNING))
+            self._add_recipe(RUNNING)
         while True:
             try:
                 upload = self._uploads.get(timeout=SAMPLE_EVERY_SECONDS)
@@ -146,15 +150,9 @@ class TrackingWatcher:
                 upload = _nothing
             if upload is None:
                 return
-            self._try(upload)
+            upload()
             if self._machine is not None:
                 self._machine.sample()
-
-    def _try(self, upload: Callable[[], None]) -> None:
-        try:
-            upload()
-        except Exception as error:  # unreadable reports, say: of one stage, and no reason to end
-            logger.warning("a stage is not tracked: %s: %s", type(error).__name__, error)
 
 
 def _nothing() -> None:

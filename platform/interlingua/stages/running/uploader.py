@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from interlingua.stages.running.recipe_runs import RecipeRun, SweepRun, recipe_run, sweep_run
@@ -36,6 +37,15 @@ class Uploader:
         self._waiting[run.name] = run
         if not self._has_failed:
             self._upload()
+
+    def add_made(self, make: Callable[[], Run]) -> None:
+        """The same of a run that is still to be made, which may fail, too."""
+        try:
+            run = make()
+        except Exception as error:  # unreadable reports, say: of one run, and no reason to end
+            logger.warning("a run is not tracked: %s", error_line(error))
+        else:
+            self.add(run)
 
     def finish(self) -> None:
         """Upload what waits, even where it failed before."""
@@ -133,14 +143,14 @@ def upload_run(
     the next call.
     """
     uploader = Uploader(tracker or _tracker(root), run)
-    artifacts = [found for stage in run.stages if (found := find(stage, root))]
-    done = {artifact.record.fingerprint for artifact in artifacts}
-    within = (*run.parents, run.identity)
-    uploader.add(recipe_run(run, root, artifacts, status))
+    done = [found for stage in run.stages if (found := find(stage, root))]
+    uploader.add_made(partial(recipe_run, run, root, done, status))
+    finished = {artifact.record.fingerprint for artifact in done}
     for stage in run.stages:
-        if stage.fingerprint in done or latest_folder(folder(stage, root)).exists():
+        if stage.fingerprint in finished or latest_folder(folder(stage, root)).exists():
+            within = (*run.parents, run.identity)
             name = run.name_of(stage)
-            uploader.add(stage_so_far(stage, root, name, within, has_stopped=True))
+            uploader.add_made(partial(stage_so_far, stage, root, name, within, has_stopped=True))
     uploader.finish()
 
 
@@ -149,7 +159,7 @@ def upload_sweep(
 ) -> None:
     """Upload what stands above all runs of a sweep; what fails is logged."""
     uploader = Uploader(tracker or _tracker(root), sweep)
-    uploader.add(sweep_run(sweep, status))
+    uploader.add_made(partial(sweep_run, sweep, status))
     uploader.finish()
 
 

@@ -1,5 +1,6 @@
 """What stages report and record reaches a tracker, and no tracker can stop or delay them."""
 
+import json
 import logging
 import subprocess
 import time
@@ -23,6 +24,7 @@ from tests.stages.running.tracking.counted import (
     wait_until,
 )
 
+from interlingua.cluster.local import LocalBackend
 from interlingua.stages.running import machine, tracked
 from interlingua.stages.running.tracked import TrackingWatcher
 from interlingua.stages.running.uploader import OnceTracker, Uploader
@@ -71,6 +73,17 @@ def test_the_same_stages_again_are_the_same_run_and_others_are_another(run_all):
     assert len(tracker.runs) == 3
     run_all(tracker, stage(), stage("two", num_steps=20))
     assert len(tracker.runs) == 6
+
+
+def test_a_part_that_is_run_again_takes_nothing_from_the_whole(root):
+    """As `--until` does: the run is that of the recipe, however much of it was asked for."""
+    tracker, (one, two) = MemoryTracker(), (stage(), stage("two"))
+    for asked in ((one, two), (one,)):
+        uploader = Uploader(tracker, recipe_run_of(one, two))
+        with TrackingWatcher(Silent(), uploader, root) as watcher:
+            LocalBackend().build_all(asked, root, Breaking(), watcher)
+        lineage = json.loads(the_recipe(tracker).files["lineage.json"])
+        assert all(entry["finished"] for entry in lineage) and len(lineage) == 2
 
 
 def test_a_curve_has_the_times_at_which_it_was_measured(run_all, root):
@@ -230,4 +243,5 @@ def test_unreadable_reports_of_one_stage_are_told(run_all, root, caplog):
     tracker = MemoryTracker()
     run_all(tracker, stage(), stage("two"))
     assert {run.tags.get("label") for run in tracker.runs.values()} == {None, "two"}
-    assert [record.getMessage()[:24] for record in caplog.records] == ["a stage is not tracked: "]
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith("a run is not tracked: JSONDecodeError: ")
