@@ -123,8 +123,7 @@ def test_the_machine_is_measured_while_something_is_built(root, monkeypatch):
         return [v for run in runs for v in run.values if v.name.startswith("system/")]
 
     with TrackingWatcher(Silent(), Uploader(tracker, recipe_run_of(running)), root) as watcher:
-        while not samples():
-            watcher.on_tick([running])
+        wait_until(lambda: watcher.on_tick([running]) or samples())
     assert {v.name for v in samples()} == {"system/cpu_utilization_percentage"}
     assert all(abs(v.time - time.time()) < 60 for v in samples())
 
