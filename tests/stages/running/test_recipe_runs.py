@@ -15,7 +15,7 @@ from interlingua.specs.evaluation import GateName
 from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running.params import recipe_params
-from interlingua.stages.running.recipe_runs import RecipeRun, SweepRun
+from interlingua.stages.running.recipe_runs import RecipeRun, SweepRun, recipe_run
 from interlingua.stages.running.stage_runs import started
 from interlingua.stages.running.uploader import OnceTracker, upload_run, upload_sweep
 from interlingua.store.artifact import find
@@ -191,6 +191,17 @@ def test_what_is_not_built_yet_is_left_out(mini_root):
     assert 0 < len(built) < len(STAGES) and len(tracker.runs) == 1 + len(built)
     run = tracker.runs["world_mini", MINI.identity.name]
     assert run.status == "FAILED" and run.files.keys() == {"recipe.json", "lineage.json"}
+
+
+def test_its_numbers_are_told_once_at_its_end(mini_nla_root):
+    """Numbers that are told with every stage would be drawn as curves."""
+    tracker, artifacts = MemoryTracker(), [find(stage, mini_nla_root) for stage in STAGES]
+    for status in ("RUNNING", "RUNNING", "FINISHED"):
+        tracker.upload("world_mini", [recipe_run(MINI, mini_nla_root, artifacts, status)])
+    [run] = tracker.runs.values()
+    names = [value.name for value in run.values]
+    assert len(set(names)) == len(names) > 10
+    assert run.tags[NOTE].count("**") > 1 and run.status == "FINISHED"
 
 
 def cells():

@@ -31,7 +31,7 @@ from interlingua.stages.running.stage_runs import (
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.integrity import sha256_of
 from interlingua.tracking.names import digest_of
-from interlingua.tracking.runs import File, Parent, Report, Run
+from interlingua.tracking.runs import RUNNING, File, Parent, Report, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,9 @@ def recipe_run(
     if status == SUCCEEDED and any(record.metrics.get(FAILED_GATES) for record in done):
         status = FAILED
     ends = [seconds_of(record.finished) for record in done]
-    results, gates = headline_numbers(artifacts), gate_states(artifacts)
+    headline, gates = headline_numbers(artifacts), gate_states(artifacts)
+    # Once, at its end: what is told again with every stage would be drawn as a curve.
+    results = {} if status == RUNNING else headline
     is_complete = {record.fingerprint for record in done} >= {s.fingerprint for s in run.stages}
     # Of one that is complete the end is that of its last stage, whoever asks and when.
     ended = max(ends) if ends and is_complete else time.time()
@@ -124,7 +126,7 @@ def recipe_run(
         results=results,
         measured=max(ends) if results else None,
         tags=_tags(run, root, artifacts) | {f"gate/{name}": gates[name] for name in gates},
-        note=_note(run, results, gates),
+        note=_note(run, headline, gates),
         files=files_of(run.recipe, run.stages, artifacts),
         models=bundle_models(run.recipe, artifacts),
     )
