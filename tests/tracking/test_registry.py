@@ -28,14 +28,14 @@ TABLE = File(
 def bundled(make_run, tmp_path):
     """Makes a run that registers bundles of these fingerprints."""
 
-    def make(*fingerprints, **changes):
+    def make(*fingerprints, tags=(("fve/all hosts", "0.5"), ("gates", "all passed")), **changes):
         models = tuple(
             Model(
                 name="demo",
                 fingerprint=fingerprint,
                 folder=tmp_path / fingerprint,
                 manifest=MANIFEST.path,
-                tags={"fve/all hosts": "0.5", "gate/leakage": "passed"},
+                tags=dict(tags),
                 description="NLA.load(...)",
             )
             for fingerprint in fingerprints
@@ -55,7 +55,7 @@ def test_a_bundle_is_one_version_and_the_alias_is_at_the_newest(stored, bundled,
     found = versions_of(client)
     assert found.keys() == {"first", "second"}
     assert found["second"].source == (tmp_path / "second").as_uri()
-    assert found["second"].tags["gate/leakage"] == "passed"
+    assert found["second"].tags["gates"] == "all passed"
     assert client.get_model_version_by_alias("demo", ALIAS).tags["fingerprint"] == "second"
     before = stored.rows()
     stored.upload(bundled("first", "second"))
@@ -66,10 +66,18 @@ def test_a_bundle_is_one_version_and_the_alias_is_at_the_newest(stored, bundled,
     assert client.get_model_version_by_alias("demo", ALIAS).tags["fingerprint"] == "third"
 
 
+def test_what_is_found_of_a_bundle_later_is_said_of_its_version(stored, bundled):
+    stored.upload(bundled("first", tags=(), status="RUNNING"))
+    stored.upload(bundled("first"))
+    [version] = versions_of(stored.client()).values()
+    assert version.tags["gates"] == "all passed" and version.tags["fve/all hosts"] == "0.5"
+
+
 def test_a_version_that_somebody_deleted_stays_deleted(stored, bundled):
     stored.upload(bundled("first"))
     stored.client().delete_model_version("demo", versions_of(stored.client())["first"].version)
     stored.upload(bundled("first", status="FAILED"))
+    stored.upload(bundled("first", tags=(("gates", "leakage failed"),)))
     assert versions_of(stored.client()) == {}
 
 

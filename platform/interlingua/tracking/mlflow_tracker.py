@@ -17,7 +17,7 @@ from interlingua.tracking.database import (
     silence_mlflow,
     tracking_uri,
 )
-from interlingua.tracking.registry import register
+from interlingua.tracking.registry import judge, register
 from interlingua.tracking.runs import (
     RUN,
     RUNNING,
@@ -143,6 +143,7 @@ class MlflowTracker:
         for file in added.files:
             self._log_file(run_id, file)
         register(self._client, run_id, added.models, is_served=is_served(self._uri))
+        judge(self._client, added.judged)
         if held.info.run_name != run.title:
             self._client.update_run(run_id, name=run.title)
         # Last: they say that all else is there.

@@ -60,6 +60,11 @@ class Model:
     tags: Mapping[str, str]
     description: str
 
+    @property
+    def digest(self) -> str:
+        """Digest of what is said about it."""
+        return digest_of(json.dumps(dict(self.tags), sort_keys=True).encode())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -95,7 +100,7 @@ class Run:
             dict(self.tags),
             self.note,
             self.digests,
-            [model.fingerprint for model in self.models],
+            self.said_of_models,
         ]
         return digest_of(json.dumps(parts, sort_keys=True).encode())
 
@@ -103,6 +108,11 @@ class Run:
     def digests(self) -> dict[str, str]:
         """What its files are made of, by their paths."""
         return {file.path: file.digest for file in self.files}
+
+    @property
+    def said_of_models(self) -> dict[str, str]:
+        """What is said about its models, by their fingerprints."""
+        return {model.fingerprint: model.digest for model in self.models}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +132,8 @@ class Additions:
     params: Mapping[str, str]
     values: Sequence[Value]
     files: Sequence[File]
-    models: Sequence[Model]
+    models: Sequence[Model]  # to be registered
+    judged: Sequence[Model]  # that were, and of which something else is to be said
     tags: Mapping[str, str]  # written last: where they are, all else is there
 
     @property
@@ -139,20 +150,19 @@ class Uploaded:
     files: Mapping[str, str] = field(default_factory=dict)  # digests by path
     measured: float | None = None
     last_steps: Mapping[str, int] = field(default_factory=dict)
-    registered: tuple[str, ...] = ()
+    registered: Mapping[str, str] = field(default_factory=dict)  # digests by fingerprint
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> "Uploaded":
         """The entries of the tag; of a new run there are none."""
-        entries = json.loads(tags.get(UPLOADED, "{}"))
-        return cls(**entries | {"registered": tuple(entries.get("registered", ()))})
+        return cls(**json.loads(tags.get(UPLOADED, "{}")))
 
     def as_text(self) -> str:
         """The tag's text."""
         return json.dumps(asdict(self))
 
 
-NOTHING = Additions(params={}, values=(), files=(), models=(), tags={})
+NOTHING = Additions(params={}, values=(), files=(), models=(), judged=(), tags={})
 
 
 def additions(run: Run, tags: Mapping[str, str]) -> Additions:
@@ -174,19 +184,23 @@ def additions(run: Run, tags: Mapping[str, str]) -> Additions:
         return replace(NOTHING, values=values, tags={UPLOADED: known_steps.as_text()})
     if run.measured is not None:
         values += _of_results(run.results, run.measured)
-    registered = {*known.registered, *(model.fingerprint for model in run.models)}
     uploaded = replace(
         known_steps,
         version=run.version,
         files=dict(known.files) | run.digests,
         measured=run.measured,
-        registered=tuple(sorted(registered)),
+        registered=dict(known.registered) | run.said_of_models,
     )
     return Additions(
         params=params,
         values=values,
         files=[file for file in run.files if known.files.get(file.path) != file.digest],
         models=[model for model in run.models if model.fingerprint not in known.registered],
+        judged=[
+            model
+            for model in run.models
+            if known.registered.get(model.fingerprint, model.digest) != model.digest
+        ],
         tags=_tags(run) | {UPLOADED: uploaded.as_text()},
     )
 

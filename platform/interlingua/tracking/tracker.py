@@ -48,7 +48,7 @@ class MemoryTracker:
 
     def __init__(self) -> None:
         self.runs: dict[tuple[str, str], MemoryRun] = {}
-        self.models: dict[str, list[Model]] = {}
+        self.models: dict[str, dict[str, Model]] = {}
 
     def upload(self, experiment: str, runs: Sequence[Run]) -> None:
         """Add what is missing of these runs."""
@@ -65,8 +65,8 @@ class MemoryTracker:
             held.params.update(added.params)
             held.values.extend(added.values)
             held.files.update({file.path: file.content() for file in added.files})
-            for model in added.models:
-                self.models.setdefault(model.name, []).append(model)
+            for model in (*added.models, *added.judged):
+                self.models.setdefault(model.name, {})[model.fingerprint] = model
             held.tags.update(added.tags)
 
     def system_metrics(self) -> Mapping[str, float]:

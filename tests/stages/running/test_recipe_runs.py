@@ -119,7 +119,7 @@ def test_its_texts_stand_beside_what_was_read(recipe, mini_nla_root):
 
 
 def test_its_bundle_is_a_model_with_the_numbers_of_its_evaluation(uploaded, mini_nla_root):
-    [model] = uploaded.models["world_mini"]
+    [model] = uploaded.models["world_mini"].values()
     (bundle,) = (find(s, mini_nla_root) for s in STAGES if s.kind == "bundle")
     assert (model.folder, model.fingerprint) == (bundle.path, bundle.record.fingerprint)
     assert model.tags.keys() == {"label", "fve/all hosts", "fve_above_word_ridge", "gates"}
