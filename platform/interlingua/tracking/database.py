@@ -36,7 +36,7 @@ def is_served(uri: str) -> bool:
 
 def prepared_mlflow(root: Path) -> None:
     """Set MLflow up before its first import, and make the root's database if it is to be used."""
-    _set_mlflow_up()
+    set_mlflow_up()
     database = root.absolute() / DATABASE_NAME
     if tracking_uri(root) == _database_uri(database) and not database.exists():
         _make_database(database)
@@ -81,7 +81,7 @@ def start_ui(root: Path, port: int = UI_PORT) -> NoReturn:
     if URI_VARIABLE not in os.environ and not (root / DATABASE_NAME).exists():
         raise ValueError(f"{root / DATABASE_NAME} is not there; run a recipe in {root} first")
     arguments = _ui_arguments(root, port)
-    _set_mlflow_up()
+    set_mlflow_up()
     os.execvp(arguments[0], arguments)
 
 
@@ -90,7 +90,8 @@ def _ui_arguments(root: Path, port: int) -> list[str]:
     return [*command, "--port", str(port), "--workers", "1"]
 
 
-def _set_mlflow_up() -> None:
+def set_mlflow_up() -> None:
+    """Let MLflow, before its first import, fail soon and be quiet."""
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
 

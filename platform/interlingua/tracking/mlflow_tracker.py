@@ -14,6 +14,7 @@ from interlingua.tracking.database import (
     damage_of,
     is_served,
     prepared_mlflow,
+    set_mlflow_up,
     silence_mlflow,
     tracking_uri,
 )
@@ -62,7 +63,7 @@ class MlflowTracker:
     def system_metrics(self) -> Mapping[str, float]:
         """What this machine is busy with; nothing yet when asked for the first time."""
         if self._monitors is None:
-            prepared_mlflow(self._root)
+            set_mlflow_up()
             self._monitors = SystemMonitors()
             return {}  # how busy a processor is, is known since it was asked last
         return self._monitors.sample()

@@ -57,7 +57,8 @@ class TrackingWatcher:
         is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
         status = SUCCEEDED if kind is None else KILLED if is_stopped else FAILED
         # In this order: the last state of unfinished runs, what the uploader holds back, the end.
-        self._uploads.put(partial(self._add_recipe, status))
+        if kind is None or self._artifacts or self._machine:  # else it failed before it began
+            self._uploads.put(partial(self._add_recipe, status))
         for stage in self._unfinished.values():
             self._uploads.put(partial(self._add, stage, has_stopped=True))
         self._uploads.put(self._uploader.finish)
@@ -119,10 +120,12 @@ class TrackingWatcher:
         self._uploader.add_made(partial(self._recipe_so_far, status))
 
     def _recipe_so_far(self, status: str) -> Run:
-        # In the order of the graph. Also what nobody asked for now: `--until` ends earlier than
-        # the run may have come before.
+        # In the order of the graph. At its end also what nobody asked for now: `--until` ends
+        # earlier than the run may have come before.
+        is_whole = status == SUCCEEDED
         found = (
-            self._artifacts.get(stage.key) or find(stage, self._root) for stage in self._run.stages
+            self._artifacts.get(stage.key) or (find(stage, self._root) if is_whole else None)
+            for stage in self._run.stages
         )
         return recipe_run(
             self._run,
@@ -140,9 +143,7 @@ class TrackingWatcher:
             self._thread.start()
 
     def _work(self) -> None:
-        if self._machine is not None:
-            # Before its stages, which would make a run that began with the first of them.
-            self._add_recipe(RUNNING)
+        is_told = False
         while True:
             try:
                 upload = self._uploads.get(timeout=SAMPLE_EVERY_SECONDS)
@@ -150,6 +151,10 @@ class TrackingWatcher:
                 upload = _nothing
             if upload is None:
                 return
+            if self._machine is not None and not is_told and upload is not _nothing:
+                # Before its stages, which would make a run that began with the first of them.
+                self._add_recipe(RUNNING)
+                is_told = True
             upload()
             if self._machine is not None:
                 self._machine.sample()

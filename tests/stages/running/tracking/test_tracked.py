@@ -113,6 +113,16 @@ def test_a_recipe_whose_stage_failed_has_failed_and_goes_on_in_its_run(run_all):
     assert the_recipe(tracker).status == "FINISHED"
 
 
+def test_a_job_that_failed_before_it_began_is_no_run(root):
+    tracker = MemoryTracker()
+    with (
+        pytest.raises(Interrupted),
+        TrackingWatcher(Silent(), Uploader(tracker, recipe_run_of(stage())), root),
+    ):
+        raise Interrupted
+    assert tracker.runs == {}
+
+
 def test_the_machine_is_measured_while_something_is_built(root, monkeypatch):
     monkeypatch.setattr(machine, "SAMPLE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(tracked, "UPLOAD_EVERY_SECONDS", 0.0)
