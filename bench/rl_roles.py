@@ -89,6 +89,7 @@ class Job:
             clip_ratio=0.2,
             max_skipped_share=1.0,
             watch=RlWatch(
+                seed=0,
                 evaluate_every=1000,
                 checkpoint_every=1000,
                 dev_rows=1,

@@ -29,6 +29,7 @@ SPEC = RlSpec(
     clip_ratio=0.2,
     max_skipped_share=0.2,
     watch=RlWatch(
+        seed=0,
         evaluate_every=3,
         checkpoint_every=2,
         dev_rows=6,

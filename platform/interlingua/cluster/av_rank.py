@@ -19,12 +19,12 @@ from torch import Tensor
 from interlingua.cluster.failures import AttemptLost, RoleDied, answers, note_error
 from interlingua.cluster.roles import engine_over
 from interlingua.cluster.supervisor import RoleHandles
-from interlingua.cluster.training import ENDED_NAME, cause_left, is_given_up
+from interlingua.cluster.training import ENDED_NAME, cause_left, is_given_up, on_dev_eval_of
 from interlingua.specs.placement import ThreeGroups
 from interlingua.stages.rl.job import RlJob
 from interlingua.stages.rl.local_roles import opened_policy, verbalizer_over
 from interlingua.stages.rl.roles import Judgement, Roles, Rollouts
-from interlingua.stages.running.context import Play
+from interlingua.stages.running.context import OnDevEval, Play
 from interlingua.stages.sft.engine import Engine, Stepped
 from interlingua.store.atomic import write_atomically
 from interlingua.store.peak import note_peak
@@ -44,7 +44,7 @@ def run_rank(config: dict[str, Any]) -> None:
     num_ranks = place.av.workers.count
     with cause_left(job.out, num_ranks):
         try:
-            _play(config["play"], job, place, config["supervisor"])
+            _play(config["play"], job, place, config["supervisor"], on_dev_eval_of(config))
         except RuntimeError as error:
             # Of several ranks' errors most only follow from a death, which itself says nothing.
             if num_ranks == 1 and not isinstance(error, AttemptLost):
@@ -52,7 +52,9 @@ def run_rank(config: dict[str, Any]) -> None:
             raise
 
 
-def _play(play: Play, job: RlJob, place: ThreeGroups, supervisor: Any) -> None:
+def _play(
+    play: Play, job: RlJob, place: ThreeGroups, supervisor: Any, on_dev_eval: OnDevEval
+) -> None:
     from ray import train
 
     is_first = train.get_context().get_world_rank() == 0
@@ -68,9 +70,8 @@ def _play(play: Play, job: RlJob, place: ThreeGroups, supervisor: Any) -> None:
     engine = engine_over(opened_policy(job), spec.av or spec.ar, job, place.av)
     line = Line(engine, supervisor, job.out, patience_seconds=place.patience_seconds)
     line.open(begun)
-    ended = play(
-        job, Roles(verbalizer_over(engine, job), RemoteReconstructor(line, job.out), line.judge)
-    )
+    roles = Roles(verbalizer_over(engine, job), RemoteReconstructor(line, job.out), line.judge)
+    ended = play(job, roles, on_dev_eval)
     note_peak(job.out)
     if is_first:
         with write_atomically(job.out / ENDED_NAME) as file:

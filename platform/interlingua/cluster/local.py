@@ -8,11 +8,13 @@ from interlingua.specs.placement import Placement, Single, ThreeGroups, Training
 from interlingua.stages.running.context import (
     Context,
     Ended,
+    OnDevEval,
     Play,
     Pool,
     Trainer,
     Watcher,
     Worker,
+    ignore_dev_eval,
 )
 from interlingua.store.artifact import Stage, build, find
 
@@ -40,24 +42,33 @@ class LocalPool:
 class LocalTrainer:
     """Plain torch, in this process."""
 
+    def __init__(self, on_dev_eval: OnDevEval = ignore_dev_eval) -> None:
+        self._on_dev_eval = on_dev_eval
+
     def fit(self, make: Callable[[Any], Any], job: Any, place: TrainingPlacement) -> None:
         """Train on one rank, whatever the placement says."""
+        import torch
+
         from interlingua.stages.sft.engine import TorchEngine
         from interlingua.stages.sft.loop import train
 
+        torch.set_num_threads(job.threads)
         program = make(job)
         engine = TorchEngine(program.module, program.groups(), program.optim, job.device)
-        train(program, engine, job)
+        train(program, engine, job, self._on_dev_eval)
 
 
 class LocalReinforcer:
     """All roles by plain torch, in this process."""
 
+    def __init__(self, on_dev_eval: OnDevEval = ignore_dev_eval) -> None:
+        self._on_dev_eval = on_dev_eval
+
     def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
         """The loop with local roles, whatever the placement says."""
         from interlingua.stages.rl.local_roles import local_roles
 
-        return play(job, local_roles(job))
+        return play(job, local_roles(job), self._on_dev_eval)
 
 
 class LocalBackend:

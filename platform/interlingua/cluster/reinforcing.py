@@ -14,7 +14,7 @@ from interlingua.cluster.placement import nodes_of, placed, reserved
 from interlingua.cluster.supervisor import Supervisor
 from interlingua.cluster.training import ENDED_NAME, TrainerLost, fit_group
 from interlingua.specs.placement import Single, ThreeGroups
-from interlingua.stages.running.context import Ended, Play
+from interlingua.stages.running.context import Ended, OnDevEval, Play, ignore_dev_eval
 from interlingua.store.partial import target_of
 
 
@@ -23,12 +23,16 @@ class RolesLost(RuntimeError):
 
 
 class RayReinforcer:
-    """Runs the loop on a cluster; holds no state, so that it can travel to the stage."""
+    """Runs the loop on a cluster; in a trial of Ray Tune it also reports evaluations to it."""
+
+    def __init__(self, on_dev_eval: OnDevEval | None = None) -> None:
+        self._on_dev_eval = on_dev_eval
 
     def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
         """Run the loop with the roles where the placement has them."""
         if isinstance(place, Single):
-            return LocalReinforcer().play(play, job, place)
+            local = LocalReinforcer(self._on_dev_eval or ignore_dev_eval)
+            return local.play(play, job, place)
         import ray
 
         placed(place, nodes_of(ray))  # raises where the cluster is too small
@@ -43,7 +47,8 @@ class RayReinforcer:
             )
             try:
                 supervisor.heal.remote()  # while Train starts
-                _fit(play, job, place, supervisor)
+                is_trial = self._on_dev_eval is not None
+                _fit(play, job, place, supervisor, is_trial=is_trial)
             finally:
                 ray.kill(supervisor)  # and what it owns
         ended = Ended(**json.loads((job.out / ENDED_NAME).read_bytes()))
@@ -51,13 +56,20 @@ class RayReinforcer:
         return ended
 
 
-def _fit(play: Play, job: Any, place: ThreeGroups, supervisor: Any) -> None:
+def _fit(play: Play, job: Any, place: ThreeGroups, supervisor: Any, *, is_trial: bool) -> None:
     from interlingua.cluster.av_rank import run_rank  # with all that models need
 
     try:
         fit_group(
             run_rank,
-            {"play": play, "job": job, "place": place, "supervisor": supervisor},
+            {
+                "play": play,
+                "job": job,
+                "place": place,
+                "supervisor": supervisor,
+                "is_trial": is_trial,
+            },
+            is_trial=is_trial,
             out=job.out,
             workers=place.av.workers,
             backend="gloo" if place.av.device == "cpu" else "nccl",

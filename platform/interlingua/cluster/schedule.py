@@ -143,7 +143,8 @@ def _check_fits(ray: Any, placement: Placement) -> None:
             raise ValueError(
                 f"Placement.{field} is {asked:g}; the largest node has {largest:g} {resource}s"
             )
-    training = placement.training.workers
+    if (training := placement.training.workers) is None:
+        return
     for resource, asked in (("CPU", training.cpus), ("GPU", training.gpus)):
         total = sum(node.get(resource, 0) for node in nodes)
         if training.count * asked > total:

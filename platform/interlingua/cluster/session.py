@@ -59,10 +59,17 @@ class RayLost(RuntimeError):
 
 
 @contextmanager
-def ray_session() -> Iterator[Any]:
-    """The `ray` module, connected: to RAY_ADDRESS where it is set, else to a private cluster."""
+def ray_session(variables: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """The `ray` module, connected: to RAY_ADDRESS where it is set, else to a private cluster.
+
+    `variables` are set in this process and in all workers.
+    """
+    variables = dict(variables or {})
     address = os.environ.get(ADDRESS_VARIABLE)
-    with _environment(_DRIVER_ENVIRONMENT), _attached(address) if address else _private() as ray:
+    with (
+        _environment({**_DRIVER_ENVIRONMENT, **variables}),
+        _attached(address, variables) if address else _private(variables) as ray,
+    ):
         yield ray
 
 
@@ -107,14 +114,14 @@ def quiet_worker() -> None:
 
 
 @contextmanager
-def _attached(address: str) -> Iterator[Any]:
+def _attached(address: str, variables: Mapping[str, str]) -> Iterator[Any]:
     _check_answers(address)
     import ray
 
     read_authentication_again()
     # In a submitted job Ray merges the job's runtime environment into ours.
     with _own_sigterm():
-        ray.init(address=address, **_flags())
+        ray.init(address=address, **_flags(variables))
     try:
         yield ray
     finally:
@@ -122,7 +129,7 @@ def _attached(address: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _private() -> Iterator[Any]:
+def _private(variables: Mapping[str, str]) -> Iterator[Any]:
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with _own_folder() as folder, _environment({**_PRIVATE_ENVIRONMENT, **token}):
         import ray
@@ -137,7 +144,7 @@ def _private() -> Iterator[Any]:
                     include_dashboard=False,
                     object_store_memory=OBJECT_STORE_BYTES,
                     _temp_dir=folder,
-                    **_flags(),
+                    **_flags(variables),
                 )
         except Exception as error:  # Ray raises bare ones
             raise RayNotStarted(
@@ -208,9 +215,9 @@ def _check_answers(address: str) -> None:
         ) from error
 
 
-def _flags() -> dict[str, Any]:
+def _flags(variables: Mapping[str, str]) -> dict[str, Any]:
     """Arguments of ray.init that all sessions share."""
-    variables = WORKER_ENVIRONMENT | driver_environment()
+    variables = {**WORKER_ENVIRONMENT, **driver_environment(), **variables}
     hook = f"{__name__}.{quiet_worker.__name__}"
     runtime_env = {"env_vars": variables, "worker_process_setup_hook": hook}
     return {"logging_level": "ERROR", "runtime_env": runtime_env}

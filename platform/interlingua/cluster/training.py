@@ -7,14 +7,16 @@ its last checkpoint in the stage's folder. What the program itself raises ends t
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from interlingua.cluster.failures import AttemptLost, is_complaint
+from interlingua.cluster.local import LocalTrainer
 from interlingua.cluster.placement import bundle, selector
 from interlingua.specs.placement import TrainingPlacement, Workers
+from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
 from interlingua.stages.sft.job import TrainingJob
 from interlingua.stages.sft.loop import MakeProgram
 from interlingua.store.atomic import write_atomically
@@ -32,13 +34,21 @@ class TrainerLost(RuntimeError):
 
 
 class RayTrainer:
-    """Trains on a cluster; holds no state, so that it can travel to the stage."""
+    """Trains on a cluster; in a trial of Ray Tune it also reports evaluations to the trial."""
+
+    def __init__(self, on_dev_eval: OnDevEval | None = None) -> None:
+        self._on_dev_eval = on_dev_eval
 
     def fit(self, make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> None:
-        """Train on the workers that the placement asks for."""
+        """Train on the workers that the placement asks for, or in this process."""
+        if place.workers is None:
+            LocalTrainer(self._on_dev_eval or ignore_dev_eval).fit(make, job, place)
+            return
+        is_trial = self._on_dev_eval is not None
         fit_group(
             run_rank,
-            {"make": make, "job": job, "place": place},
+            {"make": make, "job": job, "place": place, "is_trial": is_trial},
+            is_trial=is_trial,
             out=job.out,
             workers=place.workers,
             backend="nccl" if place.workers.gpus else "gloo",
@@ -56,11 +66,13 @@ def fit_group(
     backend: str,
     failures_survived: int,
     node_label: str | None,
+    is_trial: bool = False,
 ) -> None:
     """Run `loop(config)` in every rank of a group until it ends, or raise what ended it."""
     from ray import train
     from ray.train import LoggingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
 
     os.environ.update(ENVIRONMENT)
     (out / FAILURE_NAME).unlink(missing_ok=True)
@@ -73,6 +85,7 @@ def fit_group(
             storage_path=str(out / TRAIN_NAME),
             failure_config=train.FailureConfig(max_failures=failures_survived),
             logging_config=LoggingConfig(log_level="ERROR"),
+            callbacks=[TuneReportCallback()] if is_trial else [],
         ),
         torch_config=TorchConfig(backend=backend),
     )
@@ -106,8 +119,9 @@ def run_rank(config: dict[str, Any]) -> None:
     place: TrainingPlacement = config["place"]
     if is_given_up(job.out):
         return
+    assert place.workers is not None
     with cause_left(job.out, place.workers.count):
-        _train(config["make"], job, place)
+        _train(config["make"], job, place, on_dev_eval_of(config))
 
 
 def is_given_up(out: Path) -> bool:
@@ -133,7 +147,26 @@ def cause_left(out: Path, num_workers: int) -> Iterator[None]:
         raise
 
 
-def _train(make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> None:
+def on_dev_eval_of(config: dict[str, Any]) -> OnDevEval:
+    """What a rank does with evaluations: in a trial, hand them on to it."""
+    return _to_trial if config["is_trial"] else ignore_dev_eval
+
+
+def _to_trial(step: int, numbers: Mapping[str, float]) -> None:
+    from ray import train
+
+    # By every rank: Train waits for all of them.
+    train.report(reported(step, numbers))
+
+
+def reported(step: int, numbers: Mapping[str, float]) -> dict[str, float]:
+    """An evaluation as Ray Tune is told of it; of `dev_score` less is better."""
+    return {"step": step, **{f"dev_{name}": value for name, value in numbers.items()}}
+
+
+def _train(
+    make: MakeProgram, job: TrainingJob, place: TrainingPlacement, on_dev_eval: OnDevEval
+) -> None:
     import torch
 
     from interlingua.cluster.zero import ZeroEngine
@@ -150,7 +183,7 @@ def _train(make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> Non
         batch_rows=program.batch_rows,
         micro_batch_rows=place.micro_batch_rows,
     )
-    train(program, engine, job)
+    train(program, engine, job, on_dev_eval)
 
 
 def _pickled(error: BaseException) -> bytes:

@@ -13,6 +13,8 @@ from interlingua.models.reconstructor import Reconstructor
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import ArSpec, AvSpec
 
+AFFINE = "affine."
+
 
 class LostWeights(ValueError):
     """The weights of a model do not match what it was trained as."""
@@ -44,6 +46,17 @@ def trained_reconstructor(
     reconstructor = fresh_reconstructor(source, spec, revision=revision, device=device)
     put_weights(reconstructor, weights, "AR")
     return reconstructor.to(device).eval()
+
+
+def put_start(verbalizer: Verbalizer, weights: Mapping[str, Tensor]) -> None:
+    """Copy the weights of an earlier training into an AV whose own is to begin.
+
+    Maps of slots that the earlier one had none of stay the identity.
+    """
+    own = dict(verbalizer.named_parameters())
+    if not any(name.startswith(AFFINE) for name in weights):
+        weights = {**weights, **{n: own[n] for n in own if n.startswith(AFFINE)}}
+    put_weights(verbalizer, weights, "AV")
 
 
 @torch.no_grad()

@@ -69,6 +69,7 @@ RL = RlSpec(
     clip_ratio=0.2,  # published without; of one step on fresh samples it changes nothing
     max_skipped_share=0.05,
     watch=RlWatch(
+        seed=0,
         evaluate_every=25,
         checkpoint_every=25,
         dev_rows=200,

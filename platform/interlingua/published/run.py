@@ -27,7 +27,9 @@ ONE_SLOT = InjectionSpec(
 # an evaluation (1e-9 in the world, in fp32), and less than a gain that anybody would report.
 MIN_DELTA = 1e-4
 # Most runs evaluated no held-out row while training; the single-host trainers saved every 500.
-WATCH = WatchSpec(validate_every=250, checkpoint_every=500, dev_rows=200, min_delta=MIN_DELTA)
+WATCH = WatchSpec(
+    seed=0, validate_every=250, checkpoint_every=500, dev_rows=200, min_delta=MIN_DELTA
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ NANO = PublishedRun(
         # Only directions count under this rule: the scale is what the sidecar must hold.
         injection=replace(ONE_SLOT, rule=AfterBlock(index=1)),
         lora=NANO_LORA,
+        train_rows=None,
         num_steps=1000,
         batch_rows=64,
         optim=NANO_OPTIM,

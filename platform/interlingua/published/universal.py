@@ -71,6 +71,7 @@ AV = AvSpec(
     template=AV_TEMPLATE,
     injection=ONE_SLOT,
     lora=LORA,
+    train_rows=None,
     num_steps=4062,
     batch_rows=BATCH_ROWS,
     optim=OPTIM,

@@ -132,6 +132,7 @@ WORLD_AV = AvSpec(
         affine=None,
     ),
     lora=None,
+    train_rows=None,
     num_steps=1200,
     batch_rows=32,
     optim=OptimSpec(
@@ -147,7 +148,9 @@ WORLD_AV = AvSpec(
     affine_learning_rate=None,
     max_response_tokens=64,
     gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=400, checkpoint_every=100, dev_rows=128, min_delta=MIN_DELTA),
+    watch=WatchSpec(
+        seed=0, validate_every=400, checkpoint_every=100, dev_rows=128, min_delta=MIN_DELTA
+    ),
 )
 
 WORLD_FITTING = FittingSpec(
@@ -171,7 +174,9 @@ WORLD_AR = ArSpec(
     optim=replace(WORLD_AV.optim, learning_rate=2e-3, weight_decay=0.1),
     max_tokens=96,
     gradient_checkpointing=False,
-    watch=WatchSpec(validate_every=300, checkpoint_every=100, dev_rows=512, min_delta=MIN_DELTA),
+    watch=WatchSpec(
+        seed=0, validate_every=300, checkpoint_every=100, dev_rows=512, min_delta=MIN_DELTA
+    ),
 )
 
 
@@ -203,6 +208,7 @@ WORLD_RL = RlSpec(
     clip_ratio=0.2,
     max_skipped_share=0.1,
     watch=RlWatch(
+        seed=0,
         evaluate_every=20,
         checkpoint_every=20,
         dev_rows=48,

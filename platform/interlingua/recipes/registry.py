@@ -36,7 +36,9 @@ from interlingua.world.stand_ins import ANCHOR, TEACHER, WORLD_HOSTS, world_host
 
 ModelT = TypeVar("ModelT", AvSpec, ArSpec)
 
-MINI_WATCH = WatchSpec(validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA)
+MINI_WATCH = WatchSpec(
+    seed=0, validate_every=6, checkpoint_every=4, dev_rows=8, min_delta=MIN_DELTA
+)
 
 
 def demo() -> Recipe:
@@ -79,6 +81,7 @@ def world() -> Recipe:
             teacher=TeacherSpec(seed=1, min_facts=1, max_facts=7, max_words=40), samples=12
         ),
         accepts_mixed_teachers=False,
+        av_start=None,
         av=WORLD_AV,
         ar=WORLD_AR,
         rl=(WORLD_RL,),

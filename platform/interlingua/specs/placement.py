@@ -89,10 +89,12 @@ class ExtractionPlacement:
 class TrainingPlacement:
     """The workers that train a model, and the stage of ZeRO that shares out state among them.
 
-    Stage 0 shares nothing, 1 the optimizer's state, 2 also gradients, 3 also the weights.
+    Stage 0 shares nothing, 1 the optimizer's state, 2 also gradients, 3 also the weights. Without
+    workers the stage's own process trains, by plain torch: a small model is trained before a group
+    is up.
     """
 
-    workers: Workers
+    workers: Workers | None
     device: str
     micro_batch_rows: int  # of a backward; the batch of a step is the spec's
     zero_stage: int

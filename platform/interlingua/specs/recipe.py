@@ -53,7 +53,8 @@ class Recipe:
     """One experiment, complete. `anchor` is also the trunk under the AV and AR.
 
     A recipe without trained and held-out hosts is a single-host NLA: its shared space is the
-    anchor's own.
+    anchor's own. `av_start` is a training that the AV's goes on from, with a new optimizer; None
+    goes on from the trunk.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Recipe:
     av_lessons: TeachingSpec
     ar_lessons: TeachingSpec
     accepts_mixed_teachers: bool  # else explanations of two teachers are refused
+    av_start: AvSpec | None
     av: AvSpec
     ar: ArSpec
     rl: tuple[RlSpec, ...]  # each from the supervised pair; without any, that is the NLA
@@ -95,6 +97,8 @@ class Recipe:
                 f"Recipe.anchor, trained and held_out are {', '.join(parts)}; "
                 f"together they must name every host once: {', '.join(tags)}"
             )
+        if self.av_start is not None:
+            _check_start(self.av_start, self.av)
         runs = [run.tag for run in self.rl]
         if len(set(runs)) < len(runs):
             raise ValueError(f"Recipe.rl names a tag twice: {', '.join(runs)}")
@@ -107,3 +111,29 @@ class Recipe:
         """The role of every host, by tag."""
         trained = dict.fromkeys(self.trained, "trained")
         return {self.anchor: "anchor", **trained, **dict.fromkeys(self.held_out, "held out")}
+
+
+def _check_start(start: AvSpec, av: AvSpec) -> None:
+    """Raise where the weights of one training are not those that the other goes on with."""
+    for name in ("template", "lora"):
+        if getattr(start, name) != getattr(av, name):
+            raise ValueError(
+                f"Recipe.av_start.{name} is {getattr(start, name)}, av.{name} is "
+                f"{getattr(av, name)}; they must be the same: one goes on with the other's weights"
+            )
+    if start.injection.centring != av.injection.centring:
+        raise ValueError(
+            f"Recipe.av_start.injection.centring is {start.injection.centring}, that of av "
+            f"{av.injection.centring}; they must be the same: both read vectors of one space"
+        )
+    if start.injection.affine is not None and start.injection != av.injection:
+        raise ValueError(
+            "Recipe.av_start.injection.affine has maps, and av.injection is another one; with "
+            "av_start.injection.affine=none any slots and maps can follow"
+        )
+    for name, spec in (("av_start", start), ("av", av)):
+        if spec.encoder_learning_rate is not None:
+            raise ValueError(
+                f"Recipe.{name}.encoder_learning_rate is {spec.encoder_learning_rate}; encoders "
+                "are trained from a trunk only: set it to none, or av_start"
+            )

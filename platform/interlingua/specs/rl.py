@@ -65,14 +65,15 @@ class CollapseGates:
 class RlWatch:
     """The evaluations of a run on `dev`, and the limits that may end it.
 
-    `gates` None lets a collapse go on, so that it can be studied. `min_delta` is that of a
-    WatchSpec.
+    `gates` None lets a collapse go on, so that it can be studied. `min_delta` and `seed` are those
+    of a WatchSpec.
 
     `max_log_ratio` bounds the 99th percentile, over the tokens of a step, of |log p - log p as it
     was sampled|. Both are of the same weights, so that this is how differently decoding and
     learning round. Above log(1 + RlSpec.clip_ratio) the clip bites on that noise.
     """
 
+    seed: int
     evaluate_every: int  # steps
     checkpoint_every: int  # steps
     dev_rows: int  # of each host
@@ -97,7 +98,7 @@ class RlWatch:
         for name in ("max_kl_per_token", "max_log_ratio"):
             if (limit := getattr(self, name)) is not None:
                 check_positive(self, **{name: limit})
-        check_not_negative(self, min_delta=self.min_delta)
+        check_not_negative(self, seed=self.seed, min_delta=self.min_delta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

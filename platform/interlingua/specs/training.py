@@ -69,9 +69,11 @@ class WatchSpec:
     """The evaluations of a training run on `dev`.
 
     One is better than the best before it where its score is lower by more than `min_delta`: the
-    last digits depend on the placement, and no placement may choose the weights.
+    last digits depend on the placement, and no placement may choose the weights. `seed` draws the
+    rows, so that trainings of several seeds are evaluated on the same ones.
     """
 
+    seed: int
     validate_every: int  # steps
     checkpoint_every: int  # steps
     dev_rows: int  # of each host
@@ -84,7 +86,7 @@ class WatchSpec:
             checkpoint_every=self.checkpoint_every,
             dev_rows=self.dev_rows,
         )
-        check_not_negative(self, min_delta=self.min_delta)
+        check_not_negative(self, seed=self.seed, min_delta=self.min_delta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +94,15 @@ class AvSpec:
     """The verbalizer and its supervised training, of `num_steps` for any number of workers.
 
     `template` is the user message: `{host_tag}` and one `{injection_char}`. `lora` None trains all
-    weights. `encoder_learning_rate` None leaves the encoders as they were fitted.
+    weights. `encoder_learning_rate` None leaves the encoders as they were fitted. `train_rows` are
+    those of a host that it learns from, the same for every seed; None takes all.
     """
 
     seed: int
     template: str
     injection: InjectionSpec
     lora: LoraSpec | None
+    train_rows: int | None
     num_steps: int
     batch_rows: int  # of a step, over all workers
     optim: OptimSpec
@@ -117,9 +121,9 @@ class AvSpec:
             batch_rows=self.batch_rows,
             max_response_tokens=self.max_response_tokens,
         )
-        for name in ("encoder_learning_rate", "affine_learning_rate"):
-            if (rate := getattr(self, name)) is not None:
-                check_positive(self, **{name: rate})
+        for name in ("encoder_learning_rate", "affine_learning_rate", "train_rows"):
+            if (value := getattr(self, name)) is not None:
+                check_positive(self, **{name: value})
         if self.affine_learning_rate is not None and self.injection.affine is None:
             raise ValueError(
                 f"AvSpec.affine_learning_rate is {self.affine_learning_rate}, but "

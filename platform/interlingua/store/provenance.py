@@ -27,6 +27,8 @@ PACKAGES = (
 RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Passes on what only the driver knows, its command line and its job, to workers.
 DRIVER_VARIABLE = "INTERLINGUA_DRIVER"
+# Set in the process of a trial of Ray Tune, for as long as the trial lasts.
+TRIAL_VARIABLE = "INTERLINGUA_TRIAL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Provenance:
     packages: dict[str, str]
     hostname: str
     ray_job_id: str | None
+    trial_id: str | None = None
 
 
 def gathered_provenance() -> Provenance:
@@ -57,6 +60,7 @@ def gathered_provenance() -> Provenance:
         packages=_versions(),
         hostname=socket.gethostname(),
         ray_job_id=driver["ray_job_id"],
+        trial_id=os.environ.get(TRIAL_VARIABLE),
     )
 
 

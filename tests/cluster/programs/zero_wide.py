@@ -39,7 +39,7 @@ class WideAr(ArProgram):
             dtype="float32",
         )
         self.watch = WatchSpec(
-            validate_every=3, checkpoint_every=3, dev_rows=NUM_ROWS, min_delta=0.0
+            seed=0, validate_every=3, checkpoint_every=3, dev_rows=NUM_ROWS, min_delta=0.0
         )
         self.seed, self._tags = 0, (HOST,)
         self.module = ArLearner(reconstructor())

@@ -4,6 +4,7 @@ Where encoders are trained with the AV, everything that uses them comes after it
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from interlingua.specs.extraction import Spans, TokenPositions
@@ -19,7 +20,7 @@ from interlingua.stages.rows.explanations import (
     explanations_stage,
 )
 from interlingua.stages.sft.job import LearningHost, LearningInputs
-from interlingua.stages.sft.stage import ar_stage, av_stage
+from interlingua.stages.sft.stage import START, ar_stage, av_stage
 from interlingua.store.artifact import Stage
 
 LEARNING = (Split.AV_SFT, Split.AR_SFT)
@@ -81,7 +82,7 @@ def supervised_av(
     rows: Mapping[str, HostRows[Stage]],
     encoders: Mapping[str, Stage],
 ) -> Stage:
-    """The verbalizer after supervised training."""
+    """The verbalizer after supervised training; what it goes on from is among its inputs."""
     spec = AvTraining(
         av=recipe.av,
         anchor=recipe.anchor,
@@ -89,7 +90,11 @@ def supervised_av(
         accepts_mixed_teachers=recipe.accepts_mixed_teachers,
     )
     hosts = _learning_hosts(learning, rows, encoders)
-    return av_stage(spec, LearningInputs(trunk, learning.av_texts, learning.dev_texts, hosts))
+    inputs = LearningInputs(trunk, learning.av_texts, learning.dev_texts, hosts)
+    if recipe.av_start is None:
+        return av_stage(spec, inputs)
+    start = av_stage(replace(spec, av=recipe.av_start), inputs, label=START)
+    return av_stage(spec, inputs._replace(start=start))
 
 
 def supervised_ar(

@@ -1,6 +1,7 @@
 """Recipe -> stages: the one place that knows the order. Knows no backend and runs nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, TokenPositions
 from interlingua.specs.recipe import Recipe
@@ -30,18 +31,35 @@ from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import Stage
 
 
-def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
-    """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
+class Begun(NamedTuple):
+    """What every recipe begins with: texts, hosts, their rows and maps, and what to learn from.
+
+    Encoders are as fitted; where the AV's training changes them, `nla_stages` replaces them.
+    """
+
+    passages: Stage
+    hosts: Mapping[str, Stage]
+    rows: Mapping[str, HostRows[Stage]]
+    encoders: Mapping[str, Stage]
+    learning: LearningStages
+
+
+def begun(recipe: Recipe) -> Begun:
+    """The stages up to what both models learn from."""
     passages = passages_stage(recipe.passages)
     hosts = host_stages(recipe, passages)
     rows = {tag: rows_of(recipe, host, passages) for tag, host in hosts.items()}
+    learning = learning_stages(recipe, hosts, rows, passages)
+    return Begun(passages, hosts, rows, encoder_stages(recipe, rows), learning)
+
+
+def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
+    passages, hosts, rows, encoders, learning = begun(recipe)
     oracles = []
     if not isinstance(recipe.read, TokenPositions):  # the oracle knows no text so far
         seed = recipe.fitting.seed
         oracles = [oracle_stage(host_rows, passages, seed=seed) for host_rows in rows.values()]
-    # As fitted; where the AV's training changes them, `nla_stages` replaces them behind it.
-    encoders = encoder_stages(recipe, rows)
-    learning = learning_stages(recipe, hosts, rows, passages)
     nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
     unseen = unseen_of(recipe, hosts, passages)
     evaluated = evaluation_stages(recipe, maps, unseen, start=None)
@@ -96,6 +114,7 @@ def nla_stages(
         learning.av_texts,
         learning.ar_texts,
         learning.dev_texts,
+        *filter(None, [av.inputs.start]),
         av,
         *tuned.values(),
         *(encoders[tag] for tag in recipe.held_out),  # fitted to what the AV's training left
@@ -111,7 +130,7 @@ def added_host_stages(
     """The stages that fit a host from elsewhere to the recipe's trained encoders, inputs first."""
     if host.tag in recipe.roles():
         raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
-    passages = passages_stage(recipe.passages)
+    passages, hosts, rows, encoders, learning = begun(recipe)
     read = ExtractSpec(
         host_tag=host.tag,
         block_indices=(block_index,),
@@ -121,12 +140,6 @@ def added_host_stages(
         splits=(Split.FIT,),
     )
     own = both_splits(adopted_stage(host), passages, read)
-    hosts = host_stages(recipe, passages)
-    rows = {tag: rows_of(recipe, stage, passages) for tag, stage in hosts.items()}
-    learning, encoders = (
-        learning_stages(recipe, hosts, rows, passages),
-        encoder_stages(recipe, rows),
-    )
     av = supervised_av(recipe, learning, hosts[recipe.anchor], rows, encoders)
     # The encoders that the pair is used with: those from before the AV's training span another
     # space.

@@ -54,8 +54,8 @@ class RlKeys:
 
     def of_dev(self, tag: str) -> list[Key]:
         """The keys of `dev` on which the run is evaluated."""
-        count, seed = self._spec.watch.dev_rows, self._spec.seed
-        return keyed_choice(self.dev[tag].finite_keys(), count, seed=seed)
+        watch = self._spec.watch
+        return keyed_choice(self.dev[tag].finite_keys(), watch.dev_rows, seed=watch.seed)
 
     def _truth(
         self, passages: Artifact | None, access: SplitAccess

@@ -37,7 +37,7 @@ def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
     columns: Columns = {}
     by_host: list[dict[str, float]] = []
     for asked in corpus.dev:
-        rollouts = roles.av.sample(asked, num_samples=spec.watch.dev_samples, seed=spec.seed)
+        rollouts = roles.av.sample(asked, num_samples=spec.watch.dev_samples, seed=spec.watch.seed)
         judged = roles.judge(rollouts)
         variance = corpus.variances[asked.host_tag]
         own = _columns(asked, rollouts, judged, roles.av.explanations(rollouts))
@@ -47,7 +47,7 @@ def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
         own["reward"] = rewards_N.tolist()
         by_host.append(
             {
-                **_of_host(own, rollouts, judged, spec.seed),
+                **_of_host(own, rollouts, judged, spec.watch.seed),
                 "group_deviation": group_deviation(rewards_N, spec.watch.dev_samples),
             }
         )

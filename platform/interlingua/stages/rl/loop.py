@@ -27,7 +27,7 @@ from interlingua.stages.rl.dev_eval import DevEval, evaluated_on_dev, failed_gat
 from interlingua.stages.rl.job import READ, RlJob
 from interlingua.stages.rl.roles import Corpus, Judgement, PolicyStepped, Roles, Rollouts
 from interlingua.stages.rl.trained_pair import TrainedPair
-from interlingua.stages.running.context import Ended
+from interlingua.stages.running.context import Ended, OnDevEval, ignore_dev_eval
 from interlingua.stages.sft.checkpoints import RunCheckpoints
 from interlingua.stages.sft.engine import Stepped
 from interlingua.store.atomic import write_atomically
@@ -45,20 +45,26 @@ class TooManySkipped(RuntimeError):
     """The gradients of more steps than a run allows were not finite."""
 
 
-def play(job: RlJob, roles: Roles) -> Ended:
+def play(job: RlJob, roles: Roles, on_dev_eval: OnDevEval) -> Ended:
     """Run all of it with these roles; called in every rank of the AV."""
     corpus = RlCorpus(job.spec, job.inputs, SplitAccess(READ))
-    return reinforce(job.spec.rl, roles, corpus, job.out)
+    return reinforce(job.spec.rl, roles, corpus, job.out, on_dev_eval)
 
 
-def reinforce(spec: RlSpec, roles: Roles, corpus: Corpus, out: Path) -> Ended:
+def reinforce(
+    spec: RlSpec,
+    roles: Roles,
+    corpus: Corpus,
+    out: Path,
+    on_dev_eval: OnDevEval = ignore_dev_eval,
+) -> Ended:
     """Learn from the last checkpoint to the last step, or until a gate ends the run.
 
     Every rank runs this, and the numbers that decide are the same in all of them: a rank that ended
     alone would leave the others waiting.
     """
     watch, pair = spec.watch, TrainedPair(roles)
-    checkpoints = RunCheckpoints(pair, out, min_delta=watch.min_delta)
+    checkpoints = RunCheckpoints(pair, out, min_delta=watch.min_delta, on_dev_eval=on_dev_eval)
     for step in range(checkpoints.resume(), spec.num_steps + 1):
         is_last = step == spec.num_steps
         if is_last or step % watch.evaluate_every == 0:

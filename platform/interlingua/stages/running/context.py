@@ -35,6 +35,15 @@ class Pool(Protocol):
         """
 
 
+# Called in every rank with the step of an evaluation on `dev` and its numbers; of `score` among
+# them less is better. What it raises ends the training, which may go on from its last checkpoint.
+OnDevEval = Callable[[int, Mapping[str, float]], None]
+
+
+def ignore_dev_eval(step: int, numbers: Mapping[str, float]) -> None:
+    """Nobody waits for the evaluations of this training."""
+
+
 class Trainer(Protocol):
     """Runs a training loop, on one rank or many."""
 
@@ -53,15 +62,15 @@ class Ended:
     counts: dict[str, int]
 
 
-# The loop, given a job and roles; called in every rank that runs it.
-Play = Callable[[Any, Any], Ended]
+# The loop, given a job, roles, and what is told of evaluations; called in every rank that runs it.
+Play = Callable[[Any, Any, OnDevEval], Ended]
 
 
 class Reinforcer(Protocol):
     """Runs the loop of reinforcement learning with its roles, in one place or several."""
 
     def play(self, play: Play, job: Any, place: Single | ThreeGroups) -> Ended:
-        """Run `play(job, roles)` to its end, from its last checkpoint.
+        """Run the loop to its end, from its last checkpoint.
 
         `job` is an RlJob (`stages/rl/job.py`), the roles are those of `stages/rl/roles.py`.
         """

@@ -237,7 +237,7 @@ class ArProgram:
         keys = keyed_choice(
             [key for key in dev.keys if key in self._dev_texts],
             self.watch.dev_rows,
-            seed=self.seed,
+            seed=self.watch.seed,
         )
         target_BE = {tag: unit(v_NE) for tag, v_NE in dev.of(keys).items()}
         # About the mean of these very rows: predicting that mean is an FVE of 0.

@@ -4,70 +4,36 @@ h is a raw activation [D] of a host, v [E] its vector in the shared space; T cou
 Knows neither who steps the weights nor on how many ranks.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from interlingua.core.metrics import derangement
-from interlingua.core.shared_space import SharedSpace
 from interlingua.models.fresh import contract_of, fresh_verbalizer
 from interlingua.models.hosts import load_tokenizer
-from interlingua.models.prompts import IGNORED, AvPrompt, av_prompt, response_ids, right_padded
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.prompts import av_prompt, response_ids
+from interlingua.models.trained import put_start
 from interlingua.specs.splits import Split
 from interlingua.specs.training import AvTraining
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.rows.keyed import keyed_choice, opened_rows
-from interlingua.stages.sft.batches import Draws, Texts, of_like_length
+from interlingua.stages.nla.pair import AV_PREFIX, weights_of
+from interlingua.stages.rows.keyed import KeyedRows, keyed_choice, opened_rows
+from interlingua.stages.sft.av_learner import (
+    VECTORS,
+    AvBatch,
+    AvLearner,
+    made_batch,
+    nll_rows,
+    with_others,
+)
+from interlingua.stages.sft.batches import Draws, Texts
 from interlingua.stages.sft.engine import ParamGroup
 from interlingua.stages.sft.job import TrainingJob
-from interlingua.stages.sft.loop import Place, Placed, Rows, Share
+from interlingua.stages.sft.loop import Placed, Rows, Share
 from interlingua.store.hosts import opened_from
 from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
-
-VECTORS = ("real", "shuffled", "zero")
-
-
-@dataclass(frozen=True, slots=True)
-class AvBatch:
-    """Rows of one host. `weight` makes their summed loss a part of the mean over all tokens."""
-
-    host_tag: str
-    keys: tuple[Key, ...]
-    h_BD: Tensor
-    response_BT: Tensor
-    weight: float
-    # On `dev` only: vectors of another passage, and the places of the rows in an evaluation.
-    other_h_BD: Tensor | None = None
-    places: tuple[Place, ...] = ()
-
-
-class AvLearner(nn.Module):
-    """The verbalizer with the encoders before it, which may be trained with it."""
-
-    def __init__(
-        self, verbalizer: Verbalizer, space: SharedSpace, prompts: Mapping[str, AvPrompt]
-    ) -> None:
-        super().__init__()
-        self.verbalizer, self.space = verbalizer, space
-        self._prompts = prompts
-
-    def forward(self, batch: AvBatch) -> Tensor:
-        """The batch's part of the mean negative log-likelihood of the step."""
-        v_BD = self.space(batch.host_tag, batch.h_BD)
-        return self.nll(batch, v_BD, num_parts=1).sum() * batch.weight
-
-    def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int) -> Tensor:
-        """[B, T]: the negative log-likelihood of the responses under given vectors."""
-        # One prompt for the whole batch, which is why a batch is of one host.
-        prompt = self._prompts[batch.host_tag].to(v_BD.device)
-        return self.verbalizer.nll(prompt, v_BD, batch.response_BT, num_parts=num_parts)
 
 
 class AvProgram:
@@ -99,9 +65,7 @@ class AvProgram:
             for tag, host in job.inputs.hosts.items()
         }
         self._draws = {
-            tag: Draws(
-                [key for key in rows.finite_keys() if key in self._texts], seed=self.seed, name=tag
-            )
+            tag: Draws(self._learned(rows), seed=self.seed, name=tag)
             for tag, rows in self._rows.items()
         }
         self._dev = self._dev_batches(job)
@@ -148,27 +112,7 @@ class AvProgram:
 
     def dev_rows(self, batch: AvBatch) -> Placed:
         """The loss of every row under its own vector, another's, and none."""
-        space = self.module.space
-        assert batch.other_h_BD is not None
-        real_BD = space(batch.host_tag, batch.h_BD)
-        # Two controls: where the loss is no higher without the right vector, the AV does not read
-        # it, however low the loss is.
-        vectors = (real_BD, space(batch.host_tag, batch.other_h_BD), torch.zeros_like(real_BD))
-        nlls = [self.module.nll(batch, v_BD, num_parts=self._num_parts) for v_BD in vectors]
-        # Sums over tokens, not means: `summarized` divides once, by the tokens of all rows.
-        sums = [nll_BT.double().sum(1).tolist() for nll_BT in nlls]
-        counts = (batch.response_BT != IGNORED).sum(1).tolist()
-        rows = [
-            {
-                "host": batch.host_tag,
-                "passage_id": key[0],
-                "position": key[1],
-                "num_tokens": count,
-                **{f"nll_{name}": sums[at][row] for at, name in enumerate(VECTORS)},
-            }
-            for row, (key, count) in enumerate(zip(batch.keys, counts, strict=True))
-        ]
-        return list(zip(batch.places, rows, strict=True))
+        return nll_rows(self.module, batch, num_parts=self._num_parts)
 
     def summarized(self, rows: Rows) -> dict[str, float]:
         """The mean NLL of a token under the three kinds of vectors; `score` is the real one's."""
@@ -182,26 +126,17 @@ class AvProgram:
         """Counts of the explanations, and of those that could not be used."""
         return dict(self._texts.counts)
 
+    def _learned(self, rows: KeyedRows) -> list[Key]:
+        """The keys of a host that are learned from."""
+        keys = [key for key in rows.finite_keys() if key in self._texts]
+        if self._spec.train_rows is None:
+            return keys
+        return keyed_choice(keys, self._spec.train_rows, seed=self.watch.seed)
+
     def _batch(self, tag: str, rows: Sequence[tuple[Key, Sequence[int]]], weight: float) -> AvBatch:
         keys = tuple(key for key, _ in rows)
         h_BD = self._rows[tag].vectors(keys)
-        return self._made(tag, keys, h_BD, [ids for _, ids in rows], weight)
-
-    def _made(
-        self,
-        tag: str,
-        keys: Sequence[Key],
-        h_BD: np.ndarray,
-        ids: Sequence[Sequence[int]],
-        weight: float,
-    ) -> AvBatch:
-        return AvBatch(
-            host_tag=tag,
-            keys=tuple(keys),
-            h_BD=torch.from_numpy(h_BD).to(self._device),
-            response_BT=right_padded(ids, IGNORED).to(self._device),
-            weight=weight,
-        )
+        return made_batch(tag, keys, h_BD, [ids for _, ids in rows], weight, device=self._device)
 
     def _dev_batches(self, job: TrainingJob) -> list[AvBatch]:
         batches = []
@@ -210,19 +145,17 @@ class AvProgram:
             keys = keyed_choice(
                 [key for key in rows.finite_keys() if key in self._dev_texts],
                 self.watch.dev_rows,
-                seed=self.seed,
+                seed=self.watch.seed,
             )
-            h_ND = rows.vectors(keys)
-            # By passage: another token of the same passage would be nearly the right vector.
-            other_N = derangement(np.array([key[0] for key in keys]), seed=self.seed)
-            ids = [self._dev_texts.ids_of(key, 0) for key in keys]
-            # The same texts in the same batches for all three vectors, so that losses are paired.
-            for part in of_like_length([*map(len, ids)], job.micro_batch_rows):
-                own_keys, own_ids = [keys[row] for row in part], [ids[row] for row in part]
-                made = self._made(tag, own_keys, h_ND[part], own_ids, 1.0)
-                other_h_BD = torch.from_numpy(h_ND[other_N[part]]).to(self._device)
-                places = tuple((turn, row) for row in part)
-                batches.append(replace(made, other_h_BD=other_h_BD, places=places))
+            batches += with_others(
+                turn,
+                rows,
+                keys,
+                self._dev_texts,
+                seed=self.watch.seed,
+                most_rows=job.micro_batch_rows,
+                device=self._device,
+            )
         return batches
 
 
@@ -236,6 +169,8 @@ def _learner(job: TrainingJob, source: str, revision: str | None, tokenizer: Any
         is_trained=spec.av.encoder_learning_rate is not None,
     )
     verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=job.device)
+    if job.inputs.start is not None:
+        put_start(verbalizer, weights_of(job.inputs.start, AV_PREFIX))
     contract = contract_of(tokenizer, space.width, av=spec.av)
     prompts = {tag: av_prompt(contract, tokenizer, tag) for tag in spec.host_tags}
     return AvLearner(verbalizer, space, prompts)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from torch import Tensor
 
+from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
 from interlingua.stages.sft.best_weights import (
     BEST,
     best_dev_eval,
@@ -49,8 +50,16 @@ class Checkpointed(Protocol):
 class RunCheckpoints:
     """The stage's folder as a run leaves it; every rank calls every method, rank 0 writes."""
 
-    def __init__(self, trained: Checkpointed, out: Path, *, min_delta: float) -> None:
+    def __init__(
+        self,
+        trained: Checkpointed,
+        out: Path,
+        *,
+        min_delta: float,
+        on_dev_eval: OnDevEval = ignore_dev_eval,
+    ) -> None:
         self._trained, self._out, self._min_delta = trained, out, min_delta
+        self._on_dev_eval = on_dev_eval
         self._folder = out / CHECKPOINTS
         self._log: MetricsLog | None = None
         self.dev_evals: list[dict[str, float]] = []
@@ -110,6 +119,8 @@ class RunCheckpoints:
                 keep_best(self._out, step, weights, rows)
             with write_atomically(self._out / DEV_EVALS_NAME) as file:
                 file.write("".join(json.dumps(line) + "\n" for line in self.dev_evals).encode())
+        # Last: whoever ends the training here finds the evaluation stored.
+        self._on_dev_eval(step, numbers)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add one line to the stage's metrics."""

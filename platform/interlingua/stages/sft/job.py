@@ -18,12 +18,16 @@ class LearningHost(NamedTuple, Generic[Member]):
 
 
 class LearningInputs(NamedTuple, Generic[Member]):
-    """The trunk of the model, the explanations that it learns from, and the hosts by tag."""
+    """The trunk of the model, the explanations that it learns from, and the hosts by tag.
+
+    `start` is the training that it goes on from; None is the trunk itself.
+    """
 
     trunk: Member
     explanations: Member
     dev_explanations: Member
     hosts: Mapping[str, LearningHost[Member]]
+    start: Member | None = None
 
     def encoders(self) -> dict[str, Member]:
         """The encoder of every host."""

@@ -20,6 +20,7 @@ from torch import nn
 from interlingua.core.keyed import seed_of
 from interlingua.core.schedule import rate_factor
 from interlingua.specs.training import OptimSpec, WatchSpec
+from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
 from interlingua.stages.sft.checkpoints import RunCheckpoints
 from interlingua.stages.sft.engine import Engine, ParamGroup
 from interlingua.stages.sft.job import TrainingJob
@@ -94,11 +95,18 @@ class Program(Protocol):
 MakeProgram = Callable[[TrainingJob], Program]
 
 
-def train(program: Program, engine: Engine, job: TrainingJob) -> None:
+def train(
+    program: Program,
+    engine: Engine,
+    job: TrainingJob,
+    on_dev_eval: OnDevEval = ignore_dev_eval,
+) -> None:
     """Train from the last checkpoint to the end; the best weights and their rows lie in BEST."""
     num_steps, optim, watch = program.num_steps, program.optim, program.watch
     share = Share(engine.rank, engine.world_size, job.micro_batch_rows)
-    checkpoints = RunCheckpoints(engine, job.out, min_delta=watch.min_delta)
+    checkpoints = RunCheckpoints(
+        engine, job.out, min_delta=watch.min_delta, on_dev_eval=on_dev_eval
+    )
     if engine.rank == 0:
         with write_atomically(job.out / COUNTS_NAME) as file:
             file.write(json.dumps(program.counts()).encode())

@@ -17,7 +17,7 @@ from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.core.word_readers import READERS
 from interlingua.specs.training import AvSpec, AvTraining
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.sft.av import VECTORS
+from interlingua.stages.sft.av_learner import VECTORS
 from interlingua.stages.sft.best_weights import ROWS_NAME
 from interlingua.stages.sft.loop import COUNTS_NAME
 from interlingua.store.artifact import Artifact

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from interlingua.stages.sft.loop import MakeProgram
     from interlingua.store.rows.splits import SplitAccess
 
-SUPERVISED = "sft"
+SUPERVISED, START = "sft", "start"
 TRAIN_VARIANCE = "train_variance"  # of the anchor's v: the `train` denominator of an FVE
 
 
-def av_stage(spec: AvTraining, inputs: LearningInputs[Stage]) -> Stage:
+def av_stage(spec: AvTraining, inputs: LearningInputs[Stage], *, label: str = SUPERVISED) -> Stage:
     """The verbalizer after supervised training."""
     return Stage(
         kind="av",
-        label=SUPERVISED,
+        label=label,
         spec=spec,
         run=run_av,
         inputs=inputs,

@@ -1,0 +1,246 @@
+"""The cells of a sweep as trials of Ray Tune. Knows no recipe: a trial builds the stages it is given.
+
+A finished cell is known by its fingerprint in the run root, so that what is left over after a kill
+is a new Tuner of the missing ones, and nothing of Tune is kept. A trial that the scheduler stops
+leaves its unfinished stage with a checkpoint: it is published nowhere, and may go on.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from interlingua.cluster.failures import raised_by_worker
+from interlingua.cluster.session import ray_session
+from interlingua.specs.placement import Placement
+from interlingua.store.artifact import Stage, build, find
+from interlingua.store.provenance import TRIAL_VARIABLE
+
+SCORE = "dev_score"  # of an evaluation on `dev`: less is better
+FOLDER_PREFIX, LOCK_NAME = ".tune-", "lock"
+# Read by Tune when it starts, in the driver and in the processes of trials.
+ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours ends the command, and a second run goes on
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # A stopped trial ends at its next evaluation, and its process takes another one.
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+}
+
+
+class Trial(NamedTuple):
+    """One cell as it is run: its stages, inputs first, and what they run with."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of a trial: `finished`, `stopped` by the scheduler, or `failed` with its cause."""
+
+    name: str
+    state: str
+    seconds: float
+    trial_id: str
+    score: float | None = None  # the last on `dev`
+    cause: str | None = None
+
+
+class Progress:
+    """Receives what happens to trials; this one says nothing."""
+
+    def on_start(self, name: str) -> None:
+        """Note that a trial runs."""
+
+    def on_score(self, name: str, numbers: Mapping[str, float]) -> None:
+        """Note an evaluation on `dev`."""
+
+    def on_end(self, outcome: Outcome) -> None:
+        """Note the end of a trial."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How trials come about: a scheduler that stops them, and a searcher that proposes them."""
+
+    scheduler: Any = None
+    searcher: Any = None
+    num_samples: int = 1
+
+
+def run_trials(
+    trial_of: Callable[[Mapping[str, Any]], Trial],
+    space: Mapping[str, Any],
+    root: Path,
+    *,
+    concurrent: int | None,
+    cpus: float,
+    search: Search,
+    progress: Progress,
+) -> list[Outcome]:
+    """Run every trial of the space to its end; a failed one does not keep the others from theirs."""
+    with ray_session(ENVIRONMENT), _storage(root) as storage:
+        from ray import tune
+
+        callback = _watching(progress)
+        tuner = tune.Tuner(
+            tune.with_resources(_trainable(trial_of, root), {"CPU": cpus}),
+            param_space=dict(space),
+            tune_config=tune.TuneConfig(
+                metric=None if search.searcher is None and search.scheduler is None else SCORE,
+                mode=None if search.searcher is None and search.scheduler is None else "min",
+                num_samples=search.num_samples,
+                max_concurrent_trials=concurrent,
+                scheduler=search.scheduler,
+                search_alg=search.searcher,
+                # A process imports what models need once, not once a cell.
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=str(storage),
+                verbose=0,
+                callbacks=[callback],
+                failure_config=tune.FailureConfig(max_failures=0),
+            ),
+        )
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        tuner.fit()
+        return callback.outcomes
+
+
+def _trainable(
+    trial_of: Callable[[Mapping[str, Any]], Trial], root: Path
+) -> Callable[[dict], None]:
+    def train_cell(config: dict[str, Any]) -> None:
+        run_trial(trial_of(config), root)
+
+    return train_cell
+
+
+def run_trial(trial: Trial, root: Path) -> None:
+    """Build the stages of a cell in this process; evaluations on `dev` go to the trial."""
+    from ray import tune
+
+    from interlingua.cluster.extraction import RayPool
+    from interlingua.cluster.reinforcing import RayReinforcer
+    from interlingua.cluster.training import RayTrainer, reported
+    from interlingua.stages.running.context import Context
+
+    # The record of what is built here says which trial it was.
+    os.environ[TRIAL_VARIABLE] = tune.get_context().get_trial_id()
+
+    def on_dev_eval(step: int, numbers: Mapping[str, float]) -> None:
+        tune.report(reported(step, numbers))
+
+    context = Context(
+        trial.placement, RayPool(), RayTrainer(on_dev_eval), RayReinforcer(on_dev_eval)
+    )
+    for stage in trial.stages:
+        artifact = build(stage, root, context, trial.placement)
+    # The last report: Tune takes a trial that never reported for one that failed.
+    tune.report({"step": -1, "is_finished": 1, "cell_seconds": artifact.record.seconds})
+
+
+def missing(trials: Sequence[Trial], root: Path) -> list[Trial]:
+    """The trials whose last stage is not done."""
+    return [trial for trial in trials if find(trial.stages[-1], root) is None]
+
+
+def _trial_name(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+@contextmanager
+def _storage(root: Path) -> Iterator[Path]:
+    """A folder for what Tune writes, where every node sees it; gone after the block.
+
+    Those that killed commands left are removed first: who lives holds the lock of its own.
+    """
+    for left in root.glob(f"{FOLDER_PREFIX}*/{LOCK_NAME}"):
+        with suppress(OSError), left.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=root))
+    try:
+        with (folder / LOCK_NAME).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _watching(progress: Progress) -> Any:
+    """A callback of Tune that hands on what happens, and keeps the outcomes."""
+    from ray.tune import Callback
+
+    class Watching(Callback):
+        def __init__(self) -> None:
+            self.outcomes: list[Outcome] = []
+            self._scores: dict[str, float] = {}
+            self._started: dict[str, float] = {}
+            self._finished: set[str] = set()
+
+        def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            self._started[trial.trial_id] = time.monotonic()
+            progress.on_start(_name(trial))
+
+        def on_trial_result(
+            self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
+        ) -> None:
+            if result.get("is_finished"):
+                self._finished.add(trial.trial_id)
+            elif SCORE in result:
+                self._scores[trial.trial_id] = result[SCORE]
+                progress.on_score(_name(trial), result)
+
+        def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            is_finished = trial.trial_id in self._finished
+            self._end(trial, "finished" if is_finished else "stopped")
+
+        def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+            self._end(trial, "failed", _cause_of(trial))
+
+        def _end(self, trial: Any, state: str, cause: str | None = None) -> None:
+            started = self._started.get(trial.trial_id, time.monotonic())
+            outcome = Outcome(
+                name=_name(trial),
+                state=state,
+                seconds=time.monotonic() - started,
+                trial_id=trial.trial_id,
+                score=self._scores.get(trial.trial_id),
+                cause=cause,
+            )
+            self.outcomes.append(outcome)
+            progress.on_end(outcome)
+
+    return Watching()
+
+
+def _name(trial: Any) -> str:
+    """The cell of a trial; one that a searcher proposed is called by its id."""
+    return str(trial.config.get("cell", trial.trial_id))
+
+
+def _cause_of(trial: Any) -> str:
+    """The error of a trial on one line, in its own words."""
+    import ray
+
+    error = trial.get_pickled_error()
+    if error is None:
+        return "its process died (killed, out of memory, or crashed in native code)"
+    cause = raised_by_worker(ray, error) if hasattr(error, "cause") else error
+    return " ".join(f"{type(cause).__name__}: {cause}".split())
