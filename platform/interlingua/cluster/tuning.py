@@ -1,4 +1,4 @@
-"""The cells of a sweep as trials of Ray Tune. Knows no recipe: a trial builds the stages it is given.
+"""The cells of a sweep as trials of Ray Tune. Knows no recipe: a trial builds given stages.
 
 A finished cell is known by its fingerprint in the run root, so that what is left over after a kill
 is a new Tuner of the missing ones, and nothing of Tune is kept. A trial that the scheduler stops
@@ -90,7 +90,7 @@ def run_trials(
     search: Search,
     progress: Progress,
 ) -> list[Outcome]:
-    """Run every trial of the space to its end; a failed one does not keep the others from theirs."""
+    """Run every trial of the space to its end; one that fails keeps no other from its own."""
     with ray_session(ENVIRONMENT), _storage(root) as storage:
         from ray import tune
 
@@ -124,7 +124,7 @@ def run_trials(
 
 def _trainable(
     trial_of: Callable[[Mapping[str, Any]], Trial], root: Path
-) -> Callable[[dict], None]:
+) -> Callable[[dict[str, Any]], None]:
     def train_cell(config: dict[str, Any]) -> None:
         run_trial(trial_of(config), root)
 

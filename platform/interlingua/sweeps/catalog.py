@@ -1,9 +1,11 @@
 """The sweeps that come with the platform, each for any base recipe: slots, seeds, RL, scaling."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from interlingua.core.contrasts import Contrast
+from interlingua.published.run import ALL_LINEAR
 from interlingua.specs.injection import (
     Affine,
     AfterBlock,
@@ -18,6 +20,8 @@ from interlingua.specs.recipe import Recipe
 from interlingua.specs.training import AvSpec, LoraSpec
 from interlingua.specs.world import WorldHostSpec
 from interlingua.sweeps.sweep import Axis, Sweep
+
+T = TypeVar("T")
 
 # The published experiment warmed a one-slot AV up, and went on for 3,000 steps at a tenth or so of
 # the rate that an AV learns from a trunk with.
@@ -111,50 +115,51 @@ def scaling_sweep(
 
 def _slots_contrasts(
     slots: Sequence[int], affines: Sequence[str], rules: Sequence[str]
-) -> Iterable[Contrast]:
+) -> Iterator[Contrast]:
     """Repetition, affine, their interaction and rule: each of them by itself."""
-
-    def cell(number: int, affine: str, rule: str | None) -> str:
-        return "-".join([f"slots{number}", affine, *([rule] if rule else [])])
-
     for rule in rules or (None,):
-        named = f", {rule}" if rule else ""
-        fewest, maps = min(slots), [affine for affine in affines if affine != "none"]
-        more = [number for number in slots if number != fewest] if "none" in affines else []
+        if "none" in affines:
+            maps = [affine for affine in affines if affine != "none"]
+            yield from _contrasts_of_rule(slots, maps, rule)
+    pairs = [(number, affine) for number in slots for affine in affines]
+    for other in rules[1:]:
+        weights = {_setting(*pair, other): 1 / len(pairs) for pair in pairs}
+        weights |= {_setting(*pair, rules[0]): -1 / len(pairs) for pair in pairs}
+        yield Contrast(name=f"rule {other} - {rules[0]}", weights=weights)
+
+
+def _contrasts_of_rule(
+    slots: Sequence[int], maps: Sequence[str], rule: str | None
+) -> Iterator[Contrast]:
+    fewest, *more = sorted(slots)
+    named = f", {rule}" if rule else ""
+
+    def gain(number: int, affine: str, over: tuple[int, str]) -> dict[str, float]:
+        return {_setting(number, affine, rule): 1.0, _setting(*over, rule): -1.0}
+
+    for number in more:
+        weights = gain(number, "none", over=(fewest, "none"))
+        yield Contrast(name=f"repetition {number} - {fewest}{named}", weights=weights)
+    for affine in maps:
+        at_fewest = gain(fewest, affine, over=(fewest, "none"))
+        yield Contrast(name=f"{affine} at {fewest}{named}", weights=at_fewest)
         for number in more:
-            weights = {cell(number, "none", rule): 1.0, cell(fewest, "none", rule): -1.0}
-            yield Contrast(name=f"repetition {number} - {fewest}{named}", weights=weights)
-        if "none" not in affines:
-            continue
-        for affine in maps:
-            for number in slots:
-                weights = {cell(number, affine, rule): 1.0, cell(number, "none", rule): -1.0}
-                yield Contrast(name=f"{affine} at {number}{named}", weights=weights)
-            for number in more:
-                weights = {
-                    cell(number, affine, rule): 1.0,
-                    cell(number, "none", rule): -1.0,
-                    cell(fewest, affine, rule): -1.0,
-                    cell(fewest, "none", rule): 1.0,
-                }
-                name = f"interaction {affine} x ({number} - {fewest}){named}"
-                yield Contrast(name=name, weights=weights)
-        if maps and more:
-            most = max(slots)
-            weights = {cell(most, maps[0], rule): 1.0, cell(fewest, "none", rule): -1.0}
-            yield Contrast(
-                name=f"published: {most} with {maps[0]} - {fewest}{named}", weights=weights
-            )
-    if len(rules) > 1:
-        first, *others = rules
-        for other in others:
-            pairs = [(number, affine) for number in slots for affine in affines]
-            weights = {cell(*pair, other): 1 / len(pairs) for pair in pairs}
-            weights |= {cell(*pair, first): -1 / len(pairs) for pair in pairs}
-            yield Contrast(name=f"rule {other} - {first}", weights=weights)
+            weights = gain(number, affine, over=(number, "none"))
+            yield Contrast(name=f"{affine} at {number}{named}", weights=weights)
+            both = weights | {name: -weight for name, weight in at_fewest.items()}
+            name = f"interaction {affine} x ({number} - {fewest}){named}"
+            yield Contrast(name=name, weights=both)
+    if maps and more:
+        weights = gain(more[-1], maps[0], over=(fewest, "none"))
+        name = f"published: {more[-1]} with {maps[0]} - {fewest}{named}"
+        yield Contrast(name=name, weights=weights)
 
 
-def _chosen(name: str, labels: Sequence[str], known: dict) -> dict:
+def _setting(number: int, affine: str, rule: str | None) -> str:
+    return "-".join([f"slots{number}", affine, *([rule] if rule else [])])
+
+
+def _chosen(name: str, labels: Sequence[str], known: Mapping[str, T]) -> dict[str, T]:
     if unknown := [label for label in labels if label not in known]:
         raise ValueError(f"{name} is {unknown[0]!r}; there are: {', '.join(known)}")
     return {label: known[label] for label in labels}
@@ -187,7 +192,7 @@ def _with_width(recipe: Recipe, width: int) -> Recipe:
 
 def _with_rank(recipe: Recipe, rank: int) -> Recipe:
     lora = recipe.av.lora or LoraSpec(
-        rank=1, alpha=2.0, dropout=0.0, targets=("all-linear",), rank_stabilised=False
+        rank=1, alpha=2.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False
     )
     # alpha = 2 rank, so that the update has one scale at every rank.
     own = replace(lora, rank=rank, alpha=2.0 * rank) if rank else None

@@ -148,7 +148,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
 
 
 def shared_stages(cells: Sequence[Cell]) -> tuple[Stage, ...]:
-    """The stages that more than one cell needs, inputs first: they are built once, before trials."""
+    """The stages that more than one cell needs, inputs first: built once, before the trials."""
     times = Counter(stage.key for cell in cells for stage in cell.stages)
     every = {stage.key: stage for cell in cells for stage in cell.stages}
     return tuple(stage for key, stage in every.items() if times[key] > 1)
