@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlingua.memory.table import table_lines
-from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
+from interlingua.specs.placement import (
+    FrozenPlacement,
+    LearnerPlacement,
+    Placement,
+    ThreeGroups,
+    Workers,
+    WorkKind,
+)
 
 VOICE_SECONDS = 30.0
 ROLE_LABEL = "role"
@@ -30,6 +37,8 @@ CARDS = {
 logger = logging.getLogger(__name__)
 
 Role = FrozenPlacement | LearnerPlacement
+# The groups that one stage holds at once: workers, and the label of their nodes.
+Run = tuple[tuple[Workers, str | None], ...]
 
 
 class DoesNotFit(ValueError):
@@ -63,11 +72,15 @@ def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, .
     found: dict[str, tuple[Node, ...]] = {}
     # Those that may be on few nodes first, then the largest: the others find a place beside them.
     # A heuristic: with workers of unlike sizes a full search might place what this refuses.
-    roles = sorted(place.roles().items(), key=lambda item: _hardness(item[1]), reverse=True)
+    roles = sorted(
+        place.roles().items(),
+        key=lambda item: _hardness(item[1].workers, item[1].node_label),
+        reverse=True,
+    )
     for name, role in roles:
         own: list[Node] = []
         for _ in range(role.workers.count):
-            index = _tightest(role, nodes, free)
+            index = _tightest(role.workers, role.node_label, nodes, free)
             if index is None:
                 break
             free[index][0] -= role.workers.cpus
@@ -77,6 +90,34 @@ def placed(place: ThreeGroups, nodes: Sequence[Node]) -> dict[str, tuple[Node, .
     if any(len(found[name]) < role.workers.count for name, role in roles):
         raise DoesNotFit(_does_not_fit(place, nodes, found))
     return found
+
+
+def run_of(placement: Placement, work: WorkKind | None) -> Run:
+    """The groups that one stage holds at once; empty where its own process does the work."""
+    place = placement.reinforcing
+    if work is WorkKind.REINFORCING and isinstance(place, ThreeGroups):
+        return tuple((role.workers, role.node_label) for role in place.roles().values())
+    if work is WorkKind.TRAINING and placement.training.workers is not None:
+        return ((placement.training.workers, None),)
+    return ()
+
+
+def fit_together(runs: Sequence[Run], nodes: Sequence[Node]) -> bool:
+    """True where all groups of all these runs find a place beside each other.
+
+    Groups are waited for one after the other. Runs that together want more than there is would each
+    hold what the next one waits for, and all would wait for ever: so a run is let in whole.
+    """
+    free = {index: [node.cpus, node.gpus] for index, node in enumerate(nodes)}
+    groups = [group for run in runs for group in run]
+    for workers, label in sorted(groups, key=lambda group: _hardness(*group), reverse=True):
+        for _ in range(workers.count):
+            index = _tightest(workers, label, nodes, free)
+            if index is None:
+                return False
+            free[index][0] -= workers.cpus
+            free[index][1] -= workers.gpus
+    return True
 
 
 @contextmanager
@@ -134,18 +175,20 @@ def wait_for(group: Any, name: str, role: Role, *, seconds: float | None = None)
         logger.warning("role %s waits for %s, %.0f s so far", name, needs, waited + left)
 
 
-def _hardness(role: Role) -> tuple[bool, float, float]:
-    return (role.node_label is not None, role.workers.gpus, role.workers.cpus)
+def _hardness(workers: Workers, label: str | None) -> tuple[bool, float, float]:
+    return (label is not None, workers.gpus, workers.cpus)
 
 
-def _tightest(role: Role, nodes: Sequence[Node], free: Mapping[int, list[float]]) -> int | None:
+def _tightest(
+    workers: Workers, label: str | None, nodes: Sequence[Node], free: Mapping[int, list[float]]
+) -> int | None:
     """The node with the least left that still takes one worker."""
     fitting = [
         index
         for index, node in enumerate(nodes)
-        if role.node_label in (None, node.label)
-        and free[index][0] >= role.workers.cpus
-        and free[index][1] >= role.workers.gpus
+        if label in (None, node.label)
+        and free[index][0] >= workers.cpus
+        and free[index][1] >= workers.gpus
     ]
     return min(fitting, key=lambda index: (free[index][1], free[index][0]), default=None)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
-from interlingua.cluster.placement import nodes_of
+from interlingua.cluster.placement import fit_together, nodes_of, run_of
 from interlingua.cluster.preflight import preflight
 from interlingua.cluster.readers import Readers, key_of
 from interlingua.cluster.session import check_processes, cpus_at_most, ray_session
@@ -83,6 +83,8 @@ class _Schedule:
         for stage in sorted(ready, key=lambda stage: not self._readers.is_open(stage)):
             if self._readers.is_busy(stage) or not self._has_cores(stage):
                 continue
+            if not self._fits_beside(stage):
+                continue
             del self._waiting[stage.key]
             self._running[self._submitted(stage)] = stage
         self._readers.end_free()
@@ -103,6 +105,17 @@ class _Schedule:
             return False
         asked = sum(map(self._all_cpus, [stage, *self._running.values()]))
         return asked <= cpus_at_most(self._ray)
+
+    def _fits_beside(self, stage: Stage) -> bool:
+        """True where its groups fit beside those of the runs that go on; alone it may always."""
+        placement = self._context.placement
+        own = run_of(placement, stage.work)
+        others = [run_of(placement, one.work) for one in self._running.values()]
+        others = [run for run in others if run]
+        # Alone: an autoscaler may still add the nodes that it waits for.
+        if not own or not others:
+            return True
+        return fit_together([*others, own], nodes_of(self._ray))
 
     def _all_cpus(self, stage: Stage) -> float:
         """CPUs of the stage and all its workers."""

@@ -13,17 +13,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from interlingua.cluster.failures import raised_by_worker
+from interlingua.cluster.placement import Node, fit_together, nodes_of, run_of
 from interlingua.cluster.session import ray_session
-from interlingua.specs.placement import Placement
+from interlingua.specs.placement import Placement, WorkKind
 from interlingua.store.artifact import Stage, build, find
 from interlingua.store.provenance import TRIAL_VARIABLE
 
 SCORE = "dev_score"  # of an evaluation on `dev`: less is better
+MOST_TRIALS = 64
 FOLDER_PREFIX, LOCK_NAME = ".tune-", "lock"
 # Read by Tune when it starts, in the driver and in the processes of trials.
 ENVIRONMENT = {
@@ -58,8 +60,8 @@ class Outcome:
     cause: str | None = None
 
 
-class Progress:
-    """Receives what happens to trials; this one says nothing."""
+class Progress(Protocol):
+    """Receives what happens to trials."""
 
     def on_start(self, name: str) -> None:
         """Note that a trial runs."""
@@ -85,18 +87,18 @@ def run_trials(
     space: Mapping[str, Any],
     root: Path,
     *,
-    concurrent: int | None,
-    cpus: float,
+    placement: Placement,
     search: Search,
     progress: Progress,
 ) -> list[Outcome]:
     """Run every trial of the space to its end; one that fails keeps no other from its own."""
-    with ray_session(ENVIRONMENT), _storage(root) as storage:
+    with ray_session(ENVIRONMENT) as ray, _storage(root) as storage:
         from ray import tune
 
         callback = _watching(progress)
+        own, concurrent = _resources(placement, nodes_of(ray))
         tuner = tune.Tuner(
-            tune.with_resources(_trainable(trial_of, root), {"CPU": cpus}),
+            tune.with_resources(_trainable(trial_of, root), own),
             param_space=dict(space),
             tune_config=tune.TuneConfig(
                 metric=None if search.searcher is None and search.scheduler is None else SCORE,
@@ -120,6 +122,32 @@ def run_trials(
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         tuner.fit()
         return callback.outcomes
+
+
+def in_process(placement: Placement) -> Placement:
+    """The placement of a cell: one worker trains in the trial's process, several in a group."""
+    training = placement.training
+    if training.workers is None or training.workers.count > 1:
+        return placement
+    return replace(placement, training=replace(training, workers=None))
+
+
+def _resources(placement: Placement, nodes: Sequence[Node]) -> tuple[dict[str, float], int | None]:
+    """What a trial's own process takes, and how many trials may run; None: as its process fits.
+
+    A trial whose training is a group holds next to nothing itself, so that Tune would start them
+    all: as many are let in as have place for all their groups.
+    """
+    groups = run_of(placement, WorkKind.TRAINING) + run_of(placement, WorkKind.REINFORCING)
+    if groups:
+        count = 1
+        while count < MOST_TRIALS and fit_together([groups] * (count + 1), nodes):
+            count += 1
+        return {"CPU": 0.01}, count
+    own = {"CPU": placement.cpus_per_stage}
+    if placement.training.device != "cpu":
+        own["GPU"] = 1
+    return own, None
 
 
 def _trainable(

@@ -6,6 +6,7 @@ be compared with other trainings than its rivals.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from interlingua.core.cell_scores import SCORES, unit_names
 from interlingua.core.contrasts import Cells, Contrast, Effect, effects
 from interlingua.core.statistics import Estimate, mean_of_units
+from interlingua.report.lineage import command_of
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import read_dev_evals
@@ -59,6 +61,7 @@ class Analysis:
     compared: tuple[str, ...]
     means: Mapping[str, Mapping[str, Estimate]]  # by score and setting
     effects: Mapping[str, tuple[Effect, ...]]  # by score
+    commands: tuple[str, ...]
 
     def metrics(self) -> dict[str, float]:
         """The effects for a record: mean, interval over seeds, adjusted p."""
@@ -108,7 +111,15 @@ def analysed(spec: SweepSpec, cells: CellsOf, root: Path) -> Analysis:
         compared=compared,
         means={score: _means(score, order, columns) for score in SCORES},
         effects=of_score,
+        commands=commands_of(cells),
     )
+
+
+def commands_of(cells: CellsOf) -> tuple[str, ...]:
+    """The commands that made the cells."""
+    records = [one.record for of_setting in cells.values() for one in of_setting.values()]
+    given = sorted({record.provenance.argv for record in records})
+    return tuple(command_of(argv) for argv in given if argv)
 
 
 def cells_of_score(
@@ -168,9 +179,14 @@ def _means(
     found = {}
     for setting in settings:
         own = [of_cell for (name, _), of_cell in columns.items() if name == setting]
-        values = [
-            float(SCORES[score].above(c).sum() / SCORES[score].below(c).sum()) for c in own
-        ]
+        values = [float(SCORES[score].above(c).sum() / SCORES[score].below(c).sum()) for c in own]
         if values:
-            found[setting] = mean_of_units(np.array(values))
+            found[setting] = _mean(values)
     return found
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    """The mean over seeds; one seed has a value and no interval."""
+    if len(values) > 1:
+        return mean_of_units(np.array(values))
+    return Estimate(value=values[0], low=nan, high=nan, num_units=1)

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 # The published experiment warmed a one-slot AV up, and went on for 3,000 steps at a tenth or so of
 # the rate that an AV learns from a trunk with.
-CONTINUED_STEPS, CONTINUED_RATE = 300, 0.3
+CONTINUED_STEPS, CONTINUED_RATE = 500, 0.3
 AFFINES: dict[str, Affine | None] = {
     "none": None,
     "full": Full(),
@@ -201,3 +201,14 @@ def _with_rank(recipe: Recipe, rank: int) -> Recipe:
 
 def _with_rows(recipe: Recipe, rows: int) -> Recipe:
     return replace(recipe, av=replace(recipe.av, train_rows=rows))
+
+
+def published_settings(
+    av: AvSpec, slots: Sequence[int], affines: Sequence[str]
+) -> Iterator[tuple[str, AvSpec]]:
+    """The AV of every setting of slots and maps, by its name."""
+    maps = _chosen("affine", affines, AFFINES)
+    for number in slots:
+        for label, affine in maps.items():
+            own = replace(av, affine_learning_rate=None)
+            yield _setting(number, label, None), _injecting(own, num_slots=number, affine=affine)

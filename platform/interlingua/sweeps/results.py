@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.sweeps import ContrastSpec, LeftOut, SweepSpec
+from interlingua.specs.text.recorded import from_jsonable
 from interlingua.stages.running.context import Context
-from interlingua.store.artifact import Artifact, Stage
+from interlingua.store.artifact import Artifact, Stage, lineage
 from interlingua.store.inputs import Member
 from interlingua.sweeps.sweep import Cell, Sweep
+
+if TYPE_CHECKING:
+    from interlingua.sweeps.analysis import Analysis
 
 RESAMPLING_SEED = 0
 
@@ -63,3 +67,16 @@ def run(
     write_tables(out, analysis)
     write_sweep_page(out, spec, analysis)
     return {"num_cells": len(analysis.cells), **analysis.metrics()}
+
+
+def read_analysis(result: Artifact, root: Path) -> "Analysis":
+    """The analysis of a finished sweep again, from the rows of its cells."""
+    from interlingua.sweeps.analysis import analysed
+
+    spec = from_jsonable(SweepSpec, result.record.spec)
+    cells: dict[str, dict[str, Artifact]] = {}
+    upstream = {one.record.fingerprint: one for one in lineage(result, root)}
+    for path, one in result.record.inputs.items():
+        _, setting, seed = path.split(".")
+        cells.setdefault(setting, {})[seed] = upstream[one.fingerprint]
+    return analysed(spec, cells, root)

@@ -134,14 +134,14 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
                 recipe = sweep.recipe(values, seed)
                 stages = cell_stages(recipe, sweep.base.name)
             except ValueError as error:
-                faults.append(f"{setting}, seed {seed}: {error}")
+                faults.append(f"{setting}: {error}")
                 continue
             cells.append(
                 Cell(setting=setting, values=values, seed=seed, recipe=recipe, stages=stages)
             )
     faults += _faults_of_cells(sweep, cells)
     if faults:
-        # A fault of a value is one of every seed: said once.
+        # A fault of a setting is one of every seed of it: said once.
         shown = list(dict.fromkeys(faults))
         raise SweepRefused(f"{sweep.name} cannot run:\n  " + "\n  ".join(shown))
     return tuple(cells)

@@ -16,7 +16,7 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import av_prompt, response_ids
 from interlingua.models.trained import trained_verbalizer
 from interlingua.specs.cells import CellSpec
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.stages.evaluation.cell import CellHost, CellInputs
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.nla.pair import AV_PREFIX, av_training_of, weights_of
@@ -100,7 +100,7 @@ def _round_trips(
     spec: CellSpec, host: CellHost[Artifact], space: SharedSpace, access: SplitAccess
 ) -> dict[Key, dict[str, float]]:
     """What the AR makes of the AV's samples of every row, as means over samples."""
-    found = read_verbalized(host.texts.path, spec.split, Arm.SAMPLED, access)
+    found = read_verbalized(host.texts.path, spec.split, Predictor.SAMPLED, access)
     asked = list(dict.fromkeys(found.keys))
     h_ND = opened_rows(host.rows, [spec.split], access).vectors(asked)
     is_good_N = has_direction(h_ND)

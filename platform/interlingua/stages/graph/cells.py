@@ -1,7 +1,7 @@
 """The stages of one cell of a sweep: a recipe up to the rows that its AV is compared by."""
 
 from interlingua.specs.cells import CellSpec
-from interlingua.specs.evaluation import Arm
+from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.evaluation.cell import CELL, CellHost, CellInputs, cell_stage
@@ -33,7 +33,7 @@ def cell_stages(recipe: Recipe, label: str) -> tuple[Stage, ...]:
     pair = Pair(models, phase)
     unseen = unseen_of(recipe, hosts, passages)
     turn = Turn(
-        arm=Arm.SAMPLED,
+        predictor=Predictor.SAMPLED,
         split=split,
         sampling=recipe.speaking.sampled(recipe.evaluation.samples),
         rows=recipe.evaluation.rows,

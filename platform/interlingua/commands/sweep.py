@@ -1,0 +1,172 @@
+"""Run a sweep from where it stands, and show what it says. Knows no particular sweep."""
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from interlingua.commands.command_line import prepared_root
+from interlingua.commands.sweep_plan import show_sweep_plan
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.sweeps import LeftOut
+from interlingua.store.artifact import Artifact, build, find
+from interlingua.sweeps.sweep import Cell, Sweep, cells_of, own_stages, shared_stages
+from interlingua.tracking.database import ui_command
+
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+
+
+class CellsFailed(RuntimeError):
+    """Some cells failed; the results are those of the others."""
+
+
+def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
+    """Build what is missing of every cell, then show and store what the sweep says."""
+    cells = cells_of(sweep)  # every fault of every cell, before anything runs
+    if arguments.dry_run:
+        show_sweep_plan(sweep, cells, arguments.root)
+        return
+    root = prepared_root(arguments.root)
+    print(f"{sweep.name}: {len(cells)} cells in {root}", flush=True)
+    left_out = train_cells(sweep, cells, root)
+    finished = [cell for cell in cells if find(cell.stage, root) is not None]
+    result = result_of(sweep, finished, left_out, root) if finished else None
+    if result is not None:
+        show_sweep(result, root)
+    if failed := [cell for cell in left_out if cell.state == FAILED]:
+        raise CellsFailed(
+            f"{len(failed)} of {len(cells)} cells failed: "
+            + "; ".join(f"{cell.name}: {cell.cause}" for cell in failed)
+            + ". The same command tries them again"
+        )
+
+
+def train_cells(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[LeftOut]:
+    """Build every cell that is not done as a trial of Ray Tune; returns those that have no rows."""
+    missing = [cell for cell in cells if find(cell.stage, root) is None]
+    if not missing:
+        print(f"all {len(cells)} cells are done", flush=True)
+        return []
+    shared = shared_stages(cells)
+    build_shared(sweep.base, shared, root)
+    from ray import tune
+
+    from interlingua.cluster.tuning import Search, Trial, in_process, run_trials
+
+    trials = {
+        cell.name: Trial(cell.name, own_stages(cell, shared), in_process(cell.recipe.placement))
+        for cell in missing
+    }
+    outcomes = run_trials(
+        _Named(trials),
+        {"cell": tune.grid_search(list(trials))},
+        root,
+        placement=in_process(sweep.base.placement),
+        search=Search(),
+        progress=SweepProgress(len(cells), len(cells) - len(missing)),
+    )
+    return [
+        LeftOut(name=one.name, state=one.state, cause=one.cause or "")
+        for one in outcomes
+        if one.state != FINISHED
+    ]
+
+
+def build_shared(recipe: Recipe, shared: Sequence[Any], root: Path) -> None:
+    """Build what several cells need, once."""
+    from interlingua.cluster.extraction import RayPool
+    from interlingua.cluster.reinforcing import RayReinforcer
+    from interlingua.cluster.schedule import RayBackend
+    from interlingua.cluster.training import RayTrainer
+    from interlingua.stages.graph.urgency import first_explanation_first
+    from interlingua.stages.running.console import ConsoleWatcher
+    from interlingua.stages.running.context import Context
+
+    context = Context(recipe.placement, RayPool(), RayTrainer(), RayReinforcer())
+    with ConsoleWatcher(root, shared) as watcher:
+        RayBackend().build_all(first_explanation_first(shared), root, context, watcher)
+
+
+def result_of(
+    sweep: Sweep, finished: Sequence[Cell], left_out: Sequence[LeftOut], root: Path
+) -> Artifact:
+    """The results of the finished cells, built in this process: they need rows alone."""
+    from interlingua.cluster.local import local_context
+    from interlingua.sweeps.results import sweep_stage
+
+    stage = sweep_stage(sweep, list(finished), list(left_out))
+    context = local_context(sweep.base.placement)
+    return build(stage, root, context, sweep.base.placement)
+
+
+def show_sweep(result: Artifact, root: Path) -> None:
+    """Print the effects, the settings, the verdict in words, and where the page is."""
+    from interlingua.report.grid import rich_tables
+    from interlingua.report.page import PAGE_NAME
+    from interlingua.sweeps.results import read_analysis
+    from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
+
+    console = Console()
+    analysis = read_analysis(result, root)
+    grids = [settings_grid(analysis), *filter(None, [affine_grid(analysis)])]
+    if analysis.effects:
+        grids.append(effects_grid(analysis))
+    for grid in grids:
+        for table in rich_tables(grid, console.width):
+            console.print(table)
+    for sentence in sentences(analysis):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"report: {result.path / PAGE_NAME}", markup=False, soft_wrap=True)
+    print(f"view runs: {ui_command(root)}")
+
+
+class _Named:
+    """The trial of a configuration, by the name of its cell; it travels to the processes."""
+
+    def __init__(self, trials: Mapping[str, Any]) -> None:
+        self._trials = dict(trials)
+
+    def __call__(self, config: Mapping[str, Any]) -> Any:
+        return self._trials[config["cell"]]
+
+
+class SweepProgress:
+    """Prints a line where a cell ends: how many are done, the best so far, and what is left."""
+
+    def __init__(self, num_cells: int, num_done: int) -> None:
+        self._num_cells, self._num_done = num_cells, num_done
+        self._num_ended, self._running = 0, set[str]()
+        self._best: tuple[float, str] | None = None
+        self._began = time.monotonic()
+
+    def on_start(self, name: str) -> None:
+        """Note that a cell runs."""
+        self._running.add(name)
+
+    def on_score(self, name: str, numbers: Mapping[str, float]) -> None:
+        """Note an evaluation on `dev`; of the score less is better."""
+        score = numbers["dev_score"]
+        if self._best is None or score < self._best[0]:
+            self._best = score, name
+
+    def on_end(self, outcome: Any) -> None:
+        """Print one line."""
+        self._running.discard(outcome.name)
+        self._num_ended += 1
+        number = self._num_done + self._num_ended
+        left = self._num_cells - number
+        per_cell = (time.monotonic() - self._began) / self._num_ended
+        parts = [f"{outcome.state} after {outcome.seconds:.0f} s"]
+        if outcome.score is not None:
+            parts.append(f"dev {outcome.score:.4f}")
+        if outcome.cause:
+            parts.append(outcome.cause)
+        if self._best is not None:
+            parts.append(f"best {self._best[0]:.4f} ({self._best[1]})")
+        if left > 0:
+            parts.append(f"{len(self._running)} running, about {left * per_cell / 60:.0f} min left")
+        line = "; ".join(parts)
+        print(f"[{number}/{self._num_cells}] {outcome.name}: {line}", flush=True)

@@ -1,0 +1,107 @@
+"""The plan of a sweep: its cells, what they share, what is missing, and what it would take."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from interlingua.core.contrasts import detectable
+from interlingua.memory.parameters import av_size
+from interlingua.memory.table import table_lines
+from interlingua.specs.training import AvSpec
+from interlingua.store.artifact import find
+from interlingua.sweeps.sweep import Cell, Sweep, own_stages, shared_stages
+from interlingua.world.stand_ins import world_size
+
+# Of a forward and a backward: 2 and 4 multiply-adds a weight and token, as is usual to count.
+FLOPS_A_WEIGHT = 6
+PROMPT_TOKENS = 125  # of the published message with its chat scaffolding
+# One card at a share of its peak that published trainings of this size reach.
+CARD, PEAK_FLOPS, USED_SHARE = "H100", 989e12, 0.4
+BYTES_A_TRAINED = 4  # stored in fp32; a checkpoint also holds two moments
+
+
+def show_sweep_plan(sweep: Sweep, cells: Sequence[Cell], root: Path) -> None:
+    """Print cells, contrasts, stages with their state, and costs with their arithmetic."""
+    shared = shared_stages(cells)
+    settings = sweep.settings()
+    print(f"{sweep.name}: {len(settings)} settings x {len(sweep.seeds)} seeds = {len(cells)} cells")
+    for axis in sweep.axes:
+        print(f"  {axis.name}: {', '.join(axis.values)}")
+    for note in sweep.notes:
+        print(f"  {note}")
+    for contrast in sweep.contrasts:
+        terms = " ".join(f"{weight:+g} {name}" for name, weight in contrast.weights.items())
+        print(f"contrast {contrast.name}: {terms}")
+    print("\nshared by several cells, built once:")
+    for stage in shared:
+        print(f"  {stage.name:40} {stage.fingerprint} {_state(stage, root)}")
+    print("\nof each cell alone, in its trial:")
+    for cell in cells:
+        own = ", ".join(stage.name for stage in own_stages(cell, shared))
+        print(f"  {cell.name:32} {cell.stage.fingerprint} {_state(cell.stage, root):8} {own}")
+    print()
+    for line in cost_lines(sweep, cells, root):
+        print(line)
+
+
+def cost_lines(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[str]:
+    """What the missing cells would take, from finished ones where there are any."""
+    missing = [cell for cell in cells if find(cell.stage, root) is None]
+    done = [found for cell in cells if (found := find(cell.stage, root)) is not None]
+    trunk = world_size(next(h for h in sweep.base.hosts if h.tag == sweep.base.anchor))
+    trained = [av_size(trunk, cell.recipe.av, ()) for cell in cells]
+    lines = [f"{len(done)} cells done, {len(missing)} missing"]
+    num_bytes = [size.num_trained * BYTES_A_TRAINED for size in trained]
+    lines.append(
+        f"weights of a cell: {min(num_bytes) / 2**20:.1f} to {max(num_bytes) / 2**20:.1f} MiB "
+        f"(trained parameters x {BYTES_A_TRAINED} bytes), while it trains three times as much"
+    )
+    lines.append(seeds_line(len(sweep.seeds)))
+    return lines
+
+
+def published_plan(name: str, settings: Sequence[tuple[str, AvSpec, int, int]], seeds: int) -> None:
+    """Print device-hours and bytes of settings of a size that cannot run here.
+
+    A setting has its name, its AV, the parameters of its forward, and those that are trained.
+    """
+    rows = []
+    hours = 0.0
+    for setting, av, num_parameters, num_trained in settings:
+        tokens = av.num_steps * av.batch_rows * (PROMPT_TOKENS + av.max_response_tokens / 4)
+        flops = FLOPS_A_WEIGHT * num_parameters * tokens
+        own = flops / (PEAK_FLOPS * USED_SHARE) / 3600
+        hours += own * seeds
+        rows.append(
+            (
+                setting,
+                f"{num_parameters / 1e9:.2f} B",
+                f"{num_trained / 1e6:.0f} M",
+                f"{num_trained * BYTES_A_TRAINED / 2**30:.1f} GiB",
+                f"{tokens / 1e6:.1f} M",
+                f"{own:.1f}",
+            )
+        )
+    columns = ("setting", "parameters", "trained", "weights", "tokens", f"{CARD} hours a seed")
+    print(f"{name}: {len(settings)} settings x {seeds} seeds = {len(settings) * seeds} cells")
+    print(*table_lines(columns, rows), sep="\n")
+    print(
+        f"hours = {FLOPS_A_WEIGHT} x parameters x tokens / ({PEAK_FLOPS / 1e12:.0f} TFLOP/s x "
+        f"{USED_SHARE:g}), arithmetic, not measured; tokens = steps x rows x ({PROMPT_TOKENS} of "
+        f"the prompt + a quarter of the longest response). All cells: {hours:.0f} {CARD} hours"
+    )
+    print(seeds_line(seeds))
+
+
+def seeds_line(num_seeds: int) -> str:
+    """The least effect that would be found, in units of what is not known before."""
+    if num_seeds < 2:
+        return "one seed: no effect of any size could be told from seed noise"
+    factor = detectable(1.0, num_seeds)
+    return (
+        f"{num_seeds} seeds find an effect of {factor:.2f} standard deviations (of a paired "
+        "difference between seeds) 4 times out of 5"
+    )
+
+
+def _state(stage: object, root: Path) -> str:
+    return "done" if find(stage, root) is not None else "missing"  # type: ignore[arg-type]

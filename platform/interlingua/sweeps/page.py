@@ -1,0 +1,132 @@
+"""The page of a sweep: one HTML file that needs nothing else. Made from an Analysis alone."""
+
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from interlingua.report.page import PAGE_NAME
+from interlingua.report.plots import Plot, Series, dot_plot, line_plot
+from interlingua.specs.sweeps import SweepSpec
+from interlingua.store.atomic import write_atomically
+from interlingua.sweeps.analysis import Analysis
+from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
+
+MOST_CURVES = 5
+
+
+def write_sweep_page(folder: Path, spec: SweepSpec, analysis: Analysis) -> int:
+    """Write the page; returns its bytes."""
+    page = sweep_page(spec, analysis).encode()
+    with write_atomically(folder / PAGE_NAME) as file:
+        file.write(page)
+    return len(page)
+
+
+def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("interlingua.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    assert environment.loader is not None
+    style, _, _ = environment.loader.get_source(environment, "page.css")
+    grids = [effects_grid(analysis, score) for score in analysis.effects]
+    affine = affine_grid(analysis)
+    return environment.get_template("sweep.html").render(
+        spec=spec,
+        analysis=analysis,
+        sentences=list(sentences(analysis)),
+        effect_plots=effect_plots(analysis),
+        effect_grids=grids,
+        cell_plots=cell_plots(analysis),
+        cell_grids=[settings_grid(analysis), *([affine] if affine else [])],
+        commands=analysis.commands,
+        style=Markup(style),
+        drawn=Markup,
+    )
+
+
+def effect_plots(analysis: Analysis) -> list[Plot]:
+    """Every contrast with its interval over seeds, and one point for every seed."""
+    plots = []
+    for score, found in analysis.effects.items():
+        names = [effect.name for effect in found]
+        series = []
+        intervals = [effect.over_seeds or effect.over_rows for effect in found]
+        series.append(
+            Series(
+                name="mean, interval over seeds",
+                colour=0,
+                y_N=np.array([effect.value for effect in found]),
+                low_N=np.array([one.low for one in intervals]),
+                high_N=np.array([one.high for one in intervals]),
+            )
+        )
+        rows = [effect.over_rows for effect in found]
+        series.append(
+            Series(
+                name="interval over rows alone",
+                colour=2,
+                y_N=np.array([effect.value for effect in found]),
+                low_N=np.array([one.low for one in rows]),
+                high_N=np.array([one.high for one in rows]),
+            )
+        )
+        caption = (
+            "Positive is better. An interval over rows says how well these trainings were "
+            "measured; what another training would give is the interval over seeds."
+        )
+        plots.append(dot_plot(f"Effects on {score}", caption, names, series))
+    return plots
+
+
+def cell_plots(analysis: Analysis) -> list[Plot]:
+    """One point for every seed of every setting, and how cells learned."""
+    settings = list(dict.fromkeys(cell.setting for cell in analysis.cells))
+    seeds = sorted({cell.seed for cell in analysis.cells})
+    by_place = {(cell.setting, cell.seed): cell for cell in analysis.cells}
+    points = [
+        Series(
+            name=f"seed {seed}",
+            colour=number % MOST_CURVES,
+            y_N=np.array(
+                [
+                    by_place[s, seed].metrics["nll"] if (s, seed) in by_place else np.nan
+                    for s in settings
+                ]
+            ),
+        )
+        for number, seed in enumerate(seeds)
+    ]
+    caption = "NLL a token of the teacher's explanation on unseen rows, every seed by itself."
+    plots = [dot_plot("Every cell", caption, settings, points)]
+    curves = []
+    for number, setting in enumerate(settings[:MOST_CURVES]):
+        own = [cell.dev_evals for cell in analysis.cells if cell.setting == setting]
+        steps = [int(one["step"]) for one in own[0]]
+        scores = [[one["score"] for one in evals] for evals in own if len(evals) == len(steps)]
+        curves.append(
+            Series(
+                name=setting,
+                colour=number,
+                x_N=np.array(steps),
+                y_N=np.mean(scores, axis=0),
+                low_N=np.min(scores, axis=0),
+                high_N=np.max(scores, axis=0),
+            )
+        )
+    shown = f"the first {MOST_CURVES} settings" if len(settings) > MOST_CURVES else "all settings"
+    plots.append(
+        line_plot(
+            "Learning curves",
+            f"Score on dev (less is better), mean of the seeds, band from least to most; {shown}.",
+            curves,
+            labels=("step", "score on dev"),
+        )
+    )
+    return plots
