@@ -1,6 +1,7 @@
 """Run a sweep from where it stands, and show what it says. Knows no particular sweep."""
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -109,7 +110,7 @@ def show_sweep(result: Artifact, root: Path) -> None:
     from interlingua.sweeps.results import read_analysis
     from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 160)
     analysis = read_analysis(result, root)
     grids = [settings_grid(analysis), *filter(None, [affine_grid(analysis)])]
     if analysis.effects:
