@@ -56,7 +56,9 @@ class Outcome:
     state: str
     seconds: float
     trial_id: str
-    score: float | None = None  # the last on `dev`
+    config: Mapping[str, Any]
+    step: int = 0  # of the last evaluation on `dev`, whose score this is
+    score: float | None = None
     cause: str | None = None
 
 
@@ -171,16 +173,19 @@ def run_trial(trial: Trial, root: Path) -> None:
     # The record of what is built here says which trial it was.
     os.environ[TRIAL_VARIABLE] = tune.get_context().get_trial_id()
 
+    last: dict[str, float] = {}
+
     def on_dev_eval(step: int, numbers: Mapping[str, float]) -> None:
-        tune.report(reported(step, numbers))
+        last.update(reported(step, numbers))
+        tune.report(dict(last))
 
     context = Context(
         trial.placement, RayPool(), RayTrainer(on_dev_eval), RayReinforcer(on_dev_eval)
     )
     for stage in trial.stages:
-        artifact = build(stage, root, context, trial.placement)
-    # The last report: Tune takes a trial that never reported for one that failed.
-    tune.report({"step": -1, "is_finished": 1, "cell_seconds": artifact.record.seconds})
+        build(stage, root, context, trial.placement)
+    # Behind the last step, where no scheduler stops it any more.
+    tune.report({**last, "step": last.get("step", 0) + 1, "is_finished": 1})
 
 
 def missing(trials: Sequence[Trial], root: Path) -> list[Trial]:
@@ -218,7 +223,7 @@ def _watching(progress: Progress) -> Any:
     class Watching(Callback):
         def __init__(self) -> None:
             self.outcomes: list[Outcome] = []
-            self._scores: dict[str, float] = {}
+            self._last: dict[str, Mapping[str, float]] = {}
             self._started: dict[str, float] = {}
             self._finished: set[str] = set()
 
@@ -232,7 +237,7 @@ def _watching(progress: Progress) -> Any:
             if result.get("is_finished"):
                 self._finished.add(trial.trial_id)
             elif SCORE in result:
-                self._scores[trial.trial_id] = result[SCORE]
+                self._last[trial.trial_id] = result
                 progress.on_score(_name(trial), result)
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -244,12 +249,15 @@ def _watching(progress: Progress) -> Any:
 
         def _end(self, trial: Any, state: str, cause: str | None = None) -> None:
             started = self._started.get(trial.trial_id, time.monotonic())
+            last = self._last.get(trial.trial_id, {})
             outcome = Outcome(
                 name=_name(trial),
                 state=state,
                 seconds=time.monotonic() - started,
                 trial_id=trial.trial_id,
-                score=self._scores.get(trial.trial_id),
+                config=dict(trial.config),
+                step=int(last.get("step", 0)),
+                score=last.get(SCORE),
                 cause=cause,
             )
             self.outcomes.append(outcome)
