@@ -34,6 +34,12 @@ def search_main(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{recipe.name} cannot be run here: its corpus is not included")
     search = rl_search(recipe, arguments.dials, seed=arguments.seed)
     shared = search.shared()
+    if not recipe.rl:
+        print(
+            f"{recipe.name} has no reinforcement learning; searched is a short run of "
+            f"{search.base.rl[0].num_steps} steps behind an AV that is trained whole for "
+            f"{search.base.av.num_steps} steps"
+        )
     if arguments.dry_run:
         _show_plan(search, arguments)
         return

@@ -14,6 +14,15 @@ from interlingua.store.artifact import Stage
 from interlingua.sweeps.sweep import with_seed
 
 CONTRAST_TEMPERATURE = 0.1
+# Of a recipe without reinforcement learning: enough for some of its texts to be explanations, for
+# samples that all fail differ in nothing, and a search would have nothing to compare.
+LEAST_SFT_STEPS = 150
+SHORT_RL = replace(
+    WORLD_RL,
+    num_steps=24,
+    activations_per_step=4,
+    watch=replace(WORLD_RL.watch, evaluate_every=4, checkpoint_every=4, dev_rows=24, gates=None),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +99,7 @@ class RlSearch:
 
 
 def rl_search(recipe: Recipe, dials: Sequence[str], *, seed: int) -> RlSearch:
-    """The search around a recipe's run of reinforcement learning, or the world's where it has none.
+    """The search around a recipe's run of reinforcement learning, or a short one if it has none.
 
     All trials have one seed: a search compares settings, and its best is not yet a result. For
     that give it to a sweep over seeds.
@@ -102,5 +111,14 @@ def rl_search(recipe: Recipe, dials: Sequence[str], *, seed: int) -> RlSearch:
         )
     if unknown := [name for name in dials if name not in DIALS]:
         raise ValueError(f"dial is {unknown[0]!r}; there are: {', '.join(DIALS)}")
-    base = with_seed(replace(recipe, rl=recipe.rl or (WORLD_RL,)), seed)
+    base = with_seed(recipe if recipe.rl else _speaking(recipe), seed)
     return RlSearch(base=base, dials={name: DIALS[name] for name in dials or DIALS})
+
+
+def _speaking(recipe: Recipe) -> Recipe:
+    """The recipe with a short run, behind an AV that was trained whole for long enough to speak."""
+    steps = max(LEAST_SFT_STEPS, recipe.av.num_steps)
+    optim = replace(recipe.av.optim, learning_rate=max(3e-3, recipe.av.optim.learning_rate))
+    return replace(
+        recipe, rl=(SHORT_RL,), av=replace(recipe.av, lora=None, num_steps=steps, optim=optim)
+    )
