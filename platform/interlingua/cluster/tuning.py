@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.placement import Node, fit_together, nodes_of, run_of
 from interlingua.cluster.session import ray_session
 from interlingua.specs.placement import Placement, WorkKind
@@ -25,12 +24,15 @@ from interlingua.store.artifact import Stage, build, find
 from interlingua.store.provenance import TRIAL_VARIABLE
 
 SCORE = "dev_score"  # of an evaluation on `dev`: less is better
+DEATH = "its process died (killed, out of memory, or crashed in native code)"
 MOST_TRIALS = 64
+BEHIND_ALL = 2**31  # a step that no training has
 FOLDER_PREFIX, LOCK_NAME = ".tune-", "lock"
 # Read by Tune when it starts, in the driver and in the processes of trials.
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours ends the command, and a second run goes on
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # what fails at once has no evaluation
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -121,7 +123,7 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
-        logging.getLogger("ray.tune").setLevel(logging.ERROR)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it is said in our own words
         tuner.fit()
         return callback.outcomes
 
@@ -155,8 +157,15 @@ def _resources(placement: Placement, nodes: Sequence[Node]) -> tuple[dict[str, f
 def _trainable(
     trial_of: Callable[[Mapping[str, Any]], Trial], root: Path
 ) -> Callable[[dict[str, Any]], None]:
+    from ray import tune
+
     def train_cell(config: dict[str, Any]) -> None:
-        run_trial(trial_of(config), root)
+        try:
+            run_trial(trial_of(config), root)
+        except Exception as error:
+            # Reported, not raised: Tune would print its stack, and lose what it was caused by.
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
+            tune.report({"step": BEHIND_ALL, "cause": cause})
 
     return train_cell
 
@@ -185,7 +194,7 @@ def run_trial(trial: Trial, root: Path) -> None:
     for stage in trial.stages:
         build(stage, root, context, trial.placement)
     # Behind the last step, where no scheduler stops it any more.
-    tune.report({**last, "step": last.get("step", 0) + 1, "is_finished": 1})
+    tune.report({**last, "step": BEHIND_ALL, "is_finished": 1})
 
 
 def missing(trials: Sequence[Trial], root: Path) -> list[Trial]:
@@ -226,6 +235,7 @@ def _watching(progress: Progress) -> Any:
             self._last: dict[str, Mapping[str, float]] = {}
             self._started: dict[str, float] = {}
             self._finished: set[str] = set()
+            self._causes: dict[str, str] = {}
 
         def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             self._started[trial.trial_id] = time.monotonic()
@@ -234,18 +244,24 @@ def _watching(progress: Progress) -> Any:
         def on_trial_result(
             self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
         ) -> None:
-            if result.get("is_finished"):
+            if "cause" in result:
+                self._causes[trial.trial_id] = result["cause"]
+            elif result.get("is_finished"):
                 self._finished.add(trial.trial_id)
             elif SCORE in result:
                 self._last[trial.trial_id] = result
                 progress.on_score(_name(trial), result)
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            is_finished = trial.trial_id in self._finished
-            self._end(trial, "finished" if is_finished else "stopped")
+            if cause := self._causes.get(trial.trial_id):
+                self._end(trial, "failed", cause)
+            elif trial.trial_id in self._finished:
+                self._end(trial, "finished")
+            else:
+                self._end(trial, "stopped")
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            self._end(trial, "failed", _cause_of(trial))
+            self._end(trial, "failed", DEATH)
 
         def _end(self, trial: Any, state: str, cause: str | None = None) -> None:
             started = self._started.get(trial.trial_id, time.monotonic())
@@ -269,14 +285,3 @@ def _watching(progress: Progress) -> Any:
 def _name(trial: Any) -> str:
     """The cell of a trial; one that a searcher proposed is called by its id."""
     return str(trial.config.get("cell", trial.trial_id))
-
-
-def _cause_of(trial: Any) -> str:
-    """The error of a trial on one line, in its own words."""
-    import ray
-
-    error = trial.get_pickled_error()
-    if error is None:
-        return "its process died (killed, out of memory, or crashed in native code)"
-    cause = raised_by_worker(ray, error) if hasattr(error, "cause") else error
-    return " ".join(f"{type(cause).__name__}: {cause}".split())

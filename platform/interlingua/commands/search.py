@@ -70,7 +70,7 @@ def _searched(search: RlSearch, root: Path, arguments: argparse.Namespace) -> li
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
-    from interlingua.cluster.tuning import Search, in_process, run_trials
+    from interlingua.cluster.tuning import BEHIND_ALL, Search, in_process, run_trials
 
     (run,) = search.base.rl
     space = {
@@ -86,7 +86,7 @@ def _searched(search: RlSearch, root: Path, arguments: argparse.Namespace) -> li
             scheduler=ASHAScheduler(
                 time_attr="step",
                 # Beyond the last step: who reaches that is not stopped, but ends by itself.
-                max_t=run.num_steps + 2,
+                max_t=BEHIND_ALL + 1,
                 grace_period=run.watch.evaluate_every,
                 reduction_factor=KEPT_OF_A_RUNG,
             ),
