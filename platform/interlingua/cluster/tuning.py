@@ -99,7 +99,7 @@ def run_trials(
     with ray_session(ENVIRONMENT) as ray, _storage(root) as storage:
         from ray import tune
 
-        callback = _watching(progress)
+        outcomes = _Outcomes(progress)
         own, concurrent = _resources(placement, nodes_of(ray))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(trial_of, root), own),
@@ -119,13 +119,13 @@ def run_trials(
                 name="trials",
                 storage_path=str(storage),
                 verbose=0,
-                callbacks=[callback],
+                callbacks=[_callback(outcomes)],
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it is said in our own words
         tuner.fit()
-        return callback.outcomes
+        return outcomes.all
 
 
 def in_process(placement: Placement) -> Placement:
@@ -225,59 +225,68 @@ def _storage(root: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _watching(progress: Progress) -> Any:
-    """A callback of Tune that hands on what happens, and keeps the outcomes."""
+class _Outcomes:
+    """What trials came to, from what they reported."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.all: list[Outcome] = []
+        self._progress = progress
+        self._last: dict[str, Mapping[str, Any]] = {}
+        self._ends: dict[str, tuple[str, str | None]] = {}
+        self._started: dict[str, float] = {}
+
+    def start(self, trial: Any) -> None:
+        """Note that a trial runs."""
+        self._started[trial.trial_id] = time.monotonic()
+        self._progress.on_start(_name(trial))
+
+    def report(self, trial: Any, result: Mapping[str, Any]) -> None:
+        """Note an evaluation, or how a trial says that it ended."""
+        if "cause" in result:
+            self._ends[trial.trial_id] = "failed", result["cause"]
+        elif result.get("is_finished"):
+            self._ends[trial.trial_id] = "finished", None
+        elif SCORE in result:
+            self._last[trial.trial_id] = result
+            self._progress.on_score(_name(trial), result)
+
+    def end(self, trial: Any, *, is_dead: bool) -> None:
+        """Note the end of a trial; one that did not say so was stopped, or died."""
+        silent = ("failed", DEATH) if is_dead else ("stopped", None)
+        state, cause = self._ends.get(trial.trial_id, silent)
+        last = self._last.get(trial.trial_id, {})
+        outcome = Outcome(
+            name=_name(trial),
+            state=state,
+            seconds=time.monotonic() - self._started.get(trial.trial_id, time.monotonic()),
+            trial_id=trial.trial_id,
+            config=dict(trial.config),
+            step=int(last.get("step", 0)),
+            score=last.get(SCORE),
+            cause=cause,
+        )
+        self.all.append(outcome)
+        self._progress.on_end(outcome)
+
+
+def _callback(outcomes: _Outcomes) -> Any:
+    """A callback of Tune; its class can be made only where Ray is imported."""
     from ray.tune import Callback
 
     class Watching(Callback):
-        def __init__(self) -> None:
-            self.outcomes: list[Outcome] = []
-            self._last: dict[str, Mapping[str, float]] = {}
-            self._started: dict[str, float] = {}
-            self._finished: set[str] = set()
-            self._causes: dict[str, str] = {}
-
         def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            self._started[trial.trial_id] = time.monotonic()
-            progress.on_start(_name(trial))
+            outcomes.start(trial)
 
         def on_trial_result(
             self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
         ) -> None:
-            if "cause" in result:
-                self._causes[trial.trial_id] = result["cause"]
-            elif result.get("is_finished"):
-                self._finished.add(trial.trial_id)
-            elif SCORE in result:
-                self._last[trial.trial_id] = result
-                progress.on_score(_name(trial), result)
+            outcomes.report(trial, result)
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            if cause := self._causes.get(trial.trial_id):
-                self._end(trial, "failed", cause)
-            elif trial.trial_id in self._finished:
-                self._end(trial, "finished")
-            else:
-                self._end(trial, "stopped")
+            outcomes.end(trial, is_dead=False)
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            self._end(trial, "failed", DEATH)
-
-        def _end(self, trial: Any, state: str, cause: str | None = None) -> None:
-            started = self._started.get(trial.trial_id, time.monotonic())
-            last = self._last.get(trial.trial_id, {})
-            outcome = Outcome(
-                name=_name(trial),
-                state=state,
-                seconds=time.monotonic() - started,
-                trial_id=trial.trial_id,
-                config=dict(trial.config),
-                step=int(last.get("step", 0)),
-                score=last.get(SCORE),
-                cause=cause,
-            )
-            self.outcomes.append(outcome)
-            progress.on_end(outcome)
+            outcomes.end(trial, is_dead=True)
 
     return Watching()
 
