@@ -5,19 +5,24 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from interlingua.commands.command_line import prepared_root
 from interlingua.commands.sweep_plan import show_sweep_plan
+from interlingua.commands.sweep_tracking import SweepUploads
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.sweeps import LeftOut
 from interlingua.store.artifact import Artifact, build, find
+from interlingua.sweeps.results import read_analysis, sweep_stage
 from interlingua.sweeps.sweep import Cell, Sweep, cells_of, own_stages, shared_stages
 from interlingua.tracking.database import ui_command
 
-FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+if TYPE_CHECKING:
+    from interlingua.sweeps.analysis import Analysis
+
+FINISHED, FAILED = "finished", "failed"
 
 
 class CellsFailed(RuntimeError):
@@ -32,11 +37,19 @@ def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
         return
     root = prepared_root(arguments.root)
     print(f"{sweep.name}: {len(cells)} cells in {root}", flush=True)
-    left_out = train_cells(sweep, cells, root)
-    finished = [cell for cell in cells if find(cell.stage, root) is not None]
-    result = result_of(sweep, finished, left_out, root) if finished else None
-    if result is not None:
-        show_sweep(result, root)
+    with SweepUploads(sweep, root) as uploads:
+        uploads.begin(len(cells))
+        # Also of those that an earlier command finished: its upload may have failed.
+        done = [cell for cell in cells if find(cell.stage, root) is not None]
+        for cell in done:
+            uploads.add(cell, FINISHED)
+        left_out = train_cells(sweep, cells, root, uploads)
+        finished = [cell for cell in cells if find(cell.stage, root) is not None]
+        if finished:
+            result = result_of(sweep, finished, left_out, root)
+            analysis = read_analysis(result, root)
+            uploads.end(len(cells), result, analysis)
+            show_sweep(result, analysis, root)
     if failed := [cell for cell in left_out if cell.state == FAILED]:
         raise CellsFailed(
             f"{len(failed)} of {len(cells)} cells failed: "
@@ -45,7 +58,9 @@ def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
         )
 
 
-def train_cells(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[LeftOut]:
+def train_cells(
+    sweep: Sweep, cells: Sequence[Cell], root: Path, uploads: SweepUploads
+) -> list[LeftOut]:
     """Build every cell that is not done as a trial of Ray Tune; returns those that have no rows."""
     missing = [cell for cell in cells if find(cell.stage, root) is None]
     if not missing:
@@ -67,7 +82,7 @@ def train_cells(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[LeftOut
         root,
         placement=in_process(sweep.base.placement),
         search=Search(),
-        progress=SweepProgress(len(cells), len(cells) - len(missing)),
+        progress=CellProgress(cells, len(cells) - len(missing), uploads),
     )
     return [
         LeftOut(name=one.name, state=one.state, cause=one.cause or "")
@@ -96,22 +111,19 @@ def result_of(
 ) -> Artifact:
     """The results of the finished cells, built in this process: they need rows alone."""
     from interlingua.cluster.local import local_context
-    from interlingua.sweeps.results import sweep_stage
 
     stage = sweep_stage(sweep, list(finished), list(left_out))
     context = local_context(sweep.base.placement)
     return build(stage, root, context, sweep.base.placement)
 
 
-def show_sweep(result: Artifact, root: Path) -> None:
+def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
     """Print the effects, the settings, the verdict in words, and where the page is."""
     from interlingua.report.grid import rich_tables
     from interlingua.report.page import PAGE_NAME
-    from interlingua.sweeps.results import read_analysis
     from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    analysis = read_analysis(result, root)
     grids = [settings_grid(analysis), *filter(None, [affine_grid(analysis)])]
     if analysis.effects:
         grids.append(effects_grid(analysis))
@@ -171,3 +183,16 @@ class SweepProgress:
             parts.append(f"{len(self._running)} running, about {left * per_cell / 60:.0f} min left")
         line = "; ".join(parts)
         print(f"[{number}/{self._num_cells}] {outcome.name}: {line}", flush=True)
+
+
+class CellProgress(SweepProgress):
+    """The same for the cells of a sweep, each of which goes to the tracker when it ends."""
+
+    def __init__(self, cells: Sequence[Cell], num_done: int, uploads: SweepUploads) -> None:
+        super().__init__(len(cells), num_done)
+        self._cells, self._uploads = {cell.name: cell for cell in cells}, uploads
+
+    def on_end(self, outcome: Any) -> None:
+        """Print one line, and upload the cell."""
+        super().on_end(outcome)
+        self._uploads.add(self._cells[outcome.name], outcome.state)

@@ -47,6 +47,13 @@ OF_TRAINING = {
         "ar_dev/fve_above_word_ridge": "dev/fve_over_bag_of_words",
     },
     "rl": {"rl_dev/kl_per_token": "dev/kl_per_token", "rl_dev/best_step": "best_step"},
+    "cell": {
+        "cell/nll": "nll",
+        "cell/nll_shuffled_minus_own": "nll_shuffled_less_real",
+        "cell/fve": "fve",
+        "cell/retrieval_top1": "retrieval_top1",
+        "cell/unparsable_share": "unparsable",
+    },
 }
 
 

@@ -5,7 +5,6 @@ crash; another value anywhere that counts is another run.
 """
 
 import json
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from interlingua.report.lineage import command_of
 from interlingua.report.scores import HEADLINE, gate_states, gates_in_words, headline_numbers
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.running.params import recipe_params
@@ -157,9 +157,7 @@ def sweep_run(run: SweepRun, status: str) -> Run:
 
 def command() -> str:
     """The command line of this process, as people type it."""
-    program = Path(sys.argv[0])
-    module = ["-m", f"jobs.{program.stem}"] if program.parent.name == "jobs" else [program.name]
-    return shlex.join(["python", *module, *sys.argv[1:]])
+    return command_of(sys.argv)
 
 
 def _tags(run: RecipeRun, root: Path, artifacts: Sequence[Artifact]) -> dict[str, Any]:
