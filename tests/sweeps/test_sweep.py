@@ -86,7 +86,7 @@ def test_contrasts_take_repetition_and_maps_apart():
     assert names["repetition 16 - 1"] == {"slots16-none": 1, "slots1-none": -1}
     assert names["full at 16"] == {"slots16-full": 1, "slots16-none": -1}
     assert names["published: 16 with full - 1"] == {"slots16-full": 1, "slots1-none": -1}
-    assert names["interaction full x (16 - 1)"] == {
+    assert names["interaction of full and 16 slots"] == {
         "slots16-full": 1, "slots16-none": -1, "slots1-full": -1, "slots1-none": 1,
     }  # fmt: skip
 

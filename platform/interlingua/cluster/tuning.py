@@ -274,21 +274,28 @@ def _callback(outcomes: _Outcomes) -> Any:
     from ray.tune import Callback
 
     class Watching(Callback):
+        outcomes: _Outcomes
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}  # Tune stores callbacks with the tuner, which nobody restores
+
         def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            outcomes.start(trial)
+            self.outcomes.start(trial)
 
         def on_trial_result(
             self, iteration: int, trials: list, trial: Any, result: dict, **info: Any
         ) -> None:
-            outcomes.report(trial, result)
+            self.outcomes.report(trial, result)
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            outcomes.end(trial, is_dead=False)
+            self.outcomes.end(trial, is_dead=False)
 
         def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-            outcomes.end(trial, is_dead=True)
+            self.outcomes.end(trial, is_dead=True)
 
-    return Watching()
+    watching = Watching()
+    watching.outcomes = outcomes
+    return watching
 
 
 def _name(trial: Any) -> str:

@@ -132,7 +132,7 @@ def _contrasts_of_rule(
     slots: Sequence[int], maps: Sequence[str], rule: str | None
 ) -> Iterator[Contrast]:
     fewest, *more = sorted(slots)
-    named = f", {rule}" if rule else ""
+    named = f" by {rule}" if rule else ""
 
     def gain(number: int, affine: str, over: tuple[int, str]) -> dict[str, float]:
         return {_setting(number, affine, rule): 1.0, _setting(*over, rule): -1.0}
@@ -147,7 +147,7 @@ def _contrasts_of_rule(
             weights = gain(number, affine, over=(number, "none"))
             yield Contrast(name=f"{affine} at {number}{named}", weights=weights)
             both = weights | {name: -weight for name, weight in at_fewest.items()}
-            name = f"interaction {affine} x ({number} - {fewest}){named}"
+            name = f"interaction of {affine} and {number} slots{named}"
             yield Contrast(name=name, weights=both)
     if maps and more:
         weights = gain(more[-1], maps[0], over=(fewest, "none"))
