@@ -17,6 +17,7 @@ ROOMS = [
     {"jobs", "tuners", "serve"},
     {"commands"},
     {"cluster"},
+    {"sweeps"},
     {"recipes"},
     {"stages"},
     {"probes", "report"},

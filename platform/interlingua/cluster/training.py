@@ -70,9 +70,7 @@ def fit_group(
 ) -> None:
     """Run `loop(config)` in every rank of a group until it ends, or raise what ended it."""
     from ray import train
-    from ray.train import LoggingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
-    from ray.tune.integration.ray_train import TuneReportCallback
 
     os.environ.update(ENVIRONMENT)
     (out / FAILURE_NAME).unlink(missing_ok=True)
@@ -80,13 +78,7 @@ def fit_group(
         loop,
         train_loop_config=config,
         scaling_config=_scaling(workers, node_label),
-        run_config=train.RunConfig(
-            name=out.stem,
-            storage_path=str(out / TRAIN_NAME),
-            failure_config=train.FailureConfig(max_failures=failures_survived),
-            logging_config=LoggingConfig(log_level="ERROR"),
-            callbacks=[TuneReportCallback()] if is_trial else [],
-        ),
+        run_config=_run_config(out, failures_survived, is_trial=is_trial),
         torch_config=TorchConfig(backend=backend),
     )
     try:
@@ -100,6 +92,20 @@ def fit_group(
     finally:
         shutil.rmtree(out / TRAIN_NAME, ignore_errors=True)  # all that counts is in our own files
     _raise_cause(out)
+
+
+def _run_config(out: Path, failures_survived: int, *, is_trial: bool) -> Any:
+    from ray import train
+    from ray.train import LoggingConfig
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    return train.RunConfig(
+        name=out.stem,
+        storage_path=str(out / TRAIN_NAME),
+        failure_config=train.FailureConfig(max_failures=failures_survived),
+        logging_config=LoggingConfig(log_level="ERROR"),
+        callbacks=[TuneReportCallback()] if is_trial else [],
+    )
 
 
 def _scaling(workers: Workers, node_label: str | None) -> Any:

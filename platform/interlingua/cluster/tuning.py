@@ -10,23 +10,28 @@ import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from interlingua.cluster.placement import Node, fit_together, nodes_of, run_of
 from interlingua.cluster.session import ray_session
+from interlingua.cluster.trial_outcomes import (
+    BEHIND_ALL,
+    CAUSE,
+    IS_FINISHED,
+    SCORE,
+    Outcome,
+    Outcomes,
+    Progress,
+)
 from interlingua.specs.placement import Placement, WorkKind
 from interlingua.store.artifact import Stage, build, find
 from interlingua.store.provenance import TRIAL_VARIABLE
 
-SCORE = "dev_score"  # of an evaluation on `dev`: less is better
-DEATH = "its process died (killed, out of memory, or crashed in native code)"
 MOST_TRIALS = 64
-BEHIND_ALL = 2**31  # a step that no training has
 FOLDER_PREFIX, LOCK_NAME = ".tune-", "lock"
 # Read by Tune when it starts, in the driver and in the processes of trials.
 ENVIRONMENT = {
@@ -51,33 +56,6 @@ class Trial(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The end of a trial: `finished`, `stopped` by the scheduler, or `failed` with its cause."""
-
-    name: str
-    state: str
-    seconds: float
-    trial_id: str
-    config: Mapping[str, Any]
-    step: int = 0  # of the last evaluation on `dev`, whose score this is
-    score: float | None = None
-    cause: str | None = None
-
-
-class Progress(Protocol):
-    """Receives what happens to trials."""
-
-    def on_start(self, name: str) -> None:
-        """Note that a trial runs."""
-
-    def on_score(self, name: str, numbers: Mapping[str, float]) -> None:
-        """Note an evaluation on `dev`."""
-
-    def on_end(self, outcome: Outcome) -> None:
-        """Note the end of a trial."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """How trials come about: a scheduler that stops them, and a searcher that proposes them."""
 
@@ -99,7 +77,7 @@ def run_trials(
     with ray_session(ENVIRONMENT) as ray, _storage(root) as storage:
         from ray import tune
 
-        outcomes = _Outcomes(progress)
+        outcomes = Outcomes(progress)
         own, concurrent = _resources(placement, nodes_of(ray))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(trial_of, root), own),
@@ -165,7 +143,7 @@ def _trainable(
         except Exception as error:
             # Reported, not raised: Tune would print its stack, and lose what it was caused by.
             cause = " ".join(f"{type(error).__name__}: {error}".split())
-            tune.report({"step": BEHIND_ALL, "cause": cause})
+            tune.report({"step": BEHIND_ALL, CAUSE: cause})
 
     return train_cell
 
@@ -194,7 +172,7 @@ def run_trial(trial: Trial, root: Path) -> None:
     for stage in trial.stages:
         build(stage, root, context, trial.placement)
     # Behind the last step, where no scheduler stops it any more.
-    tune.report({**last, "step": BEHIND_ALL, "is_finished": 1})
+    tune.report({**last, "step": BEHIND_ALL, IS_FINISHED: 1})
 
 
 def missing(trials: Sequence[Trial], root: Path) -> list[Trial]:
@@ -225,56 +203,12 @@ def _storage(root: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Outcomes:
-    """What trials came to, from what they reported."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.all: list[Outcome] = []
-        self._progress = progress
-        self._last: dict[str, Mapping[str, Any]] = {}
-        self._ends: dict[str, tuple[str, str | None]] = {}
-        self._started: dict[str, float] = {}
-
-    def start(self, trial: Any) -> None:
-        """Note that a trial runs."""
-        self._started[trial.trial_id] = time.monotonic()
-        self._progress.on_start(_name(trial))
-
-    def report(self, trial: Any, result: Mapping[str, Any]) -> None:
-        """Note an evaluation, or how a trial says that it ended."""
-        if "cause" in result:
-            self._ends[trial.trial_id] = "failed", result["cause"]
-        elif result.get("is_finished"):
-            self._ends[trial.trial_id] = "finished", None
-        elif SCORE in result:
-            self._last[trial.trial_id] = result
-            self._progress.on_score(_name(trial), result)
-
-    def end(self, trial: Any, *, is_dead: bool) -> None:
-        """Note the end of a trial; one that did not say so was stopped, or died."""
-        silent = ("failed", DEATH) if is_dead else ("stopped", None)
-        state, cause = self._ends.get(trial.trial_id, silent)
-        last = self._last.get(trial.trial_id, {})
-        outcome = Outcome(
-            name=_name(trial),
-            state=state,
-            seconds=time.monotonic() - self._started.get(trial.trial_id, time.monotonic()),
-            trial_id=trial.trial_id,
-            config=dict(trial.config),
-            step=int(last.get("step", 0)),
-            score=last.get(SCORE),
-            cause=cause,
-        )
-        self.all.append(outcome)
-        self._progress.on_end(outcome)
-
-
-def _callback(outcomes: _Outcomes) -> Any:
+def _callback(outcomes: Outcomes) -> Any:
     """A callback of Tune; its class can be made only where Ray is imported."""
     from ray.tune import Callback
 
     class Watching(Callback):
-        outcomes: _Outcomes
+        outcomes: Outcomes
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # Tune stores callbacks with the tuner, which nobody restores
@@ -296,8 +230,3 @@ def _callback(outcomes: _Outcomes) -> Any:
     watching = Watching()
     watching.outcomes = outcomes
     return watching
-
-
-def _name(trial: Any) -> str:
-    """The cell of a trial; one that a searcher proposed is called by its id."""
-    return str(trial.config.get("cell", trial.trial_id))

@@ -70,7 +70,8 @@ def _searched(search: RlSearch, root: Path, arguments: argparse.Namespace) -> li
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
-    from interlingua.cluster.tuning import BEHIND_ALL, Search, in_process, run_trials
+    from interlingua.cluster.trial_outcomes import BEHIND_ALL
+    from interlingua.cluster.tuning import Search, in_process, run_trials
 
     (run,) = search.base.rl
     space = {

@@ -74,10 +74,18 @@ class Series:
     high_N: np.ndarray | None = None
 
 
-def dot_plot(title: str, caption: str, lines: Sequence[str], series: Sequence[Series]) -> Plot:
+def dot_plot(
+    title: str,
+    caption: str,
+    lines: Sequence[str],
+    series: Sequence[Series],
+    *,
+    marks_zero: bool = True,
+) -> Plot:
     """Numbers beside each other, a line for every entry of `lines`, with their intervals."""
     with _axes(title, 1.1 + ROW_INCHES * len(lines)) as (figure, axes):
-        axes.axvline(0, color=FAINT, linewidth=0.8)
+        if marks_zero:
+            axes.axvline(0, color=FAINT, linewidth=0.8)
         places_N = np.arange(len(lines))[::-1]
         for number, one in enumerate(series):
             colour, form = SERIES[one.colour], MARKERS[one.colour]

@@ -1,5 +1,6 @@
 """The page of a sweep: one HTML file that needs nothing else. Made from an Analysis alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,23 +89,26 @@ def effect_plots(analysis: Analysis) -> list[Plot]:
 def cell_plots(analysis: Analysis) -> list[Plot]:
     """One point for every seed of every setting, and how cells learned."""
     settings = list(dict.fromkeys(cell.setting for cell in analysis.cells))
-    seeds = sorted({cell.seed for cell in analysis.cells})
-    by_place = {(cell.setting, cell.seed): cell for cell in analysis.cells}
+    return [_scatter(analysis, settings), _curves(analysis, settings)]
+
+
+def _scatter(analysis: Analysis, settings: Sequence[str]) -> Plot:
+    found = {(cell.setting, cell.seed): cell.metrics["nll"] for cell in analysis.cells}
+    seeds = sorted({seed for _, seed in found})
     points = [
         Series(
             name=f"seed {seed}",
             colour=number % MOST_CURVES,
-            y_N=np.array(
-                [
-                    by_place[s, seed].metrics["nll"] if (s, seed) in by_place else np.nan
-                    for s in settings
-                ]
-            ),
+            y_N=np.array([found.get((setting, seed), np.nan) for setting in settings]),
         )
         for number, seed in enumerate(seeds)
     ]
     caption = "NLL a token of the teacher's explanation on unseen rows, every seed by itself."
-    plots = [dot_plot("Every cell", caption, settings, points)]
+    # Without a line at zero: an NLL lies far from it, and the seeds close to each other.
+    return dot_plot("Every cell", caption, settings, points, marks_zero=False)
+
+
+def _curves(analysis: Analysis, settings: Sequence[str]) -> Plot:
     curves = []
     for number, setting in enumerate(settings[:MOST_CURVES]):
         own = [cell.dev_evals for cell in analysis.cells if cell.setting == setting]
@@ -121,12 +125,9 @@ def cell_plots(analysis: Analysis) -> list[Plot]:
             )
         )
     shown = f"the first {MOST_CURVES} settings" if len(settings) > MOST_CURVES else "all settings"
-    plots.append(
-        line_plot(
-            "Learning curves",
-            f"Score on dev (less is better), mean of the seeds, band from least to most; {shown}.",
-            curves,
-            labels=("step", "score on dev"),
-        )
+    return line_plot(
+        "Learning curves",
+        f"Score on dev (less is better), mean of the seeds, band from least to most; {shown}.",
+        curves,
+        labels=("step", "score on dev"),
     )
-    return plots

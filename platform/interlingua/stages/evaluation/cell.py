@@ -7,31 +7,15 @@ same texts to predict, and the same judge.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import Any
 
 from interlingua.specs.cells import CellSpec
-from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.evaluation.inputs import CellInputs
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
-from interlingua.store.inputs import Member, members
+from interlingua.store.inputs import members
 
 CELL = "cell"
-
-
-class CellHost(NamedTuple, Generic[Member]):
-    """A host's rows of the split, the AV's texts of them, and its encoder."""
-
-    rows: Member
-    texts: Member
-    encoder: Member
-
-
-class CellInputs(NamedTuple, Generic[Member]):
-    """The AV that is measured with the AR that is not trained with it, and the hosts by tag."""
-
-    pair: PairInputs[Member]
-    explanations: Member
-    hosts: Mapping[str, CellHost[Member]]
 
 
 def cell_stage(spec: CellSpec, inputs: CellInputs[Stage], label: str) -> Stage:

@@ -17,12 +17,13 @@ from interlingua.models.prompts import av_prompt, response_ids
 from interlingua.models.trained import trained_verbalizer
 from interlingua.specs.cells import CellSpec
 from interlingua.specs.evaluation import Predictor
-from interlingua.stages.evaluation.cell import CellHost, CellInputs
+from interlingua.stages.evaluation.inputs import CellHost, CellInputs
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.nla.pair import AV_PREFIX, av_training_of, weights_of
+from interlingua.stages.nla.pair import av_training_of
 from interlingua.stages.rows.keyed import opened_rows
 from interlingua.stages.sft.av_learner import AvLearner, nll_rows, with_others
 from interlingua.stages.sft.batches import Texts
+from interlingua.stages.sft.best_weights import AV_PREFIX, weights_of
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
 from interlingua.store.rows.explanations import read_explanations

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Generic, NamedTuple
 
+from interlingua.stages.nla.inputs import PairInputs
 from interlingua.store.inputs import Member
 
 
@@ -27,3 +28,19 @@ class MethodsHost(NamedTuple, Generic[Member]):
     rows: Member
     texts: Member
     encoder: Member
+
+
+class CellHost(NamedTuple, Generic[Member]):
+    """A host's rows of the split, the AV's texts of them, and its encoder."""
+
+    rows: Member
+    texts: Member
+    encoder: Member
+
+
+class CellInputs(NamedTuple, Generic[Member]):
+    """The AV that is measured with the AR that is not trained with it, and the hosts by tag."""
+
+    pair: PairInputs[Member]
+    explanations: Member
+    hosts: Mapping[str, CellHost[Member]]

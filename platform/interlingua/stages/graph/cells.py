@@ -4,7 +4,8 @@ from interlingua.specs.cells import CellSpec
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn
 from interlingua.specs.recipe import Recipe
-from interlingua.stages.evaluation.cell import CELL, CellHost, CellInputs, cell_stage
+from interlingua.stages.evaluation.cell import CELL, cell_stage
+from interlingua.stages.evaluation.inputs import CellHost, CellInputs
 from interlingua.stages.graph.evaluation import unseen_of
 from interlingua.stages.graph.nla import Pair, verbalized_by
 from interlingua.stages.graph.order import begun, needed_for, nla_stages
@@ -46,12 +47,15 @@ def cell_stages(recipe: Recipe, label: str) -> tuple[Stage, ...]:
         )
         for tag in recipe.learning_tags()
     }
-    spec = CellSpec(
-        split=split,
+    inputs = CellInputs(pair.models, unseen.explanations, of_hosts)
+    return needed_for(CELL, [cell_stage(_cell_spec(recipe), inputs, label)])
+
+
+def _cell_spec(recipe: Recipe) -> CellSpec:
+    return CellSpec(
+        split=recipe.evaluation.split,
         anchor=recipe.anchor,
         centring=recipe.av.injection.centring,
         host_tags=recipe.learning_tags(),
         seed=recipe.speaking.seed,
     )
-    cell = cell_stage(spec, CellInputs(pair.models, unseen.explanations, of_hosts), label)
-    return needed_for(CELL, [cell])

@@ -18,7 +18,8 @@ from interlingua.specs.extraction import ExtractSpec
 from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import AvSpec, BundleSpec
 from interlingua.stages.nla.inputs import BundledInputs, BundleInputs, PairInputs
-from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, is_reinforced, weights_of
+from interlingua.stages.nla.pair import is_reinforced
+from interlingua.stages.sft.best_weights import AR_PREFIX, AV_PREFIX, weights_of
 from interlingua.stages.sft.stage import TRAIN_VARIANCE
 from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically

@@ -5,9 +5,6 @@ One artifact of reinforcement learning may stand for both: it holds both models'
 
 from collections.abc import Mapping
 
-from safetensors.torch import load
-from torch import Tensor
-
 from interlingua.core.shared_space import SharedSpace
 from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.models.fresh import contract_of, fresh_verbalizer
@@ -20,12 +17,9 @@ from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import ArTraining, AvTraining
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.nla.inputs import PairInputs
-from interlingua.stages.sft.best_weights import WEIGHTS_NAME
+from interlingua.stages.sft.best_weights import AR_PREFIX, AV_PREFIX, weights_of
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
-from interlingua.store.reading import naming
-
-AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."
 
 
 def opened_verbalizer(
@@ -92,15 +86,6 @@ def ar_training_of(artifact: Artifact) -> ArTraining | RlTraining:
     if is_reinforced(artifact):
         return from_jsonable(RlTraining, artifact.record.spec)
     return from_jsonable(ArTraining, artifact.record.spec)
-
-
-def weights_of(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
-    """The trained weights of a model by its own names, without the prefix."""
-    path = artifact.path / WEIGHTS_NAME
-    with naming(path):
-        weights = load(path.read_bytes())
-    # After reinforcement learning both models lie in one file, told apart by the prefix.
-    return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}
 
 
 def is_reinforced(artifact: Artifact) -> bool:

@@ -14,11 +14,12 @@ from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import ar_ids, av_prompt
 from interlingua.models.trained import trained_reconstructor, trained_verbalizer
 from interlingua.specs.training import AvSpec, OptimSpec
-from interlingua.stages.nla.pair import AR_PREFIX, AV_PREFIX, weights_of, width_of
+from interlingua.stages.nla.pair import width_of
 from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference, SampleTexts
 from interlingua.stages.rl.job import RlJob
 from interlingua.stages.rl.roles import Judgement, Roles, Rollouts
+from interlingua.stages.sft.best_weights import AR_PREFIX, AV_PREFIX, weights_of
 from interlingua.stages.sft.engine import Engine, ParamGroup, TorchEngine
 from interlingua.store.hosts import opened_from
 

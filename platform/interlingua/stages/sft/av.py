@@ -16,7 +16,6 @@ from interlingua.models.trained import put_start
 from interlingua.specs.splits import Split
 from interlingua.specs.training import AvTraining
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.nla.pair import AV_PREFIX, weights_of
 from interlingua.stages.rows.keyed import KeyedRows, keyed_choice, opened_rows
 from interlingua.stages.sft.av_learner import (
     VECTORS,
@@ -27,6 +26,7 @@ from interlingua.stages.sft.av_learner import (
     with_others,
 )
 from interlingua.stages.sft.batches import Draws, Texts
+from interlingua.stages.sft.best_weights import AV_PREFIX, weights_of
 from interlingua.stages.sft.engine import ParamGroup
 from interlingua.stages.sft.job import TrainingJob
 from interlingua.stages.sft.loop import Placed, Rows, Share

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 from safetensors.torch import load, save
 from torch import Tensor
 
+from interlingua.store.artifact import Artifact
 from interlingua.store.atomic import write_atomically
 from interlingua.store.progress import read_dev_evals
 from interlingua.store.reading import naming, read_parquet
 
 BEST = "best"
 WEIGHTS_NAME, ROWS_NAME = "weights.safetensors", "dev_rows.parquet"
+AV_PREFIX, AR_PREFIX = "verbalizer.", "reconstructor."
 
 
 def is_better(score: float, dev_evals: Sequence[Mapping[str, float]], *, min_delta: float) -> bool:
@@ -83,3 +85,12 @@ def forget_best(out: Path, but: Iterable[int]) -> None:
     for path in (out / BEST).iterdir():
         if path not in kept:
             shutil.rmtree(path)
+
+
+def weights_of(artifact: Artifact, prefix: str) -> dict[str, Tensor]:
+    """The trained weights of a model by its own names, without the prefix."""
+    path = artifact.path / WEIGHTS_NAME
+    with naming(path):
+        weights = load(path.read_bytes())
+    # After reinforcement learning both models lie in one file, told apart by the prefix.
+    return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}

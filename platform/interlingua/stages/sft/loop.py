@@ -22,7 +22,7 @@ from interlingua.core.schedule import rate_factor
 from interlingua.specs.training import OptimSpec, WatchSpec
 from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
 from interlingua.stages.sft.checkpoints import RunCheckpoints
-from interlingua.stages.sft.engine import Engine, ParamGroup
+from interlingua.stages.sft.engine import Engine, ParamGroup, Stepped
 from interlingua.stages.sft.job import TrainingJob
 from interlingua.store.atomic import write_atomically
 
@@ -131,17 +131,20 @@ def train(
         num_done = step + 1
         _check_finite(stepped.loss, num_done, optim)
         if num_done % REPORT_EVERY == 0 or num_done == num_steps:
-            num_rows = (num_done - num_reported) * program.batch_rows
-            metrics = {
-                "num_steps": num_steps,
-                "loss": stepped.loss,
-                "grad_norm": stepped.grad_norm,
-                "learning_rate": factor * optim.learning_rate,
-                # With evaluations and checkpoints in between: how fast the run really is.
-                "rows_per_second": num_rows / (time.monotonic() - clock),
-            }
-            checkpoints.report(num_done, metrics)
+            # With evaluations and checkpoints in between: how fast the run really is.
+            speed = (num_done - num_reported) * program.batch_rows / (time.monotonic() - clock)
+            checkpoints.report(num_done, _reported(program, stepped, factor, speed))
             clock, num_reported = time.monotonic(), num_done
+
+
+def _reported(program: Program, stepped: Stepped, factor: float, speed: float) -> dict[str, float]:
+    return {
+        "num_steps": program.num_steps,
+        "loss": stepped.loss,
+        "grad_norm": stepped.grad_norm,
+        "learning_rate": factor * program.optim.learning_rate,
+        "rows_per_second": speed,
+    }
 
 
 def _check_finite(loss: float, step: int, optim: OptimSpec) -> None:
