@@ -27,7 +27,7 @@ LEARNING = {
     name: getattr(world_mini(), name)
     for name in (
         "read", "block", "dtype", "fitting", "av_lessons", "ar_lessons", "accepts_mixed_teachers",
-        "av", "ar", "rl", "speaking",
+        "av_start", "av", "ar", "rl", "speaking",
         "evaluation",
     )
 }  # fmt: skip
