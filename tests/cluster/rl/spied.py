@@ -18,7 +18,7 @@ class Spied:
     def __init__(self, victim=None, step=4):
         self._victim, self._step = victim, step
 
-    def __call__(self, job, roles):
+    def __call__(self, job, roles, on_dev_eval):
         from interlingua.stages.rl.loop import play
 
         sample = roles.av.sample
@@ -33,7 +33,7 @@ class Spied:
             return rollouts
 
         roles.av.sample = spied
-        return play(job, roles)
+        return play(job, roles, on_dev_eval)
 
     def _note(self, out, asked, rollouts):
         with (out / IDS_NAME).open("a") as file:
