@@ -50,6 +50,7 @@ class Trainer(RayTrainer):
     """Trains another program than the stage asks for."""
 
     def __init__(self, program):
+        super().__init__()
         self._program = program
 
     def fit(self, make, job, place):

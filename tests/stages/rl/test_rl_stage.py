@@ -119,6 +119,7 @@ class Apart(LocalReinforcer):
     """Runs the loop, and says how many vectors were read before and after it."""
 
     def __init__(self, reads):
+        super().__init__()
         self._reads = reads
 
     def play(self, play, job, place):
