@@ -43,6 +43,7 @@ class Counting(LocalTrainer):
     """Notes every step that is trained."""
 
     def __init__(self):
+        super().__init__()
         self.steps = []
 
     def fit(self, make, job, place):

@@ -59,6 +59,7 @@ class Breaking(LocalTrainer):
     """Ends the run before a step."""
 
     def __init__(self, step):
+        super().__init__()
         self._step = step
 
     def fit(self, make, job, place):
