@@ -121,10 +121,12 @@ def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
     """Print the effects, the settings, the verdict in words, and where the page is."""
     from interlingua.report.grid import rich_tables
     from interlingua.report.page import PAGE_NAME
+    from interlingua.sweeps.published import published_grid
     from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    grids = [settings_grid(analysis), *filter(None, [affine_grid(analysis)])]
+    others = [affine_grid(analysis), published_grid(analysis)]
+    grids = [settings_grid(analysis), *filter(None, others)]
     if analysis.effects:
         grids.append(effects_grid(analysis))
     for grid in grids:

@@ -12,6 +12,7 @@ from interlingua.report.plots import Plot, Series, dot_plot, line_plot
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.analysis import Analysis
+from interlingua.sweeps.published import published_grid
 from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
 
 MOST_CURVES = 5
@@ -37,7 +38,7 @@ def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
     assert environment.loader is not None
     style, _, _ = environment.loader.get_source(environment, "page.css")
     grids = [effects_grid(analysis, score) for score in analysis.effects]
-    affine = affine_grid(analysis)
+    others = [affine_grid(analysis), published_grid(analysis)]
     return environment.get_template("sweep.html").render(
         spec=spec,
         analysis=analysis,
@@ -45,7 +46,7 @@ def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
         effect_plots=effect_plots(analysis),
         effect_grids=grids,
         cell_plots=cell_plots(analysis),
-        cell_grids=[settings_grid(analysis), *([affine] if affine else [])],
+        cell_grids=[settings_grid(analysis), *filter(None, others)],
         commands=analysis.commands,
         style=Markup(style),
         drawn=Markup,
