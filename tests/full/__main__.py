@@ -20,6 +20,7 @@ PARTS = {
     "kills": "tests/full/test_kills.py",
     "endings": "tests/full/test_endings.py",
     "soak": "tests/full/test_soak.py",
+    "sweeps": "tests/full/test_sweeps.py",
     "chaos": "tests/chaos",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
 }
@@ -51,7 +52,7 @@ def main(arguments: argparse.Namespace) -> int:
 def digest() -> str:
     """A hash of all code, and of the versions that it runs on."""
     found = hashlib.sha256()
-    folders = ("platform", "jobs", "tests", "bench")
+    folders = ("platform", "jobs", "tuners", "tests", "bench")
     paths = [path for top in folders for path in (REPOSITORY / top).rglob("*.py")]
     for path in sorted([*paths, REPOSITORY / "constraints.txt"]):
         found.update(path.read_bytes())

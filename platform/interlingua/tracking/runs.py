@@ -100,7 +100,7 @@ class Run:
             dict(self.tags),
             self.note,
             self.digests,
-            self.words_about_models,
+            self.model_digests,
         ]
         return digest_of(json.dumps(parts, sort_keys=True).encode())
 
@@ -110,7 +110,7 @@ class Run:
         return {file.path: file.digest for file in self.files}
 
     @property
-    def words_about_models(self) -> dict[str, str]:
+    def model_digests(self) -> dict[str, str]:
         """What is said about its models, by their fingerprints."""
         return {model.fingerprint: model.digest for model in self.models}
 
@@ -189,7 +189,7 @@ def additions(run: Run, tags: Mapping[str, str]) -> Additions:
         version=run.version,
         files=dict(known.files) | run.digests,
         measured=run.measured,
-        registered=dict(known.registered) | run.words_about_models,
+        registered=dict(known.registered) | run.model_digests,
     )
     return Additions(
         params=params,

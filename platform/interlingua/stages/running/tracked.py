@@ -143,7 +143,7 @@ class TrackingWatcher:
             self._thread.start()
 
     def _work(self) -> None:
-        is_told = False
+        is_parent_uploaded = False
         while True:
             try:
                 upload = self._uploads.get(timeout=SAMPLE_EVERY_SECONDS)
@@ -151,10 +151,10 @@ class TrackingWatcher:
                 upload = _nothing
             if upload is None:
                 return
-            if self._machine is not None and not is_told and upload is not _nothing:
+            if self._machine is not None and not is_parent_uploaded and upload is not _nothing:
                 # Before its stages, which would make a run that began with the first of them.
                 self._add_recipe(RUNNING)
-                is_told = True
+                is_parent_uploaded = True
             upload()
             if self._machine is not None:
                 self._machine.sample()
