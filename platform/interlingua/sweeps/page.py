@@ -12,6 +12,7 @@ from interlingua.report.plots import Plot, Series, dot_plot, line_plot
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.analysis import Analysis
+from interlingua.sweeps.curves import number_plots
 from interlingua.sweeps.published import published_grid
 from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
 
@@ -45,7 +46,7 @@ def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
         sentences=list(sentences(analysis)),
         effect_plots=effect_plots(analysis),
         effect_grids=grids,
-        cell_plots=cell_plots(analysis),
+        cell_plots=[*number_plots(spec, analysis), *cell_plots(analysis)],
         cell_grids=[settings_grid(analysis), *filter(None, others)],
         commands=analysis.commands,
         style=Markup(style),
