@@ -35,11 +35,11 @@ def _plot(
         others = [label for at, label in enumerate(labels[name]) if at != place]
         groups.setdefault(", ".join(others) or "all", []).append(name)
     series = []
-    for colour, (others, names) in enumerate(list(groups.items())[:MOST_CURVES]):
+    for colour, (title, names) in enumerate(list(groups.items())[:MOST_CURVES]):
         estimates = [negated(analysis.means[PRIMARY][name]) for name in names]
         series.append(
             Series(
-                name=others,
+                name=title,
                 colour=colour,
                 x_N=np.array([numbers[name] for name in names]),
                 y_N=np.array([one.value for one in estimates]),
