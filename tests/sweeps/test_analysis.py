@@ -7,7 +7,7 @@ from statsmodels.stats.anova import AnovaRM
 
 from interlingua.core.contrasts import Contrast, effects
 from interlingua.sweeps.analysis import Analysis, CellsUnlike, cells_of_score, check_alike
-from interlingua.sweeps.tables import sentences
+from interlingua.sweeps.tables import sentences, summary
 
 SETTINGS = ("slots1-none", "slots1-full", "slots16-none", "slots16-full")
 TRUE_NLL = dict(zip(SETTINGS, (1.43, 1.43, 1.41, 1.37), strict=True))
@@ -129,3 +129,20 @@ def test_the_verdict_in_words_says_what_rows_alone_would_have_claimed():
     assert len(texts) == len(CONTRASTS)
     assert all("not told apart from seed noise" in text for text in texts)
     assert any("would have called it an effect" in text for text in texts)
+
+
+def test_the_summary_counts_what_seeds_bear_out_and_what_rows_alone_would_claim():
+    cells = cells_of_score("log_likelihood", SETTINGS, SEEDS, planted())
+    analysis = Analysis(
+        cells=(),
+        num_rows=300,
+        num_passages=150,
+        seeds=SEEDS,
+        compared=SETTINGS,
+        means={},
+        effects={"log_likelihood": tuple(effects(CONTRASTS, cells, seed=0))},
+        commands=(),
+    )
+    said = summary(analysis)
+    assert said.startswith("Of 3 contrasts 2 are told apart from seed noise: repetition better")
+    assert "affine at 16 better by 0.0" in said

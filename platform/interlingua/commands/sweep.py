@@ -122,7 +122,13 @@ def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
     from interlingua.report.grid import rich_tables
     from interlingua.report.page import PAGE_NAME
     from interlingua.sweeps.published import published_grid
-    from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
+    from interlingua.sweeps.tables import (
+        affine_grid,
+        effects_grid,
+        sentences,
+        settings_grid,
+        summary,
+    )
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     others = [affine_grid(analysis), published_grid(analysis)]
@@ -132,7 +138,7 @@ def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
     for grid in grids:
         for table in rich_tables(grid, console.width):
             console.print(table)
-    for sentence in sentences(analysis):
+    for sentence in (*sentences(analysis), summary(analysis)):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {result.path / PAGE_NAME}", markup=False, soft_wrap=True)
     print(f"view runs: {ui_command(root)}")

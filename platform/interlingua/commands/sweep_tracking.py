@@ -17,7 +17,7 @@ from interlingua.stages.running.uploader import upload_run, upload_sweep
 from interlingua.store.artifact import Artifact
 from interlingua.sweeps.analysis import Analysis
 from interlingua.sweeps.sweep import Cell, Sweep
-from interlingua.sweeps.tables import CELLS_NAME, EFFECTS_NAME, sentences
+from interlingua.sweeps.tables import CELLS_NAME, EFFECTS_NAME, sentences, summary
 
 PATIENCE_SECONDS, STOPPED_PATIENCE_SECONDS = 60.0, 1.5
 KILLED = "KILLED"
@@ -73,7 +73,7 @@ class SweepUploads:
             params=sweep_params(self._sweep, num_cells),
             metrics=sweep_metrics(analysis),
             artifacts={name: result.path / name for name in (PAGE_NAME, CELLS_NAME, EFFECTS_NAME)},
-            description="\n\n".join(sentences(analysis)) or f"{len(analysis.cells)} cells",
+            description="\n\n".join([summary(analysis), *sentences(analysis)]),
         )
         self._uploads.put(lambda: upload_sweep(self._root, run))
 

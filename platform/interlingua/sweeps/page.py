@@ -14,7 +14,7 @@ from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.analysis import Analysis
 from interlingua.sweeps.curves import number_plots
 from interlingua.sweeps.published import published_grid
-from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid
+from interlingua.sweeps.tables import affine_grid, effects_grid, sentences, settings_grid, summary
 
 MOST_CURVES = 5
 
@@ -43,6 +43,7 @@ def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
     return environment.get_template("sweep.html").render(
         spec=spec,
         analysis=analysis,
+        summary=summary(analysis),
         sentences=list(sentences(analysis)),
         effect_plots=effect_plots(analysis),
         effect_grids=grids,

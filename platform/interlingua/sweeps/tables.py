@@ -133,8 +133,29 @@ def verdict(effect: Effect) -> str:
     return "not told apart from seed noise"
 
 
+def summary(analysis: Analysis) -> str:
+    """How many effects there are, and how many rows alone would have claimed."""
+    found = [effect for effect in analysis.effects.get(PRIMARY, ()) if effect.over_seeds]
+    if not found:
+        return f"{len(analysis.cells)} cells; no contrast was asked for."
+    told = [effect for effect in found if verdict(effect) in ("better", "worse")]
+    named = "; ".join(f"{one.name} {verdict(one)} by {abs(one.value):.4f}" for one in told)
+    others = [effect for effect in found if effect not in told and _excludes_zero(effect)]
+    text = (
+        f"Of {len(found)} contrasts {len(told)} {'is' if len(told) == 1 else 'are'} told apart "
+        f"from seed noise{': ' + named if named else ''}."
+    )
+    if others:
+        text += f" Rows alone would have called {len(others)} more an effect."
+    return text
+
+
+def _excludes_zero(effect: Effect) -> bool:
+    return effect.over_rows.low > 0 or effect.over_rows.high < 0
+
+
 def sentences(analysis: Analysis) -> Iterator[str]:
-    """The verdict of a sweep in plain words, made from the numbers."""
+    """The verdict on every contrast in plain words, made from the numbers."""
     for effect in analysis.effects.get(PRIMARY, ()):
         interval = effect.over_seeds
         if interval is None:
@@ -149,7 +170,7 @@ def sentences(analysis: Analysis) -> Iterator[str]:
             f"{effect.name}: {said}, {size}; an effect of {effect.detectable:.4f} would have been "
             "found 4 times out of 5."
         )
-        if alone.low > 0 or alone.high < 0:
+        if _excludes_zero(effect):
             text += (
                 f" Rows alone [{alone.low:+.4f}, {alone.high:+.4f}] would have called it an effect."
             )
