@@ -157,7 +157,9 @@ def sweep_run(run: SweepRun, status: str) -> Run:
 
 def command() -> str:
     """The command line of this process, as people type it."""
-    return command_of(sys.argv)
+    given = command_of(sys.argv)
+    # A program of ours is started as a module; what else it was, Python ran it.
+    return given if given.startswith("python ") else f"python {given}"
 
 
 def _tags(run: RecipeRun, root: Path, artifacts: Sequence[Artifact]) -> dict[str, Any]:
