@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.cluster.placement import DoesNotFit, Node, placed
+from interlingua.cluster.placement import DoesNotFit, Node, fit_together, placed
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.specs.placement import ThreeGroups, Workers
 
@@ -58,3 +58,23 @@ def test_workers_of_one_role_may_share_a_node_and_parts_of_a_card():
     large = replace(place, av=replace(place.av, workers=Workers(count=1, cpus=1, gpus=2)))
     with pytest.raises(DoesNotFit):
         placed(large, nodes(1, 1, 1, 1))
+
+
+def test_runs_are_let_in_whole_so_that_none_holds_what_another_waits_for():
+    """Sixteen devices: six runs of 8 + 1 + 1 would hold twelve small ones and wait for ever."""
+    one = (
+        (Workers(count=8, cpus=1, gpus=1), None),
+        *[(Workers(count=1, cpus=1, gpus=1), None)] * 2,
+    )
+    sixteen = nodes(8, 8)
+    assert fit_together([one], sixteen)
+    assert not fit_together([one, one], sixteen)
+    assert fit_together([one, one], nodes(8, 8, 8))
+
+
+def test_the_label_of_a_group_holds_beside_other_runs():
+    large = ((Workers(count=1, cpus=1, gpus=4), "av"),)
+    labelled = nodes(4, 4, labels=("av", None))
+    assert fit_together([large], labelled)
+    assert not fit_together([large, large], labelled)
+    assert fit_together([large, ((Workers(count=1, cpus=1, gpus=4), None),)], labelled)
