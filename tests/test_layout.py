@@ -43,8 +43,8 @@ PLACES = {room: place for place, rooms in enumerate(ROOMS) for room in rooms}
 REPORT_KNOWS = {"store", "core", "published", "specs"}
 # Where an outside library may be imported.
 OWNERS = {
-    "ray": {"cluster", "commands", *PROGRAMS},
-    "deepspeed": {"cluster", "commands", *PROGRAMS},
+    "ray": {"cluster", *PROGRAMS},
+    "deepspeed": {"cluster", *PROGRAMS},
     "mlflow": {"tracking"},
     "transformers": {"models", "world"},
     "peft": {"models", "world"},

@@ -54,6 +54,19 @@ def found_in(columns) -> dict:
     return {effect.name: effect for effect in effects(CONTRASTS, cells, seed=0)}
 
 
+def analysis_of(columns) -> Analysis:
+    return Analysis(
+        cells=(),
+        num_rows=300,
+        num_passages=150,
+        seeds=SEEDS,
+        compared=SETTINGS,
+        means={},
+        effects={"log_likelihood": tuple(found_in(columns).values())},
+        commands=(),
+    )
+
+
 def test_planted_effects_are_found_with_their_sign_and_a_null_is_not():
     found = found_in(planted())
     assert found["repetition"].value == pytest.approx(0.02, abs=0.01)
@@ -114,17 +127,7 @@ def test_the_verdict_in_words_says_what_rows_alone_would_have_claimed():
     for (setting, s), own in columns.items():
         shift = 0.05 * rng.normal() + (1.43 - TRUE_NLL[setting])
         columns[setting, s] = {**own, "nll_real": own["nll_real"] + shift * own["num_tokens"]}
-    cells = cells_of_score("log_likelihood", SETTINGS, SEEDS, columns)
-    analysis = Analysis(
-        cells=(),
-        num_rows=300,
-        num_passages=150,
-        seeds=SEEDS,
-        compared=SETTINGS,
-        means={},
-        effects={"log_likelihood": tuple(effects(CONTRASTS, cells, seed=0))},
-        commands=(),
-    )
+    analysis = analysis_of(columns)
     texts = list(sentences(analysis))
     assert len(texts) == len(CONTRASTS)
     assert all("not told apart from seed noise" in text for text in texts)
@@ -132,17 +135,7 @@ def test_the_verdict_in_words_says_what_rows_alone_would_have_claimed():
 
 
 def test_the_summary_counts_what_seeds_bear_out_and_what_rows_alone_would_claim():
-    cells = cells_of_score("log_likelihood", SETTINGS, SEEDS, planted())
-    analysis = Analysis(
-        cells=(),
-        num_rows=300,
-        num_passages=150,
-        seeds=SEEDS,
-        compared=SETTINGS,
-        means={},
-        effects={"log_likelihood": tuple(effects(CONTRASTS, cells, seed=0))},
-        commands=(),
-    )
+    analysis = analysis_of(planted())
     said = summary(analysis)
     assert said.startswith("Of 3 contrasts 2 are told apart from seed noise: repetition better")
     assert "affine at 16 better by 0.0" in said

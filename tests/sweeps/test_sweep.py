@@ -81,6 +81,12 @@ def test_nothing_that_a_cell_trains_on_is_of_the_rows_that_it_is_scored_on():
             assert "test" not in upstream.label
 
 
+def test_a_value_with_a_point_has_a_name_without():
+    axis = axis_of("av.optim.learning_rate=0.001,0.01")
+    assert list(axis.values) == ["learning_rate-0p001", "learning_rate-0p01"]
+    assert axis.apply(world_mini(), "0.001").av.optim.learning_rate == 0.001
+
+
 def test_contrasts_take_repetition_and_maps_apart():
     names = {contrast.name: contrast.weights for contrast in slots(slots=(1, 16)).contrasts}
     assert names["repetition 16 - 1"] == {"slots16-none": 1, "slots1-none": -1}

@@ -28,10 +28,11 @@ from interlingua.cluster.trial_outcomes import (
     Progress,
 )
 from interlingua.specs.placement import Placement, WorkKind
-from interlingua.store.artifact import Stage, build, find
+from interlingua.store.artifact import Stage, build
 from interlingua.store.provenance import TRIAL_VARIABLE
 
 MOST_TRIALS = 64
+KEPT_OF_A_RUNG = 2  # one of so many goes on
 FOLDER_PREFIX, LOCK_NAME = ".tune-", "lock"
 # Read by Tune when it starts, in the driver and in the processes of trials.
 ENVIRONMENT = {
@@ -55,25 +56,36 @@ class Trial(NamedTuple):
     placement: Placement
 
 
+class Range(NamedTuple):
+    """The numbers that a searcher may propose."""
+
+    low: float
+    high: float
+    is_log: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How trials come about: a scheduler that stops them, and a searcher that proposes them."""
+    """Trials that Optuna proposes, and that ASHA stops where they fall behind on `dev`."""
 
-    scheduler: Any = None
-    searcher: Any = None
-    num_samples: int = 1
+    num_trials: int
+    seed: int
+    first_step: int  # before it nobody is stopped
 
 
 def run_trials(
     trial_of: Callable[[Mapping[str, Any]], Trial],
-    space: Mapping[str, Any],
+    space: Mapping[str, Sequence[str] | Range],
     root: Path,
     *,
     placement: Placement,
-    search: Search,
     progress: Progress,
+    search: Search | None = None,
 ) -> list[Outcome]:
-    """Run every trial of the space to its end; one that fails keeps no other from its own."""
+    """Run every trial of the space to its end; one that fails keeps no other from its own.
+
+    Without a search the space is a grid.
+    """
     with ray_session(ENVIRONMENT) as ray, _storage(root) as storage:
         from ray import tune
 
@@ -81,14 +93,10 @@ def run_trials(
         own, concurrent = _resources(placement, nodes_of(ray))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(trial_of, root), own),
-            param_space=dict(space),
+            param_space={name: _domain(values) for name, values in space.items()},
             tune_config=tune.TuneConfig(
-                metric=None if search.searcher is None and search.scheduler is None else SCORE,
-                mode=None if search.searcher is None and search.scheduler is None else "min",
-                num_samples=search.num_samples,
+                **({} if search is None else _searching(search)),
                 max_concurrent_trials=concurrent,
-                scheduler=search.scheduler,
-                search_alg=search.searcher,
                 # A process imports what models need once, not once a cell.
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
@@ -104,6 +112,40 @@ def run_trials(
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it is said in our own words
         tuner.fit()
         return outcomes.all
+
+
+def _domain(values: Sequence[str] | Range) -> Any:
+    from ray import tune
+
+    if isinstance(values, Range):
+        return (tune.loguniform if values.is_log else tune.uniform)(values.low, values.high)
+    return tune.grid_search(list(values))
+
+
+def _searching(search: Search) -> dict[str, Any]:
+    """The part of Tune's configuration that proposes and stops trials."""
+    from ray.tune.schedulers import ASHAScheduler
+    from ray.tune.search.optuna import OptunaSearch
+
+    try:
+        import optuna
+    except ImportError as error:
+        raise ValueError("a search needs Optuna: pip install 'interlingua[search]'") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    scheduler = ASHAScheduler(
+        time_attr="step",
+        # Beyond the last report: who comes so far is not stopped, but ends by itself.
+        max_t=BEHIND_ALL + 1,
+        grace_period=search.first_step,
+        reduction_factor=KEPT_OF_A_RUNG,
+    )
+    return {
+        "metric": SCORE,
+        "mode": "min",
+        "num_samples": search.num_trials,
+        "scheduler": scheduler,
+        "search_alg": OptunaSearch(seed=search.seed),
+    }
 
 
 def in_process(placement: Placement) -> Placement:
@@ -173,11 +215,6 @@ def run_trial(trial: Trial, root: Path) -> None:
         build(stage, root, context, trial.placement)
     # Behind the last step, where no scheduler stops it any more.
     tune.report({**last, "step": BEHIND_ALL, IS_FINISHED: 1})
-
-
-def missing(trials: Sequence[Trial], root: Path) -> list[Trial]:
-    """The trials whose last stage is not done."""
-    return [trial for trial in trials if find(trial.stages[-1], root) is None]
 
 
 def _trial_name(trial: Any) -> str:

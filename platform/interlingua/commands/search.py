@@ -24,7 +24,6 @@ from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.search import DIALS, RlSearch, rl_search
 
 SEARCHES = "searches"
-KEPT_OF_A_RUNG = 2  # one of so many goes on
 
 
 def search_main(arguments: argparse.Namespace) -> None:
@@ -67,46 +66,21 @@ def search_parser() -> argparse.ArgumentParser:
 
 
 def _searched(search: RlSearch, root: Path, arguments: argparse.Namespace) -> list[Any]:
-    from ray import tune
-    from ray.tune.schedulers import ASHAScheduler
-
-    from interlingua.cluster.trial_outcomes import BEHIND_ALL
-    from interlingua.cluster.tuning import Search, in_process, run_trials
+    from interlingua.cluster.tuning import Range, Search, in_process, run_trials
 
     (run,) = search.base.rl
-    space = {
-        name: (tune.loguniform if dial.is_log else tune.uniform)(dial.low, dial.high)
-        for name, dial in search.dials.items()
-    }
     return run_trials(
         _Turned(search),
-        space,
+        {name: Range(one.low, one.high, one.is_log) for name, one in search.dials.items()},
         root,
         placement=in_process(search.base.placement),
-        search=Search(
-            scheduler=ASHAScheduler(
-                time_attr="step",
-                # Beyond the last step: who reaches that is not stopped, but ends by itself.
-                max_t=BEHIND_ALL + 1,
-                grace_period=run.watch.evaluate_every,
-                reduction_factor=KEPT_OF_A_RUNG,
-            ),
-            searcher=_optuna(arguments.seed),
-            num_samples=arguments.trials,
-        ),
         progress=SweepProgress(arguments.trials, 0),
+        search=Search(
+            num_trials=arguments.trials,
+            seed=arguments.seed,
+            first_step=run.watch.evaluate_every,
+        ),
     )
-
-
-def _optuna(seed: int) -> Any:
-    from ray.tune.search.optuna import OptunaSearch
-
-    try:
-        import optuna
-    except ImportError as error:
-        raise ValueError("a search needs Optuna: pip install 'interlingua[search]'") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return OptunaSearch(seed=seed)
 
 
 class _Turned:

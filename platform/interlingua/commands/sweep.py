@@ -68,9 +68,7 @@ def train_cells(
         return []
     shared = shared_stages(cells)
     build_shared(sweep.base, shared, root)
-    from ray import tune
-
-    from interlingua.cluster.tuning import Search, Trial, in_process, run_trials
+    from interlingua.cluster.tuning import Trial, in_process, run_trials
 
     trials = {
         cell.name: Trial(cell.name, own_stages(cell, shared), in_process(cell.recipe.placement))
@@ -78,10 +76,9 @@ def train_cells(
     }
     outcomes = run_trials(
         _Named(trials),
-        {"cell": tune.grid_search(list(trials))},
+        {"cell": list(trials)},
         root,
         placement=in_process(sweep.base.placement),
-        search=Search(),
         progress=CellProgress(cells, len(cells) - len(missing), uploads),
     )
     return [

@@ -44,11 +44,6 @@ class CellResult:
     affine: Mapping[str, Any]  # how far its maps went, where it has some
     dev_evals: Sequence[Mapping[str, float]]
 
-    @property
-    def name(self) -> str:
-        """The name for people."""
-        return f"{self.setting}-seed{self.seed}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:

@@ -43,8 +43,8 @@ def path_axis(path: str, values: Sequence[str]) -> Axis:
         return with_overrides(recipe, [f"{path}={value}"])
 
     leaf = path.rpartition(".")[2]
-    # Signs that a number has and a folder's name must not: 1e-3 stays, -1 becomes m1.
-    labels = {f"{leaf}-{value.strip()}": value.strip() for value in values}
+    # A name has no point: 0.001 is called 0p001.
+    labels = {f"{leaf}-{value.strip().replace('.', 'p')}": value.strip() for value in values}
     return Axis(name=path, values=labels, apply=apply)
 
 

@@ -42,7 +42,8 @@ def effects_grid(analysis: Analysis, score: str = PRIMARY) -> Grid:
     ]
     return Grid(
         title=f"Effects on the {SCORES[score].title}",
-        caption=f"Positive is better. {len(analysis.seeds)} seeds; {analysis.num_rows} rows of "
+        caption=f"Positive is better; the dumbest system: {SCORES[score].trivial}. "
+        f"{len(analysis.seeds)} seeds; {analysis.num_rows} rows of "
         f"{analysis.num_passages} passages, the same in every cell. Over seeds: Student's 95% "
         "interval of the paired differences, what another training would give. Over rows: passages "
         "resampled, these trainings alone. Over both: seeds and passages resampled; of few seeds "
