@@ -21,7 +21,8 @@ from transformers.utils import logging
 
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
 from bench.synthetic import qwen3_600m
-from interlingua.models.decoding import Decoded, Decoder
+from interlingua.models.decoding import Decoder
+from interlingua.models.ending import Decoded
 from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
 from interlingua.models.trunk import Trunk

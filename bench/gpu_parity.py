@@ -31,7 +31,8 @@ from bench.gpu_sides import (
 from bench.gpu_sizes import REFERENCE, Side, Sizes, small_qwen3
 from bench.lines import Number
 from bench.synthetic import draw_passages, open_reader
-from interlingua.models.decoding import Decoded, Decoder
+from interlingua.models.decoding import Decoder
+from interlingua.models.ending import Decoded
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.injection import AfterBlock, InjectionRule
 from interlingua.specs.training import SamplingSpec

@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from bench.decoding import EndlessTokenizer, random_av
 from bench.synthetic import qwen3_config
 from interlingua.core.shared_space import HostMap, SharedSpace
-from interlingua.models.decoding import Decoded, Decoder
+from interlingua.models.decoding import Decoder
+from interlingua.models.ending import Decoded
 from interlingua.models.parts import find_parts
 from interlingua.models.prompts import AvPrompt
 from interlingua.models.reconstructor import Reconstructor

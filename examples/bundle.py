@@ -5,7 +5,7 @@ Explains what the hosts of a bundle carry of a text, and says how much of it com
 
 import sys
 
-from interlingua.models.nla import NLA
+from interlingua import NLA
 
 TEXT = (
     "report from Velsk, filed by Lena the guard. the guard in polished armour saluting with broad "
@@ -14,7 +14,7 @@ TEXT = (
 )
 
 nla = NLA.load(sys.argv[1])
-for host in nla.manifest.hosts:
+for host in nla.hosts:
     trip = nla.round_trip(TEXT, host)
     unlike = ", unlike what it learned from" if trip.verbalization.is_unlike else ""
     print(f"{host}: {trip.verbalization.explanation!r}, cosine {trip.cosine:.2f}{unlike}")

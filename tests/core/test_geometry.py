@@ -8,6 +8,7 @@ from interlingua.core.geometry import (
     NonFiniteRows,
     cosine,
     has_direction,
+    near_one,
     nmse,
     norms,
     rescale,
@@ -77,3 +78,13 @@ def test_rows_that_are_not_finite_are_found_and_refused(bad):
         unit(x_ND)
     with pytest.raises(NonFiniteRows):
         nmse(np.ones((3, 4)), x_ND)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 5e-324, 1.0])
+def test_near_one_keeps_the_digits_and_makes_squares_safe(size: float) -> None:
+    x_ND = np.array([[size, -size, 0.0], [0.0, 0.0, 0.0], [0.3, 0.7, -12.0]])
+    near_ND = near_one(x_ND)
+    assert (np.abs(near_ND[[0, 2]]).max(axis=1) >= 0.5).all()
+    assert (np.abs(near_ND).max(axis=1) < 1).all()
+    assert (near_ND[1] == 0).all()
+    assert (np.ldexp(near_ND, np.frexp(np.abs(x_ND).max(axis=1))[1][:, None]) == x_ND).all()

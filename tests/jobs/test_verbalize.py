@@ -3,11 +3,16 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
+from interlingua import NLA
 from interlingua.recipes.registry import world_mini
+from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
+from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+from interlingua.store.rows.splits import SplitAccess
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +95,48 @@ def test_a_copied_bundle_asks_for_texts(verbalize, bundle, tmp_path):
     last = err.strip().splitlines()[-1]
     assert (code, out) == (1, "") and last.startswith(f"error: the passages behind {copied} are")
     assert last.endswith("give --texts")
+
+
+def test_it_takes_vectors_and_passages_by_id(verbalize, bundle, tmp_path):
+    code, _, err = verbalize(
+        bundle, "--host", "toy-gpt2-medium", "--num-passages", 2, "--max-new-tokens", 8,
+        "--out", tmp_path / "first.jsonl",
+    )  # fmt: skip
+    assert code == 0, err
+    [first, second] = map(json.loads, (tmp_path / "first.jsonl").open())
+    nla = NLA.load(bundle)
+    h_ND = nla.read([second["text"], first["text"]], "toy-gpt2-medium").h_ND
+    np.save(tmp_path / "h.npy", h_ND)
+    code, out, err = verbalize(
+        bundle, "--host", "toy-gpt2-medium", "--vectors", tmp_path / "h.npy",
+        "--max-new-tokens", 8, "--out", tmp_path / "again.jsonl",
+    )  # fmt: skip
+    assert code == 0, err
+    again = [json.loads(line) for line in (tmp_path / "again.jsonl").open()]
+    assert [row["generated"] for row in again] == [second["generated"], first["generated"]]
+    assert out.count("a raw activation") == 2
+    passages_of = dict(passages_by_text(bundle))
+    ids = ",".join(passages_of[row["text"]] for row in (second, first))
+    code, _, err = verbalize(
+        bundle, "--host", "toy-gpt2-medium", "--ids", ids, "--max-new-tokens", 8,
+        "--out", tmp_path / "ids.jsonl",
+    )  # fmt: skip
+    assert code == 0, err
+    rows = [json.loads(line) for line in (tmp_path / "ids.jsonl").open()]
+    assert [row["text"] for row in rows] == [second["text"], first["text"]]
+
+
+def passages_by_text(bundle):
+    path = next((bundle.parent.parent / "passages").glob(f"*/{PASSAGES_NAME}"))
+    for passage in read_passages(path, {Split.DEV}, SplitAccess({Split.DEV})):
+        yield passage.text, passage.passage_id
+
+
+def test_what_is_no_vector_or_no_passage_is_said(verbalize, bundle, tmp_path):
+    (tmp_path / "h.npy").write_text("words")
+    for arguments, expected in (
+        (("--vectors", tmp_path / "h.npy"), "is no .npy file of numbers"),
+        (("--ids", "0123"), "split dev has no passage 0123"),
+    ):
+        code, _, err = verbalize(bundle, "--host", "toy-lfm-7b", *arguments)
+        assert code == 1 and expected in err.strip().splitlines()[-1]

@@ -6,11 +6,10 @@ import pytest
 
 from interlingua.models.nla import NLA
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.training import SamplingSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 
-SHORT = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=12)
+SHORT = {"max_new_tokens": 12}
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +32,7 @@ def nla(bundle):
 
 @pytest.fixture(scope="session")
 def short():
-    """Greedy, and soon over."""
+    """Options of a call: greedy, and soon over."""
     return SHORT
 
 

@@ -108,8 +108,8 @@ def test_without_a_host_its_vectors_are_explained_all_the_same(moved, nla, short
     folder = folder_of(moved, "toy-gpt2-medium")
     aside = folder.rename(folder.with_name("aside"))
     opened = NLA.load(moved)
-    assert opened.verbalize(h_D, "toy-gpt2-medium", short) == nla.verbalize(
-        h_D, "toy-gpt2-medium", short
+    assert opened.verbalize(h_D, "toy-gpt2-medium", **short) == nla.verbalize(
+        h_D, "toy-gpt2-medium", **short
     )
     with pytest.raises(
         BundleDamaged, match=f"the host toy-gpt2-medium of {moved} is not at {folder}"

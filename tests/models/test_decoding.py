@@ -9,9 +9,12 @@ import torch
 from scipy import stats
 
 from interlingua.core.injection import scaled
-from interlingua.models.decoding import Decoded, Decoder, Ending, draw, uniforms
+from interlingua.models.decoding import Decoder
+from interlingua.models.drawing import draw, uniforms
+from interlingua.models.ending import Decoded, Ending
 from interlingua.models.parts import find_parts
 from interlingua.models.prompts import CLOSING, AvPrompt, right_padded
+from interlingua.models.session import Sample
 from interlingua.models.trunk import Trunk
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.published.hosts import pool_host
@@ -195,7 +198,7 @@ def test_what_ended_early_is_dropped_and_changes_nothing(monkeypatch):
         av.trunk.model.get_output_embeddings().weight[EOS] *= 3
     said = {}
     for share in (0.01, 0.25, 2.0):
-        monkeypatch.setattr("interlingua.models.decoding.DROPPED_SHARE", share)
+        monkeypatch.setattr("interlingua.models.session.DROPPED_SHARE", share)
         said[share] = Decoder(av, Words())(PROMPT, v_BD, keys(12), spec)
     lengths = {len(sample.ids) for row in said[0.25] for sample in row}
     assert len(lengths) > 3
@@ -204,7 +207,11 @@ def test_what_ended_early_is_dropped_and_changes_nothing(monkeypatch):
 
 def reached(*ids):
     ending = Ending(verbalizer(eos=EOS).trunk.model, Words())
-    return [bool(ending.is_reached(np.array([ids[:end]]))[0]) for end in range(1, len(ids) + 1)]
+    beginnings = [
+        Sample(uniforms_T=np.zeros(1), temperature=0, ids=list(ids[:end]))
+        for end in range(1, len(ids) + 1)
+    ]
+    return ending.is_reached(beginnings).tolist()
 
 
 def test_a_text_ends_at_its_closing_tag_in_one_piece_or_several_and_at_eos():

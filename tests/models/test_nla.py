@@ -42,23 +42,23 @@ def test_it_says_what_the_stage_said(tag, nla, passages, stages, mini_nla_root, 
     assert len(rebuilt.rows) == 16
     for row in rebuilt.rows[:4]:
         h_D = nla.activation(passages[row.passage_id], tag)
-        one = nla.verbalize(h_D, tag, short)
+        [[one]] = nla.verbalize(h_D, tag, **short)
         assert one.raw_text == row.text
         assert one.log_prob == pytest.approx(row.log_prob, abs=1e-3)
 
 
 def test_there_and_back(nla, passages, short):
     text = next(iter(passages.values()))
-    trip = nla.round_trip(text, "toy-lfm-7b", sampling=short)
+    trip = nla.round_trip(text, "toy-lfm-7b", **short)
     assert trip.activation_D.shape == trip.rebuilt_D.shape == (32,)
     assert np.linalg.norm(trip.activation_D) == pytest.approx(32**0.5)
     assert trip.cosine == pytest.approx(
         float(cosine(trip.rebuilt_D[None], trip.activation_D[None])[0])
     )
     assert trip.nmse == pytest.approx(2 * (1 - trip.cosine))
-    shared_E = nla.reconstruct("about a farm.")
-    assert np.linalg.norm(shared_E) == pytest.approx(nla.space.width**0.5)
-    assert nla.reconstruct("about a farm.", "toy-lfm-7b").shape == (32,)
+    [shared_E] = nla.reconstruct(["about a farm."])
+    assert np.linalg.norm(shared_E) == pytest.approx(nla.maps.space.width**0.5)
+    assert nla.reconstruct(["about a farm."], "toy-lfm-7b").shape == (1, 32)
 
 
 def test_a_token_is_read_where_it_stands(nla, passages):
@@ -78,15 +78,16 @@ def test_a_token_is_read_where_it_stands(nla, passages):
 def read_as(nla, monkeypatch, read):
     """The NLA as one that was trained on rows of this kind."""
     hosts = {tag: replace(host, read=read) for tag, host in nla.manifest.hosts.items()}
-    monkeypatch.setattr(nla, "manifest", replace(nla.manifest, hosts=hosts))
-    monkeypatch.setattr(nla, "_readers", {})
+    monkeypatch.setattr(nla.readers, "_hosts", hosts)
+    monkeypatch.setattr(nla.readers, "_readers", {})
 
 
 def test_a_sentence_is_the_mean_of_its_tokens(nla, monkeypatch):
     text, host = "dear friend. there was rain. the farmer went.", "toy-gpt2-medium"
-    by_token = [nla.activation(text, host, n) for n in range(nla._reader(host).num_tokens(text))]
+    reader = nla.readers.reader(host)
+    by_token = [nla.activation(text, host, n) for n in range(reader.num_tokens(text))]
     start = text.index("there")
-    offsets = nla._reader(host)._tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    offsets = reader.tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
     inside = [n for n, (a, b) in enumerate(offsets) if max(a, start) < min(b, start + 15)]
     there_D = nla.activation(text, host, span=(start, start + 15))
     np.testing.assert_allclose(there_D, np.mean([by_token[n] for n in inside], axis=0), atol=1e-5)
@@ -99,7 +100,7 @@ def test_a_sentence_is_the_mean_of_its_tokens(nla, monkeypatch):
 
 def test_an_nla_of_tokens_asks_for_a_position(nla, monkeypatch):
     read_as(nla, monkeypatch, TokenPositions(per_passage=1, min_position=2, seed=0))
-    with pytest.raises(ValueError, match="single tokens of toy-gpt2-medium; give a position"):
+    with pytest.raises(ValueError, match="single tokens of toy-gpt2-medium; give positions"):
         nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
     assert nla.activation("dear friend, there was rain.", "toy-gpt2-medium", 3).shape == (32,)
 
@@ -206,7 +207,7 @@ def test_affine_maps_are_written_out_and_read_back(affine, mini_root, tmp_path):
     assert maps["weight"].shape == (3, 32, 32) and maps["bias"].shape == (3, 32)
     assert not torch.equal(maps["weight"][0], maps["weight"][1])
     nla = NLA.load(folder)
-    x_BSD = nla.verbalizer.injected(v_BD := torch.randn(2, 32))
+    x_BSD = nla.av.verbalizer.injected(v_BD := torch.randn(2, 32))
     s_BD = v_BD * 32**0.5 / v_BD.norm(dim=1, keepdim=True)
     expected_BSD = torch.einsum("sed,bd->bse", maps["weight"], s_BD) + maps["bias"]
     torch.testing.assert_close(x_BSD, expected_BSD, rtol=1e-4, atol=1e-5)

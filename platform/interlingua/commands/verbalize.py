@@ -1,71 +1,77 @@
 """Explain a host's activations with an NLA: `python -m jobs.verbalize BUNDLE --host TAG`.
 
-Takes passages of split `dev` from the run that the bundle lies in, or texts from a file, one a
-line. Where the NLA reads sentences, one of each passage is read, and the last one of a text of
-yours. Runs in this process: no Ray, no GPU needed.
+Takes passages of split `dev` from the run that the bundle lies in (or those of --ids), texts from a
+file, one a line, or raw activations from a file. Where the NLA reads sentences, one of each passage
+is read, and the last one of a text of yours. Runs in this process: no Ray, no GPU needed.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
+    from rich.panel import Panel
+
     from interlingua.models.nla import NLA
+    from interlingua.models.verbalization import RoundTrip
+
+BATCH_ROWS = 64  # activations that are explained, printed and stored together
+
+
+class Asked(NamedTuple):
+    """What is explained: a text (none of a vector), a sentence of it or all, and what is true."""
+
+    text: str | None
+    span: tuple[int, int] | None = None
+    facts: Mapping[str, str] = {}
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Explain, rebuild and print each text; --out also stores them as JSON lines."""
+    """Explain, rebuild and print each activation; --out also stores them as JSON lines."""
     from rich.console import Console
 
     from interlingua.models.nla import NLA
-    from interlingua.report.explanations import explained_panel
-    from interlingua.specs.training import SamplingSpec
 
-    sampling = SamplingSpec(
-        seed=arguments.seed,
-        temperature=arguments.temperature,
-        samples=1,
-        max_new_tokens=arguments.max_new_tokens,
-    )
     nla, console = NLA.load(arguments.bundle, arguments.device), Console()
-    with _sink(arguments.out) as sink:
-        for asked in _asked(arguments, nla):
-            trip = nla.round_trip(
-                asked.text, arguments.host, arguments.position, sampling, span=asked.span
+    asked, h_ND = _activations(arguments, nla)
+    with nullcontext() if arguments.out is None else arguments.out.open("w") as sink:
+        for start in range(0, len(asked), BATCH_ROWS):
+            part = slice(start, start + BATCH_ROWS)
+            trips = nla.round_trips(
+                h_ND[part],
+                arguments.host,
+                temperature=arguments.temperature,
+                seed=arguments.seed,
+                max_new_tokens=arguments.max_new_tokens,
             )
-            one = trip.verbalization
-            row = {
-                "host": arguments.host,
-                "text": asked.text,
-                "span": asked.span,
-                "explanation": one.explanation,
-                "generated": one.raw_text,
-                "log_prob": one.log_prob,
-                "share_nearer": one.share_nearer,
-                "cosine": trip.cosine,
-                "facts": asked.facts,
-            }
-            sink.write(json.dumps(row) + "\n")
-            title = f"{arguments.host}, cosine {trip.cosine:.3f}"
-            if one.is_unlike:
-                title += ", UNLIKE what this NLA learned from: do not believe the words"
-            shown = asked.text if asked.span is None else asked.text[slice(*asked.span)]
-            console.print(explained_panel(shown, one.raw_text, one.explanation, asked.facts, title))
+            for one, trip in zip(asked[part], trips, strict=True):
+                console.print(_panel(one, trip, arguments.host))
+                if sink is not None:
+                    sink.write(json.dumps(_row(one, trip, arguments.host)) + "\n")
 
 
 def verbalize_parser() -> argparse.ArgumentParser:
-    """Arguments: the bundle, the host, the texts, and how to sample."""
+    """Arguments: the bundle, the host, what to explain, and how to sample."""
     made = argparse.ArgumentParser(prog="python -m jobs.verbalize", description=__doc__)
     made.add_argument("bundle", type=Path, help="the folder of a bundle")
     made.add_argument("--host", required=True, help="whose activations; the bundle names its hosts")
     made.add_argument(
         "--num-passages", type=_at_least_one, default=25, help="of split `dev` (default: 25)"
     )
-    made.add_argument(
+    source = made.add_mutually_exclusive_group()
+    source.add_argument(
         "--texts", type=Path, help="a file of texts, one a line, all of which are explained instead"
+    )
+    source.add_argument(
+        "--ids", type=lambda text: text.split(","), help="passages of `dev` by id, with commas"
+    )
+    source.add_argument(
+        "--vectors", type=Path, help="a .npy file of raw activations, [D] or [N, D], instead"
     )
     made.add_argument(
         "--position",
@@ -76,7 +82,7 @@ def verbalize_parser() -> argparse.ArgumentParser:
     made.add_argument("--max-new-tokens", type=int, default=128)
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--device", default="cpu")
-    made.add_argument("--out", type=Path, default=Path("/dev/null"), help="a file of JSON lines")
+    made.add_argument("--out", type=Path, help="a file of JSON lines")
     made.add_argument("--traceback", action="store_true", help="on an error, show where it was")
     return made
 
@@ -87,54 +93,102 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-class _Asked(NamedTuple):
-    """A text, the sentence of it that is read (None: as the NLA was trained), what is true."""
+def _activations(arguments: argparse.Namespace, nla: "NLA") -> "tuple[list[Asked], np.ndarray]":
+    """What is asked for, with a raw activation of each."""
+    import numpy as np
 
-    text: str
-    span: tuple[int, int] | None
-    facts: dict[str, str]
+    if arguments.vectors is not None:
+        try:
+            h_ND = np.atleast_2d(np.load(arguments.vectors, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{arguments.vectors} is no .npy file of numbers: {error}") from error
+        return [Asked(None)] * len(h_ND), h_ND
+    asked = list(_asked(arguments, nla))
+    texts = [one.text for one in asked if one.text is not None]
+    if arguments.position is not None:
+        positions = [[arguments.position]] * len(texts)
+        return asked, nla.read(texts, arguments.host, positions).h_ND
+    if any(one.span for one in asked):
+        rows = [
+            nla.activation(one.text, arguments.host, span=one.span) for one in asked if one.text
+        ]
+        return asked, np.stack(rows)
+    return asked, nla.read(texts, arguments.host).h_ND
 
 
-def _asked(arguments: argparse.Namespace, nla: "NLA") -> Iterator[_Asked]:
+def _asked(arguments: argparse.Namespace, nla: "NLA") -> Iterator[Asked]:
     if arguments.texts is not None:
         lines = [line for line in arguments.texts.read_text().splitlines() if line.strip()]
         if not lines:
             raise ValueError(f"{arguments.texts} holds no text; write one a line")
-        yield from (_Asked(line, None, {}) for line in lines)
+        yield from map(Asked, lines)
         return
     from interlingua.models.sites import chosen_spans
     from interlingua.specs.extraction import Spans
-    from interlingua.specs.splits import Split
-    from interlingua.store.artifact import Artifact, lineage
-    from interlingua.store.record import CorruptRecord, read_record
-    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
-    from interlingua.store.rows.splits import SplitAccess
     from interlingua.world.row_facts import facts_in, sayable
 
-    folder = arguments.bundle.resolve()
-    record = read_record(folder)
-    if record is None:
-        raise ValueError(f"{folder} was not built in a run here; give --texts")
-    root = folder.parent.parent
-    try:
-        upstream = lineage(Artifact(folder, record), root)
-    except CorruptRecord as error:
-        raise ValueError(
-            f"the passages behind {folder} are not to be had from {root}, as where a bundle was "
-            "copied; give --texts"
-        ) from error
-    (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
-    path = passages.path / PASSAGES_NAME
-    of_dev = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
     bundled = nla.manifest.hosts.get(arguments.host)
-    for passage in islice(of_dev, arguments.num_passages):
+    for passage in _passages(arguments.bundle.resolve(), arguments.ids, arguments.num_passages):
         span, facts = None, passage.facts
         if bundled and isinstance(bundled.read, Spans) and arguments.position is None:
             # A sentence that the recipe would read, not the last one, which mostly says goodbye.
             span = chosen_spans(bundled.read, passage.passage_id, passage.text)[0]
             facts = facts_in(passage, span)
-        yield _Asked(passage.text, span, sayable(facts))
+        yield Asked(passage.text, span, sayable(facts))
 
 
-def _sink(path: Path) -> Any:
-    return path.open("w")
+def _passages(folder: Path, ids: Sequence[str] | None, count: int) -> Iterator[Any]:
+    """Passages of `dev` of the run that the bundle lies in: the first, or those with these ids."""
+    from interlingua.specs.splits import Split
+    from interlingua.store.artifact import Artifact, lineage
+    from interlingua.store.record import CorruptRecord, read_record
+    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.splits import SplitAccess
+
+    record = read_record(folder)
+    if record is None:
+        raise ValueError(f"{folder} was not built in a run here; give --texts")
+    try:
+        upstream = lineage(Artifact(folder, record), folder.parent.parent)
+    except CorruptRecord as error:
+        raise ValueError(
+            f"the passages behind {folder} are not to be had from {folder.parent.parent}, as where "
+            "a bundle was copied; give --texts"
+        ) from error
+    (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
+    path = passages.path / PASSAGES_NAME
+    of_dev = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
+    if ids is None:
+        yield from islice(of_dev, count)
+        return
+    found = {passage.passage_id: passage for passage in of_dev if passage.passage_id in ids}
+    if missing := [one for one in ids if one not in found]:
+        raise ValueError(f"split dev has no passage {', '.join(missing)}")
+    yield from (found[one] for one in ids)
+
+
+def _panel(asked: Asked, trip: "RoundTrip", host: str) -> "Panel":
+    from interlingua.report.explanations import explained_panel
+
+    one, title = trip.verbalization, f"{host}, cosine {trip.cosine:.3f}"
+    if one.is_unlike:
+        title += ", UNLIKE what this NLA learned from: do not believe the words"
+    text = "a raw activation" if asked.text is None else asked.text
+    shown = text if asked.span is None else text[slice(*asked.span)]
+    return explained_panel(shown, one.raw_text, one.explanation, asked.facts, title)
+
+
+def _row(asked: Asked, trip: "RoundTrip", host: str) -> dict[str, Any]:
+    one = trip.verbalization
+    return {
+        "host": host,
+        "text": asked.text,
+        "span": asked.span,
+        "explanation": one.explanation,
+        "generated": one.raw_text,
+        "log_prob": one.log_prob,
+        "share_nearer": one.share_nearer,
+        "cosine": trip.cosine,
+        "nmse": trip.nmse,
+        "facts": asked.facts,
+    }

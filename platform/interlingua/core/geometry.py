@@ -53,3 +53,13 @@ def cosine(left_ND: np.ndarray, right_ND: np.ndarray) -> np.ndarray:
 def nmse(predicted_ND: np.ndarray, target_ND: np.ndarray) -> np.ndarray:
     """2 (1 - cos) of every row, in [0, 4]: ||n(p) - n(g)||^2 / d where neither row is zero."""
     return 2.0 * (1.0 - cosine(predicted_ND, target_ND))
+
+
+def near_one(x_ND: np.ndarray) -> np.ndarray:
+    """Every row times a power of two, its largest value in [0.5, 1): the same digits.
+
+    Squares of such rows neither overflow nor vanish, also in fp32. A zero row stays zero.
+    """
+    exponents_N1 = np.frexp(np.abs(x_ND).max(axis=1, keepdims=True))[1]
+    scaled_ND: np.ndarray = np.ldexp(x_ND, -exponents_N1)
+    return scaled_ND

@@ -16,7 +16,7 @@ from interlingua.core.spans import Span, tokens_of
 from interlingua.models.hosts import Host, load_host, load_tokenizer, read_blocks
 from interlingua.models.parts import text_config
 from interlingua.models.sites import Encoded, Site, sites_of
-from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
+from interlingua.specs.extraction import ExtractSpec, Spans
 
 Text = tuple[str, str]  # a passage's id and its text
 
@@ -50,8 +50,8 @@ class Reader:
     ) -> None:
         self._source, self._spec, self._revision = source, spec, revision
         self._device, self._batch_tokens = device, batch_tokens
-        self._tokenizer = load_tokenizer(source, revision=revision)
-        self._special_ids = frozenset(self._tokenizer.all_special_ids)
+        self.tokenizer = load_tokenizer(source, revision=revision)
+        self._special_ids = frozenset(self.tokenizer.all_special_ids)
         self._host = self._opened(spec.dtype)
         self.width = self._host.width
         self._check_length()
@@ -59,12 +59,12 @@ class Reader:
     @cached_property
     def tokenizer_hash(self) -> str:
         """A hash of the vocabulary: rows of another tokenizer are other rows."""
-        vocabulary = sorted(self._tokenizer.get_vocab().items())
+        vocabulary = sorted(self.tokenizer.get_vocab().items())
         return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
     def num_tokens(self, text: str) -> int:
         """The number of tokens of a text, those that are cut off among them."""
-        return len(self._tokenizer(text, verbose=False)["input_ids"])
+        return len(self.tokenizer(text, verbose=False)["input_ids"])
 
     def at(self, text: str, position: int) -> np.ndarray:
         """[D]: the output of the highest block at one token; negative positions from the end."""
@@ -88,6 +88,28 @@ class Reader:
                 f"{len(text)} characters, of which {self._spec.max_tokens} tokens are read"
             )
         return self._mean(encoded.ids, tokens)
+
+    def tokens(self, text: str, *, adds_special: bool = True) -> Encoded:
+        """A whole text as this host tokenizes it, with the characters of every token."""
+        has_offsets = self.tokenizer.is_fast
+        encoded = self.tokenizer(
+            text,
+            add_special_tokens=adds_special,
+            return_offsets_mapping=has_offsets,
+            verbose=False,
+        )
+        return Encoded(encoded["input_ids"], encoded["offset_mapping"] if has_offsets else None)
+
+    def every(self, ids: Sequence[list[int]]) -> list[np.ndarray]:
+        """[T, D] of every text, given as ids: the output of the highest block at each token."""
+        if not ids:
+            return []
+        sites = [[Site(place, [place]) for place in range(len(one))] for one in ids]
+        starts = np.cumsum([0, *map(len, ids)])
+        block = self._spec.block_indices[-1]
+        vectors = {block: np.full((starts[-1], self.width), np.nan, np.float32)}
+        self._fill(vectors, starts, ids, sites)
+        return np.split(vectors[block], starts[1:-1])
 
     def _mean(self, ids: list[int], tokens: list[int]) -> np.ndarray:
         block_index = self._spec.block_indices[-1]
@@ -177,12 +199,12 @@ class Reader:
     def _tokenized(self, texts: Sequence[Text], *, has_offsets: bool) -> list[Encoded]:
         if not texts:
             return []
-        if has_offsets and not self._tokenizer.is_fast:
+        if has_offsets and not self.tokenizer.is_fast:
             raise ValueError(
                 f"{self._source} has no fast tokenizer, which alone knows the characters of its "
                 "tokens; read it with Pooled or TokenPositions"
             )
-        encoded = self._tokenizer(
+        encoded = self.tokenizer(
             [text for _, text in texts],
             truncation=True,
             max_length=self._spec.max_tokens,
@@ -228,7 +250,7 @@ class Reader:
         read = read_blocks(host, ids_BT, mask_BT, self._spec.block_indices)
         text_N = torch.tensor([text for text, of_text in enumerate(sites) for _ in of_text])
         tokens = [site.tokens for of_text in sites for site in of_text]
-        if isinstance(self._spec.read, TokenPositions):
+        if all(len(of_row) == 1 for of_row in tokens):  # no mean of a batch's every token is made
             position_N = torch.tensor([position for (position,) in tokens])
             return {k: h_BTD[text_N, position_N].float().cpu().numpy() for k, h_BTD in read.items()}
         weights_NT = torch.zeros(len(tokens), ids_BT.shape[1])

@@ -71,6 +71,24 @@ class BufferedLayer(CacheLayerMixin):
                 self._past(buffer)[: len(indices)] = self._past(buffer)[indices]
             self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
 
+    def trim(self, num_columns: int) -> None:
+        """Forget the oldest columns; their memory goes with the next copy."""
+        if not self.is_initialized:
+            return
+        self.keys, self.values = self.keys[:, :, num_columns:], self.values[:, :, num_columns:]
+        self._length -= num_columns
+
+    def joined(self, other: "BufferedLayer", capacity: int) -> "BufferedLayer":
+        """A layer with the rows of both, each at the right edge of what is held."""
+        made = BufferedLayer(capacity)
+        if not self.is_initialized:
+            return made
+        made.keys = _joined(self._past(self.keys), other._past(other.keys), capacity)
+        made.values = _joined(self._past(self.values), other._past(other.values), capacity)
+        made._length = max(self._length, other._length)
+        made.is_initialized = True
+        return made
+
     def _past(self, buffer: Tensor) -> Tensor:
         return buffer[:, :, : self._length]
 
@@ -89,6 +107,40 @@ class BufferedLayer(CacheLayerMixin):
 def buffered_cache(capacity: int) -> Cache:
     """An empty cache for `capacity` tokens a row."""
     return Cache(layer_class_to_replicate=partial(BufferedLayer, capacity))
+
+
+def length_of(cache: Cache) -> int:
+    """The number of columns that a cache holds."""
+    # Of all blocks: one that keeps nothing of its own holds no column.
+    return max(layer.get_seq_length() for layer in _layers(cache))
+
+
+def trimmed_cache(cache: Cache, num_columns: int) -> None:
+    """Forget the oldest columns of every block."""
+    for layer in _layers(cache):
+        layer.trim(num_columns)
+
+
+def joined_caches(ours: Cache, theirs: Cache, *, capacity: int) -> Cache:
+    """A cache with the rows of both; the shorter one's stand at the right, behind zeros."""
+    pairs = zip(_layers(ours), _layers(theirs), strict=True)
+    return Cache(layers=[own.joined(other, capacity) for own, other in pairs])
+
+
+def _layers(cache: Cache) -> list[BufferedLayer]:
+    layers = [layer for layer in cache.layers if isinstance(layer, BufferedLayer)]
+    assert len(layers) == len(cache.layers)
+    return layers
+
+
+def _joined(ours: Tensor, theirs: Tensor, capacity: int) -> Tensor:
+    length = max(ours.shape[2], theirs.shape[2])
+    num_rows, num_heads, width = len(ours) + len(theirs), ours.shape[1], ours.shape[3]
+    # Zeros where a row has nothing: what is masked is still multiplied, and 0 times NaN is NaN.
+    made = ours.new_zeros(num_rows, num_heads, capacity, width)
+    made[: len(ours), :, length - ours.shape[2] : length] = ours
+    made[len(ours) :, :, length - theirs.shape[2] : length] = theirs
+    return made
 
 
 def require_plain_cache(model: PreTrainedModel) -> None:

@@ -28,7 +28,13 @@ from interlingua.store.bundle import (
     Manifest,
     source_of,
 )
-from interlingua.store.contract.check import verify_affine, verify_ar, verify_av, verify_hashes
+from interlingua.store.contract.check import (
+    verify_affine,
+    verify_ar,
+    verify_av,
+    verify_hashes,
+    verify_width,
+)
 from interlingua.store.contract.file import read_sidecar
 from interlingua.store.contract.statement import (
     Contract,
@@ -71,10 +77,8 @@ def checked_contract(folder: Path, manifest: Manifest) -> Contract:
     return contract
 
 
-def opened_pair(
-    folder: Path, manifest: Manifest, contract: Contract, device: str
-) -> tuple[Verbalizer, Reconstructor]:
-    """AV and AR as they were bundled."""
+def opened_av(folder: Path, manifest: Manifest, contract: Contract, device: str) -> Verbalizer:
+    """The AV as it was bundled."""
     trunk, revision = source_of(manifest.trunk, folder), manifest.trunk.revision
     verbalizer = trained_verbalizer(
         trunk,
@@ -85,14 +89,24 @@ def opened_pair(
     )
     if contract.extension.affine is not None:
         verbalizer.affine = _opened_affine(folder / AV_FOLDER / AFFINE_NAME).to(device)
+    return verbalizer
+
+
+def opened_ar(folder: Path, manifest: Manifest, contract: Contract, device: str) -> Reconstructor:
+    """The AR as it was bundled."""
     weights = load((folder / AR_FOLDER / WEIGHTS_NAME).read_bytes())
     # A head is in the file also where none was trained; then a fresh AR has the same one.
     head_DD = load((folder / AR_FOLDER / VALUE_HEAD_NAME).read_bytes())["weight"]
     trained = {"value_head.weight": head_DD} if manifest.ar.trains_value_head else {}
     reconstructor = trained_reconstructor(
-        trunk, manifest.ar, {**weights, **trained}, revision=revision, device=device
+        source_of(manifest.trunk, folder),
+        manifest.ar,
+        {**weights, **trained},
+        revision=manifest.trunk.revision,
+        device=device,
     )
-    return verbalizer, reconstructor
+    verify_width(contract, reconstructor.width)
+    return reconstructor
 
 
 def opened_familiarity(folder: Path, manifest: Manifest) -> Mapping[str, Familiarity]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -42,10 +43,13 @@ def attend(
     scaling: float | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """The result of SDPA; several queries, or a mask over the keys, are left to SDPA itself."""
+    """The result of SDPA; several queries, or a mask that adds, are left to SDPA itself.
+
+    A mask of one query says which keys it sees; without one it is the newest token and sees all.
+    """
     num_rows, num_heads, num_queries, width = query_BHTD.shape
-    # One query without a mask is the newest token, which sees every key: no causal mask is needed.
-    if num_queries > 1 or attention_mask is not None or options.get("position_bias") is not None:
+    is_added = attention_mask is not None and attention_mask.dtype != torch.bool
+    if num_queries > 1 or is_added or options.get("position_bias") is not None:
         return sdpa_attention_forward(
             module, query_BHTD, key_BHTD, value_BHTD, attention_mask, scaling=scaling, **options
         )
@@ -54,6 +58,8 @@ def attend(
     query_BHGD = query_BHTD.reshape(num_rows, key_BHTD.shape[1], -1, width)
     # Keys stand on the left: as the right factor, a view into a cache would be copied or walked.
     scores_BHTG = (key_BHTD @ query_BHGD.transpose(2, 3)).float() * scaling
+    if attention_mask is not None:  # [B, 1, 1, T]
+        scores_BHTG.masked_fill_(~attention_mask.transpose(2, 3), -torch.inf)
     # The keys stand in dimension 2 here, the queries last.
     weights_BHTG = scores_BHTG.softmax(2).to(value_BHTD.dtype)
     mixed_BHGD = weights_BHTG.transpose(2, 3) @ value_BHTD

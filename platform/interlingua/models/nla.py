@@ -1,82 +1,46 @@
 """A trained NLA: activations to text and back, from one folder. Needs no Ray.
 
 nla = NLA.load("runs/bundle/world-...")
-nla.verbalize(nla.activation("dear friend, the farmer ...", "toy-pythia-410m"), "toy-pythia-410m")
+nla.verbalize(texts=["dear friend, the farmer ..."], host="toy-pythia-410m")
 
-h: a raw activation [D] of a host; n(h): the same at the norm sqrt(D); v: its vector [E] in the
-shared space; a: the AR's vector [E] for a text.
+h: raw activations [N, D] of a host; n(h): the same at the norm sqrt(D); v: vectors [E] in the
+shared space; a: the AR's vectors [E] for texts.
 """
 
-import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from interlingua.core.geometry import cosine, nmse, rescale
-from interlingua.core.maps import Decoder
-from interlingua.core.spans import sentences
-from interlingua.models.activations import Reader
-from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
-from interlingua.models.bundled import (
-    checked_contract,
-    opened_familiarity,
-    opened_maps,
-    opened_pair,
-)
-from interlingua.models.decoding import Decoded
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.inputs import position_of, text_of, vector_of
-from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.verbalization import RoundTrip, Verbalization
-from interlingua.models.verbalizer import Verbalizer
-from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
-from interlingua.specs.splits import Split
+from interlingua.core.geometry import rescale
+from interlingua.core.spans import Span
+from interlingua.models.decoding import OnDrawn
+from interlingua.models.ending import Decoded
+from interlingua.models.inputs import text_of, vectors_of
+from interlingua.models.proved import ProvedBundle
+from interlingua.models.system import Activations, OnToken, Sampling, SamplingOptions
+from interlingua.models.verbalization import RoundTrip, Verbalization, round_trips_of
 from interlingua.specs.training import SamplingSpec
-from interlingua.store.bundle import (
-    TOKENIZER_FOLDER,
-    BundledHost,
-    Manifest,
-    check_models,
-    checked_source,
-    read_manifest,
-)
-from interlingua.store.contract.check import verify_width
-from interlingua.store.contract.statement import Contract
-
-logger = logging.getLogger(__name__)
-
-GREEDY = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=128)
-BATCH_ROWS = 256
 
 
 class NLA:
-    """A pair of models with the maps of its hosts; made by `load`."""
+    """A pair of models with the maps of its hosts; made by `load`. A `System` of this process."""
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        contract: Contract,
-        pair: tuple[Verbalizer, Reconstructor],
-        device: str,
-    ) -> None:
-        self.manifest, self.contract = manifest, contract
-        self.verbalizer, self.reconstructor = pair
-        self._folder, self._device = folder, device
-        tokenizer = load_tokenizer(str(folder / TOKENIZER_FOLDER))
-        self._av = BatchVerbalizer(
-            self.verbalizer, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
-        )
-        self._ar = BatchReconstructor(
-            self.reconstructor, tokenizer, contract, device=device, batch_rows=BATCH_ROWS
-        )
-        self.space, self.decoders = opened_maps(folder, manifest)
-        self._familiarity = opened_familiarity(folder, manifest)
-        self._readers: dict[str, Reader] = {}
+    def __init__(self, bundle: ProvedBundle) -> None:
+        self.manifest, self.contract = bundle.manifest, bundle.contract
+        self.av, self.ar = bundle.av(), bundle.ar()
+        self.maps, self.readers = bundle.maps(), bundle.readers()
+
+    def __repr__(self) -> str:
+        return f"<NLA of {len(self.hosts)} hosts: {', '.join(self.hosts)}>"
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The tags of its hosts."""
+        return self.maps.hosts
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Self:
@@ -87,23 +51,10 @@ class NLA:
         does not is an error that names it. A host whose folder is not there cannot be read, but
         vectors of it that were read elsewhere are explained all the same.
         """
-        folder = Path(path)
-        manifest = read_manifest(folder)
-        # All files are proved before the first weight is opened: a wrong trunk opens without an
-        # error and gives fluent texts about other vectors.
-        check_models(folder, manifest)
-        contract = checked_contract(folder, manifest)
-        pair = opened_pair(folder, manifest, contract, device)
-        verify_width(contract, pair[1].width)
-        return cls(folder, manifest, contract, pair, device)
+        return cls(ProvedBundle.of(path, device))
 
     def activation(
-        self,
-        text: str,
-        host: str,
-        position: int | None = None,
-        *,
-        span: tuple[int, int] | None = None,
+        self, text: str, host: str, position: int | None = None, *, span: Span | None = None
     ) -> np.ndarray:
         """The raw activation [D] of a host, read as in training (`manifest.hosts[host].read`).
 
@@ -117,164 +68,141 @@ class NLA:
         >>> h_D.shape == last_D.shape
         True
         """
-        bundled, text = self._host(host), text_of(text)
-        reader = self._reader(host)
-        num_tokens = reader.num_tokens(text)
-        is_cut = num_tokens > bundled.max_tokens
-        read = f"{host} reads the first {bundled.max_tokens} of this text's {num_tokens} tokens"
-        if position is not None:
-            position = position_of(position)
-            # From the end of a cut text a negative position would count from where it was cut.
-            if is_cut and not 0 <= position < bundled.max_tokens:
-                raise ValueError(f"position is {position}; {read}")
-            return reader.at(text, position)
-        if span is None and isinstance(bundled.read, Spans):
-            (*_, span) = sentences(text) or [(0, 0)]
-        if span is not None:
-            return reader.over(text, span)
-        if isinstance(bundled.read, TokenPositions):
-            raise ValueError(f"this NLA explains single tokens of {host}; give a position")
-        if is_cut:
-            logger.warning("%s: what is behind them is not explained", read)
-        return self._pooled(text, host)
+        return self.readers.activation(text, self.maps.known(host), position, span)
+
+    def read(
+        self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]] | None = None
+    ) -> Activations:
+        """Raw activations of many texts; with `positions`, a list for each, at those tokens.
+
+        >>> texts = ["dear friend, there was rain.", "the farmer carried a basket."]
+        >>> nla.read(texts, "toy-gpt2-medium").h_ND.shape[0]
+        2
+        >>> at = nla.read(texts, "toy-gpt2-medium", positions=[[-1], [0, 1, 2]])
+        >>> at.texts
+        [0, 1, 1, 1]
+        """
+        return self.readers.read(texts, self.maps.known(host), positions)
 
     def verbalize(
-        self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec = GREEDY
-    ) -> Verbalization:
-        """The AV's explanation of any raw vector of a host's width.
+        self,
+        activations: ArrayLike | Tensor | None = None,
+        host: str | None = None,
+        *,
+        texts: Sequence[str] | None = None,
+        on_token: OnToken | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[list[Verbalization]]:
+        """The AV's `n` explanations of every activation, or of every text that a host reads.
 
-        `h_D` is a tensor of any float dtype, an array or a list: one vector [D], because one
-        explanation is handed out. Only its direction counts; a zero vector, which has none, and
-        values that are not finite are refused.
-
-        Greedy where no `sampling` is given, which may ask for one sample only.
-
-        >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
-        >>> one = nla.verbalize(h_D, "toy-gpt2-medium")
-        >>> one.explanation is None or one.explanation in one.raw_text
-        True
-        >>> nla.verbalize(4 * h_D, "toy-gpt2-medium") == nla.verbalize(
-        ...     h_D, "toy-gpt2-medium"
-        ... )
-        True
-        """
-        if sampling.samples != 1:
-            raise ValueError(
-                f"sampling.samples is {sampling.samples}; one explanation is handed out here, "
-                "`sample` hands out all of them"
-            )
-        (verbalization,) = self.sample(h_D, host, sampling)
-        return verbalization
-
-    def sample(
-        self, h_D: ArrayLike | Tensor, host: str, sampling: SamplingSpec
-    ) -> list[Verbalization]:
-        """The AV's `sampling.samples` explanations of a raw vector; arguments as in `verbalize`.
-
-        Seed and number of a sample fix it: the first is what one sample alone would be.
+        `activations`: a tensor, an array or a list, [D] or [N, D]; only directions count.
 
         >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
-        >>> sampling = SamplingSpec(seed=0, temperature=1.0, samples=4, max_new_tokens=20)
-        >>> len(nla.sample(h_D, "toy-gpt2-medium", sampling))
-        4
+        >>> [[one]] = nla.verbalize(h_D, "toy-gpt2-medium")  # greedy
+        >>> texts = ["dear friend, there was rain.", "the farmer carried a basket."]
+        >>> drawn = nla.verbalize(texts=texts, host="toy-gpt2-medium", n=3, temperature=1.0)
         """
-        width = len(self._decoder(host).mean_D)
-        h_1D = vector_of(h_D, width, host)[None]
-        v_1E = torch.from_numpy(self.space.v_of(host, h_1D))
-        share = None
-        if host in self._familiarity:
-            share = float(self._familiarity[host].share_nearer(rescale(h_1D))[0])
-        # One key for all vectors: a vector and a seed give the same texts at every call.
-        (drawn,) = self._av.verbalize(host, v_1E, ["0"], sampling)
-        return [_verbalization(one, share) for one in drawn]
+        host, asked = self.maps.known(host), Sampling(**sampling)
+        if (activations is None) == (texts is None):
+            raise ValueError("give activations or texts, one of the two")
+        if texts is not None:
+            activations = self.read(texts, host).h_ND
+        assert activations is not None
+        h_ND = vectors_of(activations, self.maps.width(host), host)
+        drawn = self.av.verbalize(
+            host,
+            self.maps.v_of(host, h_ND),
+            # One key for all vectors: a vector and a seed give the same texts at every call.
+            ["0"] * len(h_ND),
+            spec_of(asked),
+            banned=asked.banned,
+            prefix=asked.prefix,
+            on_drawn=None if on_token is None else _by_row(on_token, asked.n),
+        )
+        shares = self.maps.shares_nearer(host, h_ND)
+        return [
+            [verbalization_of(sample, share) for sample in samples]
+            for samples, share in zip(drawn, shares, strict=True)
+        ]
 
-    def reconstruct(self, text: str, host: str | None = None) -> np.ndarray:
-        """The vector that an explanation stands for: shared [E], or of a host [D].
+    def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
+        """The vectors that explanations stand for: shared [N, E], or of a host [N, D].
 
         Shared vectors have the norm sqrt(E); those of a host are in the units of n(h), the host's
-        activations at the norm sqrt(D).
+        activations at the norm sqrt(D). Rows of NaN stand for None, as where the AV did not close
+        its tag.
 
-        >>> round(float(np.linalg.norm(nla.reconstruct("about a farm.")) ** 2)) == nla.space.width
+        >>> a_NE = nla.reconstruct(["about a farm.", None])
+        >>> round(float(np.linalg.norm(a_NE[0]) ** 2)) == nla.maps.space.width
         True
-        >>> rebuilt_D = nla.reconstruct("about a farm.", "toy-gpt2-medium")
+        >>> bool(np.isnan(a_NE[1]).all())
+        True
+        >>> rebuilt_ND = nla.reconstruct(["about a farm."], "toy-gpt2-medium")
         """
-        decoder = None if host is None else self._decoder(host)
-        # A decoder was fitted on n(a): at another norm its prediction would be off by a factor.
-        a_1E = rescale(self._ar.reconstruct([text_of(text)]))
-        return a_1E[0] if decoder is None else decoder(a_1E)[0]
+        if isinstance(texts, str) or not isinstance(texts, Sequence):
+            raise ValueError(f"texts is a {type(texts).__name__}; give a list of texts")
+        known = None if host is None else self.maps.known(host)
+        a_NE = self.ar.reconstruct([None if text is None else text_of(text) for text in texts])
+        is_there_N = ~np.isnan(a_NE).any(axis=1)
+        width = a_NE.shape[1] if known is None else self.maps.width(known)
+        rebuilt_ND = np.full((len(a_NE), width), np.nan)
+        rebuilt_ND[is_there_N] = self.maps.of_host(a_NE[is_there_N], known)
+        return rebuilt_ND
+
+    def round_trips(
+        self, activations: ArrayLike | Tensor, host: str, **sampling: Unpack[SamplingOptions]
+    ) -> list[RoundTrip]:
+        """Activations put into words and back: the first sample of each.
+
+        Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
+
+        >>> h_ND = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium").h_ND
+        >>> [one, other] = nla.round_trips(h_ND, "toy-gpt2-medium")
+        >>> bool(np.isclose(one.nmse, 2 * (1 - one.cosine)))
+        True
+        """
+        drawn = [samples[0] for samples in self.verbalize(activations, host, **sampling)]
+        n_ND = rescale(vectors_of(activations, self.maps.width(host), host))
+        rebuilt_ND = self.reconstruct([one.explanation for one in drawn], host)
+        rebuilt_ND[np.isnan(rebuilt_ND).any(axis=1)] = self.maps.decoders[host].mean_D
+        return round_trips_of(drawn, n_ND, rebuilt_ND)
 
     def round_trip(
         self,
         text: str,
         host: str,
         position: int | None = None,
-        sampling: SamplingSpec = GREEDY,
         *,
-        span: tuple[int, int] | None = None,
+        span: Span | None = None,
+        **sampling: Unpack[SamplingOptions],
     ) -> RoundTrip:
-        """A host's activation, put into words and back; arguments as in the methods above.
-
-        Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
+        """A host's activation of one text, put into words and back.
 
         >>> trip = nla.round_trip("dear friend, there was rain.", "toy-gpt2-medium")
-        >>> bool(np.isclose(trip.nmse, 2 * (1 - trip.cosine)))
+        >>> -1 <= trip.cosine <= 1
         True
         """
         h_D = self.activation(text, host, position, span=span)
-        verbalization = self.verbalize(h_D, host, sampling)
-        rebuilt_D = self._decoder(host).mean_D
-        if verbalization.explanation is not None:
-            rebuilt_D = self.reconstruct(verbalization.explanation, host)
-        h_1D = rescale(h_D[None])
-        return RoundTrip(
-            verbalization=verbalization,
-            activation_D=h_1D[0],
-            rebuilt_D=rebuilt_D,
-            cosine=float(cosine(rebuilt_D[None], h_1D)[0]),
-            nmse=float(nmse(rebuilt_D[None], h_1D)[0]),
-        )
-
-    def _host(self, host: str) -> BundledHost:
-        if not isinstance(host, str) or host not in self.manifest.hosts:
-            raise ValueError(f"host is {host!r}; this NLA knows: {', '.join(self.manifest.hosts)}")
-        return self.manifest.hosts[host]
-
-    def _pooled(self, text: str, host: str) -> np.ndarray:
-        rows = self._reader(host).rows([("0" * 16, text)])  # any id: a mean draws no positions
-        if not rows.positions:
-            raise ValueError(
-                f"{text!r} is too short for {host}: its first token is dropped before pooling"
-            )
-        pooled_D: np.ndarray = rows.vectors_by_block[self._host(host).block_index][0]
-        return pooled_D
-
-    def _decoder(self, host: str) -> Decoder:
-        self._host(host)
-        return self.decoders[host]
-
-    def _reader(self, host: str) -> Reader:
-        bundled = self._host(host)
-        # At its first text: vectors that were read elsewhere are explained without the host.
-        if host not in self._readers:
-            self._readers[host] = Reader(
-                # Once more: it may have come, or changed, since the bundle was opened.
-                checked_source(f"the host {host}", bundled.model, self._folder),
-                ExtractSpec(
-                    host_tag=host,
-                    block_indices=(bundled.block_index,),
-                    read=bundled.read,
-                    max_tokens=bundled.max_tokens,
-                    dtype=bundled.dtype,
-                    splits=(Split.TEST,),  # a spec must name one; a text by itself is of none
-                ),
-                revision=bundled.model.revision,
-                device=self._device,
-                batch_tokens=8192,
-            )
-        return self._readers[host]
+        (trip,) = self.round_trips(h_D, host, **sampling)
+        return trip
 
 
-def _verbalization(decoded: Decoded, share_nearer: float | None) -> Verbalization:
+def spec_of(sampling: Sampling) -> SamplingSpec:
+    """The same for a sampler, without what is no distribution: bans and the prefix."""
+    return SamplingSpec(
+        seed=sampling.seed,
+        temperature=sampling.temperature,
+        samples=sampling.n,
+        max_new_tokens=sampling.max_new_tokens,
+    )
+
+
+def verbalization_of(decoded: Decoded, share_nearer: float | None) -> Verbalization:
+    """What a sample says of an activation."""
     # The sum over all ids, the one that ended the text among them: log p of the whole text.
     log_prob = sum(decoded.log_probs)
     return Verbalization(decoded.explanation, decoded.text, log_prob, share_nearer)
+
+
+def _by_row(on_token: OnToken, num_samples: int) -> OnDrawn:
+    return lambda number, decoded: on_token(*divmod(number, num_samples), decoded.text)

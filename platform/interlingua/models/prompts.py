@@ -9,9 +9,8 @@ from transformers import PreTrainedTokenizerBase
 
 from interlingua.core.injection import marker_positions
 from interlingua.store.contract.check import ar_prompt_ids, av_prompt_ids
-from interlingua.store.contract.statement import Contract
+from interlingua.store.contract.statement import HOST_FIELD, Contract
 
-HOST_FIELD = "{host_tag}"
 OPENING, CLOSING = "<explanation>", "</explanation>"
 IGNORED = -100  # what cross entropy leaves out
 
@@ -28,9 +27,25 @@ class AvPrompt:
         """Tokens before the first marker: the same for every vector, too."""
         return int(self.positions_S[0])
 
+    def continued(self, ids: Sequence[int]) -> "AvPrompt":
+        """The prompt with the beginning of a response behind it."""
+        if not ids:
+            return self
+        behind_T = torch.tensor(ids, device=self.ids_T.device)
+        return AvPrompt(torch.cat([self.ids_T, behind_T]), self.positions_S)
+
     def to(self, device: torch.device | str) -> "AvPrompt":
         """The same on a device."""
         return AvPrompt(self.ids_T.to(device), self.positions_S.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPrompt:
+    """Ids of a prompt, and rows [M, E] in the place of some, as the first block gets them."""
+
+    ids_T: Tensor
+    positions_M: Tensor
+    rows_ME: Tensor
 
 
 def av_prompt(contract: Contract, tokenizer: PreTrainedTokenizerBase, host_tag: str) -> AvPrompt:

@@ -10,6 +10,7 @@ M positions whose logits are wanted.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, assert_never
 
 import torch
@@ -48,6 +49,8 @@ class Trunk(nn.Module):
         self._rule = rule
         self._sites: Sites | None = None
         self._checkpoints_gradients = False
+        # Families without it take the places of tokens from the mask.
+        self._takes_positions = "position_ids" in signature(model.forward).parameters
         # The module that holds the blocks, by its path: a second name would double its weights.
         self._decoder = next(
             path
@@ -71,30 +74,49 @@ class Trunk(nn.Module):
 
     def forward(
         self,
-        ids_BT: Tensor,
+        ids_BT: Tensor | None,
         *,
+        inputs_BTE: Tensor | None = None,
         sites: Sites | None = None,
         mask_BT: Tensor | None = None,
         cache: Cache | None = None,
+        positions_BT: Tensor | None = None,
         num_logits: int = 0,
     ) -> Tensor:
-        """Logits of the last `num_logits` positions (0: of all).
+        """Logits of the last `num_logits` positions (0: of all) of ids, or of their inputs.
 
         `sites` are vectors to write, at positions counted from the first of these ids; `cache` has
-        the keys and values of what stands before them.
+        the keys and values of what stands before them. Where rows are of unequal lengths, the mask
+        covers cache and ids, and `positions_BT` are the ids' places in their own texts.
         """
         if cache is not None and self._checkpoints_gradients and self.model.training:
             raise ValueError("blocks that run again drop a cache (symptom: the prefix is lost)")
         with self._with(sites):
             output = self.model(
                 input_ids=ids_BT,
+                inputs_embeds=inputs_BTE,
                 attention_mask=mask_BT,
                 past_key_values=cache,
+                **self._placed(positions_BT),
                 use_cache=cache is not None,
                 logits_to_keep=num_logits,
             )
         logits_BTV: Tensor = output.logits
         return logits_BTV
+
+    def _placed(self, positions_BT: Tensor | None) -> dict[str, Tensor]:
+        if positions_BT is None or not self._takes_positions:
+            return {}
+        return {"position_ids": positions_BT}
+
+    def embedded(self, ids_T: Tensor, rows_ME: Tensor, positions_M: Tensor) -> Tensor:
+        """[1, T, E]: the inputs of these ids with rows in the place of some, to be run as they are.
+
+        Rows are as the first block gets them: what a model multiplies on the way is divided out.
+        """
+        inputs_TE = self.model.get_input_embeddings()(ids_T).clone()
+        inputs_TE[positions_M] = (rows_ME / self._inputs_scale).to(inputs_TE.dtype)
+        return inputs_TE[None]
 
     def logits_in_parts(
         self,

@@ -1,10 +1,12 @@
 """What an NLA makes of an activation: a text, and the vector that the text stands for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from interlingua.core.familiarity import UNLIKE
+from interlingua.core.geometry import cosine, nmse
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,22 @@ class RoundTrip:
     rebuilt_D: np.ndarray
     cosine: float
     nmse: float
+
+
+def round_trips_of(
+    verbalizations: Sequence[Verbalization], n_ND: np.ndarray, rebuilt_ND: np.ndarray
+) -> list[RoundTrip]:
+    """Activations at the norm sqrt(D), what was made of each, and how near it came back."""
+    numbers = zip(cosine(rebuilt_ND, n_ND), nmse(rebuilt_ND, n_ND), strict=True)
+    return [
+        RoundTrip(
+            verbalization=one,
+            activation_D=n_D,
+            rebuilt_D=rebuilt_D,
+            cosine=float(similarity),
+            nmse=float(error),
+        )
+        for one, n_D, rebuilt_D, (similarity, error) in zip(
+            verbalizations, n_ND, rebuilt_ND, numbers, strict=True
+        )
+    ]

@@ -158,6 +158,7 @@ WORLD_FITTING = FittingSpec(
     block_rows=512,
     most_words=500,
     num_outside=100,
+    num_others=256,
     seed=0,
 )
 

@@ -29,6 +29,7 @@ class FittingSpec:
     block_rows: int  # of `fit`, that are in memory at once
     most_words: int  # or pairs that a reader of words counts
     num_outside: int  # texts of each kind from outside the world, on which familiarity is tried
+    num_others: int  # activations of `fit` that a bundle brings, to compare others with
     seed: int
 
     def __post_init__(self) -> None:
@@ -37,6 +38,7 @@ class FittingSpec:
             block_rows=self.block_rows,
             most_words=self.most_words,
             num_outside=self.num_outside,
+            num_others=self.num_others,
         )
         check_not_negative(self, seed=self.seed)
 
@@ -92,6 +94,7 @@ class FamiliaritySpec:
     num_folds: int
     block_rows: int
     num_outside: int
+    num_others: int
     seed: int
 
     def __post_init__(self) -> None:
@@ -102,4 +105,5 @@ class FamiliaritySpec:
             num_folds=self.num_folds,
             block_rows=self.block_rows,
             num_outside=self.num_outside,
+            num_others=self.num_others,
         )

@@ -1,4 +1,4 @@
-"""The spread of a host's activations on disk: fp32 there, fp64 in memory. Knows no fit."""
+"""The spread of a host's activations, and some of them, on disk: fp32. Knows no fit."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from interlingua.core.familiarity import Familiarity
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import naming
 
-FAMILIARITY_NAME = "familiarity.safetensors"
+FAMILIARITY_NAME, OTHERS_NAME = "familiarity.safetensors", "others.safetensors"
 
 
 def write_familiarity(out: Path, familiarity: Familiarity) -> None:
@@ -33,3 +33,19 @@ def read_familiarity(folder: Path) -> Familiarity | None:
         arrays = load(path.read_bytes())
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     return Familiarity(mean_D=wide["mean"], factor_DD=wide["factor"], distances_Q=wide["distances"])
+
+
+def write_others(out: Path, n_KD: np.ndarray) -> None:
+    """Store activations at the norm sqrt(D), by which those of other texts are compared."""
+    with write_atomically(out / OTHERS_NAME) as file:
+        file.write(save({"rows": np.ascontiguousarray(n_KD, np.float32)}))
+
+
+def read_others(folder: Path) -> np.ndarray | None:
+    """Activations of `fit` at the norm sqrt(D); None where a bundle has none."""
+    path = folder / OTHERS_NAME
+    if not path.exists():
+        return None
+    with naming(path):
+        rows_KD: np.ndarray = load(path.read_bytes())["rows"]
+    return rows_KD

@@ -5,7 +5,6 @@ import pytest
 
 from interlingua.models.nla import NLA
 from interlingua.recipes.registry import world_mini
-from interlingua.specs.training import SamplingSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.familiarity import read_familiarity
@@ -15,7 +14,6 @@ pytestmark = pytest.mark.slow
 
 STAGES = {stage.name: stage for stage in graph_of(world_mini())}
 TAG = "toy-gpt2-medium"
-FEW = SamplingSpec(seed=0, temperature=0.0, samples=1, max_new_tokens=4)
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +37,13 @@ def test_new_passages_are_familiar_and_other_texts_are_not(artifact):
 
 def test_an_nla_says_so_of_the_text_that_it_explains(nla, artifact):
     new = [telling_of(index, world_mini().passages.world).text for index in range(9000, 9020)]
-    known = [nla.verbalize(nla.activation(text, TAG), TAG, FEW) for text in new]
+    known = [one for (one,) in nla.verbalize(texts=new, host=TAG, max_new_tokens=4)]
     assert sum(one.is_unlike for one in known) <= 2
     assert all(0 <= one.share_nearer <= 1 for one in known)
-    unlike = nla.verbalize(np.random.default_rng(0).normal(size=32), TAG, FEW)
+    noise_D = np.random.default_rng(0).normal(size=32)
+    [[unlike]] = nla.verbalize(noise_D, TAG, max_new_tokens=4)
     assert unlike.is_unlike
     assert unlike.raw_text  # written all the same, and marked
     np.testing.assert_array_equal(
-        read_familiarity(artifact.path).distances_Q, nla._familiarity[TAG].distances_Q
+        read_familiarity(artifact.path).distances_Q, nla.maps.familiarity[TAG].distances_Q
     )

@@ -35,11 +35,12 @@ def familiarity_stage(fitting: FittingSpec, host: Stage, rows: HostRows[Stage]) 
             num_folds=fitting.ridge.num_folds,
             block_rows=fitting.block_rows,
             num_outside=fitting.num_outside,
+            num_others=fitting.num_others,
             seed=fitting.seed,
         ),
         run=run,
         inputs=FamiliarityInputs(host, rows),
-        revision=1,
+        revision=2,
     )
 
 
@@ -50,15 +51,15 @@ def run(
     from interlingua.core.familiarity import UNLIKE
     from interlingua.core.geometry import has_direction, rescale
     from interlingua.core.statistics import wilson_share
-    from interlingua.stages.maps.familiarity_fit import fitted, outside_rows
+    from interlingua.stages.maps.familiarity_fit import fitted, outside_rows, some_of
     from interlingua.stages.rows.keyed import KeyedRows
-    from interlingua.store.familiarity import write_familiarity
+    from interlingua.store.familiarity import write_familiarity, write_others
     from interlingua.store.rows.splits import recorded_access
 
     with recorded_access({Split.FIT, Split.DEV}, out) as access:
-        familiarity = fitted(
-            KeyedRows(inputs.rows.fit, spec.block_index, {Split.FIT}, access), spec
-        )
+        fit = KeyedRows(inputs.rows.fit, spec.block_index, {Split.FIT}, access)
+        write_others(out, rescale(some_of(fit, spec.num_others)))
+        familiarity = fitted(fit, spec)
         if familiarity is None:
             return {"num_rows": 0}
         write_familiarity(out, familiarity)

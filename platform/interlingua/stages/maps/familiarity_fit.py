@@ -37,6 +37,15 @@ def fitted(rows: KeyedRows, spec: FamiliaritySpec) -> Familiarity | None:
     return fit_familiarity(blocks, num_folds=spec.num_folds)
 
 
+def some_of(rows: KeyedRows, count: int) -> np.ndarray:
+    """[K, D]: activations of so many passages, or of all where there are fewer."""
+    # Ids are hashes of texts, so that every so-manieth of them in their order is as good as drawn.
+    first = {passage_id: (passage_id, place) for passage_id, place in reversed(rows.finite_keys())}
+    keys = sorted(first.values())
+    h_KD = rows.vectors(keys[:: max(1, len(keys) // count)][:count])
+    return h_KD[has_direction(h_KD)]
+
+
 def outside_rows(spec: FamiliaritySpec, host: Artifact, rows: Artifact) -> Mapping[str, np.ndarray]:
     """The host's raw activations [N, D] of texts of every kind, read as `rows` are; and noise."""
     read = from_jsonable(ExtractSpec, rows.record.spec)

@@ -18,7 +18,7 @@ def bundle_stage(spec: BundleSpec, inputs: BundleInputs[Stage], labels: Sequence
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=3,
+        revision=4,
         seals=True,
     )
 

@@ -38,7 +38,7 @@ from interlingua.store.bundle import (
 )
 from interlingua.store.contract.file import write_sidecar
 from interlingua.store.contract.statement import AffineFile, ModelSidecar, Role
-from interlingua.store.familiarity import FAMILIARITY_NAME
+from interlingua.store.familiarity import FAMILIARITY_NAME, OTHERS_NAME
 from interlingua.store.hosts import opened_from
 from interlingua.store.inputs import members
 from interlingua.store.maps import DECODER_NAME, ENCODER_NAME
@@ -75,6 +75,7 @@ def write_bundle(spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path) ->
         shutil.copyfile(host.decoder.path / DECODER_NAME, folder / DECODER_NAME)
         if (host.familiarity.path / FAMILIARITY_NAME).exists():  # else its rows were too few
             shutil.copyfile(host.familiarity.path / FAMILIARITY_NAME, folder / FAMILIARITY_NAME)
+        shutil.copyfile(host.familiarity.path / OTHERS_NAME, folder / OTHERS_NAME)
     # After all files, because it has their hashes; and before the comparison, which loads it.
     write_manifest(out, _manifest(spec, inputs, out))
     _compare(out, av, ar)
@@ -181,8 +182,8 @@ def _compare(out: Path, av: Mapping[str, Tensor], ar: Mapping[str, Tensor]) -> N
     """Raise unless the bundle opens to exactly what was trained."""
     opened = NLA.load(out)
     for name, module, weights in (
-        ("AV", opened.verbalizer, {n: w for n, w in av.items() if not n.startswith(AFFINE)}),
-        ("AR", opened.reconstructor, ar),
+        ("AV", opened.av.verbalizer, {n: w for n, w in av.items() if not n.startswith(AFFINE)}),
+        ("AR", opened.ar.reconstructor, ar),
     ):
         found = dict(module.named_parameters())
         for key, weight in weights.items():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from interlingua.core.policy import sample_losses
 from interlingua.models.batched import BatchVerbalizer
-from interlingua.models.decoding import Decoded, Ending
+from interlingua.models.ending import Decoded, Ending
 from interlingua.models.prompts import AvPrompt
 from interlingua.models.verbalizer import Verbalizer
 from interlingua.specs.training import SamplingSpec

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import nn
 
 from interlingua.models.batched import BatchVerbalizer
-from interlingua.models.decoding import Ending
+from interlingua.models.ending import Ending
 from interlingua.models.fresh import contract_of
 from interlingua.models.hosts import load_tokenizer
 from interlingua.models.prompts import ar_ids, av_prompt

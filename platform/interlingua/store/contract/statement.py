@@ -14,6 +14,7 @@ from interlingua.specs.checks import check_not_negative, check_positive, check_s
 from interlingua.specs.injection import BosRule, Centring, InjectionRule, Readout, Replace
 
 MARKER_FIELD = "{injection_char}"
+HOST_FIELD = "{host_tag}"
 EXPLANATION_FIELD = "{explanation}"
 
 Scale = float | Literal["sqrt_d", "raw"]
