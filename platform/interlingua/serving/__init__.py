@@ -1,0 +1,1 @@
+"""An NLA behind HTTP: engines that own the models, and the protocols that clients speak."""

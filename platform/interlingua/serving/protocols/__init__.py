@@ -1,0 +1,1 @@
+"""The protocols of other clients over the same backends: Neuronpedia, SGLang, vLLM."""

@@ -1,0 +1,102 @@
+"""Behind a real server and real sockets: frames come as they are made; who leaves is noticed."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+
+import uvicorn
+from tests.serving.fake import HOST, FakeBackend, card
+
+from interlingua.serving.app import Settings, make_app
+from interlingua.serving.backend import Limits, Piece
+
+ASKED = {"host": HOST, "activations": [[0, 3.0, 0, 0]]}
+JSON = {"content-type": "application/json"}
+
+
+class Endless(FakeBackend):
+    """One piece, then none until the client leaves."""
+
+    async def verbalize(self, host, h_ND, sampling, *, wants_partial=True):
+        self.asked.append((host, h_ND, sampling))
+        try:
+            if wants_partial:
+                yield Piece(row=0, sample=0, text="first")
+            await asyncio.Event().wait()
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+
+
+@contextmanager
+def served(backend: FakeBackend) -> Iterator[HTTPConnection]:
+    app = make_app({"toy": backend}, Settings())
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    connection = HTTPConnection("127.0.0.1", server.servers[0].sockets[0].getsockname()[1], 10)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_frames_come_as_they_are_made_and_who_leaves_ends_the_source() -> None:
+    backend = Endless()
+    with served(backend) as connection:
+        connection.request("POST", "/v1/verbalize", json.dumps(ASKED | {"stream": True}), JSON)
+        response = connection.getresponse()
+        assert response.status == 200
+        lines = [response.readline() for _ in range(3)]  # while the source waits
+        assert json.loads(lines[2].removeprefix(b"data: "))["text"] == "first"
+        assert backend.cancelled == 0
+        response.close()
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        wait_until(lambda: backend.cancelled == 1)
+
+
+def test_who_leaves_before_the_answer_ends_the_source() -> None:
+    backend = Endless()
+    with served(backend) as connection:
+        connection.request("POST", "/v1/verbalize", json.dumps(ASKED), JSON)
+        wait_until(lambda: backend.asked)
+        assert backend.cancelled == 0
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        wait_until(lambda: backend.cancelled == 1)
+
+
+def test_a_connection_serves_one_request_after_the_other_also_after_errors() -> None:
+    with served(FakeBackend()) as connection:
+        for content, status in (({}, 400), (ASKED, 200), ({"n": 0}, 422), (ASKED, 200)) * 2:
+            connection.request("POST", "/v1/verbalize", json.dumps(content), JSON)
+            response = connection.getresponse()
+            assert json.loads(response.read()) and response.status == status
+
+
+def test_a_body_without_a_length_is_cut_at_the_limit() -> None:
+    backend = FakeBackend(card=card(limits=Limits(max_body_bytes=100_000)))
+    with served(backend) as connection:
+        content = json.dumps(ASKED).encode()
+        for num_parts, status in ((10, 200), (110, 413)):
+            parts = [content, *[b" " * 1000] * num_parts]
+            connection.request("POST", "/v1/verbalize", iter(parts), JSON, encode_chunked=True)
+            response = connection.getresponse()
+            assert json.loads(response.read()) and response.status == status
