@@ -7,11 +7,12 @@ BENCH_READY := .venv-bench/.ready
 # What starts a cluster or a browser stays in one of the two workers (tests/conftest.py).
 BOTH_CORES := -n 2 --dist loadgroup
 
-.PHONY: help demo ui test quick chaos full lint bench clean
+.PHONY: help demo ui serve test quick chaos full lint bench clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
+	@echo "make serve  serve the demo's bundle at http://127.0.0.1:8000"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make quick  lint, types, and the tests that start no cluster and take no time"
 	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"
@@ -25,6 +26,10 @@ demo: $(READY)
 
 ui: $(READY)
 	$(VENV) -m jobs.ui
+
+serve: $(READY)
+	@ls -d runs/bundle/demo-rl-* > /dev/null || (echo "run make demo first"; exit 1)
+	$(VENV) -m serve.app demo=$$(ls -td runs/bundle/demo-rl-* | head -1)
 
 test: $(READY)
 	$(VENV) -m pytest $(BOTH_CORES) --durations=25

@@ -82,8 +82,13 @@ def main(arguments: argparse.Namespace) -> None:
         begun.mkdir()
         build_shared(sweep.base, shared_stages(cells), begun)
         rows = {}
-        for name, run in (("ours", ours), ("separate processes", separate), ("plain Tune", plain)):
-            root = Path(folder) / name.split()[0]
+        for name, run in (
+            ("ours", ours),
+            ("ours, one at a time", one_at_a_time),
+            ("separate processes", separate),
+            ("plain Tune", plain),
+        ):
+            root = Path(folder) / name.replace(" ", "-")
             shutil.copytree(begun, root, copy_function=os.link)
             started = time.monotonic()
             with peak_memory() as peak:
@@ -103,6 +108,14 @@ def main(arguments: argparse.Namespace) -> None:
 def ours(sweep: Sweep, cells: tuple[Cell, ...], root: Path, arguments: argparse.Namespace) -> None:
     """One command."""
     _wait([_start(arguments, root, seeds=str(len(sweep.seeds)))])
+
+
+def one_at_a_time(
+    sweep: Sweep, cells: tuple[Cell, ...], root: Path, arguments: argparse.Namespace
+) -> None:
+    """The same command on one core: how much memory the second trial costs."""
+    seeds = str(len(sweep.seeds))
+    _wait([_start(arguments, root, seeds=seeds, before=("taskset", "-c", "0"))])
 
 
 def separate(
@@ -137,10 +150,11 @@ def _start(
     seeds: str,
     slots: str = "1,4",
     affine: str = "none,full",
+    before: tuple[str, ...] = (),
 ) -> subprocess.Popen:
     command = [
-        sys.executable, "-m", "tuners.slots", arguments.recipe, "--slots", slots, "--affine",
-        affine, "--seeds", seeds, "--steps", str(arguments.steps), "--root", str(root),
+        *before, sys.executable, "-m", "tuners.slots", arguments.recipe, "--slots", slots,
+        "--affine", affine, "--seeds", seeds, "--steps", str(arguments.steps), "--root", str(root),
     ]  # fmt: skip
     return subprocess.Popen(command, **QUIET)
 

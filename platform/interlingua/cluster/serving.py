@@ -1,0 +1,270 @@
+"""Bundles behind Ray Serve: hosts, AV and AR in deployments of their own, and an ingress.
+
+A replica opens a bundle when it is first asked for, and keeps the last few. Queues are in the
+engines, not in Serve: they turn away at once what they cannot hold, and drop what was cancelled.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray import serve
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.deployment import Application
+from ray.serve.exceptions import BackPressureError, RequestCancelledError
+from ray.serve.handle import DeploymentHandle
+
+from interlingua.cluster.session import ray_session
+from interlingua.models.system import Sampling
+from interlingua.serving.app import Settings, make_app
+from interlingua.serving.backend import (
+    Backend,
+    Busy,
+    Limits,
+    NotAvailable,
+    Piece,
+    Prompt,
+    Reading,
+)
+from interlingua.serving.protocols.routers import every_router
+
+HOSTS, AV, AR, INGRESS = "hosts", "av", "ar", "ingress"
+PARTS = (HOSTS, AV, AR)
+APPLICATION = "interlingua"
+# A forward holds the thread of the model, never the loop that answers; but cores may be few.
+HEALTH_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replicas:
+    """Resources and numbers of the replicas of one deployment."""
+
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    least: int = 1
+    most: int = 1
+    target_ongoing: float = 8.0  # requests a replica, above which there is to be one more
+    device: str = "cpu"
+    num_threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSpec:
+    """What is served, by what, and how much of it at once."""
+
+    bundles: Mapping[str, str]  # name -> folder; the first is the default
+    limits: Limits = Limits()
+    settings: Settings = field(default_factory=Settings)
+    parts: Mapping[str, Replicas] = field(default_factory=dict)  # hosts, av, ar, ingress
+    most_open: int = 4  # bundles a replica
+
+
+def application(spec: ServeSpec) -> Application:
+    """The Serve application of these bundles."""
+    deployed = {part: _deployment(spec, part) for part in PARTS}
+    replicas = spec.parts.get(INGRESS, Replicas(num_cpus=0.1))
+    ingress = serve.deployment(
+        name=INGRESS,
+        ray_actor_options={"num_cpus": replicas.num_cpus},
+        max_ongoing_requests=4096,
+        graceful_shutdown_timeout_s=spec.limits.timeout_s,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
+        **_scaling(replicas),
+    )(Ingress)
+    return ingress.bind(spec, **deployed)
+
+
+@contextmanager
+def served(spec: ServeSpec, *, host: str, port: int) -> Iterator[None]:
+    """Serve at this address while the block runs; behind it, what was begun is answered."""
+    with ray_session():
+        serve.start(http_options={"host": host, "port": port, "location": "HeadOnly"})
+        try:
+            serve.run(application(spec), name=APPLICATION)
+            yield
+        finally:
+            serve.delete(APPLICATION)
+            serve.shutdown()
+
+
+class PartReplica:
+    """One part of every bundle that was asked for of late."""
+
+    def __init__(self, part: str, spec: ServeSpec) -> None:
+        import torch
+
+        self._part, self._spec = part, spec
+        self._replicas = spec.parts.get(part, Replicas())
+        torch.set_num_threads(self._replicas.num_threads)
+        self._opened: OrderedDict[str, Any] = OrderedDict()
+        self._lock = asyncio.Lock()
+        # What cannot be opened is said when it is deployed, not to the first who asks.
+        first, *_ = spec.bundles
+        self._opened[first] = self._open(first)
+
+    async def read(
+        self, bundle: str, host: str, prompt: Prompt, positions: Any, options: dict[str, bool]
+    ) -> Reading:
+        """As `Hosts.read`."""
+        reading: Reading = await (await self._of(bundle)).read(host, prompt, positions, **options)
+        return reading
+
+    async def reconstruct(self, bundle: str, texts: Sequence[str], host: str | None) -> np.ndarray:
+        """As `Ar.reconstruct`."""
+        rows_ND: np.ndarray = await (await self._of(bundle)).reconstruct(texts, host)
+        return rows_ND
+
+    async def verbalize(
+        self, bundle: str, host: str, h_ND: np.ndarray, sampling: Sampling, wants_partial: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """As `Av.verbalize`."""
+        part = await self._of(bundle)
+        async for pieces in part.verbalize(host, h_ND, sampling, wants_partial=wants_partial):
+            yield pieces
+
+    async def generate(
+        self, bundle: str, parts: Sequence[str | np.ndarray], sampling: Sampling, as_chat: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """As `Av.generate`."""
+        part = await self._of(bundle)
+        async for pieces in part.generate(parts, sampling, as_chat=as_chat):
+            yield pieces
+
+    async def _of(self, bundle: str) -> Any:
+        if bundle not in self._opened:
+            async with self._lock:  # one at a time: opening takes the memory of a model
+                if bundle not in self._opened:
+                    self._opened[bundle] = await asyncio.to_thread(self._open, bundle)
+                while len(self._opened) > self._spec.most_open:
+                    _, oldest = self._opened.popitem(last=False)
+                    asyncio.get_running_loop().run_in_executor(None, oldest.close)
+        self._opened.move_to_end(bundle)
+        return self._opened[bundle]
+
+    def _open(self, bundle: str) -> Any:
+        from interlingua.models.proved import ProvedBundle
+        from interlingua.serving.parts import Ar, Av, Hosts
+
+        made = {HOSTS: Hosts, AV: Av, AR: Ar}[self._part]
+        proved = ProvedBundle.of(self._spec.bundles[bundle], self._replicas.device)
+        return made(proved, self._spec.limits)
+
+
+@serve.ingress()
+class Ingress:
+    """The HTTP app; holds no model."""
+
+    def __init__(self, spec: ServeSpec, hosts: Any, av: Any, ar: Any) -> None:
+        self._spec = spec
+        self._backends: dict[str, Backend] = {
+            name: _backend(name, folder, spec.limits, hosts, av, ar)
+            for name, folder in spec.bundles.items()
+        }
+
+    def __serve_build_asgi_app__(self) -> Any:
+        return make_app(self._backends, self._spec.settings, every_router())
+
+
+class RemotePart:
+    """One part of one bundle, in whichever replica answers."""
+
+    def __init__(self, bundle: str, handle: DeploymentHandle) -> None:
+        self._bundle, self._handle = bundle, handle
+
+    async def read(
+        self, host: str, prompt: Prompt, positions: Sequence[int] | None, **options: bool
+    ) -> Reading:
+        """As `Hosts.read`."""
+        reading: Reading = await self._call("read", host, prompt, positions, options)
+        return reading
+
+    async def reconstruct(self, texts: Sequence[str], host: str | None) -> np.ndarray:
+        """As `Ar.reconstruct`."""
+        rows_ND: np.ndarray = await self._call("reconstruct", texts, host)
+        return rows_ND
+
+    async def verbalize(
+        self, host: str, h_ND: np.ndarray, sampling: Sampling, *, wants_partial: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """As `Av.verbalize`; what its caller leaves is cancelled in the replica, too."""
+        async for pieces in self._stream("verbalize", host, h_ND, sampling, wants_partial):
+            yield pieces
+
+    async def generate(
+        self, parts: Sequence[str | np.ndarray], sampling: Sampling, *, as_chat: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """As `Av.generate`."""
+        async for pieces in self._stream("generate", parts, sampling, as_chat):
+            yield pieces
+
+    async def _stream(self, name: str, *arguments: Any) -> AsyncIterator[Sequence[Piece]]:
+        method = getattr(self._handle.options(stream=True), name)
+        response = method.remote(self._bundle, *arguments)
+        try:
+            async for pieces in response:
+                yield pieces
+        except Exception as error:
+            raise _as_raised(error) from error
+        finally:
+            response.cancel()
+
+    async def _call(self, name: str, *arguments: Any) -> Any:
+        try:
+            return await getattr(self._handle, name).remote(self._bundle, *arguments)
+        except Exception as error:
+            raise _as_raised(error) from error
+
+
+def _deployment(spec: ServeSpec, part: str) -> Application:
+    replicas = spec.parts.get(part, Replicas())
+    deployment = serve.deployment(
+        name=part,
+        ray_actor_options={"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
+        # Above what its engine takes: whoever is too many must hear so, not wait in Serve's queue.
+        max_ongoing_requests=4 * spec.limits.max_queued_rows,
+        graceful_shutdown_timeout_s=spec.limits.timeout_s,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
+        **_scaling(replicas),
+    )(PartReplica)
+    return deployment.bind(part, spec)
+
+
+def _scaling(replicas: Replicas) -> dict[str, Any]:
+    if replicas.least == replicas.most:
+        return {"num_replicas": replicas.most}
+    return {
+        "autoscaling_config": {
+            "min_replicas": replicas.least,
+            "max_replicas": replicas.most,
+            "target_ongoing_requests": replicas.target_ongoing,
+            "upscale_delay_s": 2.0,
+            "downscale_delay_s": 10.0,
+        }
+    }
+
+
+def _backend(name: str, folder: str, limits: Limits, hosts: Any, av: Any, ar: Any) -> Backend:
+    from interlingua.serving.card import card_of
+    from interlingua.serving.joined import JoinedBackend
+    from interlingua.store.bundle import read_manifest
+
+    card = card_of(Path(folder), read_manifest(Path(folder)), limits)
+    card = replace(card, name=name)
+    return JoinedBackend(card, RemotePart(name, hosts), RemotePart(name, av), RemotePart(name, ar))
+
+
+def _as_raised(error: Exception) -> Exception:
+    """The error as the engine raised it, or what its absence means to a client."""
+    match error:
+        case RayTaskError(cause=Exception() as cause):
+            return cause
+        case BackPressureError():
+            return Busy("too many requests wait already")
+        case RayActorError() | RequestCancelledError():
+            return NotAvailable("the replica that was asked is gone; ask again")
+    return error

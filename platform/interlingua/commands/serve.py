@@ -1,0 +1,98 @@
+"""Serve bundles over HTTP with Ray Serve: `python -m serve.app BUNDLE...`.
+
+On a private Ray cluster, or on the one that RAY_ADDRESS names. Ctrl-C and SIGTERM answer what was
+begun, then end.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlingua.serving.app import Settings
+from interlingua.serving.backend import Limits
+from interlingua.store.bundle import read_manifest
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TOKEN_VARIABLE = "INTERLINGUA_TOKEN"
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Open the bundles, say where they are, and serve until stopped."""
+    from interlingua.cluster.serving import ServeSpec, served
+
+    token = os.environ.get(TOKEN_VARIABLE)
+    if token is None and arguments.host not in LOOPBACK:
+        raise ValueError(
+            f"--host is {arguments.host}, which others can reach: set {TOKEN_VARIABLE} to a secret "
+            "that clients send, or serve on 127.0.0.1"
+        )
+    spec = ServeSpec(
+        bundles=_named(arguments.bundles),
+        limits=Limits(max_batch_rows=arguments.batch_rows, timeout_s=arguments.timeout),
+        settings=Settings(token=token, origins=tuple(arguments.origin)),
+    )
+    stopped = threading.Event()
+    with served(spec, host=arguments.host, port=arguments.port):
+        print(_where(spec.bundles, arguments.host, arguments.port, has_token=token is not None))
+        sys.stdout.flush()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        signal.signal(signal.SIGINT, lambda *_: stopped.set())
+        stopped.wait()
+        print("stopping: requests that were begun are answered", flush=True)
+
+
+def serve_parser() -> argparse.ArgumentParser:
+    """Arguments: the bundles, and where they are served."""
+    made = argparse.ArgumentParser(prog="python -m serve.app", description=__doc__)
+    made.add_argument(
+        "bundles", nargs="+", metavar="BUNDLE",
+        help="the folder of a bundle, or NAME=FOLDER; the first is the default one",
+    )  # fmt: skip
+    made.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    made.add_argument("--port", type=int, default=8000)
+    made.add_argument(
+        "--batch-rows", type=int, default=Limits().max_batch_rows, help="samples of one forward"
+    )
+    made.add_argument(
+        "--timeout", type=float, default=Limits().timeout_s, help="seconds that a request may take"
+    )
+    made.add_argument(
+        "--origin", action="append", default=[], help="a web page's origin that may ask; repeatable"
+    )
+    made.add_argument("--traceback", action="store_true", help="on an error, show where it was")
+    return made
+
+
+def _named(given: list[str]) -> dict[str, str]:
+    """Absolute folders by the names that clients use."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, folder = one.partition("=")
+        path = Path(folder if equals else one).resolve()
+        read_manifest(path)  # what is no bundle, or is damaged, is said before Ray is started
+        name = name if equals else path.name
+        if name in found:
+            raise ValueError(f"two bundles are called {name}; name one: NAME={path}")
+        found[name] = str(path)
+    return found
+
+
+def _where(bundles: Mapping[str, str], host: str, port: int, *, has_token: bool) -> str:
+    first, *_ = bundles
+    tag, *_ = read_manifest(Path(bundles[first])).hosts
+    url = f"http://{host}:{port}"
+    key = f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"' if has_token else ""
+    text = f'{{"host": "{tag}", "text": "dear friend, there was rain at the harbor."}}'
+    return "\n".join(
+        [
+            f"serving {', '.join(bundles)} at {url}   (API: {url}/docs)",
+            "",
+            f"curl {url}/v1/models{key}",
+            f"curl {url}/v1/verbalize{key} -H 'Content-Type: application/json' -d '{text}'",
+            f"curl {url}/v1/roundtrip{key} -H 'Content-Type: application/json' -d '{text}'",
+        ]
+    )

@@ -1,0 +1,179 @@
+"""Bundles behind Ray Serve: what is asked over HTTP is what the models say in this process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tests.cluster.conftest import free_ports
+
+from interlingua.models.nla import NLA
+from interlingua.recipes.registry import world_mini
+from interlingua.stages.graph.order import graph_of
+from interlingua.store.artifact import find
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+HOST, OTHER = "toy-gpt2-medium", "toy-lfm-7b"
+TEXTS = [
+    "dear friend, the farmer happily carried a basket. there was rain.",
+    "report from Velsk. the guard moored the ship.",
+    "the baker sang in the market hall before the storm came.",
+]
+PATIENCE_SECONDS = 180
+SHORT = {"max_new_tokens": 16}
+DRAWN = {"n": 3, "temperature": 1.0, "seed": 5, "max_new_tokens": 12}
+
+
+class Server:
+    """`python -m serve.app` in a process of its own."""
+
+    def __init__(self, *bundles):
+        (port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "serve.app", *map(str, bundles), "--port", str(port)]
+        self.process = subprocess.Popen(
+            command,
+            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        self.lines.extend(self.process.stdout)
+
+    def wait(self):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not any(line.startswith("serving ") for line in self.lines):
+            assert self.process.poll() is None, "".join(self.lines)
+            assert time.monotonic() < deadline, "".join(self.lines)
+            time.sleep(0.1)
+        return self
+
+    def ask(self, path, body=None, timeout=PATIENCE_SECONDS):
+        """Status and answer."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.url + path, data, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+
+@pytest.fixture(scope="module")
+def bundle(mini_nla_root):
+    (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "bundle")
+    return find(stage, mini_nla_root).path
+
+
+@pytest.fixture(scope="module")
+def nla(bundle):
+    return NLA.load(bundle)
+
+
+@pytest.fixture(scope="module")
+def server(bundle):
+    started = Server(f"mini={bundle}", f"again={bundle}")
+    try:
+        yield started.wait()
+    finally:
+        started.process.terminate()
+        started.process.wait(PATIENCE_SECONDS)
+
+
+def raw(drawn):
+    return [[one.raw_text for one in row] for row in drawn]
+
+
+def answered(answer):
+    return [[one["raw_text"] for one in row["explanations"]] for row in answer["data"]]
+
+
+def test_clients_side_by_side_get_what_the_models_say(nla, server):
+    h_ND = nla.read(TEXTS, HOST).h_ND
+    asked = [
+        (host, nla.read(TEXTS, host).h_ND[n : n + 1], options)
+        for host in (HOST, OTHER)
+        for n in range(3)
+        for options in (SHORT, DRAWN)
+    ]
+
+    def ask(host, h_1D, options):
+        body = {"host": host, "activations": h_1D.tolist(), **options}
+        return server.ask("/v1/verbalize", body)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, *zip(*asked, strict=True)))
+    for (host, h_1D, options), (status, answer) in zip(asked, answers, strict=True):
+        assert status == 200, answer
+        assert answered(answer) == raw(nla.verbalize(h_1D, host, **options))
+    status, answer = server.ask("/v1/verbalize", {"host": HOST, "texts": TEXTS, **SHORT})
+    assert status == 200 and answered(answer) == raw(nla.verbalize(h_ND, HOST, **SHORT))
+
+
+def test_numbers_are_those_of_this_process(nla, server):
+    explanation = "a guard appears. sounds glad."
+    h_D = nla.activation(TEXTS[0], HOST)
+    status, answer = server.ask(
+        "/v1/score", {"host": HOST, "explanations": [explanation], "activations": [h_D.tolist()]}
+    )
+    assert status == 200, answer
+    [score] = answer["data"]
+    [rebuilt_D] = nla.reconstruct([explanation], HOST)
+    cosine = rebuilt_D @ h_D / np.linalg.norm(rebuilt_D) / np.linalg.norm(h_D)
+    assert score["cosine"] == pytest.approx(cosine, abs=1e-5)
+    assert score["nmse"] == pytest.approx(2 - 2 * cosine, abs=1e-5)
+
+
+def test_a_bundle_beside_it_is_opened_when_it_is_asked_for(server, nla):
+    status, answer = server.ask(
+        "/v1/verbalize", {"model": "again", "host": HOST, "text": TEXTS[0], **SHORT}
+    )
+    assert status == 200 and answer["model"] == "again"
+    assert answered(answer) == raw(nla.verbalize(texts=TEXTS[:1], host=HOST, **SHORT))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("/v1/verbalize", {"host": "llama", "text": "rain"}, 400, "host"),
+        ("/v1/verbalize", {"host": HOST, "text": "rain", "positions": [99]}, 400, "positions"),
+        ("/v1/verbalize", {"host": HOST, "activations": [[0.0] * 32]}, 400, "activations"),
+        ("/v1/verbalize", {"host": HOST, "text": "rain", "banned": [-1]}, 400, "banned"),
+        ("/v1/reconstruct", {"host": HOST, "texts": ["farmer " * 900]}, 400, "texts"),
+    ],
+)
+def test_what_the_models_refuse_names_its_field(server, path, body, status, field):
+    found, answer = server.ask(path, body)
+    assert (found, answer["error"]["field"].partition("[")[0]) == (status, field), answer
+
+
+def test_told_to_stop_it_answers_what_it_began(server, nla):
+    """The last test of the file: behind it nobody answers."""
+    body = {"host": HOST, "texts": TEXTS * 8, "max_new_tokens": 128}
+    expected = raw(nla.verbalize(texts=TEXTS * 8, host=HOST))
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(server.ask, "/v1/verbalize", body) for _ in range(6)]
+        time.sleep(0.5)
+        assert not all(one.done() for one in asked)
+        server.process.send_signal(signal.SIGTERM)
+        for one in asked:
+            status, answer = one.result()
+            assert status == 200 and answered(answer) == expected
+    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert any("requests that were begun are answered" in line for line in server.lines)
