@@ -160,6 +160,13 @@ def test_scaling_goes_over_width_rank_and_rows():
     assert {None if c.recipe.av.lora is None else c.recipe.av.lora.rank for c in cells} == {None, 4}
 
 
+def test_rows_that_are_not_there_are_refused_before_anything_runs():
+    """Else two cells would learn from the same rows and be shown as if they had not."""
+    sweep = scaling_sweep(world_mini(), widths=(32,), ranks=(4,), rows=(20, 5000), seeds=(0, 1))
+    with pytest.raises(SweepRefused, match="rows5000.*av.train_rows is 5000; of 600 passages"):
+        cells_of(sweep)
+
+
 def test_a_published_run_has_settings_too():
     settings = dict(published_settings(world_token().av, (1, 16), ("none", "full")))
     assert list(settings) == ["slots1-none", "slots1-full", "slots16-none", "slots16-full"]

@@ -1,14 +1,16 @@
 """A recipe: everything that one experiment computes. Knows neither stages nor files."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 from interlingua.specs.checks import check_not_negative, check_positive, check_slug
 from interlingua.specs.evaluation import Evaluating
-from interlingua.specs.extraction import Reading
+from interlingua.specs.extraction import Pooled, Reading
 from interlingua.specs.hosts import AtDepth
 from interlingua.specs.maps import FittingSpec
 from interlingua.specs.placement import Placement
 from interlingua.specs.rl import RlSpec
+from interlingua.specs.splits import Split
 from interlingua.specs.training import ArSpec, AvSpec, SamplingSpec
 from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec
 
@@ -99,6 +101,7 @@ class Recipe:
             )
         if self.av_start is not None:
             _check_start(self.av_start, self.av)
+        self._check_train_rows()
         runs = [run.tag for run in self.rl]
         if len(set(runs)) < len(runs):
             raise ValueError(f"Recipe.rl names a tag twice: {', '.join(runs)}")
@@ -111,6 +114,19 @@ class Recipe:
         """The role of every host, by tag."""
         trained = dict.fromkeys(self.trained, "trained")
         return {self.anchor: "anchor", **trained, **dict.fromkeys(self.held_out, "held out")}
+
+    def _check_train_rows(self) -> None:
+        """Raise where the AV is to learn from more rows than there can be."""
+        share = self.passages.split.shares()[Split.AV_SFT]
+        expected = self.passages.num_passages * share
+        # Who lies in a split is drawn: five standard deviations more are never there.
+        most = expected + 5 * sqrt(expected * (1 - share))
+        most *= 1 if isinstance(self.read, Pooled) else self.read.per_passage
+        if self.av.train_rows is not None and self.av.train_rows > most:
+            raise ValueError(
+                f"Recipe.av.train_rows is {self.av.train_rows}; of {self.passages.num_passages} "
+                f"passages about {expected:.0f} are in split av_sft, with at most {most:.0f} rows"
+            )
 
 
 def _check_start(start: AvSpec, av: AvSpec) -> None:

@@ -131,6 +131,11 @@ class AvProgram:
         keys = [key for key in rows.finite_keys() if key in self._texts]
         if self._spec.train_rows is None:
             return keys
+        if len(keys) < self._spec.train_rows:
+            raise ValueError(
+                f"av.train_rows is {self._spec.train_rows}; a host has {len(keys)} rows with an "
+                "explanation to learn from"
+            )
         return keyed_choice(keys, self._spec.train_rows, seed=self.watch.seed)
 
     def _batch(self, tag: str, rows: Sequence[tuple[Key, Sequence[int]]], weight: float) -> AvBatch:
