@@ -59,6 +59,7 @@ bench: $(BENCH_READY) $(READY)
 	$(BENCH_VENV) -m bench.decoding
 	$(BENCH_VENV) -m bench.sft
 	$(VENV) -m bench.rl
+	$(VENV) -m bench.sweep
 
 clean:
 	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
