@@ -130,6 +130,8 @@ def test_a_forward_that_runs_past_the_cut_is_an_unknown_architecture(up_to_block
 @KEPT
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_model_that_sees_later_tokens_is_refused(up_to_block, dtype, tmp_path) -> None:
+    # In bf16 weights of an unlucky draw hide the leak, and another check refuses the model.
+    torch.manual_seed(0)
     for make, config_class in (
         (BertLMHeadModel, BertConfig),
         (MegatronBertForCausalLM, MegatronBertConfig),
