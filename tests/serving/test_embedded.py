@@ -1,18 +1,24 @@
 """A client that knows the public sidecar alone writes a vector into the prompt, and is read."""
 
 import asyncio
+import base64
+import io
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.numpy import load_file
+from tests.serving.asgi import Asgi
 from tests.serving.conftest import run
 from transformers import PreTrainedTokenizerFast
 
 from interlingua.models.nla import NLA
 from interlingua.models.system import Sampling
+from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Limits, Refused
 from interlingua.serving.local import opened_backend
+from interlingua.serving.protocols.routers import every_router
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +91,61 @@ def test_one_row_between_texts_is_put_into_the_trunks_template(plain, plain_nla,
     assert run(generated(plain, parts, as_chat=True)).log_prob == pytest.approx(
         expected.log_prob, abs=1e-4
     )
+
+
+@pytest.mark.parametrize("transport", ["list", "bf16"])
+def test_sglangs_client_gets_the_text_of_verbalize(transport, plain, plain_nla, plain_bundle):
+    """As the public release sends it: the whole prompt, embedded by the client."""
+    anchor = plain_nla.manifest.anchor
+    asgi = Asgi(make_app({"plain": plain}, Settings(), every_router()))
+    [h_D] = plain_nla.read(TEXTS[:1], anchor).h_ND
+    rows_TE, _, _ = embedded(plain_bundle, h_D)
+    embeds = {"input_embeds": rows_TE.tolist()}
+    if transport == "bf16":
+        halves = torch.from_numpy(rows_TE).bfloat16().view(torch.int16).numpy()
+        embeds = {
+            "input_embeds_b64_bf16": base64.b64encode(halves.tobytes()).decode(),
+            "input_embeds_shape": list(rows_TE.shape),
+        }
+    sampling = {"temperature": 0.0, "max_new_tokens": 16, "skip_special_tokens": False}
+    answer = asgi.request("POST", "/generate", json={**embeds, "sampling_params": sampling})
+    own = asgi.request(
+        "POST", "/v1/verbalize",
+        json={"host": anchor, "activations": [h_D.tolist()], "max_new_tokens": 16},
+    )  # fmt: skip
+    assert (answer.status, own.status) == (200, 200), answer.body + own.body
+    (row,) = own.json()["data"]
+    assert answer.json()["text"] == row["explanations"][0]["raw_text"]
+    assert answer.json()["meta_info"]["completion_tokens"] == 16
+
+
+def test_vllms_client_gets_it_too(plain, plain_nla, plain_bundle):
+    anchor = plain_nla.manifest.anchor
+    asgi = Asgi(make_app({"plain": plain}, Settings(), every_router()))
+    [h_D] = plain_nla.read(TEXTS[:1], anchor).h_ND
+    [[expected]] = plain_nla.verbalize(h_D, anchor, max_new_tokens=16)
+    rows_TE, content, place = embedded(plain_bundle, h_D)
+    before, after = content.split(plain_nla.contract.tokens.marker)
+    whole = {"prompt": None, "prompt_embeds": packed(rows_TE)}
+    parts = [
+        {"type": "text", "text": before},
+        {"type": "prompt_embeds", "data": packed(rows_TE[place : place + 1])},
+        {"type": "text", "text": after},
+    ]
+    chat = {"messages": [{"role": "user", "content": parts}]}
+    common = {"max_tokens": 16, "temperature": 0}
+    for path, body in (("/v1/completions", whole), ("/v1/chat/completions", chat)):
+        answer = asgi.request("POST", path, json={**common, **body})
+        assert answer.status == 200, answer.body
+        (choice,) = answer.json()["choices"]
+        text = choice["text"] if "text" in choice else choice["message"]["content"]
+        assert text == expected.raw_text
+
+
+def packed(rows_TE):
+    file = io.BytesIO()
+    torch.save(torch.from_numpy(np.ascontiguousarray(rows_TE)), file)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 @pytest.mark.parametrize(
