@@ -3,6 +3,9 @@
 Takes passages of split `dev` from the run that the bundle lies in (or those of --ids), texts from a
 file, one a line, or raw activations from a file. Where the NLA reads sentences, one of each passage
 is read, and the last one of a text of yours. Runs in this process: no Ray, no GPU needed.
+
+With `--endpoint URL` for the bundle a server does the work (its token in INTERLINGUA_TOKEN), and
+gives the same texts of --texts or --vectors.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,9 +22,12 @@ if TYPE_CHECKING:
     from rich.panel import Panel
 
     from interlingua.models.nla import NLA
+    from interlingua.models.system import SamplingOptions
     from interlingua.models.verbalization import RoundTrip
+    from interlingua.serving.client.endpoint import Endpoint
 
 BATCH_ROWS = 64  # activations that are explained, printed and stored together
+CONCURRENCY = 4  # such batches that a server has at once
 
 
 class Asked(NamedTuple):
@@ -35,20 +42,13 @@ def main(arguments: argparse.Namespace) -> None:
     """Explain, rebuild and print each activation; --out also stores them as JSON lines."""
     from rich.console import Console
 
-    from interlingua.models.nla import NLA
-
-    nla, console = NLA.load(arguments.bundle, arguments.device), Console()
+    nla, console = _opened(arguments), Console()
     asked, h_ND = _activations(arguments, nla)
+    num_rows = BATCH_ROWS if arguments.endpoint is None else BATCH_ROWS * CONCURRENCY
     with nullcontext() if arguments.out is None else arguments.out.open("w") as sink:
-        for start in range(0, len(asked), BATCH_ROWS):
-            part = slice(start, start + BATCH_ROWS)
-            trips = nla.round_trips(
-                h_ND[part],
-                arguments.host,
-                temperature=arguments.temperature,
-                seed=arguments.seed,
-                max_new_tokens=arguments.max_new_tokens,
-            )
+        for start in range(0, len(asked), num_rows):
+            part = slice(start, start + num_rows)
+            trips = nla.round_trips(h_ND[part], arguments.host, **_sampling(arguments))
             for one, trip in zip(asked[part], trips, strict=True):
                 console.print(_panel(one, trip, arguments.host))
                 if sink is not None:
@@ -58,7 +58,10 @@ def main(arguments: argparse.Namespace) -> None:
 def verbalize_parser() -> argparse.ArgumentParser:
     """Arguments: the bundle, the host, what to explain, and how to sample."""
     made = argparse.ArgumentParser(prog="python -m jobs.verbalize", description=__doc__)
-    made.add_argument("bundle", type=Path, help="the folder of a bundle")
+    system = made.add_mutually_exclusive_group(required=True)
+    system.add_argument("bundle", type=Path, nargs="?", help="the folder of a bundle")
+    system.add_argument("--endpoint", metavar="URL", help="a server that does it instead")
+    made.add_argument("--model", help="of --endpoint: which of its bundles (default: the first)")
     made.add_argument("--host", required=True, help="whose activations; the bundle names its hosts")
     made.add_argument(
         "--num-passages", type=_at_least_one, default=25, help="of split `dev` (default: 25)"
@@ -80,11 +83,41 @@ def verbalize_parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--temperature", type=float, default=0.0, help="0 is greedy")
     made.add_argument("--max-new-tokens", type=int, default=128)
-    made.add_argument("--seed", type=int, default=0)
-    made.add_argument("--device", default="cpu")
+    made.add_argument("--seed", type=int, help="of temperatures above 0 (default: 0)")
+    made.add_argument("--device", help="where the models of a bundle are (default: cpu)")
     made.add_argument("--out", type=Path, help="a file of JSON lines")
     made.add_argument("--traceback", action="store_true", help="on an error, show where it was")
     return made
+
+
+def _opened(arguments: argparse.Namespace) -> "NLA | Endpoint":
+    """The bundle, or the server; refused before it is opened where an option is of the other."""
+    if arguments.endpoint is None:
+        if arguments.model is not None:
+            raise ValueError("--model names a bundle of a server; give --endpoint, too")
+        from interlingua.models.nla import NLA
+
+        return NLA.load(arguments.bundle, arguments.device or "cpu")
+    if arguments.device is not None:
+        raise ValueError("--device is of a bundle; a server has its own devices")
+    if arguments.texts is None and arguments.vectors is None:
+        raise ValueError(
+            "passages of `dev`, also those of --ids, lie beside a bundle, which a server does not "
+            "give away; give --texts or --vectors with --endpoint"
+        )
+    from interlingua.serving.client.endpoint import Endpoint
+
+    return Endpoint(arguments.endpoint, arguments.model, concurrency=CONCURRENCY)
+
+
+def _sampling(arguments: argparse.Namespace) -> "SamplingOptions":
+    asked: SamplingOptions = {
+        "temperature": arguments.temperature,
+        "max_new_tokens": arguments.max_new_tokens,
+    }
+    if arguments.seed is not None:
+        asked["seed"] = arguments.seed
+    return asked
 
 
 def _at_least_one(text: str) -> int:
@@ -93,7 +126,9 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
-def _activations(arguments: argparse.Namespace, nla: "NLA") -> "tuple[list[Asked], np.ndarray]":
+def _activations(
+    arguments: argparse.Namespace, nla: "NLA | Endpoint"
+) -> "tuple[list[Asked], np.ndarray]":
     """What is asked for, with a raw activation of each."""
     import numpy as np
 
@@ -103,26 +138,37 @@ def _activations(arguments: argparse.Namespace, nla: "NLA") -> "tuple[list[Asked
         except (OSError, ValueError) as error:
             raise ValueError(f"{arguments.vectors} is no .npy file of numbers: {error}") from error
         return [Asked(None)] * len(h_ND), h_ND
-    asked = list(_asked(arguments, nla))
-    texts = [one.text for one in asked if one.text is not None]
-    if arguments.position is not None:
-        positions = [[arguments.position]] * len(texts)
-        return asked, nla.read(texts, arguments.host, positions).h_ND
+    if arguments.texts is not None:
+        asked = _texts(arguments.texts)
+        return asked, _read(asked, arguments, nla)
+    from interlingua.models.nla import NLA
+
+    assert isinstance(nla, NLA)  # `_opened` gives no server without texts and vectors
+    asked = list(_of_dev(arguments, nla))
     if any(one.span for one in asked):
         rows = [
             nla.activation(one.text, arguments.host, span=one.span) for one in asked if one.text
         ]
         return asked, np.stack(rows)
-    return asked, nla.read(texts, arguments.host).h_ND
+    return asked, _read(asked, arguments, nla)
 
 
-def _asked(arguments: argparse.Namespace, nla: "NLA") -> Iterator[Asked]:
-    if arguments.texts is not None:
-        lines = [line for line in arguments.texts.read_text().splitlines() if line.strip()]
-        if not lines:
-            raise ValueError(f"{arguments.texts} holds no text; write one a line")
-        yield from map(Asked, lines)
-        return
+def _read(
+    asked: Sequence[Asked], arguments: argparse.Namespace, nla: "NLA | Endpoint"
+) -> "np.ndarray":
+    texts = [one.text for one in asked if one.text is not None]
+    positions = None if arguments.position is None else [[arguments.position]] * len(texts)
+    return nla.read(texts, arguments.host, positions).h_ND
+
+
+def _texts(path: Path) -> list[Asked]:
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{path} holds no text; write one a line")
+    return [Asked(line) for line in lines]
+
+
+def _of_dev(arguments: argparse.Namespace, nla: "NLA") -> Iterator[Asked]:
     from interlingua.models.sites import chosen_spans
     from interlingua.specs.extraction import Spans
     from interlingua.world.row_facts import facts_in, sayable
@@ -186,7 +232,8 @@ def _row(asked: Asked, trip: "RoundTrip", host: str) -> dict[str, Any]:
         "span": asked.span,
         "explanation": one.explanation,
         "generated": one.raw_text,
-        "log_prob": one.log_prob,
+        # NaN is no JSON; a server of Neuronpedia's protocol does not say how probable a text is.
+        "log_prob": one.log_prob if isfinite(one.log_prob) else None,
         "share_nearer": one.share_nearer,
         "cosine": trip.cosine,
         "nmse": trip.nmse,

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict  # pydantic reads no other below Python 
 
 from interlingua.serving.backend import Card, Piece
 from interlingua.serving.numbers import Numbers, num_others
-from interlingua.serving.wire import SCHEMA
+from interlingua.serving.wire import SCHEMA, encoded
 
 Vectors = Annotated[object, WithJsonSchema(SCHEMA)]
 
@@ -45,6 +45,12 @@ class BundleAnswer(TypedDict):
     has_affine: bool
     hosts: list[HostAnswer]
     limits: dict[str, float]
+    means: NotRequired[
+        Annotated[
+            dict[str, Vectors],
+            Field(description="[1, D] of every host: the mean of n(h) on `fit`, where asked for."),
+        ]
+    ]
 
 
 class ModelAnswer(TypedDict):
@@ -199,7 +205,7 @@ class ErrorAnswer(TypedDict):
     error: ErrorContent
 
 
-def model_answer(name: str, card: Card) -> ModelAnswer:
+def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnswer:
     """A bundle, by the name that it has here."""
     hosts = [
         HostAnswer(
@@ -227,6 +233,10 @@ def model_answer(name: str, card: Card) -> ModelAnswer:
         hosts=hosts,
         limits=asdict(card.limits),
     )
+    if has_means:
+        ours["means"] = {
+            host.tag: encoded(host.mean_D[None], "base64") for host in card.hosts.values()
+        }
     return ModelAnswer(
         id=name,
         object="model",

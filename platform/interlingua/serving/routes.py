@@ -104,10 +104,10 @@ class OwnApi:
         data = [model_answer(name, backend.card) for name, backend in list(self._backends.items())]
         return json_response(answers.ModelsAnswer(object="list", data=data))
 
-    async def model(self, name: str) -> Response:
-        """One bundle."""
+    async def model(self, name: str, means: bool = False) -> Response:
+        """One bundle; with `means`, also the mean activation of every host."""
         name, backend = bundle_of(self._backends, name)
-        return json_response(model_answer(name, backend.card))
+        return json_response(model_answer(name, backend.card, has_means=means))
 
     async def activations(self, asked: requests.ActivationsRequest, request: Request) -> Response:
         """Raw activations of texts: at tokens, or of the whole as in training."""

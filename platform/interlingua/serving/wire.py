@@ -90,9 +90,9 @@ def vectors_of(given: object, *, field: str, width: int, host: str, max_rows: in
             raise Refused(field, f"{field} is a {type(given).__name__}; {FORMS}")
     x_ND = x_ND[None] if x_ND.ndim == 1 else x_ND
     _check_count(len(x_ND), field, max_rows)
-    _check_width(x_ND.shape[1], field, width, host)
+    check_width(x_ND.shape[1], field, width, host)
     wide_ND = x_ND.astype(np.float64)  # which holds every shorter float as it is
-    _check_rows(wide_ND, field, host)
+    check_rows(wide_ND, field, host)
     return near_one(wide_ND).astype(np.float32)
 
 
@@ -101,12 +101,14 @@ def _check_count(count: int, field: str, max_rows: int) -> None:
         raise Refused(field, f"{field} has {count} rows; one request has at most {max_rows}")
 
 
-def _check_width(found: int, field: str, width: int, host: str) -> None:
+def check_width(found: int, field: str, width: int, host: str) -> None:
+    """Raises Refused where rows have another width than a host's."""
     if found != width:
         raise Refused(field, f"{field} is {found} wide; activations of {host} are {width} wide")
 
 
-def _check_rows(wide_ND: np.ndarray, field: str, host: str) -> None:
+def check_rows(wide_ND: np.ndarray, field: str, host: str) -> None:
+    """Raises Refused where a row is not finite, or is zero."""
     num_bad_N = np.count_nonzero(~np.isfinite(wide_ND), axis=1)
     if num_bad_N.any():
         row = int(num_bad_N.argmax())
@@ -141,7 +143,7 @@ def _of_list(given: list[Any], field: str, width: int, host: str, max_rows: int)
 def _row(row: object, field: str, width: int, host: str) -> np.ndarray:
     if not isinstance(row, list):
         raise Refused(field, f"{field} is a {type(row).__name__}, not a list; {FORMS}")
-    _check_width(len(row), field, width, host)
+    check_width(len(row), field, width, host)
     # The kinds are compared, not asked of numpy: it takes true for 1.
     if not set(map(type, row)) <= {int, float}:
         raise Refused(field, f"{field} does not hold numbers alone; {FORMS}")

@@ -1,0 +1,1 @@
+"""An NLA behind a URL, from the side of those who ask."""
