@@ -1,6 +1,7 @@
 """What goes wrong with a server, in its own words. Knows the shapes of errors, and no route."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
@@ -21,7 +22,7 @@ class EndpointError(Exception):
 
     def __str__(self) -> str:
         begin = self.url if self.status is None else f"{self.url} answered {self.status}"
-        is_named = self.field is None or self.field in self.message
+        is_named = self.field is None or is_word_of(self.field, self.message)
         return f"{begin}: {self.message}" + ("" if is_named else f" (field: {self.field})")
 
     def in_rows(self, first: int, last: int) -> Self:
@@ -32,6 +33,11 @@ class EndpointError(Exception):
 
 class NotOffered(Exception):
     """Something that the server behind a URL does not have, whatever is sent."""
+
+
+def is_word_of(name: str, text: str) -> bool:
+    """Whether a name stands in a text, not as a part of another word."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
 
 
 class Fault(NamedTuple):

@@ -60,8 +60,8 @@ def in_order(calls: Sequence[Callable[[Stop], Result]], concurrency: int) -> lis
     if len(calls) < 2 or concurrency < 2:
         return [call(stop) for call in calls]
     with ThreadPoolExecutor(min(concurrency, len(calls)), "endpoint") as pool:
-        futures = [pool.submit(call, stop) for call in calls]
         try:
+            futures = [pool.submit(call, stop) for call in calls]
             wait(futures, return_when=FIRST_EXCEPTION)
             for future in futures:
                 if future.done() and (error := future.exception()) is not None:
