@@ -73,6 +73,9 @@ def test_models_are_listed_as_openai_lists_them_with_ours_under_one_key() -> Non
     assert second["id"] == "my/second"
     one = client(both).request("GET", "/v1/models/my/second")
     assert one.json() == second
+    means = client(both).request("GET", "/v1/models/my/second?means=true").json()
+    assert_of(answers.ModelAnswer, means)
+    assert set(means["interlingua"].pop("means")) == {HOST, OTHER} and means == second
 
 
 def test_bundles_come_and_go() -> None:

@@ -1,6 +1,8 @@
 """An endpoint over engines of a real bundle gives what its NLA gives in this process."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,6 +132,14 @@ def test_the_protocol_of_neuronpedia_gives_the_same_texts(switch, engines, nla):
     assert [trip.verbalization.raw_text for trip in trips] == texts
     scores = endpoint.score([text or None for text in texts], h_ND, host)
     np.testing.assert_allclose([trip.nmse for trip in trips], scores.nmse_N, atol=1e-5)
+
+
+def test_the_example_of_the_documentation_works(switch, engines, capsys):
+    text = (Path(__file__).parents[3] / "docs/serving.md").read_text()
+    (code,) = (one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Endp" in one)
+    url = switch.over(make_app({"demo": engines}, Settings()))
+    exec(code.replace("http://127.0.0.1:8000", url), {})
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.parametrize("source", ["texts", "vectors"])
