@@ -58,19 +58,24 @@ def test_it_is_a_system_of_the_first_bundle_or_of_the_one_that_is_named(switch):
 
 
 def test_many_rows_come_in_order_and_fill_half_of_the_queue_at_most(switch):
-    backend = Queued(card=card(limits=Limits(max_queued_rows=512)))
+    backend = Queued(card=card(limits=Limits(max_queued_rows=300)))
     endpoint = Endpoint(switch.of(backend), concurrency=4, patience_s=0)
     found_N = RNG.integers(0, WIDTH, 10_000)
     drawn = endpoint.verbalize(np.eye(WIDTH)[found_N], HOST)
     assert places(drawn) == [[place] for place in found_N]
-    assert 64 < backend.most_waiting <= 256
-    assert {len(h_ND) for _, h_ND, _ in backend.asked} <= {64, 10_000 % 64}
+    assert 37 < backend.most_waiting <= 150
+    assert {len(h_ND) for _, h_ND, _ in backend.asked} <= {37, 10_000 % 37}
     assert len({one.client for one in switch.posted}) <= 4
-    drawn = endpoint.verbalize(np.eye(WIDTH)[found_N[:100]], HOST, n=3, temperature=1.0)
-    assert [one.explanation for one in drawn[7]] == [
-        f"place {found_N[7]} sample {sample}" for sample in range(3)
-    ]
-    assert max(len(h_ND) for _, h_ND, _ in backend.asked[-4:]) == 64 // 3
+
+
+def test_samples_of_a_request_are_as_many_as_run_together(switch):
+    backend = FakeBackend()
+    endpoint = Endpoint(switch.of(backend))
+    drawn = endpoint.verbalize(np.eye(WIDTH)[[2] * 100], HOST, n=3, temperature=1.0)
+    assert [[one.explanation for one in samples] for samples in drawn] == [
+        [f"place 2 sample {sample}" for sample in range(3)]
+    ] * 100
+    assert max(len(h_ND) for _, h_ND, _ in backend.asked) == 64 // 3
 
 
 def test_others_are_answered_while_many_rows_are_drawn(switch):
@@ -167,12 +172,27 @@ def test_what_is_drawn_is_streamed_to_whoever_watches(switch):
     endpoint = Endpoint(switch.of(FakeBackend(card=card(limits=Limits(max_batch_rows=2)))))
     h_ND = np.eye(WIDTH)[[3, 0, 1]]
     drawn = endpoint.verbalize(h_ND, HOST, on_token=lambda *one: seen.append(one))
-    assert places(drawn) == [[3], [0], [1]]
+    assert places(drawn) == [[3], [0], [1]] and len(switch.posted) == 2
     assert drawn == endpoint.verbalize(h_ND, HOST)
     for row, (one,) in enumerate(drawn):
         own = [text for number, sample, text in seen if (number, sample) == (row, 0)]
         assert own == [one.raw_text[:20], one.raw_text]
     assert len({one.client for one in switch.posted[:2]}) == 1
+
+
+def test_rows_that_end_in_any_order_are_put_in_theirs(switch):
+    class Backwards(FakeBackend):
+        async def verbalize(self, host, h_ND, sampling, *, wants_partial=True):
+            pieces = [one async for one in super().verbalize(host, h_ND, sampling)]
+            for piece in reversed([one for one in pieces if wants_partial or one.done]):
+                yield piece
+
+    endpoint = Endpoint(switch.of(Backwards()))
+    for watch in (None, lambda *one: None):
+        drawn = endpoint.verbalize(np.eye(WIDTH), HOST, n=2, temperature=1.0, on_token=watch)
+        assert [[one.explanation for one in samples] for samples in drawn] == [
+            [f"place {row} sample {sample}" for sample in range(2)] for row in range(WIDTH)
+        ]
 
 
 def test_an_error_in_a_stream_is_raised_and_one_of_the_watcher_ends_it(switch):

@@ -77,6 +77,7 @@ def test_the_seconds_of_a_header():
             b' "remedy": "cut it"}}',
             "too long; cut it (field: texts[3])",
         ),
+        (400, b'{"error": {"message": "n is 9; 8 is most", "field": "n"}}', "n is 9; 8 is most"),
         (400, b'{"detail": "positions: too many"}', "positions: too many"),
         (
             422,
