@@ -117,7 +117,7 @@ def test_the_error_of_one_request_of_many_says_which_and_ends_the_others(switch)
         endpoint.verbalize(h_ND, HOST)
     assert raised.value.field == "activations[5]"
     assert str(raised.value).endswith(
-        "row 5 of activations breaks the model (in the request of 128 to 191) "
+        "row 5 of activations breaks the model (in the request of rows 128 to 191) "
         "(field: activations[5])"
     )
     assert len(backend.asked) <= 4

@@ -27,7 +27,7 @@ class EndpointError(Exception):
 
     def in_rows(self, first: int, last: int) -> Self:
         """The same, of a request that had a part of a larger call; its field counts within it."""
-        message = f"{self.message} (in the request of {first} to {last})"
+        message = f"{self.message} (in the request of rows {first} to {last})"
         return type(self)(self.url, message, self.status, self.field)
 
 
