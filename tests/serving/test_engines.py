@@ -144,15 +144,12 @@ def test_a_request_that_takes_too_long_ends(nla, serve):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("where", ["join", "step"])
-def test_what_breaks_the_model_fails_alone(where, nla, backend, monkeypatch):
-    """One row raises, as a kernel might: as it begins or at a step; all others come out right."""
-    h_ND, other_ND, poison = vectors(nla), vectors(nla, OTHER, 4), 5
-    target_D = nla.maps.v_of(HOST, h_ND[poison : poison + 1])[0]
-    marked, join, step, is_asked = set(), Session.join, Session.step, threading.Event()
+def break_session(monkeypatch, where, target_D, is_asked):
+    """Raise for a vector as it begins, or at a step; until all have asked only the first begins."""
+    marked, join, step = set(), Session.join, Session.step
 
     def joined(self, prompt, v_BD, samples):
-        is_asked.wait(10)  # the first alone; all others are let in together
+        is_asked.wait(10)
         for place, v_D in enumerate(v_BD):
             if np.allclose(v_D, target_D, atol=1e-6):
                 if where == "join":
@@ -167,6 +164,15 @@ def test_what_breaks_the_model_fails_alone(where, nla, backend, monkeypatch):
 
     monkeypatch.setattr(Session, "join", joined)
     monkeypatch.setattr(Session, "step", stepped)
+
+
+@pytest.mark.parametrize("where", ["join", "step"])
+def test_what_breaks_the_model_fails_alone(where, nla, backend, monkeypatch):
+    """One row raises, as a kernel might: as it begins or at a step; all others come out right."""
+    h_ND, other_ND, poison = vectors(nla), vectors(nla, OTHER, 4), 5
+    target_D = nla.maps.v_of(HOST, h_ND[poison : poison + 1])[0]
+    is_asked = threading.Event()
+    break_session(monkeypatch, where, target_D, is_asked)
 
     async def ask():
         mine = [texts_of(backend, HOST, h_D[None], GREEDY) for h_D in h_ND]
