@@ -129,7 +129,7 @@ def test_a_grid_of_prompts_is_answered_or_turned_away(server):
     grid = [(1, 8, 4, 8), (16, 8, None, 8), (48, 60, None, 4), (16, 60, 2, 32)]
     statuses = Counter(status for cell in grid for status in explained(server.port, *cell))
     print(statuses)
-    assert statuses.keys() <= {200, 429} and statuses[200] > 40
+    assert statuses.keys() <= {200, 429} and statuses[200] > 30
 
 
 def test_bundles_that_take_turns_in_one_place_lose_nothing(server, nla):
@@ -160,3 +160,5 @@ def test_told_to_stop_it_answers_what_it_began(server, nla):
             assert status == 200 and answered(answer) == expected
     assert server.process.wait(PATIENCE_SECONDS) == 0
     assert any("requests that were begun are answered" in line for line in server.lines)
+    # What was refused above left no stack in the log: it would be anybody's to fill.
+    assert not any("position is 99" in line for line in server.lines)

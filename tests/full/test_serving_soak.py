@@ -26,7 +26,7 @@ FUZZ_SECONDS = 300.0
 SCALING_SECONDS = 120.0
 CLIENTS = 64
 # Parallel requests, words of a prompt, tokens of it to be explained (None: all), tokens drawn.
-GRID = ((1, 8, 32, 64), (8, 60, 240), (1, 8, None), (8, 64))
+GRID = ((1, 16, 64), (8, 60), (1, 8, None), (8, 64))
 
 
 @pytest.fixture(scope="module")

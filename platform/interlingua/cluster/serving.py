@@ -5,7 +5,7 @@ engines, not in Serve: they turn away at once what they cannot hold, and drop wh
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +29,8 @@ from interlingua.serving.backend import (
     Piece,
     Prompt,
     Reading,
+    Refused,
+    TimedOut,
 )
 from interlingua.serving.open_parts import OpenParts
 from interlingua.serving.protocols.routers import every_router
@@ -37,6 +39,11 @@ from interlingua.serving.serve_spec import AR, AV, HOSTS, INGRESS, PARTS, Replic
 APPLICATION = "interlingua"
 # A forward holds the thread of the model, never the loop that answers; but cores may be few.
 HEALTH_TIMEOUT_S = 120.0
+# Given back as values: Serve logs a stack for all that is raised, and anybody may ask for nonsense.
+EXPECTED = (Refused, Busy, TimedOut, NotAvailable)
+Steps = Sequence[Piece] | Exception
+# Ray's threads allocate there for every piece; with arenas of their own they only ever took more.
+INGRESS_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 
 
 def application(spec: ServeSpec) -> Application:
@@ -45,7 +52,10 @@ def application(spec: ServeSpec) -> Application:
     replicas = spec.replicas(INGRESS)
     ingress = serve.deployment(
         name=INGRESS,
-        ray_actor_options={"num_cpus": replicas.num_cpus},
+        ray_actor_options={
+            "num_cpus": replicas.num_cpus,
+            "runtime_env": {"env_vars": INGRESS_ENVIRONMENT},
+        },
         max_ongoing_requests=4096,
         graceful_shutdown_timeout_s=spec.limits.timeout_s,
         health_check_timeout_s=HEALTH_TIMEOUT_S,
@@ -69,7 +79,7 @@ def served(spec: ServeSpec, *, host: str, port: int) -> Iterator[None]:
 
 
 class PartReplica:
-    """One part of every bundle that was asked for of late."""
+    """One part of every bundle that was asked for of late; gives back what it expects to refuse."""
 
     def __init__(self, part: str, spec: ServeSpec) -> None:
         import torch
@@ -83,39 +93,55 @@ class PartReplica:
 
     async def read(
         self, bundle: str, host: str, prompt: Prompt, positions: Any, options: dict[str, bool]
-    ) -> Reading:
+    ) -> Reading | Exception:
         """As `Hosts.read`."""
-        async with self._parts.using(bundle) as part:
-            reading: Reading = await part.read(host, prompt, positions, **options)
+        try:
+            async with self._parts.using(bundle) as part:
+                reading: Reading = await part.read(host, prompt, positions, **options)
+        except EXPECTED as error:
+            return error
         return reading
 
-    async def reconstruct(self, bundle: str, texts: Sequence[str], host: str | None) -> np.ndarray:
+    async def reconstruct(
+        self, bundle: str, texts: Sequence[str], host: str | None
+    ) -> np.ndarray | Exception:
         """As `Ar.reconstruct`."""
-        async with self._parts.using(bundle) as part:
-            rows_ND: np.ndarray = await part.reconstruct(texts, host)
+        try:
+            async with self._parts.using(bundle) as part:
+                rows_ND: np.ndarray = await part.reconstruct(texts, host)
+        except EXPECTED as error:
+            return error
         return rows_ND
 
     async def verbalize(
         self, bundle: str, host: str, h_ND: np.ndarray, sampling: Sampling, wants_partial: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
+    ) -> AsyncIterator[Steps]:
         """As `Av.verbalize`."""
-        async with (
-            self._parts.using(bundle) as part,
-            aclosing(part.verbalize(host, h_ND, sampling, wants_partial=wants_partial)) as steps,
-        ):
+        steps = self._steps(
+            bundle, lambda part: part.verbalize(host, h_ND, sampling, wants_partial=wants_partial)
+        )
+        async with aclosing(steps):
             async for pieces in steps:
                 yield pieces
 
     async def generate(
         self, bundle: str, parts: Sequence[str | np.ndarray], sampling: Sampling, as_chat: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
+    ) -> AsyncIterator[Steps]:
         """As `Av.generate`."""
-        async with (
-            self._parts.using(bundle) as part,
-            aclosing(part.generate(parts, sampling, as_chat=as_chat)) as steps,
-        ):
+        steps = self._steps(bundle, lambda part: part.generate(parts, sampling, as_chat=as_chat))
+        async with aclosing(steps):
             async for pieces in steps:
                 yield pieces
+
+    async def _steps(
+        self, bundle: str, draw: Callable[[Any], AsyncGenerator[Sequence[Piece]]]
+    ) -> AsyncGenerator[Steps]:
+        try:
+            async with self._parts.using(bundle) as part, aclosing(draw(part)) as steps:
+                async for pieces in steps:
+                    yield pieces
+        except EXPECTED as error:
+            yield error
 
     def _open(self, bundle: str) -> Any:
         from interlingua.models.proved import ProvedBundle
@@ -178,7 +204,11 @@ class RemotePart:
         response = method.remote(self._bundle, *arguments)
         try:
             async for pieces in response:
+                if isinstance(pieces, Exception):
+                    raise pieces
                 yield pieces
+        except EXPECTED:
+            raise
         except (asyncio.CancelledError, GeneratorExit):
             response.cancel()
             raise
@@ -188,12 +218,15 @@ class RemotePart:
     async def _call(self, name: str, *arguments: Any) -> Any:
         response = getattr(self._handle, name).remote(self._bundle, *arguments)
         try:
-            return await response
+            found = await response
         except asyncio.CancelledError:
             response.cancel()
             raise
         except Exception as error:
             raise _as_raised(error) from error
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 def _deployment(spec: ServeSpec, part: str) -> Application:
