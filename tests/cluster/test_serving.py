@@ -1,19 +1,14 @@
 """Bundles behind Ray Serve: what is asked over HTTP is what the models say in this process."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tests.cluster.conftest import free_ports
+from tests.cluster.load import Load, Memory, counts, explained, summary
+from tests.cluster.served import PATIENCE_SECONDS, started
 
 from interlingua.models.nla import NLA
 from interlingua.recipes.registry import world_mini
@@ -28,51 +23,9 @@ TEXTS = [
     "report from Velsk. the guard moored the ship.",
     "the baker sang in the market hall before the storm came.",
 ]
-PATIENCE_SECONDS = 180
+SOAK_SECONDS = 20.0
 SHORT = {"max_new_tokens": 16}
 DRAWN = {"n": 3, "temperature": 1.0, "seed": 5, "max_new_tokens": 12}
-
-
-class Server:
-    """`python -m serve.app` in a process of its own."""
-
-    def __init__(self, *bundles):
-        (port,) = free_ports(1)
-        self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "serve.app", *map(str, bundles), "--port", str(port)]
-        self.process = subprocess.Popen(
-            command,
-            env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self):
-        self.lines.extend(self.process.stdout)
-
-    def wait(self):
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not any(line.startswith("serving ") for line in self.lines):
-            assert self.process.poll() is None, "".join(self.lines)
-            assert time.monotonic() < deadline, "".join(self.lines)
-            time.sleep(0.1)
-        return self
-
-    def ask(self, path, body=None, timeout=PATIENCE_SECONDS):
-        """Status and answer."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.url + path, data, {"Content-Type": "application/json"}
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read())
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +41,8 @@ def nla(bundle):
 
 @pytest.fixture(scope="module")
 def server(bundle):
-    started = Server(f"mini={bundle}", f"again={bundle}")
-    try:
-        yield started.wait()
-    finally:
-        started.process.terminate()
-        started.process.wait(PATIENCE_SECONDS)
+    with started(f"mini={bundle}", f"again={bundle}", "--most-open", "1") as server:
+        yield server
 
 
 def raw(drawn):
@@ -163,6 +112,40 @@ def test_what_the_models_refuse_names_its_field(server, path, body, status, fiel
     assert (found, answer["error"]["field"].partition("[")[0]) == (status, field), answer
 
 
+def test_clients_of_all_kinds_at_once_lose_nothing(server, nla):
+    """A short one; `tests/full/test_serving_soak.py` goes on for minutes and kills a replica."""
+    load = Load(nla, server.port)
+    with Memory(server.replicas) as memory:
+        outcomes = load.run(SOAK_SECONDS)
+    print(summary(outcomes, SOAK_SECONDS), memory.growth(10, 3), sep="\n")
+    assert [one for one in outcomes if one.wrong] == []
+    assert all(one.status < 500 for one in outcomes)
+    assert all(counts(outcomes).values()) and len(outcomes) > 200
+    assert {part for part, _ in memory.samples} == {"hosts", "av", "ar", "ingress"}
+    assert max(memory.growth(10, 3).values()) < 0.03
+
+
+def test_a_grid_of_prompts_is_answered_or_turned_away(server):
+    grid = [(1, 8, 4, 8), (16, 8, None, 8), (48, 60, None, 4), (16, 60, 2, 32)]
+    statuses = Counter(status for cell in grid for status in explained(server.port, *cell))
+    print(statuses)
+    assert statuses.keys() <= {200, 429} and statuses[200] > 30
+
+
+def test_bundles_that_take_turns_in_one_place_lose_nothing(server, nla):
+    """Each of its replicas has one bundle open at a time."""
+    bodies = [
+        {"model": ("mini", "again")[n % 2], "host": HOST, "text": TEXTS[n % 3], **SHORT}
+        for n in range(36)
+    ]
+    expected = [raw(nla.verbalize(texts=[text], host=HOST, **SHORT)) for text in TEXTS]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda body: server.ask("/v1/verbalize", body), bodies))
+    for n, (status, answer) in enumerate(answers):
+        assert status == 200 and answer["model"] == bodies[n]["model"], answer
+        assert answered(answer) == expected[n % 3]
+
+
 def test_told_to_stop_it_answers_what_it_began(server, nla):
     """The last test of the file: behind it nobody answers."""
     body = {"host": HOST, "texts": TEXTS * 8, "max_new_tokens": 128}
@@ -177,3 +160,5 @@ def test_told_to_stop_it_answers_what_it_began(server, nla):
             assert status == 200 and answered(answer) == expected
     assert server.process.wait(PATIENCE_SECONDS) == 0
     assert any("requests that were begun are answered" in line for line in server.lines)
+    # What was refused above left no stack in the log: it would be anybody's to fill.
+    assert not any("position is 99" in line for line in server.lines)

@@ -21,6 +21,7 @@ PARTS = {
     "endings": "tests/full/test_endings.py",
     "soak": "tests/full/test_soak.py",
     "sweeps": "tests/full/test_sweeps.py",
+    "serving": "tests/full/test_serving_soak.py",
     "chaos": "tests/chaos",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
 }
@@ -52,7 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
 def digest() -> str:
     """A hash of all code, and of the versions that it runs on."""
     found = hashlib.sha256()
-    folders = ("platform", "jobs", "tuners", "tests", "bench")
+    folders = ("platform", "jobs", "tuners", "serve", "tests", "bench")
     paths = [path for top in folders for path in (REPOSITORY / top).rglob("*.py")]
     for path in sorted([*paths, REPOSITORY / "constraints.txt"]):
         found.update(path.read_bytes())

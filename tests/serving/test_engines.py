@@ -144,16 +144,16 @@ def test_a_request_that_takes_too_long_ends(nla, serve):
         time.sleep(0.01)
 
 
-def test_what_breaks_the_model_fails_alone(nla, backend, monkeypatch):
-    """A step that raises while one row is there, as a kernel might; all others come out right."""
-    h_ND = vectors(nla)
-    poison = next(p for p, h_D in enumerate(h_ND) if p == 5)
+def break_session(monkeypatch, where, target_D, is_asked):
+    """Raise for a vector as it begins, or at a step; until all have asked only the first begins."""
     marked, join, step = set(), Session.join, Session.step
 
     def joined(self, prompt, v_BD, samples):
-        target = nla.maps.v_of(HOST, h_ND[poison : poison + 1])[0]
+        is_asked.wait(10)
         for place, v_D in enumerate(v_BD):
-            if np.allclose(v_D, target, atol=1e-6):
+            if np.allclose(v_D, target_D, atol=1e-6):
+                if where == "join":
+                    raise RuntimeError("no kernel for this")
                 marked.add(id(samples[place]))
         return join(self, prompt, v_BD, samples)
 
@@ -165,14 +165,31 @@ def test_what_breaks_the_model_fails_alone(nla, backend, monkeypatch):
     monkeypatch.setattr(Session, "join", joined)
     monkeypatch.setattr(Session, "step", stepped)
 
+
+@pytest.mark.parametrize("where", ["join", "step"])
+def test_what_breaks_the_model_fails_alone(where, nla, backend, monkeypatch):
+    """One row raises, as a kernel might: as it begins or at a step; all others come out right."""
+    h_ND, other_ND, poison = vectors(nla), vectors(nla, OTHER, 4), 5
+    target_D = nla.maps.v_of(HOST, h_ND[poison : poison + 1])[0]
+    is_asked = threading.Event()
+    break_session(monkeypatch, where, target_D, is_asked)
+
     async def ask():
-        return await asyncio.gather(
-            *(texts_of(backend, HOST, h_D[None], GREEDY) for h_D in h_ND), return_exceptions=True
-        )
+        mine = [texts_of(backend, HOST, h_D[None], GREEDY) for h_D in h_ND]
+        others = [texts_of(backend, OTHER, h_D[None], DRAWN) for h_D in other_ND]
+        answers = asyncio.gather(*mine, *others, return_exceptions=True)
+        while backend.av.engine.num_waiting < len(mine) + len(others) - 1:
+            await asyncio.sleep(0.001)
+        is_asked.set()
+        return await asyncio.wait_for(answers, 60)
 
     found = run(ask())
     monkeypatch.undo()
+    # Fifteen of them one by one would take twice as many.
+    assert backend.av.engine.num_steps < 8 * GREEDY.max_new_tokens
     expected = raw(nla.verbalize(h_ND, HOST, **options(GREEDY)))
+    expected += raw(nla.verbalize(other_ND, OTHER, **options(DRAWN)))
+    assert len(found) == len(expected)
     for place, one in enumerate(found):
         if place == poison:
             assert isinstance(one, Refused) and one.field == "activations"
@@ -297,16 +314,23 @@ def test_items_of_a_batch_fail_alone_and_in_their_own_words():
     def run_items(items):
         runs.append(list(items))
         if "bad" in items:
-            raise ValueError("bad it is")
+            raise RuntimeError("no kernel for this")
+        if "wrong" in items:
+            raise Refused("word", "wrong it is")
         return [item.upper() for item in items]
 
-    batcher = Batcher("test", run_items, budget=10, max_waiting=100)
+    batcher = Batcher("test", run_items, field="words", budget=10, max_waiting=100)
     gate = batcher.submit("first", cost=10, timeout_s=10)
-    futures = [batcher.submit(item, cost=2, timeout_s=10) for item in ("a", "bad", "b")]
+    futures = [batcher.submit(item, cost=2, timeout_s=10) for item in ("a", "bad", "b", "wrong")]
     assert gate.result(10) == "FIRST"
     assert futures[0].result(10) == "A" and futures[2].result(10) == "B"
-    with pytest.raises(ValueError, match="bad it is"):
-        futures[1].result(10)
+    for future, field, message in (
+        (futures[1], "words", "RuntimeError: no kernel for this"),
+        (futures[3], "word", "wrong it is"),
+    ):
+        with pytest.raises(Refused, match=message) as refused:
+            future.result(10)
+        assert refused.value.field == field
     batcher.close()
 
 

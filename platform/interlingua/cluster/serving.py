@@ -5,10 +5,9 @@ engines, not in Serve: they turn away at once what they cannot hold, and drop wh
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from ray.serve.deployment import Application
 from ray.serve.exceptions import BackPressureError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
-from interlingua.cluster.session import ray_session
+from interlingua.cluster.session import cpus_at_most, ray_session
 from interlingua.models.system import Sampling
-from interlingua.serving.app import Settings, make_app
+from interlingua.serving.app import make_app
 from interlingua.serving.backend import (
     Backend,
     Busy,
@@ -30,47 +29,33 @@ from interlingua.serving.backend import (
     Piece,
     Prompt,
     Reading,
+    Refused,
+    TimedOut,
 )
+from interlingua.serving.open_parts import OpenParts
 from interlingua.serving.protocols.routers import every_router
+from interlingua.serving.serve_spec import AR, AV, HOSTS, INGRESS, PARTS, Replicas, ServeSpec
 
-HOSTS, AV, AR, INGRESS = "hosts", "av", "ar", "ingress"
-PARTS = (HOSTS, AV, AR)
 APPLICATION = "interlingua"
 # A forward holds the thread of the model, never the loop that answers; but cores may be few.
 HEALTH_TIMEOUT_S = 120.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replicas:
-    """Resources and numbers of the replicas of one deployment."""
-
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    least: int = 1
-    most: int = 1
-    target_ongoing: float = 8.0  # requests a replica, above which there is to be one more
-    device: str = "cpu"
-    num_threads: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSpec:
-    """What is served, by what, and how much of it at once."""
-
-    bundles: Mapping[str, str]  # name -> folder; the first is the default
-    limits: Limits = Limits()
-    settings: Settings = field(default_factory=Settings)
-    parts: Mapping[str, Replicas] = field(default_factory=dict)  # hosts, av, ar, ingress
-    most_open: int = 4  # bundles a replica
+# Given back as values: Serve logs a stack for all that is raised, and anybody may ask for nonsense.
+EXPECTED = (Refused, Busy, TimedOut, NotAvailable)
+Steps = Sequence[Piece] | Exception
+# Ray's threads allocate there for every piece; with arenas of their own they only ever took more.
+INGRESS_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 
 
 def application(spec: ServeSpec) -> Application:
     """The Serve application of these bundles."""
     deployed = {part: _deployment(spec, part) for part in PARTS}
-    replicas = spec.parts.get(INGRESS, Replicas(num_cpus=0.1))
+    replicas = spec.replicas(INGRESS)
     ingress = serve.deployment(
         name=INGRESS,
-        ray_actor_options={"num_cpus": replicas.num_cpus},
+        ray_actor_options={
+            "num_cpus": replicas.num_cpus,
+            "runtime_env": {"env_vars": INGRESS_ENVIRONMENT},
+        },
         max_ongoing_requests=4096,
         graceful_shutdown_timeout_s=spec.limits.timeout_s,
         health_check_timeout_s=HEALTH_TIMEOUT_S,
@@ -82,7 +67,8 @@ def application(spec: ServeSpec) -> Application:
 @contextmanager
 def served(spec: ServeSpec, *, host: str, port: int) -> Iterator[None]:
     """Serve at this address while the block runs; behind it, what was begun is answered."""
-    with ray_session():
+    with ray_session() as ray:
+        spec = spec.within(cpus_at_most(ray))
         serve.start(http_options={"host": host, "port": port, "location": "HeadOnly"})
         try:
             serve.run(application(spec), name=APPLICATION)
@@ -93,58 +79,69 @@ def served(spec: ServeSpec, *, host: str, port: int) -> Iterator[None]:
 
 
 class PartReplica:
-    """One part of every bundle that was asked for of late."""
+    """One part of every bundle that was asked for of late; gives back what it expects to refuse."""
 
     def __init__(self, part: str, spec: ServeSpec) -> None:
         import torch
 
         self._part, self._spec = part, spec
-        self._replicas = spec.parts.get(part, Replicas())
+        self._replicas = spec.replicas(part)
         torch.set_num_threads(self._replicas.num_threads)
-        self._opened: OrderedDict[str, Any] = OrderedDict()
-        self._lock = asyncio.Lock()
         # What cannot be opened is said when it is deployed, not to the first who asks.
         first, *_ = spec.bundles
-        self._opened[first] = self._open(first)
+        self._parts: OpenParts[Any] = OpenParts(first, self._open, spec.most_open)
 
     async def read(
         self, bundle: str, host: str, prompt: Prompt, positions: Any, options: dict[str, bool]
-    ) -> Reading:
+    ) -> Reading | Exception:
         """As `Hosts.read`."""
-        reading: Reading = await (await self._of(bundle)).read(host, prompt, positions, **options)
+        try:
+            async with self._parts.using(bundle) as part:
+                reading: Reading = await part.read(host, prompt, positions, **options)
+        except EXPECTED as error:
+            return error
         return reading
 
-    async def reconstruct(self, bundle: str, texts: Sequence[str], host: str | None) -> np.ndarray:
+    async def reconstruct(
+        self, bundle: str, texts: Sequence[str], host: str | None
+    ) -> np.ndarray | Exception:
         """As `Ar.reconstruct`."""
-        rows_ND: np.ndarray = await (await self._of(bundle)).reconstruct(texts, host)
+        try:
+            async with self._parts.using(bundle) as part:
+                rows_ND: np.ndarray = await part.reconstruct(texts, host)
+        except EXPECTED as error:
+            return error
         return rows_ND
 
     async def verbalize(
         self, bundle: str, host: str, h_ND: np.ndarray, sampling: Sampling, wants_partial: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
+    ) -> AsyncIterator[Steps]:
         """As `Av.verbalize`."""
-        part = await self._of(bundle)
-        async for pieces in part.verbalize(host, h_ND, sampling, wants_partial=wants_partial):
-            yield pieces
+        steps = self._steps(
+            bundle, lambda part: part.verbalize(host, h_ND, sampling, wants_partial=wants_partial)
+        )
+        async with aclosing(steps):
+            async for pieces in steps:
+                yield pieces
 
     async def generate(
         self, bundle: str, parts: Sequence[str | np.ndarray], sampling: Sampling, as_chat: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
+    ) -> AsyncIterator[Steps]:
         """As `Av.generate`."""
-        part = await self._of(bundle)
-        async for pieces in part.generate(parts, sampling, as_chat=as_chat):
-            yield pieces
+        steps = self._steps(bundle, lambda part: part.generate(parts, sampling, as_chat=as_chat))
+        async with aclosing(steps):
+            async for pieces in steps:
+                yield pieces
 
-    async def _of(self, bundle: str) -> Any:
-        if bundle not in self._opened:
-            async with self._lock:  # one at a time: opening takes the memory of a model
-                if bundle not in self._opened:
-                    self._opened[bundle] = await asyncio.to_thread(self._open, bundle)
-                while len(self._opened) > self._spec.most_open:
-                    _, oldest = self._opened.popitem(last=False)
-                    asyncio.get_running_loop().run_in_executor(None, oldest.close)
-        self._opened.move_to_end(bundle)
-        return self._opened[bundle]
+    async def _steps(
+        self, bundle: str, draw: Callable[[Any], AsyncGenerator[Sequence[Piece]]]
+    ) -> AsyncGenerator[Steps]:
+        try:
+            async with self._parts.using(bundle) as part, aclosing(draw(part)) as steps:
+                async for pieces in steps:
+                    yield pieces
+        except EXPECTED as error:
+            yield error
 
     def _open(self, bundle: str) -> Any:
         from interlingua.models.proved import ProvedBundle
@@ -207,21 +204,33 @@ class RemotePart:
         response = method.remote(self._bundle, *arguments)
         try:
             async for pieces in response:
+                if isinstance(pieces, Exception):
+                    raise pieces
                 yield pieces
+        except EXPECTED:
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            response.cancel()
+            raise
         except Exception as error:
             raise _as_raised(error) from error
-        finally:
-            response.cancel()
 
     async def _call(self, name: str, *arguments: Any) -> Any:
+        response = getattr(self._handle, name).remote(self._bundle, *arguments)
         try:
-            return await getattr(self._handle, name).remote(self._bundle, *arguments)
+            found = await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
         except Exception as error:
             raise _as_raised(error) from error
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 def _deployment(spec: ServeSpec, part: str) -> Application:
-    replicas = spec.parts.get(part, Replicas())
+    replicas = spec.replicas(part)
     deployment = serve.deployment(
         name=part,
         ray_actor_options={"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},

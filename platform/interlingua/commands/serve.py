@@ -14,6 +14,7 @@ from pathlib import Path
 
 from interlingua.serving.app import Settings
 from interlingua.serving.backend import Limits
+from interlingua.serving.serve_spec import MOST_OPEN, Replicas, ServeSpec
 from interlingua.store.bundle import read_manifest
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -22,7 +23,7 @@ TOKEN_VARIABLE = "INTERLINGUA_TOKEN"
 
 def main(arguments: argparse.Namespace) -> None:
     """Open the bundles, say where they are, and serve until stopped."""
-    from interlingua.cluster.serving import ServeSpec, served
+    from interlingua.cluster.serving import served
 
     token = os.environ.get(TOKEN_VARIABLE)
     if token is None and arguments.host not in LOOPBACK:
@@ -34,6 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
         bundles=_named(arguments.bundles),
         limits=Limits(max_batch_rows=arguments.batch_rows, timeout_s=arguments.timeout),
         settings=Settings(token=token, origins=tuple(arguments.origin)),
+        parts=replicas_of(arguments.replicas),
+        most_open=arguments.most_open,
     )
     stopped = threading.Event()
     with served(spec, host=arguments.host, port=arguments.port):
@@ -61,10 +64,38 @@ def serve_parser() -> argparse.ArgumentParser:
         "--timeout", type=float, default=Limits().timeout_s, help="seconds that a request may take"
     )
     made.add_argument(
+        "--replicas",
+        action="append",
+        default=[],
+        metavar="PART=LEAST[:MOST]",
+        help="processes of a part (hosts, av, ar, ingress): av=2, or av=1:4 for as many as the "
+        "load needs; repeatable",
+    )
+    made.add_argument(
+        "--most-open", type=int, default=MOST_OPEN, help="bundles that a process has open at once"
+    )
+    made.add_argument(
         "--origin", action="append", default=[], help="a web page's origin that may ask; repeatable"
     )
     made.add_argument("--traceback", action="store_true", help="on an error, show where it was")
     return made
+
+
+def replicas_of(given: list[str]) -> dict[str, Replicas]:
+    """Replicas by part, of PART=NUMBER and PART=LEAST:MOST."""
+    found: dict[str, Replicas] = {}
+    for one in given:
+        part, _, numbers = one.partition("=")
+        least, colon, most = numbers.partition(":")
+        if not (least.isdecimal() and (most.isdecimal() if colon else True)):
+            raise ValueError(f"--replicas is {one}; give PART=NUMBER or PART=LEAST:MOST, as av=1:4")
+        if part in found:
+            raise ValueError(f"--replicas names {part} twice")
+        try:
+            found[part] = Replicas(least=int(least), most=int(most if colon else least))
+        except ValueError as error:
+            raise ValueError(f"--replicas is {one}: {error}") from error
+    return found
 
 
 def _named(given: list[str]) -> dict[str, str]:

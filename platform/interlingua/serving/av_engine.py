@@ -1,8 +1,8 @@
 """The AV behind a queue. One thread owns it; samples join and leave between two steps.
 
 Requests are checked before they are queued. What a request gets does not depend on what runs beside
-it, and one that breaks the model fails alone: all that ran with it is begun again, one at a time,
-and comes out as it would have.
+it, and one that breaks the model fails alone: all that ran with it is begun again, in halves of
+halves where they break it, too, and comes out as it would have.
 """
 
 import logging
@@ -152,15 +152,16 @@ class AvEngine:
     def _admit(self, session: Session) -> None:
         """Let in waiting rows, the first first, as long as there is room; like ones together."""
         admitted = self._taken()
+        # All of them first: where the model fails on one cohort the others are begun again, too.
+        for row in admitted:
+            for number, sample in enumerate(row.samples):
+                self._running[id(sample)] = row, number
         while admitted:
             first = admitted[0]
             cohort = [row for row in admitted if row.is_like(first)]
             admitted = [row for row in admitted if not row.is_like(first)]
             v_BE = torch.stack([row.request.v_NE[row.number] for row in cohort])
             samples = [sample for row in cohort for sample in row.samples]
-            for row in cohort:
-                for number, sample in enumerate(row.samples):
-                    self._running[id(sample)] = row, number
             prompt = first.prompt
             if isinstance(prompt, EmbeddedPrompt):
                 drawn = session.join_embedded(prompt, samples)
@@ -182,8 +183,8 @@ class AvEngine:
                     num_samples > self._limits.max_batch_rows
                     or num_tokens > self._limits.max_batch_tokens
                 )
-                is_alone = row.is_suspect or any(one.is_suspect for one in (*rows, *taken))
-                if (rows or taken) and (is_full or is_alone):
+                is_apart = any(one.suspects is not row.suspects for one in (*rows, *taken))
+                if (rows or taken) and (is_full or is_apart):
                     break
                 taken.append(self._waiting.popleft())
         return taken
@@ -216,15 +217,17 @@ class AvEngine:
                 request.on_pieces(own)
 
     def _begin_again(self, error: Exception) -> None:
-        """Queue what ran when the model failed, each row alone; one that ran alone is at fault."""
+        """Queue what ran when the model failed, in two halves; a row that ran alone is at fault."""
         rows = list(dict.fromkeys(row for row, _ in self._running.values()))
         self._running.clear()
         if len(rows) == 1:
             message = f"the model fails on this activation: {type(error).__name__}: {error}"
             _end(rows[0].request, Refused("activations", message))
             return
-        for row in rows:
-            row.begin_again()
+        for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
+            suspects = object()
+            for row in half:
+                row.begin_again(suspects)
         with self._changed:
             self._waiting.extendleft(reversed(rows))
 

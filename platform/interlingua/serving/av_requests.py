@@ -43,7 +43,7 @@ class Row:
     prompt: AvPrompt | EmbeddedPrompt
     samples: list[Sample] = field(default_factory=list)
     handed_out: set[int] = field(default_factory=set)  # samples whose end its client has seen
-    is_suspect: bool = False  # it was there when the model failed: it is drawn alone
+    suspects: object = None  # those that it may be drawn with, once the model failed on them all
 
     @property
     def num_tokens(self) -> int:
@@ -58,9 +58,9 @@ class Row:
         is_same_prompt = torch.equal(self.prompt.ids_T, other.prompt.ids_T)
         return is_same_prompt and self.request.sampling.n == other.request.sampling.n
 
-    def begin_again(self) -> None:
-        """Forget what was drawn, and be drawn alone the next time."""
-        self.is_suspect = True
+    def begin_again(self, suspects: object) -> None:
+        """Forget what was drawn, and be drawn with none but these the next time."""
+        self.suspects = suspects
         for sample in self.samples:
             sample.ids.clear()
             sample.log_probs.clear()

@@ -1,9 +1,10 @@
 """Items that wait for a model and are run together. Knows no model.
 
 One thread runs them, as many at once as a budget allows. Where a run fails each of its items is run
-alone, so that the one at fault fails alone.
+alone, so that the one at fault fails alone: its client hears of it as of any other wrong input.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -12,7 +13,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from interlingua.serving.backend import Busy, TimedOut
+from interlingua.serving.backend import Busy, NotAvailable, Refused, TimedOut
+
+logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,7 +33,8 @@ class Batcher(Generic[Item, Result]):
     """Runs `run` on waiting items in a thread of its own.
 
     Items of one batch cost at most `budget` together; one that costs more runs alone. More than
-    `max_waiting` cost in the queue is Busy, unless the queue is empty.
+    `max_waiting` cost in the queue is Busy, unless the queue is empty. `field` is what an item is
+    in a request.
     """
 
     def __init__(
@@ -38,9 +42,11 @@ class Batcher(Generic[Item, Result]):
         name: str,
         run: Callable[[Sequence[Item]], Sequence[Result]],
         *,
+        field: str,
         budget: int,
         max_waiting: int,
     ) -> None:
+        self._field = field
         self._call, self._budget, self._max_waiting = run, budget, max_waiting
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._cost = 0  # of what waits
@@ -103,10 +109,17 @@ class Batcher(Generic[Item, Result]):
             results = self._call([one.item for one in batch])
         except Exception as error:
             if len(batch) == 1:
-                batch[0].future.set_exception(error)
+                batch[0].future.set_exception(self._of_one(error))
                 return
             for one in batch:
                 self._answer([one])
             return
         for one, result in zip(batch, results, strict=True):
             one.future.set_result(result)
+
+    def _of_one(self, error: Exception) -> Exception:
+        if isinstance(error, Refused | NotAvailable):
+            return error
+        logger.exception("the model fails on one item")
+        message = f"the model fails on it: {type(error).__name__}: {error}"
+        return Refused(self._field, message)

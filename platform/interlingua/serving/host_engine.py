@@ -37,6 +37,7 @@ class HostEngine:
         self._batcher: Batcher[Ask, Reading] = Batcher(
             "host-engine",
             self._run,
+            field="text",
             budget=limits.max_batch_tokens,
             max_waiting=limits.max_queued_rows * CHARS_PER_TOKEN * 64,
         )

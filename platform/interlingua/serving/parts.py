@@ -128,6 +128,7 @@ class Ar:
         self._batcher: Batcher[Sequence[str], np.ndarray] = Batcher(
             "ar-engine",
             self._run,
+            field="texts",
             budget=limits.max_batch_rows,
             max_waiting=limits.max_queued_rows,
         )
