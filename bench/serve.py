@@ -16,7 +16,7 @@ import tempfile
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import psutil
 
 from bench.rounds import machine_lines, say
 from bench.serve_bundle import HOST, NUM_PROMPT, WIDTH, bench_bundle
@@ -32,12 +33,15 @@ from bench.serve_peers import LIMITS, MOST, NUM_NEW, PLAIN
 from bench.serve_timers import PATH
 
 CLIENTS = (1, 8, 32, 64)
-ASKED_OF_EACH, LEAST_ASKED, SPREAD_S = 3, 8, 1.0
+NUM_ALONE = 8  # texts that are also drawn by themselves
+ASKED_OF_EACH, LEAST_ASKED, SPREAD_S = 4, 8, 1.0
 SERVER_CORE, CLIENT_CORE = 0, 1
 OURS, OURS_RAY = "ours in one process", "ours on Ray Serve"
 UNBATCHED, COLLECTED, BATCHED = "FastAPI unbatched", "FastAPI collector", "@serve.batch"
 VARIANTS = (OURS, OURS_RAY, UNBATCHED, COLLECTED, BATCHED)
 DESCRIBE, EXPLAIN = "describe", "explain"
+
+Addresses = tuple[dict[str, str], dict[str, int]]  # addresses and process ids of servers, by name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +51,7 @@ class Found:
     rates: list[float] = field(default_factory=list)  # requests a second, by round
     p50_s: list[float] = field(default_factory=list)
     p99_s: list[float] = field(default_factory=list)
+    cpu_rates: list[float] = field(default_factory=list)  # a CPU second of the server
     shares: list[float] = field(default_factory=list)  # of the most rows of a batch
     parts: list[dict[str, Any]] = field(default_factory=list)
 
@@ -68,9 +73,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = bench_bundle(Path(folder))
         work = _work(bundle, max(counts))
-        with _servers(bundle, variants) as urls:
+        with _servers(bundle, variants) as (urls, pids):
             _require_parity(urls, work)
-            found = _rounds(urls, work, counts, options.rounds)
+            found = _rounds(urls, pids, work, counts, options.rounds)
     for kind in work.bodies:
         _say_table(kind, found, variants, counts)
     if OURS in variants:
@@ -79,7 +84,7 @@ def main() -> None:
 
 
 def _work(bundle: Path, count: int) -> Work:
-    """Vectors and texts drawn by number, and what an `NLA` says of them, each by itself."""
+    """Vectors and texts drawn by number, and what an `NLA` says of them."""
     import torch
 
     from interlingua.models.nla import NLA
@@ -91,9 +96,13 @@ def _work(bundle: Path, count: int) -> Work:
     vectors = [{"base64": b64encode(h_D.tobytes()).decode(), "shape": [1, WIDTH]} for h_D in h_ND]
     draw = partial(nla.verbalize, host=HOST, max_new_tokens=NUM_NEW)
     said = {
-        DESCRIBE: [draw(h_D[None])[0][0].raw_text for h_D in h_ND],
-        EXPLAIN: [draw(texts=[text])[0][0].raw_text for text in texts],
+        DESCRIBE: [row[0].raw_text for row in draw(h_ND)],
+        EXPLAIN: [row[0].raw_text for row in draw(texts=texts)],
     }
+    for place in range(NUM_ALONE):
+        alone = [draw(h_ND[place : place + 1]), draw(texts=texts[place : place + 1])]
+        if [row[0].raw_text for (row,) in alone] != [found[place] for found in said.values()]:
+            raise SystemExit("a text is another in a batch: parity shows nothing")
     for kind, found in said.items():
         if len(set(found)) < count or {len(text.split()) for text in found} != {NUM_NEW}:
             raise SystemExit(f"{kind}: texts repeat themselves or end early: parity shows nothing")
@@ -107,8 +116,8 @@ def _work(bundle: Path, count: int) -> Work:
 
 
 @contextmanager
-def _servers(bundle: Path, variants: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The addresses of all servers, which wait while another is measured."""
+def _servers(bundle: Path, variants: tuple[str, ...]) -> Iterator[Addresses]:
+    """Addresses and processes of all servers, which wait while another is measured."""
     kinds = {
         OURS: ("ours", "/v1/verbalize"),
         OURS_RAY: ("ray", "/v1/verbalize"),
@@ -120,9 +129,11 @@ def _servers(bundle: Path, variants: tuple[str, ...]) -> Iterator[dict[str, str]
     ports = {kind: 8431 + place for place, kind in enumerate(wanted)}
     running = [_started(kind, bundle, port) for kind, port in ports.items()]
     try:
-        yield {
-            name: f"http://127.0.0.1:{ports[kinds[name][0]]}{kinds[name][1]}" for name in variants
-        }
+        pids = {kind: process.pid for kind, process in zip(wanted, running, strict=True)}
+        yield (
+            {name: f"http://127.0.0.1:{ports[kinds[name][0]]}{kinds[name][1]}" for name in variants},
+            {name: pids[kinds[name][0]] for name in variants},
+        )
     finally:
         for process in running:
             assert process.stdin is not None
@@ -192,7 +203,11 @@ def _text(answer: dict[str, Any]) -> str:
 
 
 def _rounds(
-    urls: dict[str, str], work: Work, counts: tuple[int, ...], num_rounds: int
+    urls: dict[str, str],
+    pids: dict[str, int],
+    work: Work,
+    counts: tuple[int, ...],
+    num_rounds: int,
 ) -> dict[tuple[str, str, int], Found]:
     found = {
         (name, kind, count): Found() for name in urls for kind in work.bodies for count in counts
@@ -203,12 +218,14 @@ def _rounds(
         for kind in work.bodies:
             for count in counts:
                 for name in names[start:] + names[:start]:
-                    _measure(found[name, kind, count], urls[name], name, work, kind, count)
+                    into, begun_s = found[name, kind, count], _cpu_s(pids[name])
+                    num_asked = _measure(into, urls[name], name, work, kind, count)
+                    into.cpu_rates.append(num_asked / (_cpu_s(pids[name]) - begun_s))
         say(f"round {number + 1}: 1-minute load {os.getloadavg()[0]:.1f}")
     return found
 
 
-def _measure(into: Found, url: str, name: str, work: Work, kind: str, count: int) -> None:
+def _measure(into: Found, url: str, name: str, work: Work, kind: str, count: int) -> int:
     # Unbatched a request waits for all others: more of them would only take longer.
     each = 1 if name == UNBATCHED and count > 1 else ASKED_OF_EACH
     bodies = _asked(work, kind, max(LEAST_ASKED, each * count), is_ours=name in (OURS, OURS_RAY))
@@ -227,6 +244,17 @@ def _measure(into: Found, url: str, name: str, work: Work, kind: str, count: int
     elif after.get("batches"):
         batches = after["batches"] - before["batches"]
         into.shares.append((after["rows"] - before["rows"]) / batches / MOST)
+    return len(bodies)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds so far of a server with all that it started."""
+    process, total_s = psutil.Process(pid), 0.0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            total_s += times.user + times.system
+    return total_s
 
 
 def _counts(name: str, url: str) -> dict[str, Any]:
@@ -250,18 +278,25 @@ def _say_table(
         "",
         f"### {kind}, 24 new tokens, prompt of {NUM_PROMPT}, fp32, one core",
         "",
-        "| clients | server | req/s | p50 s | p99 s | of the batch limit | "
-        f"req/s of {first} to it |",
-        "|---|---|---|---|---|---|---|",
+        "| clients | server | req/s | p50 s | p99 s | of the batch limit | req/CPU s | "
+        f"req/s of {first} to it | req/CPU s |",
+        "|---|---|---|---|---|---|---|---|---|",
     )
     for count in counts:
         for name in variants:
             one, ours = found[name, kind, count], found[first, kind, count]
-            ratios = [own / peer for own, peer in zip(ours.rates, one.rates, strict=True)]
+            ratios, cpu_ratios = (
+                [own / peer for own, peer in zip(own_rates, peers, strict=True)]
+                for own_rates, peers in (
+                    (ours.rates, one.rates),
+                    (ours.cpu_rates, one.cpu_rates),
+                )
+            )
             share = f"{median(one.shares):.0%}" if one.shares else ""
             say(
                 f"| {count} | {name} | {median(one.rates):.2f} | {median(one.p50_s):.2f} | "
-                f"{median(one.p99_s):.2f} | {share} | {summed(ratios)} |"
+                f"{median(one.p99_s):.2f} | {share} | {median(one.cpu_rates):.2f} | "
+                f"{summed(ratios)} | {summed(cpu_ratios)} |"
             )
 
 
