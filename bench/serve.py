@@ -10,13 +10,9 @@ first: every server must give the texts that the models give in this process, or
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,24 +20,19 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import psutil
 
 from bench.rounds import machine_lines, say
 from bench.serve_bundle import HOST, NUM_PROMPT, WIDTH, bench_bundle
 from bench.serve_numbers import carried, place_lines, summed, transport_lines
-from bench.serve_peers import LIMITS, MOST, NUM_NEW, PLAIN
+from bench.serve_peers import LIMITS, MOST, NUM_NEW
+from bench.serve_servers import OURS, OURS_RAY, UNBATCHED, VARIANTS, cpu_s, servers
 from bench.serve_timers import PATH
 
 CLIENTS = (1, 8, 32, 64)
 NUM_ALONE = 8  # texts that are also drawn by themselves
 ASKED_OF_EACH, LEAST_ASKED, SPREAD_S = 4, 8, 1.0
-SERVER_CORE, CLIENT_CORE = 0, 1
-OURS, OURS_RAY = "ours in one process", "ours on Ray Serve"
-UNBATCHED, COLLECTED, BATCHED = "FastAPI unbatched", "FastAPI collector", "@serve.batch"
-VARIANTS = (OURS, OURS_RAY, UNBATCHED, COLLECTED, BATCHED)
+CLIENT_CORE = 1
 DESCRIBE, EXPLAIN = "describe", "explain"
-
-Addresses = tuple[dict[str, str], dict[str, int]]  # addresses and process ids of servers, by name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +64,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = bench_bundle(Path(folder))
         work = _work(bundle, max(counts))
-        with _servers(bundle, variants) as (urls, pids):
+        with servers(bundle, variants) as (urls, pids):
             _require_parity(urls, work)
             found = _rounds(urls, pids, work, counts, options.rounds)
     for kind in work.bodies:
@@ -113,64 +104,6 @@ def _work(bundle: Path, count: int) -> Work:
         },
         texts=said,
     )
-
-
-@contextmanager
-def _servers(bundle: Path, variants: tuple[str, ...]) -> Iterator[Addresses]:
-    """Addresses and processes of all servers, which wait while another is measured."""
-    kinds = {
-        OURS: ("ours", "/v1/verbalize"),
-        OURS_RAY: ("ray", "/v1/verbalize"),
-        UNBATCHED: ("unbatched", "/"),
-        COLLECTED: ("collected", "/"),
-        BATCHED: ("ray", PLAIN),
-    }
-    wanted = list(dict.fromkeys(kinds[name][0] for name in variants))
-    ports = {kind: 8431 + place for place, kind in enumerate(wanted)}
-    running = [_started(kind, bundle, port) for kind, port in ports.items()]
-    try:
-        pids = {kind: process.pid for kind, process in zip(wanted, running, strict=True)}
-        yield (
-            {name: f"http://127.0.0.1:{ports[kinds[name][0]]}{kinds[name][1]}" for name in variants},
-            {name: pids[kinds[name][0]] for name in variants},
-        )
-    finally:
-        for process in running:
-            assert process.stdin is not None
-            process.stdin.close()  # Ray's ends with its input
-            if "ray" not in process.args:
-                process.terminate()
-        for process in running:
-            process.wait(120)
-
-
-def _started(kind: str, bundle: Path, port: int) -> "subprocess.Popen[bytes]":
-    command = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", "bench.serve_peers"]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [*command, kind, str(bundle), str(port)],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-        )
-        _wait_for(process, f"http://127.0.0.1:{port}", log, is_ray=kind == "ray")
-    return process
-
-
-def _wait_for(process: "subprocess.Popen[bytes]", url: str, log: Any, *, is_ray: bool) -> None:
-    import time
-
-    path = "/v1/models" if is_ray else "/openapi.json"
-    for _ in range(600):
-        time.sleep(0.5)
-        try:
-            with urllib.request.urlopen(url + path, timeout=5):
-                return
-        except OSError:
-            if process.poll() is not None:
-                log.seek(0)
-                raise SystemExit(log.read().decode()[-3000:]) from None
-    raise SystemExit(f"{url} did not come up")
 
 
 def _asked(work: Work, kind: str, count: int, *, is_ours: bool) -> list[str]:
@@ -218,9 +151,9 @@ def _rounds(
         for kind in work.bodies:
             for count in counts:
                 for name in names[start:] + names[:start]:
-                    into, begun_s = found[name, kind, count], _cpu_s(pids[name])
+                    into, begun_s = found[name, kind, count], cpu_s(pids[name])
                     num_asked = _measure(into, urls[name], name, work, kind, count)
-                    into.cpu_rates.append(num_asked / (_cpu_s(pids[name]) - begun_s))
+                    into.cpu_rates.append(num_asked / (cpu_s(pids[name]) - begun_s))
         say(f"round {number + 1}: 1-minute load {os.getloadavg()[0]:.1f}")
     return found
 
@@ -245,16 +178,6 @@ def _measure(into: Found, url: str, name: str, work: Work, kind: str, count: int
         batches = after["batches"] - before["batches"]
         into.shares.append((after["rows"] - before["rows"]) / batches / MOST)
     return len(bodies)
-
-
-def _cpu_s(pid: int) -> float:
-    """CPU seconds so far of a server with all that it started."""
-    process, total_s = psutil.Process(pid), 0.0
-    for one in (process, *process.children(recursive=True)):
-        with suppress(psutil.NoSuchProcess):
-            times = one.cpu_times()
-            total_s += times.user + times.system
-    return total_s
 
 
 def _counts(name: str, url: str) -> dict[str, Any]:
@@ -304,7 +227,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", default=",".join(map(str, CLIENTS)))
-    parser.add_argument("--variants", default="", help=f"of: {', '.join(VARIANTS)}".replace("%", ""))
+    parser.add_argument(
+        "--variants", default="", help=f"of: {', '.join(VARIANTS)}".replace("%", "")
+    )
     return parser.parse_args()
 
 

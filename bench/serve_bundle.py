@@ -128,9 +128,7 @@ def _saved(module: nn.Module, *, but: str = "") -> bytes:
     return save({name: weight.contiguous() for name, weight in trained.items()})
 
 
-def _write_sidecars(
-    out: Path, tokenizer: PreTrainedTokenizerBase, av: AvSpec, ar: ArSpec
-) -> None:
+def _write_sidecars(out: Path, tokenizer: PreTrainedTokenizerBase, av: AvSpec, ar: ArSpec) -> None:
     contract = contract_of(tokenizer, WIDTH, av=av, ar=ar, train_variance=0.5)
     for role, folder in ((Role.AV, AV_FOLDER), (Role.AR, AR_FOLDER)):
         sidecar = ModelSidecar(

@@ -116,50 +116,6 @@ def ours(bundle: str) -> FastAPI:
     return app
 
 
-def over_ray(bundle: str, port: int) -> None:
-    """Both Ray Serve applications behind one proxy, until standard input ends."""
-    from ray import serve
-
-    from interlingua.cluster.serving import Replicas, ServeSpec, application
-    from interlingua.cluster.session import ray_session
-    from interlingua.serving.app import Settings
-
-    plain = serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 0.1})(Plain)
-    few = {part: Replicas(num_cpus=0.1) for part in ("hosts", "av", "ar", "ingress")}
-    spec = ServeSpec(
-        bundles={HOST: bundle},
-        limits=LIMITS,
-        settings=Settings(has_access_log=False),
-        parts=few,
-    )
-    with ray_session():
-        serve.start(http_options={"host": "127.0.0.1", "port": port, "location": "HeadOnly"})
-        serve.run(plain.bind(bundle), name="plain", route_prefix=PLAIN)
-        serve.run(application(spec), name="ours", route_prefix="/")
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        sys.stdin.read()
-
-
-class Plain:
-    """A deployment as Ray Serve's own guide to batching has it."""
-
-    def __init__(self, bundle: str) -> None:
-        from ray import serve
-
-        self._model = Model(bundle)
-        self._answers = serve.batch(max_batch_size=MOST, batch_wait_timeout_s=WAIT_S)(self._run)
-
-    async def _run(self, asked: list[Asked]) -> list[str]:
-        return await asyncio.to_thread(self._model.answers, asked)
-
-    async def __call__(self, request: Any) -> Any:
-        """A text for the body of a request; without one, the sizes of batches so far."""
-        if request.method == "GET":
-            return {"batches": self._model.num_batches, "rows": self._model.num_rows}
-        return {"texts": [await self._answers(json.loads(await request.body()))]}
-
-
 def _app(answer: Callable[[Asked], Awaitable[str]], model: Model | None = None) -> FastAPI:
     app = FastAPI()
 
@@ -178,6 +134,8 @@ def main() -> None:
     """Serve until told to end."""
     kind, bundle, port = sys.argv[1], str(Path(sys.argv[2]).resolve()), int(sys.argv[3])
     if kind == "ray":
+        from bench.serve_ray import over_ray
+
         over_ray(bundle, port)
         return
     app = {"unbatched": unbatched, "collected": collected, "ours": ours}[kind](bundle)
