@@ -13,7 +13,7 @@ import numpy as np
 from interlingua.serving.requests import VerbalizeRequest
 from interlingua.serving.wire import Form, encoded, vectors_of
 
-SHOWN = ("idle", "joining", "of it, caches", "steps", "pieces", "reading texts")
+OF_ENGINE = ("joining", "steps", "pieces")  # parts of its thread that do not overlap
 FORMS: tuple[Form, ...] = ("list", "base64", "npy")
 SIZES = ((1, 512), (1, 4096), (64, 4096))
 
@@ -41,10 +41,11 @@ def place_lines(
 ) -> list[str]:
     """Tables of where a server's wall time goes, and where the time of a request."""
     lines = [
-        f"### {name}: share of the wall time in the engine's thread (reading: in another)",
+        f"### {name}: shares of the wall time in the engine's thread; texts are read in another",
         "",
-        f"| request, clients | {' | '.join(SHOWN)} | ms a step | rows a step |",
-        "|---|" + "---|" * (len(SHOWN) + 2),
+        "| request, clients | joining | of it, caches | steps | pieces | else, or idle | "
+        "reading texts | ms a step | rows a step |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     waits = [
         "",
@@ -59,7 +60,15 @@ def place_lines(
             continue
         parts = one.parts[-1]
         seconds, times = parts["seconds"], parts["counts"]
-        shares = [seconds.get(part, 0.0) / parts["wall_s"] for part in SHOWN]
+        of_wall = {part: own_s / parts["wall_s"] for part, own_s in seconds.items()}
+        shares = [
+            of_wall["joining"],
+            of_wall.get("of it, caches", 0.0),
+            of_wall["steps"],
+            of_wall["pieces"],
+            1 - sum(of_wall[part] for part in OF_ENGINE),
+            of_wall.get("reading texts", 0.0),
+        ]
         steps = times["steps"]
         lines.append(
             f"| {kind}, {count} | {' | '.join(f'{share:.0%}' for share in shares)} | "

@@ -23,7 +23,6 @@ TIMED: dict[str, tuple[type, str]] = {
     "of it, caches": (Session, "_add"),
     "steps": (Session, "step"),
     "pieces": (AvEngine, "_deliver"),
-    "idle": (AvEngine, "_wait_for_work"),
 }
 
 
