@@ -131,7 +131,7 @@ def _app(answer: Callable[[Asked], Awaitable[str]], model: Model | None = None) 
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until standard input ends, as it does when the bench does, however that comes about."""
     kind, bundle, port = sys.argv[1], str(Path(sys.argv[2]).resolve()), int(sys.argv[3])
     if kind == "ray":
         from bench.serve_ray import over_ray
@@ -139,7 +139,14 @@ def main() -> None:
         over_ray(bundle, port)
         return
     app = {"unbatched": unbatched, "collected": collected, "ours": ours}[kind](bundle)
-    uvicorn.run(app, port=port, log_level="warning")
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+
+    def end() -> None:
+        sys.stdin.read()
+        server.should_exit = True
+
+    threading.Thread(target=end, daemon=True).start()
+    server.run()
 
 
 if __name__ == "__main__":

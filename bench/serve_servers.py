@@ -50,9 +50,7 @@ def servers(bundle: Path, variants: tuple[str, ...]) -> Iterator[Addresses]:
     finally:
         for process in running:
             assert process.stdin is not None
-            process.stdin.close()  # Ray's ends with its input
-            if "ray" not in process.args:
-                process.terminate()
+            process.stdin.close()
         for process in running:
             process.wait(120)
 
