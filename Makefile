@@ -60,6 +60,7 @@ bench: $(BENCH_READY) $(READY)
 	$(BENCH_VENV) -m bench.sft
 	$(VENV) -m bench.rl
 	$(VENV) -m bench.sweep
+	$(VENV) -m bench.serve
 
 clean:
 	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -22,7 +22,7 @@ from tests.models.test_decoding import (
 from interlingua.models.decoding import Decoder
 from interlingua.models.drawing import draw, uniforms
 from interlingua.models.prompts import AvPrompt
-from interlingua.models.session import Sample
+from interlingua.models.session import MOST_BEGINNINGS, Sample
 
 torch.set_num_threads(1)
 
@@ -102,6 +102,40 @@ def test_the_cache_shrinks_to_what_is_still_read():
                 if len(session) == 0:
                     break
     assert max(widths) <= len(LONG.ids_T) + GREEDY.max_new_tokens + 1
+
+
+def test_what_prompts_begin_with_is_run_once_a_session(monkeypatch):
+    av, v_BD = verbalizer(), vectors(3)
+    decoder, begun, prefilled = Decoder(av, Endless()), [], av.prefilled
+
+    def counted(prompt, num_rows, cache):
+        begun.append(prompt)
+        return prefilled(prompt, num_rows, cache)
+
+    monkeypatch.setattr(av, "prefilled", counted)
+    taken = [samples_of(GREEDY, f"row {place}") for place in range(3)]
+    with decoder.evaluating():
+        session = decoder.session()
+        for place, prompt in enumerate((PROMPT, LONG, PROMPT)):
+            session.join(prompt, v_BD[[place]], taken[place])
+            session.step()
+        while session.step():
+            pass
+    assert begun == [PROMPT, LONG]
+    expected = alone(decoder, PROMPT, v_BD[[2]], "row 2", GREEDY)
+    assert [sample.ids for sample in taken[2]] == expected
+
+
+def test_a_session_holds_the_beginnings_of_few_prompts():
+    decoder, v_BD = Decoder(verbalizer(), Endless()), vectors(1)
+    with decoder.evaluating():
+        session = decoder.session()
+        for first in range(MOST_BEGINNINGS + 3):
+            prompt = AvPrompt(
+                torch.cat([torch.tensor([5 + first]), PROMPT.ids_T]), PROMPT.positions_S + 1
+            )
+            session.join(prompt, v_BD, samples_of(GREEDY, "row 0"))
+    assert len(session._beginnings) == MOST_BEGINNINGS
 
 
 def test_ways_of_drawing_share_a_step():

@@ -11,8 +11,10 @@ from tests.serving.conftest import run, texts_of
 from interlingua.core.geometry import rescale
 from interlingua.models.session import Session
 from interlingua.models.system import Sampling
-from interlingua.serving.backend import Busy, NotAvailable, Prompt, Refused, TimedOut
+from interlingua.serving.av_engine import MOST_PUT_OFF
+from interlingua.serving.backend import Busy, Message, NotAvailable, Prompt, Refused, TimedOut
 from interlingua.serving.batcher import Batcher
+from interlingua.serving.host_engine import Ask
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +98,48 @@ def test_pieces_grow_to_the_text(nla, backend):
     ends = [piece for piece in found if piece.done is not None]
     assert len(ends) == 2
     assert all(piece.num_tokens == GREEDY.max_new_tokens and piece.is_cut for piece in ends)
+
+
+def test_one_who_comes_while_many_run_joins_within_a_few_steps(nla, backend, monkeypatch):
+    """A pause for every newcomer by itself would cost those who run more than it saves."""
+    h_ND, engine, joins = vectors(nla), backend.av.engine, []
+    join, long = Session.join, Sampling(max_new_tokens=200, banned=_enders(nla))
+
+    def joined(self, prompt, v_BD, samples):
+        joins.append((engine.num_steps, len(v_BD)))
+        return join(self, prompt, v_BD, samples)
+
+    monkeypatch.setattr(Session, "join", joined)
+
+    async def ask():
+        stream = backend.verbalize(HOST, h_ND, long)
+        await anext(stream)
+        late = asyncio.create_task(texts_of(backend, HOST, h_ND[:1], GREEDY))
+        await asyncio.sleep(0)
+        steps = engine.num_steps
+        found = await late
+        await stream.aclose()
+        return steps, found
+
+    steps, found = run(ask())
+    (_, many), (joined_at, one) = joins
+    assert (many, one) == (12, 1)
+    assert joined_at <= steps + MOST_PUT_OFF + 2
+    assert found == raw(nla.verbalize(h_ND[:1], HOST, **options(GREEDY)))
+
+
+def test_whole_texts_that_wait_together_are_read_together_and_fail_alone(nla, backend):
+    engine = backend.parts[0]._engine
+    asks = [Ask(host=OTHER, prompt=Prompt(text=text), whole=True) for text in TEXTS]
+    chat = Prompt(messages=(Message(role="user", content="rain"),))
+    together = engine._run(asks)
+    futures = [engine.submit(ask) for ask in (*asks, Ask(host=OTHER, prompt=chat, whole=True))]
+    for found in (together, [future.result(30) for future in futures[:-1]]):
+        h_ND = np.concatenate([one.h_ND for one in found])
+        np.testing.assert_allclose(h_ND, nla.read(TEXTS, OTHER).h_ND, rtol=1e-5, atol=1e-6)
+    with pytest.raises(Refused, match="a whole chat") as refused:
+        futures[-1].result(30)
+    assert refused.value.field == "messages"
 
 
 def test_a_request_that_goes_away_frees_its_place(nla, serve):

@@ -45,6 +45,7 @@ class BatchVerbalizer:
         self._num_ids = text_config(verbalizer.trunk.model.config).vocab_size
         self.verbalizer, self.decoder = verbalizer, Decoder(verbalizer, tokenizer)
         self._device, self._batch_rows = device, batch_rows
+        self._prompts: dict[str, AvPrompt] = {}
 
     def verbalize(
         self,
@@ -78,7 +79,11 @@ class BatchVerbalizer:
 
     def prompt(self, host_tag: str) -> AvPrompt:
         """The prompt of a host's vectors, where the AV is."""
-        return av_prompt(self._contract, self._tokenizer, host_tag).to(self._device)
+        # Made once: a server asks for it at every request.
+        if host_tag not in self._prompts:
+            prompt = av_prompt(self._contract, self._tokenizer, host_tag).to(self._device)
+            self._prompts[host_tag] = prompt
+        return self._prompts[host_tag]
 
     def embedded_prompt(
         self, parts: Sequence[str | np.ndarray], *, as_chat: bool

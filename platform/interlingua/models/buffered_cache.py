@@ -78,6 +78,16 @@ class BufferedLayer(CacheLayerMixin):
         self.keys, self.values = self.keys[:, :, num_columns:], self.values[:, :, num_columns:]
         self._length -= num_columns
 
+    def copied(self, repeats: int, capacity: int) -> "BufferedLayer":
+        """A layer of its own that holds every row `repeats` times."""
+        made = BufferedLayer(capacity)
+        if self.is_initialized:
+            made._length = self._length
+            made.keys = made._repeated(self.keys, repeats)
+            made.values = made._repeated(self.values, repeats)
+            made.is_initialized = True
+        return made
+
     def joined(self, other: "BufferedLayer", capacity: int) -> "BufferedLayer":
         """A layer with the rows of both, each at the right edge of what is held."""
         made = BufferedLayer(capacity)
@@ -119,6 +129,11 @@ def trimmed_cache(cache: Cache, num_columns: int) -> None:
     """Forget the oldest columns of every block."""
     for layer in _layers(cache):
         layer.trim(num_columns)
+
+
+def copied_cache(cache: Cache, repeats: int, *, capacity: int) -> Cache:
+    """A cache of its own with every row of another `repeats` times."""
+    return Cache(layers=[layer.copied(repeats, capacity) for layer in _layers(cache)])
 
 
 def joined_caches(ours: Cache, theirs: Cache, *, capacity: int) -> Cache:

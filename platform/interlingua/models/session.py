@@ -7,6 +7,7 @@ length, need no mask; a row that joins later stands at the right of its part of 
 R rows of the cache, ended ones among them; B vectors, N samples of them; V the vocabulary.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from transformers import Cache
 
 from interlingua.models.buffered_cache import (
     buffered_cache,
+    copied_cache,
     joined_caches,
     length_of,
     trimmed_cache,
@@ -28,6 +30,8 @@ from interlingua.models.verbalizer import Verbalizer
 
 # Samples that have ended cost a step as much as others; to drop them costs a copy of the others.
 DROPPED_SHARE = 0.25
+# Beginnings of prompts whose keys and values a session holds, those of the last ones that joined.
+MOST_BEGINNINGS = 8
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -57,13 +61,17 @@ class Sample:
 
 
 class Session:
-    """Draws samples from an AV as it is at the time of a step."""
+    """Draws samples from an AV whose weights stay as they are while samples join.
+
+    What prompts begin with is run once, and is there for all who join later.
+    """
 
     def __init__(self, verbalizer: Verbalizer, ending: Ending) -> None:
         self._verbalizer, self._ending = verbalizer, ending
         self._samples: list[Sample] = []  # in the order of the cache
         self._pads: list[int] = []  # columns of the cache before a row's first token
         self._cache: Cache | None = None
+        self._beginnings: OrderedDict[tuple[int, ...], Cache] = OrderedDict()  # of one row each
 
     def __len__(self) -> int:
         return sum(not sample.has_ended for sample in self._samples)
@@ -71,21 +79,33 @@ class Session:
     @torch.no_grad()
     def join(self, prompt: AvPrompt, v_BD: Tensor, samples: Sequence[Sample]) -> list[Sample]:
         """Take samples in, equally many of every row of v, and draw the first id of each."""
-        cache = self._cache_for(prompt.ids_T, samples)
+        cache = self._begun_cache(prompt, len(v_BD), _capacity(prompt.ids_T, samples))
         logits_NV = self._first_logits(prompt, v_BD, len(samples) // len(v_BD), cache)
         return self._take_in(samples, logits_NV, cache)
 
     @torch.no_grad()
     def join_embedded(self, prompt: EmbeddedPrompt, samples: Sequence[Sample]) -> list[Sample]:
         """Take in samples of one prompt that somebody else wrote vectors into."""
-        cache, trunk = self._cache_for(prompt.ids_T, samples), self._verbalizer.trunk
+        cache = buffered_cache(_capacity(prompt.ids_T, samples))
+        trunk = self._verbalizer.trunk
         inputs_1TE = trunk.embedded(prompt.ids_T, prompt.rows_ME, prompt.positions_M)
         logits_1TV = trunk(None, inputs_BTE=inputs_1TE, cache=cache, num_logits=1)
         cache.batch_repeat_interleave(len(samples))
         return self._take_in(samples, logits_1TV[:, 0].expand(len(samples), -1), cache)
 
-    def _cache_for(self, ids_T: Tensor, samples: Sequence[Sample]) -> Cache:
-        return buffered_cache(len(ids_T) + max(len(sample.uniforms_T) for sample in samples))
+    def _begun_cache(self, prompt: AvPrompt, num_rows: int, capacity: int) -> Cache:
+        """A cache that holds what stands before a prompt's first vector, in so many rows."""
+        if not prompt.num_shared:
+            return buffered_cache(capacity)
+        ids = tuple(prompt.ids_T[: prompt.num_shared].tolist())
+        if ids not in self._beginnings:
+            begun = buffered_cache(len(ids))
+            self._verbalizer.prefilled(prompt, 1, begun)
+            self._beginnings[ids] = begun
+        self._beginnings.move_to_end(ids)
+        while len(self._beginnings) > MOST_BEGINNINGS:
+            self._beginnings.popitem(last=False)
+        return copied_cache(self._beginnings[ids], num_rows, capacity=capacity)
 
     def _take_in(self, samples: Sequence[Sample], logits_NV: Tensor, cache: Cache) -> list[Sample]:
         self._drop_ended()
@@ -124,8 +144,8 @@ class Session:
     def _first_logits(
         self, prompt: AvPrompt, v_BD: Tensor, num_samples: int, cache: Cache
     ) -> Tensor:
-        """The logits after the prompt: its beginning is run once, the rest once for every row."""
-        num_before = self._verbalizer.prefilled(prompt, len(v_BD), cache)
+        """The logits after the prompt, whose beginning the cache holds."""
+        num_before = prompt.num_shared
         logits_BTV = self._verbalizer.trunk(
             prompt.ids_T[num_before:].expand(len(v_BD), -1),
             sites=self._verbalizer.sites(prompt, v_BD, num_before),
@@ -197,6 +217,10 @@ class Session:
         self._pads = [pad + num_columns - ours for pad in self._pads]
         self._pads += [num_columns - theirs] * len(samples)
         self._samples, self._last_R = together, torch.cat([self._last_R, last_N])
+
+
+def _capacity(ids_T: Tensor, samples: Sequence[Sample]) -> int:
+    return len(ids_T) + max(len(sample.uniforms_T) for sample in samples)
 
 
 def _drawn(samples: Sequence[Sample], logits_RV: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# All that run pause while others join, as long for one as for several: few join together, at once
+# if they are this share of those that run, else after so many steps.
+GROUP_SHARE, MOST_PUT_OFF = 0.25, 4
+# Of a step: how long a request that finds nobody running waits for more that come with it.
+GATHER_SHARE = 0.25
 UNFINISHED = "\ufffd"  # the beginning of a character whose last bytes are yet to come
 
 
@@ -39,6 +44,7 @@ class AvEngine:
         self._running: dict[int, tuple[Row, int]] = {}  # by the id of a sample
         self._changed = threading.Condition()
         self._is_closing = False
+        self._num_put_off, self._step_s = 0, 0.0
         self.num_steps = 0
         self._thread = threading.Thread(target=self._run, name="av-engine", daemon=True)
         self._thread.start()
@@ -119,7 +125,8 @@ class AvEngine:
             while self._wait_for_work():
                 try:
                     self._drop_over(session)
-                    self._admit(session)
+                    if self._is_time_to_join():
+                        self._admit(session)
                     self._step(session)
                 except Exception as error:  # the thread must outlive every request
                     logger.exception("a step of the AV failed")
@@ -132,6 +139,30 @@ class AvEngine:
                 if self._is_closing:
                     return False
                 self._changed.wait()
+            if not self._running:
+                self._gather()
+        return True
+
+    def _gather(self) -> None:
+        """Wait a moment for requests that come together, as long as more come: at most a step."""
+        until = time.monotonic() + self._step_s
+        while not self._is_closing and time.monotonic() < until:
+            num_waiting = len(self._waiting)
+            self._changed.wait(GATHER_SHARE * self._step_s)
+            if len(self._waiting) == num_waiting:
+                return
+
+    def _is_time_to_join(self) -> bool:
+        """Whether those who wait and have a place join before the next step."""
+        room = self._limits.max_batch_rows - len(self._running)
+        num_joining = min(len(self._waiting), room)
+        if num_joining < 1:
+            self._num_put_off = 0
+            return False
+        if num_joining < GROUP_SHARE * len(self._running) and self._num_put_off < MOST_PUT_OFF:
+            self._num_put_off += 1
+            return False
+        self._num_put_off = 0
         return True
 
     def _drop_over(self, session: Session) -> None:
@@ -192,7 +223,10 @@ class AvEngine:
     def _step(self, session: Session) -> None:
         if self._running:
             self.num_steps += 1
-            self._deliver(session, session.step())
+            begun = time.monotonic()
+            drawn = session.step()
+            self._step_s = time.monotonic() - begun
+            self._deliver(session, drawn)
 
     def _deliver(self, session: Session, drawn: Sequence[Sample]) -> None:
         """Hand out what a step drew: ends of samples, and what is so far to whoever wants it."""

@@ -76,12 +76,16 @@ class HostEngine:
         every = dict(
             zip(at_tokens, reader.every([encoded[place].ids for place in at_tokens]), strict=True)
         )
+        whole = [place for place, ask in enumerate(asks) if ask.whole]
+        wholes = dict(
+            zip(whole, self._wholes(host, [asks[place].prompt for place in whole]), strict=True)
+        )
         made = []
         for place, (ask, text, one) in enumerate(zip(asks, texts, encoded, strict=True)):
             positions: Sequence[int | None] = ()
             h_ND = np.zeros((0, reader.width), np.float32)
             if ask.whole:
-                positions, h_ND = (None,), self._whole(host, ask.prompt)
+                positions, h_ND = (None,), wholes[place]
             elif ask.reads_rows:
                 positions = places = _places(host, ask.positions, len(one.ids))
                 h_ND = every[place][places]
@@ -95,13 +99,18 @@ class HostEngine:
             )
         return made
 
-    def _whole(self, host: str, prompt: Prompt) -> np.ndarray:
-        if prompt.text is None:
+    def _wholes(self, host: str, prompts: Sequence[Prompt]) -> list[np.ndarray]:
+        """[1, D] of every prompt, read as in training."""
+        texts = [prompt.text for prompt in prompts if prompt.text is not None]
+        if len(texts) < len(prompts):
             raise Refused("messages", "a whole chat is no text of the training; give positions")
+        if not texts:
+            return []
         try:
-            return self._readers.read([prompt.text], host, None).h_ND
-        except ValueError as error:
+            h_ND = self._readers.read(texts, host, None).h_ND
+        except ValueError as error:  # of one of them; the batcher asks for each by itself
             raise Refused("text", str(error)) from error
+        return list(h_ND[:, None])
 
 
 def _check_length(ask: Ask, num_tokens: int, most: int) -> None:
