@@ -103,6 +103,10 @@ def json_response(content: Mapping[str, Any], status: int = 200) -> Response:
 class OwnRoute(APIRoute):
     """A route of this API: errors in its shape, and no work for a client that left."""
 
+    def answered(self, fault: Fault) -> Response:
+        """A fault as an answer; other protocols have other shapes."""
+        return fault_response(fault)
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route, watched."""
         handler = super().get_route_handler()
@@ -114,7 +118,7 @@ class OwnRoute(APIRoute):
             except ClientDisconnect:
                 return Response(status_code=CLIENT_LEFT)
             except Exception as error:
-                return fault_response(fault_of(error))
+                return self.answered(fault_of(error))
 
         return answer
 

@@ -4,17 +4,14 @@ Knows no protocol.
 """
 
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic_core import PydanticSerializationError, to_json
-from starlette.requests import ClientDisconnect
 
-from interlingua.serving.disconnects import until_gone
-from interlingua.serving.errors import CLIENT_LEFT, Fault, fault_of
+from interlingua.serving.errors import Fault, OwnRoute, fault_of
 from interlingua.serving.streaming import Events
 
 Content = Mapping[str, Any]
@@ -31,7 +28,7 @@ class Json(JSONResponse):
             return json.dumps(content, allow_nan=False).encode()
 
 
-class ProtocolRoute(APIRoute):
+class ProtocolRoute(OwnRoute):
     """A route whose errors have the shape of its protocol, and whose work ends with its client."""
 
     @staticmethod
@@ -44,22 +41,10 @@ class ProtocolRoute(APIRoute):
         """The status of an error."""
         return fault.status
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own, with these errors."""
-        handle = super().get_route_handler()
-
-        async def answer(request: Request) -> Response:
-            try:
-                await request.body()  # all of it, before anything waits for the client's end
-                return await until_gone(handle(request), request.receive)
-            except ClientDisconnect:
-                return Response(status_code=CLIENT_LEFT)
-            except Exception as error:
-                fault = fault_of(error)
-                headers = dict(fault.headers)
-                return Json(self.shape(fault), status_code=self.status(fault), headers=headers)
-
-        return answer
+    def answered(self, fault: Fault) -> Response:
+        """A fault in the shape of the protocol."""
+        headers = dict(fault.headers)
+        return Json(self.shape(fault), status_code=self.status(fault), headers=headers)
 
 
 def sentence(fault: Fault) -> str:
