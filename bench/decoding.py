@@ -21,12 +21,12 @@ from transformers.utils import logging
 
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
 from bench.synthetic import qwen3_600m
-from interlingua.models.decoding import Decoder
-from interlingua.models.ending import Decoded
-from interlingua.models.parts import find_parts
-from interlingua.models.prompts import AvPrompt
-from interlingua.models.trunk import Trunk
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.hosts.parts import find_parts
+from interlingua.models.pair.prompts import AvPrompt
+from interlingua.models.pair.trunk import Trunk
+from interlingua.models.pair.verbalizer import Verbalizer
+from interlingua.models.sampling.decoding import Decoder
+from interlingua.models.sampling.ending import Decoded
 from interlingua.specs.injection import Replace
 from interlingua.specs.training import SamplingSpec
 

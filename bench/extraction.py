@@ -33,7 +33,7 @@ from bench.synthetic import (
     qwen3_600m,
     save_host,
 )
-from interlingua.models.activations import Reader
+from interlingua.models.hosts.activations import Reader
 
 PEER_BATCHES = (4, 8, 16)
 OUR_BATCH_TOKENS = (512, 1024, 2048)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from interlingua.models.parts import block_output, find_parts
+from interlingua.models.hosts.parts import block_output, find_parts
 
 Read = Callable[[Tensor, Tensor], Tensor]  # ids_BT, mask_BT -> h_BTD
 Open = Callable[[Path, int, torch.dtype], Read]  # folder, block index, dtype

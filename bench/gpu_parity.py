@@ -31,9 +31,9 @@ from bench.gpu_sides import (
 from bench.gpu_sizes import REFERENCE, Side, Sizes, small_qwen3
 from bench.lines import Number
 from bench.synthetic import draw_passages, open_reader
-from interlingua.models.decoding import Decoder
-from interlingua.models.ending import Decoded
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.pair.verbalizer import Verbalizer
+from interlingua.models.sampling.decoding import Decoder
+from interlingua.models.sampling.ending import Decoded
 from interlingua.specs.injection import AfterBlock, InjectionRule
 from interlingua.specs.training import SamplingSpec
 

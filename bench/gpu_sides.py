@@ -17,10 +17,10 @@ from bench.gpu_sizes import REFERENCE, Side, small_qwen3
 from bench.lines import Number
 from bench.rl_roles import ADAPTERS
 from bench.synthetic import save_host
-from interlingua.models.fresh import fresh_reconstructor, fresh_verbalizer
-from interlingua.models.prompts import AvPrompt
-from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.pair.fresh import fresh_reconstructor, fresh_verbalizer
+from interlingua.models.pair.prompts import AvPrompt
+from interlingua.models.pair.reconstructor import Reconstructor
+from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.published.universal import AR, AV
 from interlingua.specs.injection import InjectionRule, Replace
 from interlingua.specs.training import OptimSpec

@@ -15,7 +15,7 @@ from bench.lines import Number
 from bench.rl_roles import ADAPTERS, HOST, identity_space
 from bench.rounds import interleaved
 from bench.synthetic import draw_passages, open_reader, save_host
-from interlingua.models.trunk import add_lora
+from interlingua.models.pair.trunk import add_lora
 from interlingua.published.universal import AV
 from interlingua.stages.rl.local_roles import groups_of
 from interlingua.stages.sft.av import AvBatch, AvLearner

@@ -36,7 +36,7 @@ from bench.rl_roles import (
     identity_space,
     random_verbalizer,
 )
-from interlingua.models.prompts import IGNORED
+from interlingua.models.pair.prompts import IGNORED
 from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor
 from interlingua.stages.rl.av import EngineVerbalizer, Policy, Reference
 from interlingua.stages.rl.local_roles import LocalJudge

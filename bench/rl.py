@@ -29,7 +29,7 @@ from bench.rl_roles import HOST, Job, RandomCorpus, random_policy, random_recons
 from bench.rounds import machine_lines, say
 from interlingua.cluster.session import ray_session
 from interlingua.core.policy import group_advantages, rewarded, sample_losses
-from interlingua.models.prompts import AvPrompt
+from interlingua.models.pair.prompts import AvPrompt
 from interlingua.stages.rl.ar import SupervisedReconstructor
 from interlingua.stages.rl.av import Policy
 from interlingua.stages.rl.loop import learn

@@ -17,7 +17,7 @@ from bench.rl_roles import (
 from interlingua.cluster.av_rank import Line, RemoteReconstructor
 from interlingua.cluster.roles import ReconstructorWorker, ReferenceWorker
 from interlingua.cluster.supervisor import RoleHandles
-from interlingua.models.prompts import AvPrompt
+from interlingua.models.pair.prompts import AvPrompt
 from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, Workers
 from interlingua.stages.rl.ar import EngineReconstructor
 from interlingua.stages.rl.av import Policy, Reference

@@ -16,12 +16,12 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig
 from bench.decoding import EndlessTokenizer, random_av
 from bench.synthetic import qwen3_config
 from interlingua.core.shared_space import HostMap, SharedSpace
-from interlingua.models.decoding import Decoder
-from interlingua.models.ending import Decoded
-from interlingua.models.parts import find_parts
-from interlingua.models.prompts import AvPrompt
-from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.trunk import add_lora
+from interlingua.models.hosts.parts import find_parts
+from interlingua.models.pair.prompts import AvPrompt
+from interlingua.models.pair.reconstructor import Reconstructor
+from interlingua.models.pair.trunk import add_lora
+from interlingua.models.sampling.decoding import Decoder
+from interlingua.models.sampling.ending import Decoded
 from interlingua.published.universal import LORA
 from interlingua.specs.injection import Centring, Readout
 from interlingua.specs.rl import RlSpec, RlWatch, ScaledError

@@ -78,7 +78,7 @@ def _work(bundle: Path, count: int) -> Work:
     """Vectors and texts drawn by number, and what an `NLA` says of them."""
     import torch
 
-    from interlingua.models.nla import NLA
+    from interlingua.models.bundle.nla import NLA
 
     torch.set_num_threads(1)
     nla, rng = NLA.load(bundle), np.random.default_rng(0)

@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from interlingua.core.maps import Decoder, Encoder
-from interlingua.models.fresh import contract_of, fresh_reconstructor, fresh_verbalizer
-from interlingua.models.hosts import load_tokenizer
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of, fresh_reconstructor, fresh_verbalizer
 from interlingua.recipes.parts import WORLD_AR, WORLD_AV
 from interlingua.specs.extraction import Pooled
 from interlingua.specs.injection import Centring, InjectionSpec, Replace

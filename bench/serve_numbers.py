@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from interlingua.serving.requests import VerbalizeRequest
-from interlingua.serving.wire import Form, encoded, vectors_of
+from interlingua.serving.http.requests import VerbalizeRequest
+from interlingua.serving.http.wire import Form, encoded, vectors_of
 
 OF_ENGINE = ("joining", "steps", "pieces")  # parts of its thread that do not overlap
 FORMS: tuple[Form, ...] = ("list", "base64", "npy")

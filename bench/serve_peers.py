@@ -23,7 +23,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 
 from bench.serve_bundle import HOST
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.serving.backend import Limits
 
 MOST, WAIT_S = 16, 0.01  # of a batch of a peer
@@ -104,8 +104,8 @@ def collected(bundle: str) -> FastAPI:
 def ours(bundle: str) -> FastAPI:
     """`LocalBackend` behind its app, with timers around the parts of its engine."""
     from bench.serve_timers import Timers
-    from interlingua.serving.app import Settings, make_app
-    from interlingua.serving.local import opened_backend
+    from interlingua.serving.engines.local import opened_backend
+    from interlingua.serving.own.app import Settings, make_app
 
     torch.set_num_threads(1)
     timers = Timers()

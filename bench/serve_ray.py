@@ -10,7 +10,7 @@ from bench.serve_bundle import HOST
 from bench.serve_peers import LIMITS, MOST, PLAIN, WAIT_S, Asked, Model
 from interlingua.cluster.serving import PARTS, Replicas, ServeSpec, application
 from interlingua.cluster.session import ray_session
-from interlingua.serving.app import Settings
+from interlingua.serving.own.app import Settings
 
 
 class Plain:

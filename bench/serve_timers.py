@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from interlingua.models.session import Session
-from interlingua.serving.av_engine import AvEngine
-from interlingua.serving.host_engine import HostEngine
+from interlingua.models.sampling.session import Session
+from interlingua.serving.engines.av_engine import AvEngine
+from interlingua.serving.engines.host_engine import HostEngine
 
 PATH = "/timers"
 TIMED: dict[str, tuple[type, str]] = {

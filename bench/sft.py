@@ -26,9 +26,9 @@ from bench.decoding import MARKER_AT, NUM_PROMPT, embedded, random_av
 from bench.flops import PEAK_FLOPS, lora_step_flops
 from bench.rounds import Timing, interleaved, machine_lines, ratio_table, say
 from bench.synthetic import qwen3_600m, qwen3_1700m, qwen3_config
-from interlingua.models.prompts import IGNORED, AvPrompt, right_padded
-from interlingua.models.trunk import add_lora
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.pair.prompts import IGNORED, AvPrompt, right_padded
+from interlingua.models.pair.trunk import add_lora
+from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.specs.training import LoraSpec
 
 NUM_ROWS, NUM_GPU_ROWS, GPU_STEPS = 4, 32, 10

@@ -19,8 +19,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from interlingua.models.activations import Reader
-from interlingua.models.parts import find_parts
+from interlingua.models.hosts.activations import Reader
+from interlingua.models.hosts.parts import find_parts
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.splits import Split
 

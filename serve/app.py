@@ -6,7 +6,7 @@ from typing import Any
 from interlingua.cluster.serving import application
 from interlingua.commands.command_line import run_command
 from interlingua.commands.serve import main, serve_parser
-from interlingua.serving.serve_spec import Replicas, ServeSpec
+from interlingua.serving.own.serve_spec import Replicas, ServeSpec
 
 
 def build(arguments: dict[str, Any]) -> Any:

@@ -30,11 +30,15 @@ ROOMS = [
     {"memory"},
     {"specs"},
 ]
-# The wings of `stages`, in the same way.
-WINGS = ("graph", "rl", "evaluation", "nla", "sft", "maps", "rows", "running")
+# The wings of a large room, in the same way; a file that lies beside them knows none of them.
+WINGS = {
+    "stages": ("graph", "rl", "evaluation", "nla", "sft", "maps", "rows", "running"),
+    "serving": ("own", "protocols", "client", "engines", "http"),
+    "models": ("bundle", "sampling", "pair", "hosts"),
+}
 ENCODER_FIT = "interlingua.stages.maps.encoder"
 MOST_FILES_OF_A_FIT = 30
-MOST_ENTRIES = 10  # of a folder that is divided into wings
+MOST_ENTRIES, MOST_FILES = 10, 25  # of a room that is divided into wings, of one that is not
 MOST_LINES, MOST_FUNCTION_LINES = 300, 40  # of a file, of a function with its docstring
 # Importable in milliseconds: a dry run and `--help` need no more.
 STANDARD_ONLY = {"specs", "memory", "published"}
@@ -161,22 +165,29 @@ def test_a_fit_of_an_encoder_can_be_read_in_an_hour() -> None:
     assert len(found) <= MOST_FILES_OF_A_FIT, sorted(found)
 
 
-def test_wings_of_the_stages_import_to_the_right_only() -> None:
+@pytest.mark.parametrize("room", WINGS)
+def test_wings_import_to_the_right_only(room: str) -> None:
+    wings = (*WINGS[room], "")
     wing = {
-        name: parts[2]
+        name: parts[2] if len(parts) == 4 else ""
         for name in arrows()
-        if (parts := name.split("."))[:2] == ["interlingua", "stages"] and len(parts) == 4
+        if (parts := name.split("."))[:2] == ["interlingua", room]
     }
-    assert set(wing.values()) == set(WINGS)
+    assert set(wing.values()) == set(wings)
     up = [
         (name, other)
         for name, others in arrows().items()
         for other in others & wing.keys()
-        if name in wing and WINGS.index(wing[other]) < WINGS.index(wing[name])
+        if name in wing and wings.index(wing[other]) < wings.index(wing[name])
     ]
     assert up == []
-    entries = [p for p in (SOURCE / "interlingua/stages").iterdir() if p.name != "__pycache__"]
-    assert len(entries) <= MOST_ENTRIES
+
+
+def test_a_room_with_many_files_is_divided() -> None:
+    for room in (SOURCE / "interlingua").iterdir():
+        if room.is_dir() and room.name != "__pycache__":
+            entries = [path for path in room.iterdir() if path.name != "__pycache__"]
+            assert len(entries) <= (MOST_ENTRIES if room.name in WINGS else MOST_FILES), room
 
 
 def too_long(where: str, source: str) -> list[str]:
@@ -226,8 +237,8 @@ def test_what_is_above_a_cap_is_found() -> None:
         ("interlingua.stages.sft.stage", "import mlflow"),
         ("interlingua.store.bundle", "from interlingua.tracking import Tracker"),
         ("interlingua.probes.fve", "from interlingua.report.tables import table"),
-        ("interlingua.report.page", "from interlingua.models.nla import NLA"),
-        ("interlingua.models.trunk", "async def f():\n    import deepspeed"),
+        ("interlingua.report.page", "from interlingua.models.bundle.nla import NLA"),
+        ("interlingua.models.pair.trunk", "async def f():\n    import deepspeed"),
         ("interlingua.specs.rl", "import torch"),
         ("interlingua.specs.rl", "def f():\n    import numpy as np"),
         ("interlingua.specs.rl", "from interlingua.core.affine import Affine"),

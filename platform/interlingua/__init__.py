@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from interlingua.models.nla import NLA
+    from interlingua.models.bundle.nla import NLA
 
 __all__ = ["NLA"]
 
@@ -11,7 +11,7 @@ __all__ = ["NLA"]
 def __getattr__(name: str) -> Any:
     """Import the NLA when it is asked for: a command line needs no torch to print its help."""
     if name == "NLA":
-        from interlingua.models.nla import NLA
+        from interlingua.models.bundle.nla import NLA
 
         return NLA
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 from tests.cluster.programs.marks import MARKED_HOST, MARKED_TEXT, marked_vector
 
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 
 JSON = {"Content-Type": "application/json"}
 SHARES = {"malformed": 0.05, "cancelled": 0.05, "poison": 0.02}  # all others are good

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from interlingua.cluster.serving import AV, HOSTS, PartReplica, RemotePart
-from interlingua.models.nla import NLA
-from interlingua.models.system import Sampling
+from interlingua.models.bundle.nla import NLA
+from interlingua.models.bundle.system import Sampling
 from interlingua.recipes.registry import world_mini
 from interlingua.serving.backend import Prompt, Refused
-from interlingua.serving.serve_spec import ServeSpec
+from interlingua.serving.own.serve_spec import ServeSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 

@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.load import Load, Memory, counts, explained, summary
 from tests.cluster.served import PATIENCE_SECONDS, started
 
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find

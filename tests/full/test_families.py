@@ -18,9 +18,9 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from interlingua.models.checkpoint import NotADecoder
-from interlingua.models.hosts import Host, load_host, read_blocks
-from interlingua.models.parts import NotCausal, UnknownArchitecture
+from interlingua.models.hosts.checkpoint import NotADecoder
+from interlingua.models.hosts.host import Host, load_host, read_blocks
+from interlingua.models.hosts.parts import NotCausal, UnknownArchitecture
 
 torch.set_num_threads(1)
 

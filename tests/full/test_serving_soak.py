@@ -12,10 +12,10 @@ from tests.cluster.load import Load, Memory, counts, explained, summary
 from tests.cluster.served import started
 from tests.serving.schema_fuzz import fuzz
 
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.recipes.registry import world_mini
 from interlingua.serving.backend import Limits
-from interlingua.serving.local import opened_backend
+from interlingua.serving.engines.local import opened_backend
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 

@@ -9,10 +9,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from interlingua.core.spans import sentences
-from interlingua.models import activations
-from interlingua.models.activations import Reader
-from interlingua.models.hosts import load_host
-from interlingua.models.sites import chosen_spans
+from interlingua.models.hosts import activations
+from interlingua.models.hosts.activations import Reader
+from interlingua.models.hosts.host import load_host
+from interlingua.models.hosts.sites import chosen_spans
 from interlingua.published.hosts import pool_host
 from interlingua.specs.extraction import ExtractSpec, Pooled, Spans, TokenPositions
 from interlingua.specs.splits import Split

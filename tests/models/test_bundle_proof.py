@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.store.bundle import MANIFEST_NAME, BundleDamaged
 
 pytestmark = pytest.mark.slow

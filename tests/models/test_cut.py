@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from transformers import CONFIG_MAPPING, PreTrainedModel, core_model_loading
 
-from interlingua.models.hosts import load_host, read_blocks
-from interlingua.models.parts import find_parts
-from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.hosts.host import load_host, read_blocks
+from interlingua.models.hosts.parts import find_parts
+from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config

@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from interlingua.models.fresh import NoMarker, contract_of, marker_of, tokenizer_sha256
+from interlingua.models.pair.fresh import NoMarker, contract_of, marker_of, tokenizer_sha256
 from interlingua.recipes.parts import WORLD_AR, WORLD_AV
 from interlingua.specs.injection import BosRule, Centring, Readout, Replace
 from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec

@@ -20,8 +20,8 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from interlingua.models.checkpoint import MissingWeights
-from interlingua.models.hosts import (
+from interlingua.models.hosts.checkpoint import MissingWeights
+from interlingua.models.hosts.host import (
     Host,
     TokenizerDrift,
     check_tokenizer,
@@ -30,7 +30,7 @@ from interlingua.models.hosts import (
     read_block,
     read_blocks,
 )
-from interlingua.models.parts import find_parts
+from interlingua.models.hosts.parts import find_parts
 from interlingua.published.hosts import UNIVERSAL_POOL, pool_host
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, Phi3Config, PreTrainedConfig
 
-from interlingua.models.activations import Reader
-from interlingua.models.hosts import Host, load_host, read_block
+from interlingua.models.hosts.activations import Reader
+from interlingua.models.hosts.host import Host, load_host, read_block
 from interlingua.specs.extraction import ExtractSpec, Pooled, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.geometry import cosine
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import Spans, TokenPositions

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from interlingua.models import nla as module
-from interlingua.models.nla import NLA
+from interlingua.models.bundle import nla as module
+from interlingua.models.bundle.nla import NLA
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import CausalLMOutput
 
-from interlingua.models.parts import UnknownArchitecture, find_parts
+from interlingua.models.hosts.parts import UnknownArchitecture, find_parts
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL, pool_host
 from interlingua.specs.hosts import PoolHost
 from interlingua.world.hosts import SpecialIds, fresh_model, published_config, tiny_config

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from interlingua.core.injection import MarkerMismatch
-from interlingua.models.prompts import (
+from interlingua.models.pair.prompts import (
     CLOSING,
     IGNORED,
     OPENING,

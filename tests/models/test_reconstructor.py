@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from interlingua.models.cut import cut
-from interlingua.models.parts import block_output, find_blocks, find_parts
-from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.trunk import add_lora
+from interlingua.models.hosts.cut import cut
+from interlingua.models.hosts.parts import block_output, find_blocks, find_parts
+from interlingua.models.pair.reconstructor import Reconstructor
+from interlingua.models.pair.trunk import add_lora
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
 from interlingua.specs.training import LoraSpec

@@ -30,11 +30,11 @@ from transformers import (
     XLMWithLMHeadModel,
 )
 
-from interlingua.models.checkpoint import NotADecoder
-from interlingua.models.hosts import Host, depth_of, load_host, read_block
-from interlingua.models.parts import NotCausal, UnknownArchitecture, find_parts
-from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.trunk import Trunk
+from interlingua.models.hosts.checkpoint import NotADecoder
+from interlingua.models.hosts.host import Host, depth_of, load_host, read_block
+from interlingua.models.hosts.parts import NotCausal, UnknownArchitecture, find_parts
+from interlingua.models.pair.reconstructor import Reconstructor
+from interlingua.models.pair.trunk import Trunk
 from interlingua.specs.injection import Readout, Replace
 from interlingua.world.hosts import fresh_model
 

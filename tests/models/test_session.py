@@ -19,10 +19,10 @@ from tests.models.test_decoding import (
     verbalizer,
 )
 
-from interlingua.models.decoding import Decoder
-from interlingua.models.drawing import draw, uniforms
-from interlingua.models.prompts import AvPrompt
-from interlingua.models.session import MOST_BEGINNINGS, Sample
+from interlingua.models.pair.prompts import AvPrompt
+from interlingua.models.sampling.decoding import Decoder
+from interlingua.models.sampling.drawing import draw, uniforms
+from interlingua.models.sampling.session import MOST_BEGINNINGS, Sample
 
 torch.set_num_threads(1)
 

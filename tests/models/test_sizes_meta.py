@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from interlingua.core.affine import fresh_affine
 from interlingua.memory.parameters import ar_size, av_init_size, av_size, linears_of, num_parameters
-from interlingua.models.cut import cut
-from interlingua.models.parts import find_blocks, find_parts
-from interlingua.models.reconstructor import Reconstructor
-from interlingua.models.trunk import add_lora
+from interlingua.models.hosts.cut import cut
+from interlingua.models.hosts.parts import find_blocks, find_parts
+from interlingua.models.pair.reconstructor import Reconstructor
+from interlingua.models.pair.trunk import add_lora
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL, pool_host
 from interlingua.published.single_host import PUBLISHED
 from interlingua.specs.hosts import AtBlock, PoolHost

@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import CONFIG_MAPPING, DynamicCache, PreTrainedModel
 
 from interlingua.core.injection import marker_positions, scaled
-from interlingua.models.parts import HostParts, block_output, find_parts
-from interlingua.models.trunk import Sites, Trunk, add_lora
+from interlingua.models.hosts.parts import HostParts, block_output, find_parts
+from interlingua.models.pair.trunk import Sites, Trunk, add_lora
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import AfterBlock, InjectionRule, Replace
 from interlingua.specs.training import LoraSpec

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from transformers import CONFIG_MAPPING, PreTrainedModel
 
 from interlingua.core.affine import SlotAffine, fresh_affine
-from interlingua.models import verbalizer
-from interlingua.models.parts import block_output, find_parts
-from interlingua.models.prompts import IGNORED, AvPrompt
-from interlingua.models.trunk import Trunk, add_lora
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.hosts.parts import block_output, find_parts
+from interlingua.models.pair import verbalizer
+from interlingua.models.pair.prompts import IGNORED, AvPrompt
+from interlingua.models.pair.trunk import Trunk, add_lora
+from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import AfterBlock, BiasOnly, Full, LowRank, Replace, Shared
 from interlingua.specs.training import LoraSpec

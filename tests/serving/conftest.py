@@ -7,10 +7,10 @@ import shutil
 import pytest
 
 from interlingua.cluster.local import LocalBackend, local_context
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.recipes.registry import world_mini
 from interlingua.serving.backend import Limits
-from interlingua.serving.local import opened_backend
+from interlingua.serving.engines.local import opened_backend
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.stages.running.console import ConsoleWatcher

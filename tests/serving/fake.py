@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from interlingua.models.system import Sampling
-from interlingua.models.verbalization import Verbalization
+from interlingua.models.bundle.system import Sampling
+from interlingua.models.bundle.verbalization import Verbalization
 from interlingua.serving.backend import (
     Card,
     HostCard,

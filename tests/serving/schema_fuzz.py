@@ -20,8 +20,8 @@ from requests import Request
 from schemathesis.generation import GenerationMode
 from tests.serving.asgi import Asgi
 
-from interlingua.serving.app import Settings, make_app
-from interlingua.serving.local import LocalBackend
+from interlingua.serving.engines.local import LocalBackend
+from interlingua.serving.own.app import Settings, make_app
 from interlingua.serving.protocols.routers import every_router
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)

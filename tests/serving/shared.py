@@ -5,8 +5,8 @@ from functools import cache
 
 from tests.serving.asgi import Asgi
 
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Backend
+from interlingua.serving.own.app import Settings, make_app
 
 
 def client(backends: Mapping[str, Backend] | Backend) -> Asgi:

@@ -9,9 +9,9 @@ import pytest
 from tests.serving.asgi import Answer, Asgi
 from tests.serving.fake import HOST, FakeBackend, card
 
-from interlingua.serving.access import TokenCheck
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Limits
+from interlingua.serving.http.access import TokenCheck
+from interlingua.serving.own.app import Settings, make_app
 
 ASKED = {"host": HOST, "activations": [[0, 3.0, 0, 0], [1, 0, 0, 0]], "prefix": "hush"}
 TOKEN = "a token"

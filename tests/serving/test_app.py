@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.serving.asgi import Asgi
 from tests.serving.fake import HOST, FakeBackend, card
 
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Backend, Busy
+from interlingua.serving.own.app import Settings, make_app
 
 ASKED = {"host": HOST, "activations": [[0, 3.0, 0, 0], [1, 0, 0, 0]]}
 POSTS = {"activations", "verbalize", "reconstruct", "roundtrip", "score"}
@@ -134,7 +134,7 @@ def test_examples_and_answers_are_what_the_description_says(openapi, name) -> No
 
 def test_the_app_opens_without_torch_or_ray() -> None:
     program = (
-        "import sys, interlingua.serving.app; "
+        "import sys, interlingua.serving.own.app; "
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

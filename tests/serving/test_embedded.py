@@ -13,11 +13,11 @@ from tests.serving.asgi import Asgi
 from tests.serving.conftest import run
 from transformers import PreTrainedTokenizerFast
 
-from interlingua.models.nla import NLA
-from interlingua.models.system import Sampling
-from interlingua.serving.app import Settings, make_app
+from interlingua.models.bundle.nla import NLA
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Limits, Refused
-from interlingua.serving.local import opened_backend
+from interlingua.serving.engines.local import opened_backend
+from interlingua.serving.own.app import Settings, make_app
 from interlingua.serving.protocols.routers import every_router
 
 pytestmark = pytest.mark.slow

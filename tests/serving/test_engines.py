@@ -9,12 +9,12 @@ import pytest
 from tests.serving.conftest import run, texts_of
 
 from interlingua.core.geometry import rescale
-from interlingua.models.session import Session
-from interlingua.models.system import Sampling
-from interlingua.serving.av_engine import MOST_PUT_OFF
+from interlingua.models.bundle.system import Sampling
+from interlingua.models.sampling.session import Session
 from interlingua.serving.backend import Busy, Message, NotAvailable, Prompt, Refused, TimedOut
-from interlingua.serving.batcher import Batcher
-from interlingua.serving.host_engine import Ask
+from interlingua.serving.engines.av_engine import MOST_PUT_OFF
+from interlingua.serving.engines.batcher import Batcher
+from interlingua.serving.engines.host_engine import Ask
 
 pytestmark = pytest.mark.slow
 

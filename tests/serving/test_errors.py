@@ -13,9 +13,9 @@ from tests.serving.asgi import Answer, Asgi
 from tests.serving.fake import HOST, FakeBackend, card
 from tests.serving.shared import client
 
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Busy, Limits, NotAvailable, Refused, TimedOut
-from interlingua.serving.requests import ScoreRequest, VerbalizeRequest
+from interlingua.serving.http.requests import ScoreRequest, VerbalizeRequest
+from interlingua.serving.own.app import Settings, make_app
 
 VECTORS = {"host": HOST, "activations": [[0, 3.0, 0, 0]]}
 JSON = {"content-type": "application/json"}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.serving.fake import HOST, host_card
 
-from interlingua.serving.numbers import numbers_of
+from interlingua.serving.own.numbers import numbers_of
 
 CARD = host_card(HOST)
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from interlingua.serving.open_parts import OpenParts
+from interlingua.serving.engines.open_parts import OpenParts
 
 
 class Shelf:

@@ -12,11 +12,11 @@ from tests.serving.asgi import Answer, Asgi
 from tests.serving.fake import HOST, MEAN_D, OTHER, FakeBackend, card
 from tests.serving.shared import client
 
-from interlingua.models.system import Sampling
-from interlingua.models.verbalization import Verbalization
-from interlingua.serving import answers
-from interlingua.serving.app import Settings, make_app
+from interlingua.models.bundle.system import Sampling
+from interlingua.models.bundle.verbalization import Verbalization
 from interlingua.serving.backend import Backend, Limits, Message, Piece, Refused
+from interlingua.serving.own import answers
+from interlingua.serving.own.app import Settings, make_app
 
 H_2D = [[0, 3.0, 0, 0], [0, 0, 1.0, 0]]
 LIMITS = Limits(

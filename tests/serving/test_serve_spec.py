@@ -5,7 +5,7 @@ import math
 import pytest
 
 from interlingua.commands.serve import replicas_of
-from interlingua.serving.serve_spec import INGRESS, PARTS, Replicas, ServeSpec
+from interlingua.serving.own.serve_spec import INGRESS, PARTS, Replicas, ServeSpec
 
 ALL = (*PARTS, INGRESS)
 

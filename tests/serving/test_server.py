@@ -12,8 +12,8 @@ from http.client import HTTPConnection
 import uvicorn
 from tests.serving.fake import HOST, FakeBackend, card
 
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Limits, Piece
+from interlingua.serving.own.app import Settings, make_app
 
 ASKED = {"host": HOST, "activations": [[0, 3.0, 0, 0]]}
 JSON = {"content-type": "application/json"}

@@ -9,7 +9,7 @@ from tests.serving.asgi import Answer, scope
 from tests.serving.fake import HOST, FakeBackend
 from tests.serving.shared import client
 
-from interlingua.models.verbalization import Verbalization
+from interlingua.models.bundle.verbalization import Verbalization
 from interlingua.serving.backend import Busy, Piece
 
 ASKED: dict[str, Any] = {

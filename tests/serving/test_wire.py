@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from interlingua.serving.backend import Refused
-from interlingua.serving.wire import encoded, vectors_of
+from interlingua.serving.http.wire import encoded, vectors_of
 
 WIDTH, HOST, MOST = 4, "toy-a", 6
 FP32 = st.floats(width=32, allow_nan=False, allow_infinity=False)

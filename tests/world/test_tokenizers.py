@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from interlingua.models.hosts import load_tokenizer
+from interlingua.models.hosts.host import load_tokenizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.world.hosts import tiny_config

@@ -19,8 +19,7 @@ from ray.serve.exceptions import BackPressureError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle
 
 from interlingua.cluster.session import cpus_at_most, ray_session
-from interlingua.models.system import Sampling
-from interlingua.serving.app import make_app
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import (
     Backend,
     Busy,
@@ -32,9 +31,10 @@ from interlingua.serving.backend import (
     Refused,
     TimedOut,
 )
-from interlingua.serving.open_parts import OpenParts
+from interlingua.serving.engines.open_parts import OpenParts
+from interlingua.serving.own.app import make_app
+from interlingua.serving.own.serve_spec import AR, AV, HOSTS, INGRESS, PARTS, Replicas, ServeSpec
 from interlingua.serving.protocols.routers import every_router
-from interlingua.serving.serve_spec import AR, AV, HOSTS, INGRESS, PARTS, Replicas, ServeSpec
 
 APPLICATION = "interlingua"
 # A forward holds the thread of the model, never the loop that answers; but cores may be few.
@@ -144,8 +144,8 @@ class PartReplica:
             yield error
 
     def _open(self, bundle: str) -> Any:
-        from interlingua.models.proved import ProvedBundle
-        from interlingua.serving.parts import Ar, Av, Hosts
+        from interlingua.models.bundle.proved import ProvedBundle
+        from interlingua.serving.engines.parts import Ar, Av, Hosts
 
         made = {HOSTS: Hosts, AV: Av, AR: Ar}[self._part]
         proved = ProvedBundle.of(self._spec.bundles[bundle], self._replicas.device)
@@ -258,8 +258,8 @@ def _scaling(replicas: Replicas) -> dict[str, Any]:
 
 
 def _backend(name: str, folder: str, limits: Limits, hosts: Any, av: Any, ar: Any) -> Backend:
-    from interlingua.serving.card import card_of
-    from interlingua.serving.joined import JoinedBackend
+    from interlingua.serving.engines.card import card_of
+    from interlingua.serving.engines.joined import JoinedBackend
     from interlingua.store.bundle import read_manifest
 
     card = card_of(Path(folder), read_manifest(Path(folder)), limits)

@@ -12,7 +12,7 @@ from interlingua.stages.rows.adopted_host import adopted_spec
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the host's activations and fit its encoder; the recipe's own hosts stay as they are."""
-    from interlingua.models.hosts import depth_of
+    from interlingua.models.hosts.host import depth_of
 
     recipe = resolved(arguments)
     if not isinstance(recipe, Recipe):

@@ -12,9 +12,9 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from interlingua.serving.app import Settings
 from interlingua.serving.backend import Limits
-from interlingua.serving.serve_spec import MOST_OPEN, Replicas, ServeSpec
+from interlingua.serving.own.app import Settings
+from interlingua.serving.own.serve_spec import MOST_OPEN, Replicas, ServeSpec
 from interlingua.store.bundle import read_manifest
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.panel import Panel
 
-    from interlingua.models.nla import NLA
-    from interlingua.models.system import SamplingOptions
-    from interlingua.models.verbalization import RoundTrip
+    from interlingua.models.bundle.nla import NLA
+    from interlingua.models.bundle.system import SamplingOptions
+    from interlingua.models.bundle.verbalization import RoundTrip
     from interlingua.serving.client.endpoint import Endpoint
 
 BATCH_ROWS = 64  # activations that are explained, printed and stored together
@@ -95,7 +95,7 @@ def _opened(arguments: argparse.Namespace) -> "NLA | Endpoint":
     if arguments.endpoint is None:
         if arguments.model is not None:
             raise ValueError("--model names a bundle of a server; give --endpoint, too")
-        from interlingua.models.nla import NLA
+        from interlingua.models.bundle.nla import NLA
 
         return NLA.load(arguments.bundle, arguments.device or "cpu")
     if arguments.device is not None:
@@ -141,7 +141,7 @@ def _activations(
     if arguments.texts is not None:
         asked = _texts(arguments.texts)
         return asked, _read(asked, arguments, nla)
-    from interlingua.models.nla import NLA
+    from interlingua.models.bundle.nla import NLA
 
     assert isinstance(nla, NLA)  # `_opened` gives no server without texts and vectors
     asked = list(_of_dev(arguments, nla))
@@ -169,7 +169,7 @@ def _texts(path: Path) -> list[Asked]:
 
 
 def _of_dev(arguments: argparse.Namespace, nla: "NLA") -> Iterator[Asked]:
-    from interlingua.models.sites import chosen_spans
+    from interlingua.models.hosts.sites import chosen_spans
     from interlingua.specs.extraction import Spans
     from interlingua.world.row_facts import facts_in, sayable
 

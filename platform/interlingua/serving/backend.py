@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from interlingua.models.system import Sampling
-from interlingua.models.verbalization import Verbalization
+from interlingua.models.bundle.system import Sampling
+from interlingua.models.bundle.verbalization import Verbalization
 
 
 class Refused(ValueError):

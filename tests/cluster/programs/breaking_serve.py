@@ -7,7 +7,7 @@ import numpy as np
 from tests.cluster.programs.marks import BROKEN, MARKED_HOST, MARKED_TEXT, marked_vector
 
 from interlingua.cluster import serving
-from interlingua.models.session import Session
+from interlingua.models.sampling.session import Session
 
 
 class BreakingReplica(serving.PartReplica):

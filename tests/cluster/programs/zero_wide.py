@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from interlingua.cluster import zero
-from interlingua.models.parts import find_parts
-from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.hosts.parts import find_parts
+from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Readout
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from interlingua.models.parts import find_parts
-from interlingua.models.prompts import IGNORED, AvPrompt
-from interlingua.models.trunk import Trunk
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.hosts.parts import find_parts
+from interlingua.models.pair.prompts import IGNORED, AvPrompt
+from interlingua.models.pair.trunk import Trunk
+from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import Replace
 from interlingua.world.hosts import SpecialIds, fresh_model, tiny_config

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.serving.fake import FakeBackend
 
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Backend, Piece
+from interlingua.serving.own.app import Settings, make_app
 from interlingua.serving.protocols import neuronpedia
 
 

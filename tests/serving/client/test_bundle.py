@@ -9,10 +9,10 @@ import pytest
 from tests.serving.client.served import neuronpedia_alone
 
 from interlingua.commands.verbalize import main, verbalize_parser
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Limits
 from interlingua.serving.client.endpoint import Endpoint
-from interlingua.serving.local import opened_backend
+from interlingua.serving.engines.local import opened_backend
+from interlingua.serving.own.app import Settings, make_app
 from interlingua.serving.protocols.shared import description_in
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from tests.serving.client.served import Endless, wait_until
 from tests.serving.fake import HOST, OTHER, WIDTH, FakeBackend, card
 
 from interlingua.core.geometry import near_one
-from interlingua.models.system import Sampling, System
+from interlingua.models.bundle.system import Sampling, System
 from interlingua.serving.backend import Busy, Limits, Refused
 from interlingua.serving.client.endpoint import Endpoint
 from interlingua.serving.client.errors import EndpointError, NotOffered

@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from tests.serving.client.served import Endless, served, wait_until
 from tests.serving.fake import HOST, WIDTH, FakeBackend
 
-from interlingua.serving.app import Settings, make_app
 from interlingua.serving.backend import Refused
 from interlingua.serving.client.endpoint import Endpoint
 from interlingua.serving.client.errors import EndpointError
 from interlingua.serving.client.patience import seconds_of
+from interlingua.serving.own.app import Settings, make_app
 
 H_ND = np.eye(WIDTH)
 BUSY = b'{"error": {"type": "busy", "message": "the queue is full", "field": null}}'

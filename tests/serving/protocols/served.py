@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 from tests.serving.asgi import Asgi
 from tests.serving.fake import HOST, FakeBackend, card, host_card
 
-from interlingua.models.system import Sampling
-from interlingua.models.verbalization import Verbalization
+from interlingua.models.bundle.system import Sampling
+from interlingua.models.bundle.verbalization import Verbalization
 from interlingua.serving.backend import Backend, Card, Limits, Piece, Prompt, Token
 from interlingua.serving.protocols.routers import every_router
 

@@ -8,7 +8,7 @@ import torch
 from transformers import CONFIG_MAPPING
 
 from interlingua.cluster.local import local_context
-from interlingua.models.hosts import depth_of
+from interlingua.models.hosts.host import depth_of
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.extraction import Pooled
 from interlingua.specs.world import TokenizerKind, TokenizerSpec

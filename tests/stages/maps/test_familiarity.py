@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.recipes.registry import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tests.specs.small_rl import SPEC
 
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import build, find
 

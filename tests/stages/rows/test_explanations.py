@@ -81,7 +81,7 @@ def token_recipe():
 
 
 def test_at_a_token_only_what_was_told_by_then_is_said(token_root):
-    from interlingua.models.hosts import load_tokenizer
+    from interlingua.models.hosts.host import load_tokenizer
 
     stages = {(s.kind, s.label): s for s in graph_of(token_recipe())}
     stage = stages["explanations", "teacher-av_sft"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from interlingua.models.hosts import load_tokenizer
+from interlingua.models.hosts.host import load_tokenizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import host_stages

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from tests.built import built_inputs
 
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
-from interlingua.models import verbalizer
+from interlingua.models.pair import verbalizer
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.injection import Full
 from interlingua.specs.splits import Split

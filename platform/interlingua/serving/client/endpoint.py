@@ -13,8 +13,8 @@ from typing import Self, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interlingua.models.system import Activations, OnToken, SamplingOptions
-from interlingua.models.verbalization import RoundTrip, Verbalization
+from interlingua.models.bundle.system import Activations, OnToken, SamplingOptions
+from interlingua.models.bundle.verbalization import RoundTrip, Verbalization
 from interlingua.serving.client.detection import server_at
 from interlingua.serving.client.server import Scores
 from interlingua.serving.client.transport import Transport

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from interlingua.core.geometry import rescale
-from interlingua.models.system import Activations, OnToken, Sampling, SamplingOptions
-from interlingua.models.verbalization import RoundTrip, Verbalization
+from interlingua.models.bundle.system import Activations, OnToken, Sampling, SamplingOptions
+from interlingua.models.bundle.verbalization import RoundTrip, Verbalization
 from interlingua.serving.client.batches import Cost, in_parts, parts_of
 from interlingua.serving.client.errors import EndpointError, NotOffered
 from interlingua.serving.client.readings import Ask, Found, activations_of, asks_of

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import numpy as np
 
 from interlingua.core.geometry import near_one, rescale
-from interlingua.models.system import Activations, OnToken, Sampling, SamplingOptions
-from interlingua.models.verbalization import RoundTrip, Verbalization, round_trips_of
+from interlingua.models.bundle.system import Activations, OnToken, Sampling, SamplingOptions
+from interlingua.models.bundle.verbalization import RoundTrip, Verbalization, round_trips_of
 from interlingua.serving.client.batches import Cost, in_parts, parts_of
 from interlingua.serving.client.errors import NotOffered
 from interlingua.serving.client.readings import Found, activations_of, asks_of
@@ -22,7 +22,7 @@ from interlingua.serving.client.server import NOTHING, Scores
 from interlingua.serving.client.stopping import Stop
 from interlingua.serving.client.transport import Transport
 from interlingua.serving.client.vectors import decoded, texts_of
-from interlingua.serving.wire import LITTLE_FP32, encoded
+from interlingua.serving.http.wire import LITTLE_FP32, encoded
 
 Fields = Mapping[str, Any]
 OVERHEAD_BYTES = 65_536  # of a body, beside its rows

@@ -9,7 +9,7 @@ from operator import index
 
 import numpy as np
 
-from interlingua.models.system import Activations
+from interlingua.models.bundle.system import Activations
 from interlingua.serving.client.vectors import texts_of
 
 

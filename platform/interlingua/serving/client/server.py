@@ -9,8 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from interlingua.models.system import Activations, OnToken, SamplingOptions
-from interlingua.models.verbalization import RoundTrip, Verbalization
+from interlingua.models.bundle.system import Activations, OnToken, SamplingOptions
+from interlingua.models.bundle.verbalization import RoundTrip, Verbalization
 
 NOTHING = (0.0, 2.0)  # cosine and NMSE of a text that was not there, or could not be read
 

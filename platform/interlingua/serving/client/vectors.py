@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike
 
-from interlingua.serving.wire import LITTLE_FP32, REAL, check_rows, check_width
+from interlingua.serving.http.wire import LITTLE_FP32, REAL, check_rows, check_width
 
 NUMBERS = "it must be an array or a list of real numbers"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from interlingua.models.system import Sampling
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Backend, HostCard, Piece, Prompt, Reading
 from interlingua.serving.protocols.neuronpedia_models import TokenizeResponse, token_info
 from interlingua.serving.protocols.protocol_route import Content

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from interlingua.models.system import Sampling
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Limits, Piece, Refused
+from interlingua.serving.http.requests import Text
 from interlingua.serving.protocols.shared import CLOSING, check_most, closing, sampling_of
-from interlingua.serving.requests import Text
 
 MAX_STOPS, MAX_STOP_CHARS = 32, 256  # they are sought in every text at every step
 HALF = "\ufffd"  # a character of which more tokens may come

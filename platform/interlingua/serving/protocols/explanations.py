@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from interlingua.core.geometry import norms
-from interlingua.models.system import Sampling
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Backend, HostCard, Piece, Prompt, Reading, Refused, Token
 from interlingua.serving.protocols.neuronpedia_models import (
     DescriptionResult,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from interlingua.serving.backend import Limits, Message, Prompt, Refused
+from interlingua.serving.http.requests import HOTTEST, LAST_SEED, Text
 from interlingua.serving.protocols.shared import check_most
-from interlingua.serving.requests import HOTTEST, LAST_SEED, Text
 
 NUMBERS = {"type": "array", "items": {"type": "number"}}
-# What stands in them is proved by serving/wire.py, which names the field, its width and its host.
+# serving/http/wire.py proves what stands in them, and names the field, its width and its host.
 Vector = Annotated[list[Any], WithJsonSchema(NUMBERS)]
 Vectors = Annotated[list[Any], WithJsonSchema({"type": "array", "items": NUMBERS, "minItems": 1})]
 Temperature = Annotated[float, Field(ge=0, le=HOTTEST, allow_inf_nan=False)]

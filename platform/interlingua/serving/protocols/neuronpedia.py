@@ -14,9 +14,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from interlingua.core.geometry import norms
-from interlingua.models.system import Sampling
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Backend, Card, HostCard, Prompt, Refused
-from interlingua.serving.errors import Fault
+from interlingua.serving.http.errors import Fault
+from interlingua.serving.http.requests import Text
+from interlingua.serving.http.wire import vectors_of
 from interlingua.serving.protocols.completions import completed, completion_frames, tokenized
 from interlingua.serving.protocols.explanations import (
     description_result,
@@ -63,8 +65,6 @@ from interlingua.serving.protocols.shared import (
     note_rows,
     sampling_of,
 )
-from interlingua.serving.requests import Text
-from interlingua.serving.wire import vectors_of
 
 EXPLORER = "/explorer/"
 

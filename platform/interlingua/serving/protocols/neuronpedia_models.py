@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from interlingua.serving.backend import Token
+from interlingua.serving.http.requests import Text
 from interlingua.serving.protocols.fields import (
     ChatMessage,
     Seed,
@@ -15,7 +16,6 @@ from interlingua.serving.protocols.fields import (
     Vector,
     Vectors,
 )
-from interlingua.serving.requests import Text
 
 Host = Annotated[Text | None, Field(description="A host of the bundle; its anchor if left out.")]
 

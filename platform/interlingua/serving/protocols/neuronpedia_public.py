@@ -10,9 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from interlingua.models.system import Sampling
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Backend, Card, HostCard, Message, Prompt, Refused
-from interlingua.serving.errors import Fault
+from interlingua.serving.http.errors import Fault
+from interlingua.serving.http.requests import Text
 from interlingua.serving.protocols.completions import completed, completion_frames, tokenized
 from interlingua.serving.protocols.explanations import (
     explain_frames,
@@ -37,7 +38,6 @@ from interlingua.serving.protocols.shared import (
     note_rows,
     sampling_of,
 )
-from interlingua.serving.requests import Text
 
 MAX_NEW_TOKENS = 256
 NO_CACHE = "this server keeps no explanations; leave priorCacheId out and name all positions"

@@ -11,8 +11,8 @@ from fastapi import Response
 from fastapi.responses import JSONResponse
 from pydantic_core import PydanticSerializationError, to_json
 
-from interlingua.serving.errors import Fault, OwnRoute, fault_of
-from interlingua.serving.streaming import Events
+from interlingua.serving.http.errors import Fault, OwnRoute, fault_of
+from interlingua.serving.http.streaming import Events
 
 Content = Mapping[str, Any]
 

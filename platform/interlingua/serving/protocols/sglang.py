@@ -14,7 +14,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from interlingua.serving.backend import Backend, Card, Refused
-from interlingua.serving.errors import Fault
+from interlingua.serving.http.errors import Fault
+from interlingua.serving.http.requests import Text
 from interlingua.serving.protocols.embeds_rows import (
     WHAT_THIS_IS,
     refuse_inexpressible,
@@ -39,7 +40,6 @@ from interlingua.serving.protocols.protocol_route import (
     sentence,
 )
 from interlingua.serving.protocols.shared import backend_of, note_rows
-from interlingua.serving.requests import Text
 
 MAX_NEW_TOKENS = 128  # where none are asked for
 PLAIN, PACKED = "input_embeds", "input_embeds_b64_bf16"

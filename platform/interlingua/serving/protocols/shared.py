@@ -14,12 +14,12 @@ import numpy as np
 from fastapi import Path, Request
 
 from interlingua.core.geometry import cosine
-from interlingua.models.system import Sampling
-from interlingua.serving.access import notes_of
+from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Backend, Card, HostCard, NotAvailable, Piece, Refused
-from interlingua.serving.disconnects import close
-from interlingua.serving.errors import UnknownModel
-from interlingua.serving.limits import COLDEST
+from interlingua.serving.http.access import notes_of
+from interlingua.serving.http.disconnects import close
+from interlingua.serving.http.errors import UnknownModel
+from interlingua.serving.http.limits import COLDEST
 
 OPENING, CLOSING = "<explanation>", "</explanation>"
 

@@ -13,9 +13,11 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from interlingua.serving.access import notes_of
 from interlingua.serving.backend import Backend, Refused
-from interlingua.serving.errors import Fault
+from interlingua.serving.http.access import notes_of
+from interlingua.serving.http.errors import Fault
+from interlingua.serving.http.requests import Text
+from interlingua.serving.http.streaming import together
 from interlingua.serving.protocols.embeds_rows import (
     WHAT_THIS_IS,
     refuse_inexpressible,
@@ -45,8 +47,6 @@ from interlingua.serving.protocols.shared import (
     named,
     note_rows,
 )
-from interlingua.serving.requests import Text
-from interlingua.serving.streaming import together
 
 MAX_TOKENS = 16  # of a completion, where none are asked for
 TYPES = {

@@ -11,10 +11,10 @@ import torch
 from interlingua.core.geometry import has_direction, nmse, unit
 from interlingua.core.metrics import retrieval_ranks
 from interlingua.core.shared_space import SharedSpace
-from interlingua.models.fresh import contract_of
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.prompts import av_prompt, response_ids
-from interlingua.models.trained import trained_verbalizer
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of
+from interlingua.models.pair.prompts import av_prompt, response_ids
+from interlingua.models.pair.trained import trained_verbalizer
 from interlingua.specs.cells import CellSpec
 from interlingua.specs.evaluation import Predictor
 from interlingua.stages.evaluation.inputs import CellHost, CellInputs

@@ -7,7 +7,7 @@ import numpy as np
 from interlingua.core.familiarity import Familiarity, fit_familiarity
 from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.moments import Block, folds_of
-from interlingua.models.activations import Reader
+from interlingua.models.hosts.activations import Reader
 from interlingua.specs.extraction import ExtractSpec, Spans
 from interlingua.specs.maps import FamiliaritySpec
 from interlingua.specs.text.recorded import from_jsonable

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from interlingua.core.metrics import derangement
-from interlingua.models.batched import BatchVerbalizer
+from interlingua.models.sampling.batched import BatchVerbalizer
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn, VerbalizeSpec
 from interlingua.specs.splits import Split

@@ -11,9 +11,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from interlingua.core.affine import fresh_affine
-from interlingua.models.fresh import contract_of
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.nla import NLA
+from interlingua.models.bundle.nla import NLA
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of
 from interlingua.specs.extraction import ExtractSpec
 from interlingua.specs.text.recorded import from_jsonable
 from interlingua.specs.training import AvSpec, BundleSpec

@@ -6,11 +6,11 @@ One artifact of reinforcement learning may stand for both: it holds both models'
 from collections.abc import Mapping
 
 from interlingua.core.shared_space import SharedSpace
-from interlingua.models.batched import BatchReconstructor, BatchVerbalizer
-from interlingua.models.fresh import contract_of, fresh_verbalizer
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.trained import trained_reconstructor, trained_verbalizer
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of, fresh_verbalizer
+from interlingua.models.pair.trained import trained_reconstructor, trained_verbalizer
+from interlingua.models.pair.verbalizer import Verbalizer
+from interlingua.models.sampling.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.text.canonical import TYPE_KEY
 from interlingua.specs.text.recorded import from_jsonable

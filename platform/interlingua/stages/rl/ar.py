@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from interlingua.core.injection import scaled
 from interlingua.core.keyed import seed_of
-from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.stages.rl.batches import shares
 from interlingua.stages.rl.roles import NO_TOKEN, Rollouts
 from interlingua.stages.sft.engine import Engine, Stepped

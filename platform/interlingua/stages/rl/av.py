@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from interlingua.core.policy import sample_losses
-from interlingua.models.batched import BatchVerbalizer
-from interlingua.models.ending import Decoded, Ending
-from interlingua.models.prompts import AvPrompt
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.pair.prompts import AvPrompt
+from interlingua.models.pair.verbalizer import Verbalizer
+from interlingua.models.sampling.batched import BatchVerbalizer
+from interlingua.models.sampling.ending import Decoded, Ending
 from interlingua.specs.training import SamplingSpec
 from interlingua.stages.rl.batches import padded, shares
 from interlingua.stages.rl.roles import NO_TOKEN, Asked, PolicyStepped, Rollouts

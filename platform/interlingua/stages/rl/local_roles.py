@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from interlingua.models.batched import BatchVerbalizer
-from interlingua.models.ending import Ending
-from interlingua.models.fresh import contract_of
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.prompts import ar_ids, av_prompt
-from interlingua.models.trained import trained_reconstructor, trained_verbalizer
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of
+from interlingua.models.pair.prompts import ar_ids, av_prompt
+from interlingua.models.pair.trained import trained_reconstructor, trained_verbalizer
+from interlingua.models.sampling.batched import BatchVerbalizer
+from interlingua.models.sampling.ending import Ending
 from interlingua.specs.training import AvSpec, OptimSpec
 from interlingua.stages.nla.pair import width_of
 from interlingua.stages.rl.ar import EngineReconstructor, SupervisedReconstructor

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from torch import Tensor
 
-from interlingua.models.prompts import IGNORED
+from interlingua.models.pair.prompts import IGNORED
 from interlingua.stages.sft.engine import Stepped
 from interlingua.store.rows.shards import Key
 

@@ -59,7 +59,7 @@ class BlockReader:
     def __init__(self, job: Job) -> None:
         import torch
 
-        from interlingua.models.activations import Reader
+        from interlingua.models.hosts.activations import Reader
 
         torch.set_num_threads(job.threads)
         self._job = job

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 
-from interlingua.models.sites import chosen_spans
+from interlingua.models.hosts.sites import chosen_spans
 from interlingua.specs.splits import Split
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.training import TeachSpec
@@ -35,7 +35,7 @@ class FactsSoFar:
         self._spans = spec.spans
         if tokens is None:
             return
-        from interlingua.models.hosts import load_tokenizer
+        from interlingua.models.hosts.host import load_tokenizer
 
         host, artifact = tokens
         read = artifact.record.spec

@@ -17,10 +17,10 @@ from interlingua.core.geometry import unit
 from interlingua.core.injection import scaled
 from interlingua.core.metrics import mean_variance
 from interlingua.core.shared_space import SharedSpace
-from interlingua.models.fresh import contract_of, fresh_reconstructor
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.prompts import ar_ids, right_padded
-from interlingua.models.reconstructor import Reconstructor
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of, fresh_reconstructor
+from interlingua.models.pair.prompts import ar_ids, right_padded
+from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.specs.splits import Split
 from interlingua.specs.training import ArTraining
 from interlingua.stages.maps.space import opened_space

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from interlingua.models.fresh import contract_of, fresh_verbalizer
-from interlingua.models.hosts import load_tokenizer
-from interlingua.models.prompts import av_prompt, response_ids
-from interlingua.models.trained import put_start
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.fresh import contract_of, fresh_verbalizer
+from interlingua.models.pair.prompts import av_prompt, response_ids
+from interlingua.models.pair.trained import put_start
 from interlingua.specs.splits import Split
 from interlingua.specs.training import AvTraining
 from interlingua.stages.maps.space import opened_space

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from interlingua.core.metrics import derangement
 from interlingua.core.shared_space import SharedSpace
-from interlingua.models.prompts import IGNORED, AvPrompt, right_padded
-from interlingua.models.verbalizer import Verbalizer
+from interlingua.models.pair.prompts import IGNORED, AvPrompt, right_padded
+from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.sft.batches import Texts, of_like_length
 from interlingua.stages.sft.loop import Place, Placed

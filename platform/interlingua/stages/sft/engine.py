@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from interlingua.models.trained import put_weights
+from interlingua.models.pair.trained import put_weights
 from interlingua.specs.training import OptimSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import naming

@@ -1,0 +1,140 @@
+"""The hosts of a bundle, opened at their first text and read as they were in training.
+
+h: raw activations [N, D] of a host.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from interlingua.core.spans import Span, sentences
+from interlingua.models.bundle.inputs import position_of, text_of, texts_of
+from interlingua.models.bundle.system import Activations
+from interlingua.models.hosts.activations import Reader
+from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
+from interlingua.specs.splits import Split
+from interlingua.store.bundle import BundledHost, checked_source
+
+logger = logging.getLogger(__name__)
+
+BATCH_TOKENS = 8192
+
+
+class HostReaders:
+    """Reads texts with the hosts of a bundle; vectors of a host need none of them."""
+
+    def __init__(self, folder: Path, hosts: Mapping[str, BundledHost], device: str) -> None:
+        self._folder, self._hosts, self._device = folder, hosts, device
+        self._readers: dict[str, Reader] = {}
+
+    def activation(
+        self, text: str, host: str, position: int | None, span: Span | None
+    ) -> np.ndarray:
+        """[D]: one activation of a text, at a token, over characters, or as in training."""
+        bundled, text, reader = self._hosts[host], text_of(text), self.reader(host)
+        if position is not None:
+            return self._at(text, host, position_of(position))
+        if span is None and isinstance(bundled.read, Spans):
+            (*_, span) = sentences(text) or [(0, 0)]
+        if span is not None:
+            return reader.over(text, span)
+        return self.read([text], host, None).h_ND[0]
+
+    def read(
+        self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]] | None
+    ) -> Activations:
+        """Activations of texts at tokens of theirs, or one of each as in training."""
+        texts, bundled = texts_of(texts), self._hosts[host]
+        if positions is not None:
+            return self._at_positions(texts, host, positions)
+        if isinstance(bundled.read, TokenPositions):
+            raise ValueError(f"this NLA explains single tokens of {host}; give positions")
+        if isinstance(bundled.read, Spans):
+            rows = [self.activation(text, host, None, None) for text in texts]
+            h_ND = np.stack(rows) if rows else np.zeros((0, self.reader(host).width), np.float32)
+        else:
+            h_ND = self._pooled(texts, host)
+        return Activations(
+            host=host, h_ND=h_ND, texts=range(len(texts)), positions=[None] * len(texts)
+        )
+
+    def max_tokens(self, host: str) -> int:
+        """The number of tokens of a text that a host reads."""
+        return self._hosts[host].max_tokens
+
+    def reader(self, host: str) -> Reader:
+        """The opened host."""
+        bundled = self._hosts[host]
+        if host not in self._readers:
+            self._readers[host] = Reader(
+                # Once more: it may have come, or changed, since the bundle was opened.
+                checked_source(f"the host {host}", bundled.model, self._folder),
+                ExtractSpec(
+                    host_tag=host,
+                    block_indices=(bundled.block_index,),
+                    read=bundled.read,
+                    max_tokens=bundled.max_tokens,
+                    dtype=bundled.dtype,
+                    splits=(Split.TEST,),  # a spec must name one; a text by itself is of none
+                ),
+                revision=bundled.model.revision,
+                device=self._device,
+                batch_tokens=BATCH_TOKENS,
+            )
+        return self._readers[host]
+
+    def _at(self, text: str, host: str, position: int) -> np.ndarray:
+        self._check_not_cut(text, host, position)
+        return self.reader(host).at(text, position)
+
+    def _at_positions(
+        self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]]
+    ) -> Activations:
+        if len(positions) != len(texts):
+            raise ValueError(f"positions are of {len(positions)} texts; there are {len(texts)}")
+        reader, most = self.reader(host), self._hosts[host].max_tokens
+        every = reader.every([reader.tokens(text).ids[:most] for text in texts])
+        rows, owners, places = [], [], []
+        for number, (h_TD, asked) in enumerate(zip(every, positions, strict=True)):
+            for position in map(position_of, asked):
+                self._check_not_cut(texts[number], host, position)
+                if not -len(h_TD) <= position < len(h_TD):
+                    raise ValueError(
+                        f"position is {position}; {host} reads this text as {len(h_TD)} tokens"
+                    )
+                rows.append(h_TD[position])
+                owners.append(number)
+                places.append(position % len(h_TD))
+        h_ND = np.stack(rows) if rows else np.zeros((0, self.reader(host).width), np.float32)
+        return Activations(host=host, h_ND=h_ND, texts=owners, positions=places)
+
+    def _check_not_cut(self, text: str, host: str, position: int) -> None:
+        most, num_tokens = self._hosts[host].max_tokens, self.reader(host).num_tokens(text)
+        # From the end of a cut text a negative position would count from where it was cut.
+        if num_tokens > most and not 0 <= position < most:
+            raise ValueError(f"position is {position}; {_cut(host, most, num_tokens)}")
+
+    def _pooled(self, texts: Sequence[str], host: str) -> np.ndarray:
+        bundled, reader = self._hosts[host], self.reader(host)
+        for text in texts:
+            if (num_tokens := reader.num_tokens(text)) > bundled.max_tokens:
+                logger.warning(
+                    "%s: what is behind them is not explained",
+                    _cut(host, bundled.max_tokens, num_tokens),
+                )
+        # Numbers for ids: a mean draws no positions.
+        rows = reader.rows([(str(number), text) for number, text in enumerate(texts)])
+        if len(rows.positions) < len(texts):
+            missing = min(set(range(len(texts))) - {int(one) for one in rows.passage_ids})
+            raise ValueError(
+                f"{texts[missing]!r} is too short for {host}: its first token is dropped before "
+                "pooling"
+            )
+        pooled_ND: np.ndarray = rows.vectors_by_block[bundled.block_index]
+        return pooled_ND
+
+
+def _cut(host: str, most: int, num_tokens: int) -> str:
+    return f"{host} reads the first {most} of this text's {num_tokens} tokens"

@@ -1,0 +1,64 @@
+"""A bundle whose files are all proved, of which any part can be opened by itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from interlingua.models.bundle.bundled import checked_contract, opened_ar, opened_av
+from interlingua.models.bundle.host_maps import HostMaps
+from interlingua.models.bundle.host_readers import HostReaders
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.sampling.batched import BatchReconstructor, BatchVerbalizer
+from interlingua.store.bundle import TOKENIZER_FOLDER, Manifest, check_models, read_manifest
+from interlingua.store.contract.statement import Contract
+
+BATCH_ROWS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedBundle:
+    """The folder of a bundle, what it says, and the device that its models go to."""
+
+    folder: Path
+    manifest: Manifest
+    contract: Contract
+    device: str
+
+    @classmethod
+    def of(cls, path: str | Path, device: str) -> Self:
+        """The bundle; raises at the first thing that is not as it was bundled, or does not fit."""
+        folder = Path(path)
+        manifest = read_manifest(folder)
+        # All files are proved before the first weight is opened: a wrong trunk opens without an
+        # error and gives fluent texts about other vectors.
+        check_models(folder, manifest)
+        contract = checked_contract(folder, manifest)
+        return cls(folder=folder, manifest=manifest, contract=contract, device=device)
+
+    def av(self) -> BatchVerbalizer:
+        """The AV, opened."""
+        return BatchVerbalizer(
+            opened_av(self.folder, self.manifest, self.contract, self.device),
+            load_tokenizer(str(self.folder / TOKENIZER_FOLDER)),
+            self.contract,
+            device=self.device,
+            batch_rows=BATCH_ROWS,
+        )
+
+    def ar(self) -> BatchReconstructor:
+        """The AR, opened."""
+        return BatchReconstructor(
+            opened_ar(self.folder, self.manifest, self.contract, self.device),
+            load_tokenizer(str(self.folder / TOKENIZER_FOLDER)),
+            self.contract,
+            device=self.device,
+            batch_rows=BATCH_ROWS,
+        )
+
+    def maps(self) -> HostMaps:
+        """The maps of its hosts."""
+        return HostMaps.opened(self.folder, self.manifest)
+
+    def readers(self) -> HostReaders:
+        """Its hosts, each opened at its first text."""
+        return HostReaders(self.folder, self.manifest.hosts, self.device)

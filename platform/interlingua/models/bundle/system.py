@@ -1,0 +1,90 @@
+"""What an evaluation, a page or a notebook talks to: an NLA in this process, or behind a URL.
+
+h: raw activations [N, D] of a host; a: vectors that texts stand for. Opens no model.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from interlingua.models.bundle.verbalization import Verbalization
+
+# Called with row, sample and the text so far, whenever a sample is one token longer.
+OnToken = Callable[[int, int, str], None]
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The fields of `Sampling`, as keywords of a call."""
+
+    n: int
+    temperature: float
+    seed: int
+    max_new_tokens: int
+    banned: Sequence[int]
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How many texts are drawn of an activation, and how; temperature 0 is greedy.
+
+    `banned` ids are never drawn. Every text begins with `prefix`, as if it had been drawn.
+    """
+
+    n: int = 1
+    temperature: float = 0.0
+    seed: int = 0
+    max_new_tokens: int = 128
+    banned: Sequence[int] = ()
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"n is {self.n}; it must be at least 1")
+        if not self.temperature >= 0:
+            raise ValueError(f"temperature is {self.temperature}; it must not be negative")
+        if self.temperature == 0 and self.n > 1:
+            raise ValueError(f"n is {self.n} at temperature 0; greedy text is one")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must not be negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Activations:
+    """Raw activations of a host, a row for everything that was read, in the order of the texts."""
+
+    host: str
+    h_ND: np.ndarray
+    texts: Sequence[int]  # of every row: which of the texts it is of
+    positions: Sequence[int | None]  # its token; None: as the NLA was trained to read a text
+
+
+class System(Protocol):
+    """Activations to texts and back."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The tags of the hosts that it knows."""
+
+    def read(
+        self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]] | None = None
+    ) -> Activations:
+        """The activations of texts; `positions` are tokens, a list for every text."""
+
+    def verbalize(
+        self,
+        activations: ArrayLike,
+        host: str,
+        *,
+        on_token: OnToken | None = None,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[list[Verbalization]]:
+        """`n` texts for every row of raw activations [N, D]; greedy where nothing else is asked."""
+
+    def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
+        """[N, D] in the units of n(h), or shared vectors [N, E]; rows of NaN for no text."""

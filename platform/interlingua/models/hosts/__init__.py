@@ -1,0 +1,1 @@
+"""The models that are read: opened, cut, tapped at a block."""

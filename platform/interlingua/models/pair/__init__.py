@@ -1,0 +1,1 @@
+"""The AV and the AR: trunk, prompt, injection, head."""

@@ -1,0 +1,1 @@
+"""Drawing texts: sessions that rows join and leave, cache, ending."""

@@ -1,0 +1,1 @@
+"""Queues and threads that own the models, joined to a backend."""

@@ -1,0 +1,1 @@
+"""What every API here is made of: errors, limits, vectors on the wire, access."""

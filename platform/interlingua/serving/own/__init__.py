@@ -1,0 +1,1 @@
+"""The platform's own API over a backend, and its app."""

@@ -1,0 +1,250 @@
+"""The platform's own API: what is asked, answered by the models of a bundle.
+
+h: raw activations [N, D] of a host; n(h): at the norm sqrt(D).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+import numpy as np
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from interlingua.models.bundle.system import Sampling
+from interlingua.serving.backend import Backend, HostCard, Piece, Refused
+from interlingua.serving.http import requests
+from interlingua.serving.http.access import notes_of
+from interlingua.serving.http.errors import OwnRoute, json_response
+from interlingua.serving.http.frames import MEDIA_TYPE
+from interlingua.serving.http.limits import check_texts, check_work, sampling_of
+from interlingua.serving.http.streaming import begun_events, ended
+from interlingua.serving.http.wire import encoded, vectors_of
+from interlingua.serving.own import answers
+from interlingua.serving.own.answers import explained, frame_content, model_answer
+from interlingua.serving.own.numbers import numbers_of
+from interlingua.serving.own.sources import Rows, bundle_of, host_of, readings_of, rows_of
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": answers.ErrorAnswer, "description": description}
+    for status, description in {
+        400: "A value that cannot be; `field` names it.",
+        401: "No token.",
+        403: "Another token.",
+        404: "No such bundle.",
+        408: "It took too long.",
+        413: "The body is too large.",
+        422: "Another shape than a request has.",
+        429: "The queue is full; Retry-After says when to come again.",
+        503: "These models do not have it, or no bundle is open.",
+    }.items()
+}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"type": "string"},
+                "example": (
+                    'data: {"model": "demo", "host": "toy-a", "total": 1, "data": [...]}\n\n'
+                    'data: {"index": 0, "sample": 0, "text": "<explanation>", "done": false}\n\n'
+                    'data: {"index": 0, "sample": 0, "done": true, "explanation": "a", ...}\n\n'
+                    "data: [DONE]\n\n"
+                ),
+            }
+        }
+    }
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Draw:
+    """Texts that are to be drawn of activations."""
+
+    name: str
+    backend: Backend
+    host: HostCard
+    rows: Rows
+    sampling: Sampling
+
+    def pieces(self, *, wants_partial: bool) -> AsyncIterator[Piece]:
+        """The texts, also while they become longer."""
+        return self.backend.verbalize(
+            self.host.tag, self.rows.h_ND, self.sampling, wants_partial=wants_partial
+        )
+
+    async def samples(self) -> list[list[Piece]]:
+        """All texts, by row and sample."""
+        pieces = self.pieces(wants_partial=False)
+        return await ended(pieces, len(self.rows.h_ND), self.sampling.n)
+
+
+class OwnApi:
+    """The routes under /v1 over bundles by name; the mapping is read at every request."""
+
+    def __init__(self, backends: Mapping[str, Backend]) -> None:
+        self._backends = backends
+
+    def router(self) -> APIRouter:
+        """All routes, to be included in an app."""
+        router = APIRouter(prefix="/v1", route_class=OwnRoute, responses=ERRORS, tags=["v1"])
+        router.get("/models", response_model=answers.ModelsAnswer)(self.models)
+        router.get("/models/{name:path}", response_model=answers.ModelAnswer)(self.model)
+        router.post("/activations", response_model=answers.ActivationsAnswer)(self.activations)
+        verbalize = router.post(
+            "/verbalize", response_model=answers.VerbalizeAnswer, responses=STREAM
+        )
+        verbalize(self.verbalize)
+        router.post("/reconstruct", response_model=answers.ReconstructAnswer)(self.reconstruct)
+        router.post("/roundtrip", response_model=answers.RoundtripAnswer)(self.roundtrip)
+        router.post("/score", response_model=answers.ScoreAnswer)(self.score)
+        return router
+
+    async def models(self) -> Response:
+        """The bundles that are open, as OpenAI's API lists models; the first is the default."""
+        data = [model_answer(name, backend.card) for name, backend in list(self._backends.items())]
+        return json_response(answers.ModelsAnswer(object="list", data=data))
+
+    async def model(self, name: str, means: bool = False) -> Response:
+        """One bundle; with `means`, also the mean activation of every host."""
+        name, backend = bundle_of(self._backends, name)
+        return json_response(model_answer(name, backend.card, has_means=means))
+
+    async def activations(self, asked: requests.ActivationsRequest, request: Request) -> Response:
+        """Raw activations of texts: at tokens, or of the whole as in training."""
+        name, backend, host = self._chosen(asked, request)
+        readings = await readings_of(asked, backend, host)
+        notes_of(request.scope).rows = sum(len(reading.h_ND) for reading in readings)
+        data = [
+            answers.TextActivations(
+                index=number,
+                text=reading.text,
+                tokens=[cast(answers.TokenAnswer, asdict(token)) for token in reading.tokens],
+                positions=list(reading.positions),
+                activations=encoded(reading.h_ND, asked.vector_form),
+            )
+            for number, reading in enumerate(readings)
+        ]
+        answer = answers.ActivationsAnswer(
+            model=name,
+            host=host.tag,
+            block_index=host.block_index,
+            width=host.width,
+            data=data,
+        )
+        return json_response(answer)
+
+    async def verbalize(self, asked: requests.VerbalizeRequest, request: Request) -> Response:
+        """Explanations of activations, or of what a host reads in texts; at once or streamed."""
+        draw = await self._draw(asked, request)
+        if asked.stream:
+            opening = {
+                "model": draw.name,
+                "host": draw.host.tag,
+                "total": draw.sampling.n * len(draw.rows.h_ND),
+                "data": draw.rows.origins,
+            }
+            return await begun_events(opening, draw.pieces(wants_partial=True), frame_content)
+        data: list[answers.ExplainedRow] = [
+            {**origin, "explanations": [explained(piece) for piece in samples]}
+            for origin, samples in zip(draw.rows.origins, await draw.samples(), strict=True)
+        ]
+        answer = answers.VerbalizeAnswer(model=draw.name, host=draw.host.tag, data=data)
+        return json_response(answer)
+
+    async def reconstruct(self, asked: requests.ReconstructRequest, request: Request) -> Response:
+        """The vectors that texts stand for: of a host, at the norm sqrt(D), or shared."""
+        name, backend = self._bundle(asked, request)
+        limits, host = backend.card.limits, None
+        if asked.host is not None:
+            host = host_of(backend.card, asked.host).tag
+        check_texts(asked.texts, "texts", limits.max_description_chars, limits)
+        notes_of(request.scope).rows = len(asked.texts)
+        a_ND = await backend.reconstruct(asked.texts, host)
+        answer = answers.ReconstructAnswer(
+            model=name,
+            host=host,
+            width=a_ND.shape[1],
+            vectors=encoded(a_ND, asked.vector_form),
+        )
+        return json_response(answer)
+
+    async def roundtrip(self, asked: requests.RoundtripRequest, request: Request) -> Response:
+        """Activations to texts and back, with numbers beside what would be no feat."""
+        draw = await self._draw(asked, request)
+        trips = await _round_trips(draw, asked)
+        data: list[answers.RoundtripRow] = [
+            {**origin, "explanations": trips_of_row}
+            for origin, trips_of_row in zip(draw.rows.origins, trips, strict=True)
+        ]
+        answer = answers.RoundtripAnswer(model=draw.name, host=draw.host.tag, data=data)
+        return json_response(answer)
+
+    async def score(self, asked: requests.ScoreRequest, request: Request) -> Response:
+        """How well explanations stand for activations, one for each."""
+        name, backend, host = self._chosen(asked, request)
+        limits = backend.card.limits
+        check_texts(asked.explanations, "explanations", limits.max_description_chars, limits)
+        h_ND = vectors_of(
+            asked.activations,
+            field="activations",
+            width=host.width,
+            host=host.tag,
+            max_rows=limits.max_rows,
+        )
+        if len(h_ND) != len(asked.explanations):
+            raise Refused(
+                "explanations",
+                f"{len(asked.explanations)} explanations of {len(h_ND)} activations; send one each",
+            )
+        notes_of(request.scope).rows = len(h_ND)
+        try:
+            rebuilt_ND = await backend.reconstruct(asked.explanations, host.tag)
+        except Refused as error:
+            raise Refused(error.field.replace("texts", "explanations", 1), str(error)) from error
+        found = await asyncio.to_thread(numbers_of, rebuilt_ND, h_ND, host)
+        data: list[answers.ScoredRow] = [{"index": row, **one} for row, one in enumerate(found)]
+        return json_response(answers.ScoreAnswer(model=name, host=host.tag, data=data))
+
+    def _bundle(self, asked: requests.Request, request: Request) -> tuple[str, Backend]:
+        name, backend = bundle_of(self._backends, asked.model)
+        notes_of(request.scope).bundle = name
+        return name, backend
+
+    def _chosen(
+        self, asked: requests.Reads | requests.ScoreRequest, request: Request
+    ) -> tuple[str, Backend, HostCard]:
+        name, backend = self._bundle(asked, request)
+        return name, backend, host_of(backend.card, asked.host)
+
+    async def _draw(self, asked: requests.Verbalizes, request: Request) -> _Draw:
+        name, backend, host = self._chosen(asked, request)
+        sampling = sampling_of(asked, backend.card.limits)  # before anything is read
+        rows = await rows_of(asked, backend, host)
+        check_work(len(rows.h_ND), sampling.n, backend.card.limits)
+        notes_of(request.scope).rows = len(rows.h_ND)
+        return _Draw(name=name, backend=backend, host=host, rows=rows, sampling=sampling)
+
+
+async def _round_trips(
+    draw: _Draw, asked: requests.RoundtripRequest
+) -> list[list[answers.RoundTripped]]:
+    """By row and sample."""
+    texts = [explained(piece) for samples in await draw.samples() for piece in samples]
+    rebuilt_ND = np.zeros((len(texts), draw.host.width))
+    closed = [place for place, text in enumerate(texts) if text["explanation"] is not None]
+    most = draw.backend.card.limits.max_rows
+    for begin in range(0, len(closed), most):
+        places = closed[begin : begin + most]
+        explanations = [cast(str, texts[place]["explanation"]) for place in places]
+        rebuilt_ND[places] = await draw.backend.reconstruct(explanations, draw.host.tag)
+    n = draw.sampling.n
+    h_ND = np.repeat(draw.rows.h_ND, n, axis=0)
+    numbers = await asyncio.to_thread(numbers_of, rebuilt_ND, h_ND, draw.host)
+    trips: list[answers.RoundTripped] = [
+        {**text, **numbers_of_text} for text, numbers_of_text in zip(texts, numbers, strict=True)
+    ]
+    if asked.rebuilt:
+        for place in closed:
+            trips[place]["rebuilt"] = encoded(rebuilt_ND[place : place + 1], asked.vector_form)
+    return [trips[row : row + n] for row in range(0, len(trips), n)]
