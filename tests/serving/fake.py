@@ -108,7 +108,7 @@ class FakeBackend:
                     await asyncio.sleep(0)
                     if wants_partial:
                         yield Piece(row=row, sample=sample, text=text[:20])
-                    done = Verbalization(inside, text, -1.5, 0.25)
+                    done = Verbalization(inside, text, -1.5, 0.25, 7)
                     yield Piece(row=row, sample=sample, text=text, done=done)
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -181,18 +181,18 @@ def test_millions_of_errors_are_found_one_by_one() -> None:
         {str(number): 0 for number in range(many)},
         {"messages": [{str(number): 0 for number in range(many)}]},
     ):
-        begun = perf_counter()
+        begun = process_time()
         answer = client(FakeBackend()).request("POST", "/v1/verbalize", json=VECTORS | change)
         assert answer.status == 422 and len(answer.body) < 1000
-        assert perf_counter() - begun < 2
+        assert process_time() - begun < 2
 
 
 def test_a_long_text_is_refused_at_once() -> None:
     asked = {"host": HOST, "text": "\N{SNOWMAN}" * 3_000_000}
-    begun = perf_counter()
+    begun = process_time()
     answer = client(FakeBackend()).request("POST", "/v1/activations", json=asked)
     assert (answer.status, error_of(answer)["field"]) == (400, "text")
-    assert perf_counter() - begun < 2
+    assert process_time() - begun < 2
 
 
 def test_where_no_route_is_found() -> None:

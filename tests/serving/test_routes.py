@@ -162,14 +162,14 @@ def test_verbalize_vectors() -> None:
     answer = answered(
         backend, "verbalize", answers.VerbalizeAnswer,
         host=OTHER, activations=H_2D, n=2, temperature=0.5, seed=7, max_new_tokens=9,
-        banned=[3], prefix="<explanation>",
+        banned=[3], prefix="<explanation>", keys=["a", "b"],
     )  # fmt: skip
     assert (answer["model"], answer["host"]) == ("toy", OTHER)
     first, second = answer["data"]
     assert first["explanations"][1] == {
         "sample": 1, "explanation": "place 1 sample 1",
         "raw_text": "<explanation>\nplace 1 sample 1\n</explanation>",
-        "log_prob": -1.5, "share_nearer": 0.25, "is_unlike": False,
+        "log_prob": -1.5, "num_tokens": 7, "share_nearer": 0.25, "is_unlike": False,
     }  # fmt: skip
     nowhere = {"text_index": None, "position": None, "token": None}
     assert {key: second[key] for key in second if key != "explanations"} == {"index": 1} | nowhere
@@ -177,8 +177,9 @@ def test_verbalize_vectors() -> None:
     assert host == OTHER
     assert h_ND.dtype == np.float32 and h_ND.tolist() == [[0, 0.75, 0, 0], [0, 0, 0.5, 0]]
     assert sampling == Sampling(
-        n=2, temperature=0.5, seed=7, max_new_tokens=9, banned=(3,), prefix="<explanation>"
-    )
+        n=2, temperature=0.5, seed=7, max_new_tokens=9, banned=(3,), prefix="<explanation>",
+        keys=("a", "b"),
+    )  # fmt: skip
 
 
 def test_partial_pieces_are_asked_for_streams_alone() -> None:
@@ -264,7 +265,7 @@ def test_roundtrip_has_numbers_with_their_denominator_and_null() -> None:
     right, none = first["explanations"]
     assert right == {
         "sample": 0, "explanation": "at 1", "raw_text": "raw", "log_prob": None,
-        "share_nearer": None, "is_unlike": False,
+        "num_tokens": None, "share_nearer": None, "is_unlike": False,
         "cosine": 1, "nmse": 0, "denominator": 0.875, "fve_centred_train": 1,
         "null_percentile": 0.75, "null_n": 4, "rebuilt": [[0, 2, 0, 0]],
     }  # fmt: skip
@@ -337,6 +338,11 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("verbalize", VECTORS | {"activations": H_2D * 3}, "activations", "at most 5"),
     ("verbalize", VECTORS | {"text": "a"}, "text", "both"),
     ("verbalize", VECTORS | {"positions": [1]}, "positions", "both"),
+    ("verbalize", VECTORS | {"zero_vectors": 1}, "activations", "both"),
+    ("verbalize", TEXT | {"zero_vectors": 1}, "text", "both"),
+    ("verbalize", {"host": HOST, "zero_vectors": 6}, "zero_vectors", "at most 5"),
+    ("verbalize", VECTORS | {"keys": ["a"]}, "keys", "1 for 2"),
+    ("roundtrip", VECTORS | {"keys": ["a"] * 3}, "keys", "3 for 2"),
     ("verbalize", VECTORS | {"n": 2}, "n", "temperature 0"),
     ("verbalize", VECTORS | {"n": 5, "temperature": 1}, "n", "at most 4"),
     ("verbalize", VECTORS | {"n": 10**400, "temperature": 1}, "n", "at most 4"),

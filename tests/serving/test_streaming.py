@@ -34,7 +34,7 @@ def test_frames_of_a_stream() -> None:
     assert final == {
         "index": 0, "sample": 0, "done": True, "explanation": "place 1 sample 0",
         "raw_text": "<explanation>\nplace 1 sample 0\n</explanation>",
-        "log_prob": -1.5, "share_nearer": 0.25, "is_unlike": False,
+        "log_prob": -1.5, "num_tokens": 7, "share_nearer": 0.25, "is_unlike": False,
     }  # fmt: skip
     assert [(one["index"], one["sample"]) for one in frames if one["done"]] == [
         (0, 0), (0, 1), (1, 0), (1, 1),

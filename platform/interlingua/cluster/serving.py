@@ -124,6 +124,18 @@ class PartReplica:
             async for pieces in steps:
                 yield pieces
 
+    async def verbalize_zero(
+        self, bundle: str, host: str, count: int, sampling: Sampling, wants_partial: bool
+    ) -> AsyncIterator[Steps]:
+        """As `Av.verbalize_zero`."""
+        steps = self._steps(
+            bundle,
+            lambda part: part.verbalize_zero(host, count, sampling, wants_partial=wants_partial),
+        )
+        async with aclosing(steps):
+            async for pieces in steps:
+                yield pieces
+
     async def generate(
         self, bundle: str, parts: Sequence[str | np.ndarray], sampling: Sampling, as_chat: bool
     ) -> AsyncIterator[Steps]:
@@ -190,6 +202,13 @@ class RemotePart:
     ) -> AsyncIterator[Sequence[Piece]]:
         """As `Av.verbalize`; what its caller leaves is cancelled in the replica, too."""
         async for pieces in self._stream("verbalize", host, h_ND, sampling, wants_partial):
+            yield pieces
+
+    async def verbalize_zero(
+        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """As `Av.verbalize_zero`."""
+        async for pieces in self._stream("verbalize_zero", host, count, sampling, wants_partial):
             yield pieces
 
     async def generate(

@@ -48,16 +48,35 @@ def build_and_show(
     recipe: Recipe,
     stages: Sequence[Stage],
     arguments: argparse.Namespace,
+    *,
     added: str | None = None,
+    server: str | None = None,
 ) -> None:
     """Build missing stages and print the results; with --dry-run, only what is there.
 
-    `added` is the tag of a host that the recipe itself does not name.
+    `added` is the tag of a host that the recipe itself does not name, `server` one that is asked in
+    place of the recipe's pair.
     """
     if arguments.dry_run:
         show_plan(recipe, stages, arguments.root)
         return
     root = prepared_root(arguments.root)
+    _build(recipe, stages, root, arguments, beside=added or server)
+    roles = recipe.roles() | ({added: "added"} if added else {})
+    show_results(roles, [found for stage in stages if (found := find(stage, root))])
+    print(f"view runs: {ui_command(root)}")
+    # Last: numbers that do not count are printed all the same, and then the job fails.
+    check_gates(recipe, [found for stage in stages if (found := find(stage, root))])
+
+
+def _build(
+    recipe: Recipe,
+    stages: Sequence[Stage],
+    root: Path,
+    arguments: argparse.Namespace,
+    *,
+    beside: str | None,
+) -> None:
     # Behind the dry run, which needs neither Ray nor torch.
     from interlingua.cluster.extraction import RayPool
     from interlingua.cluster.reinforcing import RayReinforcer
@@ -72,18 +91,13 @@ def build_and_show(
 
     print(f"{recipe.name}: {len(stages)} stages in {root}", flush=True)
     context = Context(recipe.placement, RayPool(), RayTrainer(), RayReinforcer())
-    tracked = tracked_run(recipe, stages, arguments, added)
+    tracked = tracked_run(recipe, stages, arguments, beside)
     uploader = Uploader(OnceTracker(MlflowTracker(root), root), tracked)
     with (
         ConsoleWatcher(root, stages) as shown,
         TrackingWatcher(shown, uploader, root) as watcher,
     ):
         RayBackend().build_all(first_explanation_first(stages), root, context, watcher)
-    roles = recipe.roles() | ({added: "added"} if added else {})
-    show_results(roles, [found for stage in stages if (found := find(stage, root))])
-    print(f"view runs: {ui_command(root)}")
-    # Last: numbers that do not count are printed all the same, and then the job fails.
-    check_gates(recipe, [found for stage in stages if (found := find(stage, root))])
 
 
 def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:

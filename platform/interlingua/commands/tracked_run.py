@@ -14,12 +14,15 @@ MOST_LETTERS = 100
 
 
 def tracked_run(
-    recipe: Recipe, stages: Sequence[Stage], arguments: argparse.Namespace, added: str | None
+    recipe: Recipe, stages: Sequence[Stage], arguments: argparse.Namespace, beside: str | None
 ) -> RecipeRun:
-    """The run of the whole recipe, however far it is built now; with a new host one of its own."""
+    """The run of the whole recipe, however far it is built now.
+
+    Stages that are `beside` it, a new host or a server, are a run of their own.
+    """
     name = title(recipe, recipe_named(arguments.recipe))
-    if added is not None:
-        return RecipeRun(recipe, stages, name=f"{recipe.name} + {added}")
+    if beside is not None:
+        return RecipeRun(recipe, stages, name=f"{recipe.name} + {beside}")
     return RecipeRun(recipe, graph_of(recipe), name=name)
 
 

@@ -51,7 +51,8 @@ class Evidence:
     """Input of all gates: the rows, their numbers, and the rows of the start if there is one.
 
     `num_asked` and `num_dropped` count activations over all hosts, `num_checked` the artifacts
-    upstream, none of which had seen an evaluated passage.
+    upstream, none of which had seen an evaluated passage, `num_unknown` the pairs upstream of which
+    nobody knows what they learned from.
     """
 
     rows: Scored
@@ -60,6 +61,7 @@ class Evidence:
     num_asked: int
     num_dropped: int
     num_checked: int
+    num_unknown: int = 0
 
 
 Finding = tuple[bool, float, float, str]  # is passed, value, bound, words
@@ -96,9 +98,15 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
 
 
 def _leakage(evidence: Evidence) -> Finding:
-    # It cannot fail here: scoring itself refuses where something upstream consumed a passage that
-    # is evaluated. The gate records that this was checked, and on how many artifacts.
     num_passages = len(set(evidence.rows["passage_id"].tolist()))
+    if evidence.num_unknown:
+        words = (
+            "what the served pair learned from is not known here: it may have learned from some of "
+            f"the {num_passages} evaluated passages"
+        )
+        return False, evidence.num_unknown, 0, words
+    # Else it cannot fail: scoring itself refuses where something upstream consumed a passage that
+    # is evaluated. The gate records that this was checked, and on how many artifacts.
     words = (
         f"{evidence.num_checked} artifacts upstream say what they consumed; none of them consumed "
         f"one of the {num_passages} evaluated passages"

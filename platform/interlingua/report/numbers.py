@@ -73,6 +73,16 @@ class Numbers:
         keys = mine.keys() | theirs.keys()
         return sorted({"/".join(k[:3]) for k in keys if not _is_same(mine.get(k), theirs.get(k))})
 
+    def largest_difference(self, other: "Numbers") -> tuple[int, float]:
+        """How many numbers both have, and how far the values of one are apart at the most."""
+        common = sorted(self._by_name.keys() & other._by_name.keys())
+        mine_N, theirs_N = (
+            np.array([numbers._by_name[key].value for key in common]) for numbers in (self, other)
+        )
+        # Where both are undefined they do not differ; where one is, by more than any number.
+        apart_N = np.where(np.isnan(mine_N) & np.isnan(theirs_N), 0, np.abs(mine_N - theirs_N))
+        return len(common), float(np.nan_to_num(apart_N, nan=np.inf).max(initial=0))
+
 
 def numbers_of(
     rows: Scored, *, seed: int, start: Scored | None = None, num_draws: int = NUM_DRAWS

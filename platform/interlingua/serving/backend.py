@@ -96,6 +96,7 @@ class Card:
     hosts: Mapping[str, HostCard]
     limits: Limits
     created_at: int  # seconds since 1970
+    digest: str | None = None  # of its manifest, which has a hash of every file
     is_centred: bool = False  # the AV is shown n(h) less its host's mean, not n(h)
     names_host: bool = False  # the AV's prompt says whose activation it is
 
@@ -197,6 +198,11 @@ class Backend(Protocol):
 
         Pieces of unfinished samples come only where they are wanted.
         """
+
+    def verbalize_zero(
+        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool = True
+    ) -> AsyncIterator[Piece]:
+        """The same of zeros in place of vectors: what the AV writes without any."""
 
     async def reconstruct(self, texts: Sequence[str], host: str | None) -> np.ndarray:
         """[N, D] in the units of n(h) of a host, or shared vectors [N, E]."""

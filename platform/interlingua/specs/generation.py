@@ -53,6 +53,13 @@ class VerbalizeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedSpec:
+    """A pair behind a URL, by the digest of its bundle; the placement says where it is."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconstructSpec:
     """The AR's vectors of texts that are not the AV's: the teacher's, or lists of true facts."""
 

@@ -107,13 +107,25 @@ class TrainingPlacement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerPlacement:
+    """The address of a server, and which of its bundles is meant; None is its first."""
+
+    url: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerbalizingPlacement:
-    """The workers that sample explanations in bulk; without, the stage's own process does."""
+    """The workers that sample explanations in bulk; without, the stage's own process does.
+
+    What is asked of a pair that is served goes to `server`.
+    """
 
     workers: Workers | None
     device: str
     block_rows: int
     batch_rows: int
+    server: ServerPlacement | None = None
 
     def __post_init__(self) -> None:
         check_positive(self, block_rows=self.block_rows, batch_rows=self.batch_rows)

@@ -111,6 +111,12 @@ def read_manifest(folder: Path) -> Manifest:
     )
 
 
+def bundle_digest(folder: Path) -> str:
+    """The hash of a manifest, which has that of every file: bundles of one hash are equal."""
+    digest: str = _read_content(folder / MANIFEST_NAME)[DIGEST_KEY]
+    return digest
+
+
 def manifest_sha256(content: Mapping[str, Any]) -> str:
     """The hash of what a manifest says, however it is laid out."""
     said = {name: value for name, value in content.items() if name != DIGEST_KEY}

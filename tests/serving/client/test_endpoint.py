@@ -107,6 +107,7 @@ def test_options_arrive_and_vectors_do_bit_for_bit(switch):
     assert found_ND.tobytes() == near_one(h_ND).astype(np.float32).tobytes()
     assert sampling == Sampling(**options)
     assert (one.log_prob, one.share_nearer, one.is_unlike) == (-1.5, 0.25, False)
+    assert one.num_tokens == 7
     assert one.raw_text == f"<explanation>\n{one.explanation}\n</explanation>"
     endpoint.verbalize(h_ND[0].tolist(), HOST)
     assert backend.asked[-1][2] == Sampling() and len(backend.asked[-1][1]) == 1

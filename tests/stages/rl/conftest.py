@@ -2,13 +2,12 @@
 
 import os
 import shutil
-from dataclasses import replace
 
 import pytest
 from tests.built import built_inputs
+from tests.specs.writing import writing_mini
 
 from interlingua.cluster.local import local_context
-from interlingua.recipes.registry import world_mini
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import reading_of
@@ -22,12 +21,8 @@ from interlingua.store.artifact import build
 
 @pytest.fixture(scope="session")
 def recipe():
-    """World_mini with an AV that is trained whole, and longer."""
-    mini = world_mini()
-    optim = replace(mini.av.optim, learning_rate=1e-2)
-    watch = replace(mini.av.watch, validate_every=100, checkpoint_every=100)
-    av = replace(mini.av, lora=None, num_steps=100, batch_rows=16, optim=optim, watch=watch)
-    return replace(mini, av=av)
+    """A recipe whose AV closes its tags."""
+    return writing_mini()
 
 
 @pytest.fixture(scope="session")

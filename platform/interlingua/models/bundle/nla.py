@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self, Unpack
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
@@ -109,21 +110,22 @@ class NLA:
             activations = self.read(texts, host).h_ND
         assert activations is not None
         h_ND = vectors_of(activations, self.maps.width(host), host)
-        drawn = self.av.verbalize(
-            host,
-            self.maps.v_of(host, h_ND),
-            # One key for all vectors: a vector and a seed give the same texts at every call.
-            ["0"] * len(h_ND),
-            spec_of(asked),
-            banned=asked.banned,
-            prefix=asked.prefix,
-            on_drawn=None if on_token is None else _by_row(on_token, asked.n),
-        )
         shares = self.maps.shares_nearer(host, h_ND)
-        return [
-            [verbalization_of(sample, share) for sample in samples]
-            for samples, share in zip(drawn, shares, strict=True)
-        ]
+        return self._drawn(host, self.maps.v_of(host, h_ND), shares, asked, on_token)
+
+    def verbalize_zero(
+        self, count: int, host: str | None = None, **sampling: Unpack[SamplingOptions]
+    ) -> list[list[Verbalization]]:
+        """What the AV writes when it is shown zeros in place of a vector: a control.
+
+        Whatever these texts are right about, they did not have from an activation.
+
+        >>> [[one]] = nla.verbalize_zero(1, "toy-gpt2-medium")
+        """
+        if count < 1:
+            raise ValueError(f"count is {count}; it must be at least 1")
+        v_NE = torch.zeros(count, self.maps.space.width)
+        return self._drawn(self.maps.known(host), v_NE, [None] * count, Sampling(**sampling), None)
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
         """The vectors that explanations stand for: shared [N, E], or of a host [N, D].
@@ -186,9 +188,31 @@ class NLA:
         (trip,) = self.round_trips(h_D, host, **sampling)
         return trip
 
+    def _drawn(
+        self,
+        host: str,
+        v_NE: Tensor,
+        shares: Sequence[float | None],
+        asked: Sampling,
+        on_token: OnToken | None,
+    ) -> list[list[Verbalization]]:
+        drawn = self.av.verbalize(
+            host,
+            v_NE,
+            asked.keys_of(len(v_NE)),
+            spec_of(asked),
+            banned=asked.banned,
+            prefix=asked.prefix,
+            on_drawn=None if on_token is None else _by_row(on_token, asked.n),
+        )
+        return [
+            [verbalization_of(sample, share) for sample in samples]
+            for samples, share in zip(drawn, shares, strict=True)
+        ]
+
 
 def spec_of(sampling: Sampling) -> SamplingSpec:
-    """The same for a sampler, without what is no distribution: bans and the prefix."""
+    """The same for a sampler, without what is no distribution: bans, the prefix and keys."""
     return SamplingSpec(
         seed=sampling.seed,
         temperature=sampling.temperature,
@@ -201,7 +225,9 @@ def verbalization_of(decoded: Decoded, share_nearer: float | None) -> Verbalizat
     """What a sample says of an activation."""
     # The sum over all ids, the one that ended the text among them: log p of the whole text.
     log_prob = sum(decoded.log_probs)
-    return Verbalization(decoded.explanation, decoded.text, log_prob, share_nearer)
+    return Verbalization(
+        decoded.explanation, decoded.text, log_prob, share_nearer, len(decoded.ids)
+    )
 
 
 def _by_row(on_token: OnToken, num_samples: int) -> OnDrawn:

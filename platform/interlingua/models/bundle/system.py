@@ -25,13 +25,16 @@ class SamplingOptions(TypedDict, total=False):
     max_new_tokens: int
     banned: Sequence[int]
     prefix: str
+    keys: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How many texts are drawn of an activation, and how; temperature 0 is greedy.
 
-    `banned` ids are never drawn. Every text begins with `prefix`, as if it had been drawn.
+    `banned` ids are never drawn. Every text begins with `prefix`, as if it had been drawn. `keys`,
+    one for each activation, and the seed fix the draws; without them all activations have one key,
+    so that a vector and a seed give the same texts in every call.
     """
 
     n: int = 1
@@ -40,6 +43,7 @@ class Sampling:
     max_new_tokens: int = 128
     banned: Sequence[int] = ()
     prefix: str = ""
+    keys: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -52,6 +56,12 @@ class Sampling:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}; it must be at least 1")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; it must not be negative")
+
+    def keys_of(self, count: int) -> Sequence[str]:
+        """The keys of so many activations."""
+        if self.keys and len(self.keys) != count:
+            raise ValueError(f"keys holds {len(self.keys)} for {count} activations; give one each")
+        return self.keys or ["0"] * count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +95,11 @@ class System(Protocol):
         **sampling: Unpack[SamplingOptions],
     ) -> list[list[Verbalization]]:
         """`n` texts for every row of raw activations [N, D]; greedy where nothing else is asked."""
+
+    def verbalize_zero(
+        self, count: int, host: str, **sampling: Unpack[SamplingOptions]
+    ) -> list[list[Verbalization]]:
+        """What the AV writes `count` times when it is shown no vector, but zeros: a control."""
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
         """[N, D] in the units of n(h), or shared vectors [N, E]; rows of NaN for no text."""

@@ -22,6 +22,7 @@ class Verbalization:
     raw_text: str
     log_prob: float
     share_nearer: float | None = None
+    num_tokens: int | None = None  # drawn, the one that ended it among them; None: not known
 
     @property
     def is_unlike(self) -> bool:

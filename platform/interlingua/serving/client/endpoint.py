@@ -71,6 +71,11 @@ class Endpoint:
         """The tags of its hosts; of Neuronpedia's protocol, the source model if there is one."""
         return self._server.hosts
 
+    @property
+    def digest(self) -> str | None:
+        """The digest of the bundle's manifest; None where the server does not state it."""
+        return self._server.digest
+
     def read(
         self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]] | None = None
     ) -> Activations:
@@ -96,6 +101,17 @@ class Endpoint:
         known = self._known(host)
         h_ND = rows_of(activations, self._server.width(known), known)
         return self._server.verbalize(h_ND, known, sampling, on_token)
+
+    def verbalize_zero(
+        self, count: int, host: str, **sampling: Unpack[SamplingOptions]
+    ) -> list[list[Verbalization]]:
+        """What the AV writes `count` times when it is shown zeros in place of a vector: a control.
+
+        Neuronpedia's protocol has none of it, and NotOffered is raised.
+        """
+        if count < 1:
+            raise ValueError(f"count is {count}; it must be at least 1")
+        return self._server.verbalize_zero(count, self._known(host), sampling)
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
         """The vectors that explanations stand for: shared [N, E], or of a host [N, D] as n(h).

@@ -41,6 +41,8 @@ class Described(NamedTuple):
 class NeuronpediaServer:
     """Such a server, as its status describes it."""
 
+    digest = None  # that protocol does not say which weights it serves
+
     def __init__(self, transport: Transport, status: Mapping[str, Any], concurrency: int) -> None:
         limits = status["limits"]
         self._transport = transport
@@ -90,6 +92,12 @@ class NeuronpediaServer:
         """Descriptions of activations; streamed where somebody watches, one after the other."""
         found = self._described(h_ND, options, on_token)
         return [[one.verbalization for one in samples] for samples in found]
+
+    def verbalize_zero(
+        self, count: int, host: str, options: SamplingOptions
+    ) -> list[list[Verbalization]]:
+        """Nothing: a vector of zeros is refused."""
+        raise NotOffered(f"{self!r}, takes no zeros in place of a vector")
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None) -> np.ndarray:
         """Nothing: there is no way to ask for it."""
@@ -188,6 +196,7 @@ class NeuronpediaServer:
         refused = {
             "banned": len(sampling.banned) > 0,
             "prefix": sampling.prefix != "",
+            "keys": len(sampling.keys) > 0 and sampling.temperature > 0,
             # A greedy text has no draws, so that a seed changes nothing of it.
             "seed": "seed" in options and sampling.temperature > 0,
         }

@@ -41,6 +41,7 @@ class OwnServer:
         self._transport, self._name, self._concurrency = transport, name, concurrency
         self._hosts: Mapping[str, Fields] = {one["tag"]: one for one in card["hosts"]}
         self._shared_width: int = card["width"]
+        self.digest: str | None = card.get("digest")
         self._limits: Mapping[str, int] = card["limits"]
 
     def __repr__(self) -> str:
@@ -94,27 +95,37 @@ class OwnServer:
     ) -> list[list[Verbalization]]:
         """Texts of activations; streamed where somebody watches, one request after the other."""
         sampling = Sampling(**options)
+        keys = sampling.keys_of(len(h_ND)) if sampling.keys else ()
         sent_ND = near_one(h_ND).astype(LITTLE_FP32)
-        fields = {
-            "host": host,
-            "n": sampling.n,
-            "temperature": sampling.temperature,
-            "seed": sampling.seed,
-            "max_new_tokens": sampling.max_new_tokens,
-            "banned": [int(token) for token in sampling.banned],
-            "prefix": sampling.prefix,
-            "stream": on_token is not None,
-        }
+        fields = {**_fields(sampling), "host": host, "stream": on_token is not None}
 
         def call(part: slice, stop: Stop) -> list[list[Verbalization]]:
-            own = {**fields, "activations": encoded(sent_ND[part], "base64")}
+            sent = {"activations": encoded(sent_ND[part], "base64"), "keys": list(keys[part])}
             if on_token is not None:
-                return self._streamed(own, part, on_token, stop)
-            return [_verbalizations(row) for row in self._answer("verbalize", own, stop)["data"]]
+                return self._streamed({**fields, **sent}, part, on_token, stop)
+            return self._drawn({**fields, **sent}, stop)
 
-        parts = self._parts_of_rows(sent_ND, sampling.n)
+        longest = max(map(_size, keys), default=0)
+        costs = [Cost(1, _row_bytes(sent_ND) + longest)] * len(sent_ND)
         concurrency = self._concurrency if on_token is None else 1
+        parts = parts_of(costs, self._most(samples=sampling.n))
         return in_parts(call, parts, concurrency, range(len(sent_ND)))
+
+    def verbalize_zero(
+        self, count: int, host: str, options: SamplingOptions
+    ) -> list[list[Verbalization]]:
+        """Texts of zeros in place of vectors."""
+        sampling = Sampling(**options)
+        keys = sampling.keys_of(count) if sampling.keys else ()
+        fields = {**_fields(sampling), "host": host}
+
+        def call(part: slice, stop: Stop) -> list[list[Verbalization]]:
+            sent = {"zero_vectors": part.stop - part.start, "keys": list(keys[part])}
+            return self._drawn({**fields, **sent}, stop)
+
+        costs = [Cost(1, max(map(_size, keys), default=0))] * count
+        parts = parts_of(costs, self._most(samples=sampling.n))
+        return in_parts(call, parts, self._concurrency, range(count))
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None) -> np.ndarray:
         """The vectors of texts; rows of NaN for none."""
@@ -176,9 +187,8 @@ class OwnServer:
         rows = min(limits["max_rows"], limits["max_batch_rows"] // samples, share)
         return Cost(max(1, rows), limits["max_body_bytes"] - OVERHEAD_BYTES)
 
-    def _parts_of_rows(self, sent_ND: np.ndarray, samples: int) -> list[slice]:
-        costs = [Cost(1, _row_bytes(sent_ND))] * len(sent_ND)
-        return parts_of(costs, self._most(samples=samples))
+    def _drawn(self, fields: Fields, stop: Stop) -> list[list[Verbalization]]:
+        return [_verbalizations(row) for row in self._answer("verbalize", fields, stop)["data"]]
 
     def _answer(self, route: str, fields: Fields, stop: Stop) -> Any:
         return self._transport.ask(f"/v1/{route}", self._body(fields), stop)
@@ -201,6 +211,17 @@ class OwnServer:
         return [[found[row][sample] for sample in sorted(found[row])] for row in sorted(found)]
 
 
+def _fields(sampling: Sampling) -> Fields:
+    return {
+        "n": sampling.n,
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+        "max_new_tokens": sampling.max_new_tokens,
+        "banned": [int(token) for token in sampling.banned],
+        "prefix": sampling.prefix,
+    }
+
+
 def _verbalizations(row: Fields) -> list[Verbalization]:
     samples = sorted(row["explanations"], key=lambda one: one["sample"])
     return [_verbalization(one) for one in samples]
@@ -208,7 +229,9 @@ def _verbalizations(row: Fields) -> list[Verbalization]:
 
 def _verbalization(one: Fields) -> Verbalization:
     log_prob = math.nan if one["log_prob"] is None else one["log_prob"]
-    return Verbalization(one["explanation"], one["raw_text"], log_prob, one["share_nearer"])
+    return Verbalization(
+        one["explanation"], one["raw_text"], log_prob, one["share_nearer"], one["num_tokens"]
+    )
 
 
 def _there(texts: Sequence[str | None], name: str) -> tuple[list[int], list[str]]:

@@ -30,6 +30,10 @@ class Server(Protocol):
     def hosts(self) -> Sequence[str]:
         """The tags of the hosts that it knows; none: it is not said whose vectors it explains."""
 
+    @property
+    def digest(self) -> str | None:
+        """The digest of its bundle's manifest, where the server states it."""
+
     def width(self, host: str) -> int | None:
         """The width of a host's activations, where it is known."""
 
@@ -42,6 +46,11 @@ class Server(Protocol):
         self, h_ND: np.ndarray, host: str, options: SamplingOptions, on_token: OnToken | None
     ) -> list[list[Verbalization]]:
         """Texts of activations."""
+
+    def verbalize_zero(
+        self, count: int, host: str, options: SamplingOptions
+    ) -> list[list[Verbalization]]:
+        """Texts of zeros in place of vectors."""
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None) -> np.ndarray:
         """The vectors of texts."""

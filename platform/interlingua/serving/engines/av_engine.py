@@ -64,8 +64,9 @@ class AvEngine:
             request.on_pieces([])
             return
         self._check_fits(rows[0])
-        # One key for all vectors: a vector and a seed give the same texts at every call.
-        uniforms_NT = uniforms(["0"], spec_of(sampling)).numpy()
+        # Where all rows have one key they share its numbers.
+        keys = sampling.keys_of(len(rows)) if sampling.keys else sampling.keys_of(1)
+        drawn_KNT = uniforms(keys, spec_of(sampling)).numpy().reshape(len(keys), sampling.n, -1)
         for row in rows:
             row.samples = [
                 Sample(
@@ -74,7 +75,7 @@ class AvEngine:
                     banned_V=banned_V,
                     prefix_ids=tuple(prefix_ids),
                 )
-                for uniforms_T in uniforms_NT
+                for uniforms_T in drawn_KNT[row.number % len(keys)]
             ]
         with self._changed:
             if self._is_closing:

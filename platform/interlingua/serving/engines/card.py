@@ -6,7 +6,14 @@ from pathlib import Path
 from interlingua.serving.backend import Card, HostCard, Limits
 from interlingua.specs.extraction import Pooled, Reading, Spans, TokenPositions
 from interlingua.specs.injection import AfterBlock, Centring
-from interlingua.store.bundle import MAPS_FOLDER, BundledHost, Manifest, Opened, source_of
+from interlingua.store.bundle import (
+    MAPS_FOLDER,
+    BundledHost,
+    Manifest,
+    Opened,
+    bundle_digest,
+    source_of,
+)
 from interlingua.store.contract.statement import HOST_FIELD
 from interlingua.store.familiarity import read_others
 from interlingua.store.maps import read_decoder
@@ -20,6 +27,7 @@ def card_of(folder: Path, manifest: Manifest, limits: Limits) -> Card:
     injection = manifest.av.injection
     return Card(
         name=folder.resolve().name,
+        digest=bundle_digest(folder),
         trunk=_name(manifest.trunk),
         stage=manifest.stage,
         anchor=manifest.anchor,

@@ -32,6 +32,11 @@ class AvPart(Protocol):
     ) -> AsyncIterator[Sequence[Piece]]:
         """What every step of the AV adds to the texts of these activations."""
 
+    def verbalize_zero(
+        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """The same of zeros in place of vectors."""
+
     def generate(
         self, parts: Sequence[str | np.ndarray], sampling: Sampling, *, as_chat: bool
     ) -> AsyncIterator[Sequence[Piece]]:
@@ -66,6 +71,16 @@ class JoinedBackend:
     ) -> AsyncIterator[Piece]:
         """Texts of raw activations; rows and samples end in any order."""
         steps = self._av.verbalize(self._known(host), h_ND, sampling, wants_partial=wants_partial)
+        async for pieces in steps:
+            for piece in pieces:
+                yield piece
+
+    async def verbalize_zero(
+        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool = True
+    ) -> AsyncIterator[Piece]:
+        """Texts of zeros in place of vectors."""
+        known = self._known(host)
+        steps = self._av.verbalize_zero(known, count, sampling, wants_partial=wants_partial)
         async for pieces in steps:
             for piece in pieces:
                 yield piece

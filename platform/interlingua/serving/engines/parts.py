@@ -60,6 +60,14 @@ class Av:
         async for pieces in self._drawn(host, v_NE, shares, sampling, None, wants_partial):
             yield pieces
 
+    async def verbalize_zero(
+        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool
+    ) -> AsyncIterator[Sequence[Piece]]:
+        """The same of zeros in place of vectors."""
+        v_NE = torch.zeros(count, self._maps.space.width)
+        async for pieces in self._drawn(host, v_NE, [None] * count, sampling, None, wants_partial):
+            yield pieces
+
     async def generate(
         self, parts: Sequence[str | np.ndarray], sampling: Sampling, *, as_chat: bool
     ) -> AsyncIterator[Sequence[Piece]]:

@@ -87,11 +87,17 @@ def sampling_of(request: Verbalizes, limits: Limits) -> Sampling:
         max_new_tokens=max_new_tokens,
         banned=tuple(request.banned),
         prefix=request.prefix,
+        keys=tuple(request.keys),
     )
 
 
-def check_work(num_rows: int, samples: int, limits: Limits) -> None:
-    """Raises Refused where a request is larger than the queue, which would never have a place."""
+def check_work(num_rows: int, sampling: Sampling, limits: Limits) -> None:
+    """Raises Refused where keys are of other rows, or rows more than the queue has places."""
+    try:
+        sampling.keys_of(num_rows)
+    except ValueError as error:
+        raise Refused("keys", str(error)) from error
+    samples = sampling.n
     if num_rows * samples > limits.max_queued_rows:
         raise Refused(
             "n",

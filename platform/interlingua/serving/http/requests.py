@@ -122,6 +122,10 @@ class Verbalizes(Reads):
     )
     banned: Ids = Field([], description="Ids of tokens that are not drawn.")
     prefix: Text = Field(DEFAULT.prefix, description="What every text begins with.")
+    keys: Texts = Field(
+        [],
+        description="One for each activation: with the seed it fixes the draws.",
+    )
 
 
 class ActivationsRequest(Reads):
@@ -139,6 +143,12 @@ class VerbalizeRequest(Verbalizes):
         host="toy-pythia-410m", text="the farmer sings", positions=[-1], n=2, temperature=0.7
     )
 
+    zero_vectors: int | None = Field(
+        None,
+        ge=1,
+        le=LAST_ID,
+        description="Instead of activations: so many texts that are shown zeros, as a control.",
+    )
     stream: bool = Field(False, description="Server-sent events, a frame a token.")
 
 

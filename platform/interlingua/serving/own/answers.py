@@ -36,6 +36,7 @@ class HostAnswer(TypedDict):
 class BundleAnswer(TypedDict):
     """What is ours of a bundle."""
 
+    digest: Annotated[str | None, Field(description="Of all of it: another is another bundle.")]
     trunk: str
     stage: str
     anchor: str
@@ -113,6 +114,7 @@ class Explained(TypedDict):
     explanation: str | None
     raw_text: str
     log_prob: float | None
+    num_tokens: Annotated[int | None, Field(description="Drawn; null where it is not known.")]
     share_nearer: Annotated[
         float | None,
         Field(description="Share of activations of `fit` that are nearer to their mean."),
@@ -223,6 +225,7 @@ def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnsw
         for host in card.hosts.values()
     ]
     ours = BundleAnswer(
+        digest=card.digest,
         trunk=card.trunk,
         stage=card.stage,
         anchor=card.anchor,
@@ -255,6 +258,7 @@ def explained(piece: Piece) -> Explained:
         explanation=done.explanation,
         raw_text=done.raw_text,
         log_prob=_finite(done.log_prob),
+        num_tokens=done.num_tokens,
         share_nearer=_finite(done.share_nearer),
         is_unlike=done.is_unlike,
     )

@@ -69,9 +69,11 @@ class _Draw:
 
     def pieces(self, *, wants_partial: bool) -> AsyncIterator[Piece]:
         """The texts, also while they become longer."""
-        return self.backend.verbalize(
-            self.host.tag, self.rows.h_ND, self.sampling, wants_partial=wants_partial
-        )
+        tag, rows_ND, sampling = self.host.tag, self.rows.h_ND, self.sampling
+        if self.rows.is_zero:
+            count = len(rows_ND)
+            return self.backend.verbalize_zero(tag, count, sampling, wants_partial=wants_partial)
+        return self.backend.verbalize(tag, rows_ND, sampling, wants_partial=wants_partial)
 
     async def samples(self) -> list[list[Piece]]:
         """All texts, by row and sample."""
@@ -221,7 +223,7 @@ class OwnApi:
         name, backend, host = self._chosen(asked, request)
         sampling = sampling_of(asked, backend.card.limits)  # before anything is read
         rows = await rows_of(asked, backend, host)
-        check_work(len(rows.h_ND), sampling.n, backend.card.limits)
+        check_work(len(rows.h_ND), sampling, backend.card.limits)
         notes_of(request.scope).rows = len(rows.h_ND)
         return _Draw(name=name, backend=backend, host=host, rows=rows, sampling=sampling)
 

@@ -35,6 +35,7 @@ class Rows:
 
     h_ND: np.ndarray
     origins: Sequence[Origin]
+    is_zero: bool = False  # the AV is shown zeros, whatever stands in `h_ND`
 
 
 def bundle_of(backends: Mapping[str, Backend], model: str | None) -> tuple[str, Backend]:
@@ -63,22 +64,30 @@ def host_of(card: Card, tag: str | None) -> HostCard:
 
 async def rows_of(request: Verbalizes, backend: Backend, host: HostCard) -> Rows:
     """The activations that a request is about."""
-    if request.activations is None:
+    num_zero = getattr(request, "zero_vectors", None)  # of /v1/verbalize alone
+    if num_zero is None and request.activations is None:
         return _rows_of(request, await readings_of(request, backend, host))
-    for field in (*TEXTS, "positions"):
-        if getattr(request, field) is not None:
-            raise Refused(field, f"{field} and activations are both there; give one of them")
-    h_ND = vectors_of(
-        request.activations,
-        field="activations",
-        width=host.width,
-        host=host.tag,
-        max_rows=backend.card.limits.max_rows,
-    )
+    given = "activations" if num_zero is None else "zero_vectors"
+    for field in (*TEXTS, "positions", "activations"):
+        if field != given and getattr(request, field) is not None:
+            raise Refused(field, f"{field} and {given} are both there; give one of them")
+    most = backend.card.limits.max_rows
+    if num_zero is None:
+        h_ND = vectors_of(
+            request.activations,
+            field="activations",
+            width=host.width,
+            host=host.tag,
+            max_rows=most,
+        )
+    elif num_zero > most:
+        raise Refused("zero_vectors", f"zero_vectors is {num_zero}; one request has at most {most}")
+    else:
+        h_ND = np.zeros((num_zero, host.width), np.float32)
     nowhere = [
         Origin(index=row, text_index=None, position=None, token=None) for row in range(len(h_ND))
     ]
-    return Rows(h_ND=h_ND, origins=nowhere)
+    return Rows(h_ND=h_ND, origins=nowhere, is_zero=num_zero is not None)
 
 
 async def readings_of(request: Reads, backend: Backend, host: HostCard) -> list[Reading]:

@@ -47,7 +47,7 @@ def run(
     from interlingua.report.gates import failed, gates_of
     from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
     from interlingua.stages.evaluation import joining
-    from interlingua.stages.evaluation.unseen import check_unseen
+    from interlingua.stages.evaluation.unseen import check_unseen, num_unknown
     from interlingua.store.rows.scored import read_scored
     from interlingua.store.rows.splits import recorded_access
 
@@ -66,7 +66,8 @@ def run(
     write_numbers(out / NUMBERS_NAME, numbers)
     shutil.copyfile(inputs.methods.path / METHODS_NAME, out / METHODS_NAME)
     counts = [artifact.record.metrics for artifact in inputs.scored.values()]
-    gates = gates_of(joining.evidence(rows, numbers, start, counts, num_checked), spec.accepts)
+    checked = joining.Checked(num_checked, num_unknown(upstream, out.parent.parent))
+    gates = gates_of(joining.evidence(rows, numbers, start, counts, checked), spec.accepts)
     return {
         "split": spec.split.value,
         "num_hosts": len(spec.host_tags),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,14 @@ from interlingua.store.rows.scored import (
 )
 from interlingua.store.rows.splits import SplitAccess, SplitViolation
 from interlingua.world.row_facts import sayable
+
+
+class Checked(NamedTuple):
+    """How many artifacts upstream stated what they consumed, and how many pairs could not."""
+
+    num_artifacts: int
+    num_unknown: int
+
 
 RECORDED = (Predictor.SAMPLED, Predictor.GREEDY, Predictor.TEACHER)
 
@@ -54,7 +62,7 @@ def evidence(
     numbers: Numbers,
     start: Scored | None,
     counts: Iterable[Mapping[str, Any]],
-    num_checked: int,
+    checked: Checked,
 ) -> Evidence:
     """The evidence that the gates judge by; `counts` are the metrics of the hosts' scores."""
     num_asked = sum(count["num_activations"] for count in counts)
@@ -66,7 +74,8 @@ def evidence(
         start=start,
         num_asked=num_asked,
         num_dropped=num_asked - num_kept,
-        num_checked=num_checked,
+        num_checked=checked.num_artifacts,
+        num_unknown=checked.num_unknown,
     )
 
 

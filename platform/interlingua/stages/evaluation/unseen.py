@@ -13,8 +13,9 @@ from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact, with_upstream
 from interlingua.store.rows.splits import LEDGER_NAME, SplitViolation, read_consumed
 
+SERVED = "served"
 # What no passage goes into, or what makes the passages.
-WITHOUT_LEDGER = ("passages", "adopted", "bundle")
+WITHOUT_LEDGER = ("passages", "adopted", "bundle", SERVED)
 
 
 def check_unseen(
@@ -46,6 +47,12 @@ def check_unseen(
                     f"from them would not say what is new to the model. Its ledger: {path}"
                 )
     return num_checked
+
+
+def num_unknown(inputs: Iterable[Artifact], root: Path) -> int:
+    """How many pairs upstream come from a server, without a word about what they learned from."""
+    upstream = [artifact.record for artifact in with_upstream(inputs, root)]
+    return sum(record.kind == SERVED and not record.inputs for record in upstream)
 
 
 def _reads(spec: Mapping[str, Any], split: Split) -> bool:

@@ -26,7 +26,7 @@ def cell_stages(recipe: Recipe, label: str) -> tuple[Stage, ...]:
         )
     passages, hosts, rows, encoders, learning = begun(recipe)
     _, maps = nla_stages(recipe, learning, hosts, rows, encoders)
-    models, split = maps.pair.models, recipe.evaluation.split
+    models, split = maps.pair.trained, recipe.evaluation.split
     phase = maps.pair.phase
     for run in recipe.rl:
         learned, _ = rl_stages(recipe, run, maps, hosts, rows, rl_rows(recipe, hosts, passages))
@@ -47,7 +47,7 @@ def cell_stages(recipe: Recipe, label: str) -> tuple[Stage, ...]:
         )
         for tag in recipe.learning_tags()
     }
-    inputs = CellInputs(pair.models, unseen.explanations, of_hosts)
+    inputs = CellInputs(models, unseen.explanations, of_hosts)
     return needed_for(CELL, [cell_stage(_cell_spec(recipe), inputs, label)])
 
 

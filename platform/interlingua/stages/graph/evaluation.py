@@ -24,7 +24,8 @@ from interlingua.stages.evaluation.score import scored_stage
 from interlingua.stages.graph.hosts import reading_of
 from interlingua.stages.graph.learning import explained_stage
 from interlingua.stages.graph.nla import Maps, Pair, verbalized_by
-from interlingua.stages.nla.reconstruct import ReconstructInputs, reconstructed_stage
+from interlingua.stages.nla.inputs import PairInputs, ServedPair
+from interlingua.stages.nla.reconstruct import ReconstructInputs, ServedTexts, reconstructed_stage
 from interlingua.stages.rows.activations import activations_stage
 from interlingua.stages.rows.explanations import ReadTokens
 from interlingua.store.artifact import Stage
@@ -59,7 +60,8 @@ def evaluation_stages(
     `start` is the evaluation of what its training began with.
     """
     split, pair = recipe.evaluation.split, maps.pair
-    turns = _turns(recipe, is_start=start is None)
+    # Later training does not change the texts of the untrained AV, and no server has it.
+    turns = _turns(recipe, has_untrained=start is None and isinstance(pair.models, PairInputs))
     texts = {
         tag: verbalized_by(recipe, pair, {split: rows}, maps.encoders, turns=turns)
         for tag, rows in unseen.rows.items()
@@ -108,12 +110,13 @@ def _reconstructed(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
         (Predictor.TEACHER,) if isinstance(recipe.read, TokenPositions) else TEXT_PREDICTORS
     )
     most_words = recipe.ar_lessons.teacher.max_words
-    models = pair.models
-    return reconstructed_stage(
-        ReconstructSpec(split=split, predictors=predictors, max_words=most_words),
-        ReconstructInputs(models.trunk, models.ar, unseen.explanations, unseen.passages),
-        pair.labels(split),
-    )
+    spec = ReconstructSpec(split=split, predictors=predictors, max_words=most_words)
+    texts, models = (unseen.explanations, unseen.passages), pair.models
+    if isinstance(models, ServedPair):
+        asked = ServedTexts(models.served, *texts)
+        return reconstructed_stage(spec, asked, pair.labels(split))
+    inputs = ReconstructInputs(models.trunk, models.ar, *texts)
+    return reconstructed_stage(spec, inputs, pair.labels(split))
 
 
 def _scored(
@@ -177,11 +180,8 @@ def _methods(
     )
 
 
-def _turns(recipe: Recipe, *, is_start: bool) -> tuple[Turn, ...]:
-    """The predictors for which the AV writes about the evaluated rows, with their sampling.
-
-    Only the first evaluation has the untrained AV: later training does not change its texts.
-    """
+def _turns(recipe: Recipe, *, has_untrained: bool) -> tuple[Turn, ...]:
+    """The predictors for which the AV writes about the evaluated rows, with their sampling."""
     evaluation, speaking = recipe.evaluation, recipe.speaking
     samplings = {
         Predictor.SAMPLED: speaking.sampled(evaluation.samples),
@@ -189,7 +189,7 @@ def _turns(recipe: Recipe, *, is_start: bool) -> tuple[Turn, ...]:
         Predictor.SHUFFLED_VECTORS: speaking.sampled(1),
         Predictor.ZERO_VECTOR: speaking.sampled(1),
     }
-    if is_start:
+    if has_untrained:
         samplings[Predictor.UNTRAINED] = speaking.sampled(1)
     return tuple(
         Turn(predictor=predictor, split=evaluation.split, sampling=sampling, rows=evaluation.rows)

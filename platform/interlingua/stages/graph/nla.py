@@ -12,7 +12,7 @@ from interlingua.stages.maps.decoder import DecoderInputs, decoder_stage
 from interlingua.stages.maps.encoder import HostRows
 from interlingua.stages.maps.familiarity import familiarity_stage
 from interlingua.stages.nla.bundle import bundle_stage
-from interlingua.stages.nla.inputs import BundledInputs, BundleInputs, PairInputs
+from interlingua.stages.nla.inputs import BundledInputs, BundleInputs, PairInputs, ServedPair
 from interlingua.stages.nla.verbalize import VerbalizeInputs, verbalized_stage
 from interlingua.stages.sft.stage import SUPERVISED
 from interlingua.store.artifact import Stage
@@ -21,13 +21,26 @@ from interlingua.store.artifact import Stage
 class Pair(NamedTuple):
     """The two models on their trunk, and which training they come from."""
 
-    models: PairInputs[Stage]
+    models: PairInputs[Stage] | ServedPair[Stage]
     phase: str = SUPERVISED
+
+    @property
+    def trained(self) -> PairInputs[Stage]:
+        """The models of a pair that was trained here; a served one has none."""
+        assert isinstance(self.models, PairInputs)
+        return self.models
 
     def labels(self, *parts: str) -> list[str]:
         """The parts of a label, with the phase where that is not the first."""
         # Labels are for people: without the phase there would be two `decoder/TAG`.
         return [*parts] if self.phase == SUPERVISED else [*parts, self.phase]
+
+
+class Fitted(NamedTuple):
+    """A pair's texts of `fit`, and the decoders that are fitted on them, by host."""
+
+    verbalized: Mapping[str, Stage]
+    decoders: Mapping[str, Stage]
 
 
 class Maps(NamedTuple):
@@ -48,22 +61,7 @@ def maps_stages(
     encoders: Mapping[str, Stage],
 ) -> tuple[tuple[Stage, ...], Maps]:
     """The pair's texts of `fit`, the decoders that are fitted on them, and the bundle."""
-    speaking = recipe.speaking
-    turn = Turn(
-        predictor=Predictor.SAMPLED, split=Split.FIT, sampling=speaking.sampled(1), rows=None
-    )
-    verbalized = {
-        tag: verbalized_by(recipe, pair, {Split.FIT: rows[tag].fit}, encoders, turns=(turn,))
-        for tag in hosts
-    }
-    decoders = {
-        tag: decoder_stage(
-            recipe.fitting.ridge,
-            DecoderInputs(rows[tag].fit, verbalized[tag], encoders[tag]),
-            pair.labels(tag),
-        )
-        for tag in hosts
-    }
+    verbalized, decoders = fitted_decoders(recipe, pair, rows, encoders)
     # Of the rows alone: the same whatever the pair was trained on.
     familiar = {
         tag: familiarity_stage(recipe.fitting, host, rows[tag]) for tag, host in hosts.items()
@@ -74,11 +72,39 @@ def maps_stages(
     }
     bundle = bundle_stage(
         BundleSpec(anchor=recipe.anchor, av=recipe.av, ar=recipe.ar, host_tags=tuple(hosts)),
-        BundleInputs(pair.models, bundled),
+        BundleInputs(pair.trained, bundled),
         pair.labels(recipe.name),
     )
     stages = (*verbalized.values(), *decoders.values(), *familiar.values(), bundle)
     return stages, Maps(pair, encoders, verbalized, decoders, familiar)
+
+
+def fitted_decoders(
+    recipe: Recipe,
+    pair: Pair,
+    rows: Mapping[str, HostRows[Stage]],
+    encoders: Mapping[str, Stage],
+) -> Fitted:
+    """The pair's texts of `fit`, and the decoders that are fitted on them."""
+    turn = Turn(
+        predictor=Predictor.SAMPLED,
+        split=Split.FIT,
+        sampling=recipe.speaking.sampled(1),
+        rows=None,
+    )
+    verbalized = {
+        tag: verbalized_by(recipe, pair, {Split.FIT: own.fit}, encoders, turns=(turn,))
+        for tag, own in rows.items()
+    }
+    decoders = {
+        tag: decoder_stage(
+            recipe.fitting.ridge,
+            DecoderInputs(rows[tag].fit, texts, encoders[tag]),
+            pair.labels(tag),
+        )
+        for tag, texts in verbalized.items()
+    }
+    return Fitted(verbalized, decoders)
 
 
 def verbalized_by(

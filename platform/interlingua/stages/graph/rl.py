@@ -56,13 +56,14 @@ def rl_stages(
         # The hosts that the pair learned from; held-out hosts stay unseen here, too.
         host_tags=tuple(learning.rows),
     )
+    models = maps.pair.trained
     of_hosts = {
         tag: RlHost(own, rows[tag].fit, rows[tag].dev, maps.encoders[tag])
         for tag, own in learning.rows.items()
     }
-    inputs = RlInputs(maps.pair.models, learning.passages, of_hosts)
+    inputs = RlInputs(models, learning.passages, of_hosts)
     reinforced = rl_stage(spec, inputs, run.tag)
     # One artifact stands for both models: they were trained together, step by step.
-    pair = Pair(PairInputs(maps.pair.models.trunk, reinforced, reinforced), run.tag)
+    pair = Pair(PairInputs(models.trunk, reinforced, reinforced), run.tag)
     stages, again = maps_stages(recipe, pair, hosts, rows, maps.encoders)
     return (reinforced, *stages), again

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from interlingua.core.metrics import derangement
-from interlingua.models.sampling.batched import BatchVerbalizer
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn, VerbalizeSpec
+from interlingua.specs.placement import VerbalizingPlacement
 from interlingua.specs.splits import Split
 from interlingua.specs.text.canonical import canonical_json
-from interlingua.stages.nla.inputs import PairInputs
-from interlingua.stages.nla.pair import opened_reconstructor_of, opened_space_of, opened_verbalizer
+from interlingua.stages.nla.inputs import PairInputs, ServedPair
+from interlingua.stages.nla.opened_pair import HostJob, reader_of, writer_of
 from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.store.artifact import Artifact
 from interlingua.store.blocks import (
@@ -37,12 +36,11 @@ class Job:
     """All that a worker needs to verbalize blocks of one host."""
 
     spec: VerbalizeSpec
-    pair: PairInputs[Artifact]
+    pair: PairInputs[Artifact] | ServedPair[Artifact]
     rows: Mapping[Split, Artifact]
     encoders: Mapping[str, Artifact]
     out: Path  # named after the lock's owner: an orphan of a lost stage does not find it
-    device: str
-    batch_rows: int
+    place: VerbalizingPlacement
     threads: int
 
 
@@ -72,11 +70,12 @@ class BlockVerbalizer:
 
         torch.set_num_threads(job.threads)
         self._job = job
-        self._verbalizers: dict[bool, BatchVerbalizer] = {}
-        self._space = opened_space_of(job.pair.av, job.encoders, job.spec.host_tag)
-        self._reconstructor = opened_reconstructor_of(
-            job.pair.trunk, job.pair.ar, device=job.device, batch_rows=job.batch_rows
+        self._writer = writer_of(
+            HostJob(
+                host_tag=job.spec.host_tag, pair=job.pair, encoders=job.encoders, place=job.place
+            )
         )
+        self._reader = reader_of(job.pair, job.place)
         self._access = SplitAccess(job.rows)
         self._rows = {
             split: opened_rows(artifact, [split], self._access)
@@ -87,7 +86,7 @@ class BlockVerbalizer:
         """Verbalize and rebuild the block, store it; returns its counts."""
         started = time.process_time()
         rows = self._sampled(block)
-        a_NE = self._reconstructor.reconstruct([row.explanation for row in rows])
+        a_NE = self._reader.reconstruct([row.explanation for row in rows])
         # A text without an explanation stays a row, with a vector of NaN: failures must count.
         counts = {
             "num_rows": len(rows),
@@ -106,8 +105,7 @@ class BlockVerbalizer:
         turn, tag = block.turn, self._job.spec.host_tag
         # No predictor in the name: those of one seed draw the same random numbers, and are paired.
         names = [f"{tag}|{passage_id}|{place}" for passage_id, place in block.keys]
-        verbalizer = self._verbalizer(is_trained=turn.predictor is not Predictor.UNTRAINED)
-        samples_of_rows = verbalizer.verbalize(tag, self._vectors(block), names, turn.sampling)
+        samples_of_rows = self._writer.verbalize(self._vectors(block), names, turn)
         return [
             Verbalized(
                 passage_id=passage_id,
@@ -115,32 +113,20 @@ class BlockVerbalizer:
                 split=turn.split,
                 predictor=turn.predictor,
                 sample=sample,
-                text=decoded.text,
-                explanation=decoded.explanation,
-                num_tokens=len(decoded.ids),
-                log_prob=sum(decoded.log_probs),
+                text=one.raw_text,
+                explanation=one.explanation,
+                num_tokens=one.num_tokens or 0,
+                log_prob=one.log_prob,
             )
             for (passage_id, position), samples in zip(block.keys, samples_of_rows, strict=True)
-            for sample, decoded in enumerate(samples)
+            for sample, one in enumerate(samples)
         ]
 
-    def _vectors(self, block: Block) -> Tensor:
-        """[N, E]: v of every row, or of the row that the turn's predictor puts in its place."""
-        import torch
-
+    def _vectors(self, block: Block) -> np.ndarray | None:
+        """[N, D]: h of every row, or of the row that the turn's predictor puts in its place."""
         if block.sources is None:
-            return torch.zeros(len(block.keys), self._space.width)
-        h_ND = self._rows[block.turn.split].vectors(block.sources)
-        return torch.from_numpy(self._space.v_of(self._job.spec.host_tag, h_ND))
-
-    def _verbalizer(self, *, is_trained: bool) -> BatchVerbalizer:
-        # Opened when a block asks: most stages have no turn of the untrained AV.
-        if is_trained not in self._verbalizers:
-            job = self._job
-            self._verbalizers[is_trained] = opened_verbalizer(
-                job.pair, device=job.device, batch_rows=job.batch_rows, is_trained=is_trained
-            )
-        return self._verbalizers[is_trained]
+            return None
+        return self._rows[block.turn.split].vectors(block.sources)
 
 
 def blocks_of(

@@ -17,6 +17,19 @@ class PairInputs(NamedTuple, Generic[Member]):
     ar: Member
 
 
+class ReaderInputs(NamedTuple, Generic[Member]):
+    """The AR alone, and the trunk it stands on."""
+
+    trunk: Member
+    ar: Member
+
+
+class ServedPair(NamedTuple, Generic[Member]):
+    """A pair behind a URL, as its server described it."""
+
+    served: Member
+
+
 class BundledInputs(NamedTuple, Generic[Member]):
     """A host of a bundle: the model, rows that state how it is read, its maps and their reach."""
 

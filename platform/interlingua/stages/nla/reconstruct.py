@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
 from interlingua.specs.generation import ReconstructSpec
+from interlingua.stages.nla.inputs import ReaderInputs, ServedPair
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
@@ -23,8 +24,18 @@ class ReconstructInputs(NamedTuple, Generic[Member]):
     passages: Member
 
 
+class ServedTexts(NamedTuple, Generic[Member]):
+    """The same of a pair that is served."""
+
+    served: Member
+    explanations: Member
+    passages: Member
+
+
 def reconstructed_stage(
-    spec: ReconstructSpec, inputs: ReconstructInputs[Stage], labels: Sequence[str]
+    spec: ReconstructSpec,
+    inputs: ReconstructInputs[Stage] | ServedTexts[Stage],
+    labels: Sequence[str],
 ) -> Stage:
     """The AR's vectors of texts that are known to be true."""
     return Stage(
@@ -38,22 +49,26 @@ def reconstructed_stage(
 
 
 def run(
-    spec: ReconstructSpec, inputs: ReconstructInputs[Artifact], out: Path, context: Context
+    spec: ReconstructSpec,
+    inputs: ReconstructInputs[Artifact] | ServedTexts[Artifact],
+    out: Path,
+    context: Context,
 ) -> Mapping[str, Any]:
     """Reconstruct from every text of every predictor, one block for each."""
     import torch
 
     from interlingua.stages.nla.known_texts import as_row, known_texts
-    from interlingua.stages.nla.pair import opened_reconstructor_of
+    from interlingua.stages.nla.opened_pair import reader_of
     from interlingua.store.rows.explanations import read_explanations
     from interlingua.store.rows.splits import recorded_access
     from interlingua.store.rows.verbalized import VERBALIZED, block_path, write_block
 
     torch.set_num_threads(context.placement.threads_per_worker)
     place = context.placement.verbalizing
-    reconstructor = opened_reconstructor_of(
-        inputs.trunk, inputs.ar, device=place.device, batch_rows=place.batch_rows
-    )
+    if isinstance(inputs, ServedTexts):
+        reader = reader_of(ServedPair(inputs.served), place)
+    else:
+        reader = reader_of(ReaderInputs(inputs.trunk, inputs.ar), place)
     (out / VERBALIZED).mkdir(exist_ok=True)
     num_rows = 0
     with recorded_access({spec.split}, out) as access:
@@ -62,7 +77,7 @@ def run(
             # One text for each key: no host is asked, so that all hosts share these rows.
             texts = dict(known_texts(predictor, spec, explained, inputs.passages, access))
             rows = [as_row(key, text, predictor, spec.split) for key, text in texts.items()]
-            a_NE = reconstructor.reconstruct([row.explanation for row in rows])
+            a_NE = reader.reconstruct([row.explanation for row in rows])
             write_block(block_path(out, index), rows, a_NE)
             num_rows += len(rows)
     return {"num_rows": num_rows}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 from interlingua.specs.generation import VerbalizeSpec
 from interlingua.specs.placement import WorkKind
 from interlingua.specs.splits import Split
-from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.nla.inputs import PairInputs, ServedPair
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class VerbalizeInputs(NamedTuple, Generic[Member]):
     """The pair, one host's rows by split, and the encoders of that host and of the anchor."""
 
-    pair: PairInputs[Member]
+    pair: PairInputs[Member] | ServedPair[Member]
     rows: Mapping[Split, Member]
     encoders: Mapping[str, Member]
 
@@ -87,14 +87,12 @@ def _job(
 ) -> "Job":
     from interlingua.stages.nla.block_verbalizer import Job
 
-    place = context.placement.verbalizing
     return Job(
         spec=spec,
         pair=inputs.pair,
         rows=inputs.rows,
         encoders=inputs.encoders,
         out=out,
-        device=place.device,
-        batch_rows=place.batch_rows,
+        place=context.placement.verbalizing,
         threads=context.placement.threads_per_worker,
     )
