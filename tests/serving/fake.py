@@ -40,7 +40,7 @@ def host_card(tag: str, *, is_here: bool = True) -> HostCard:
     )
 
 
-def card(name: str = "toy", limits: Limits | None = None) -> Card:
+def card(name: str = "toy", limits: Limits | None = None, digest: str | None = None) -> Card:
     return Card(
         name=name,
         trunk="toy-trunk",
@@ -53,6 +53,7 @@ def card(name: str = "toy", limits: Limits | None = None) -> Card:
         hosts={HOST: host_card(HOST), OTHER: host_card(OTHER, is_here=False)},
         limits=limits or Limits(),
         created_at=1_700_000_000,
+        digest=digest,
     )
 
 
