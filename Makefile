@@ -7,10 +7,11 @@ BENCH_READY := .venv-bench/.ready
 # What starts a cluster or a browser stays in one of the two workers (tests/conftest.py).
 BOTH_CORES := -n 2 --dist loadgroup
 
-.PHONY: help demo ui serve test quick chaos full lint bench clean
+.PHONY: help demo tour ui serve test quick chaos full lint bench clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
+	@echo "make tour   all of the platform on a Ray cluster of this machine: job, sweep, server, evaluation"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make serve  serve the demo's bundle at http://127.0.0.1:8000"
 	@echo "make test   run every test that needs no GPU"
@@ -23,6 +24,9 @@ help:
 
 demo: $(READY)
 	$(VENV) -m jobs.run demo
+
+tour: $(READY)
+	$(VENV) -m jobs.tour
 
 ui: $(READY)
 	$(VENV) -m jobs.ui

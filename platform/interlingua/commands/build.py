@@ -54,8 +54,8 @@ def build_and_show(
 ) -> None:
     """Build missing stages and print the results; with --dry-run, only what is there.
 
-    `added` is the tag of a host that the recipe itself does not name, `server` one that is asked in
-    place of the recipe's pair.
+    `added` is the tag of a host that the recipe itself does not name, `server` a name for what is
+    asked in place of the recipe's pair.
     """
     if arguments.dry_run:
         show_plan(recipe, stages, arguments.root)

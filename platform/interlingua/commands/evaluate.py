@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     bundle = _bundle(recipe, digest, arguments.root)
     stages = served_stages(recipe, digest, bundle)
     try:
-        build_and_show(recipe, stages, arguments, server=arguments.endpoint)
+        build_and_show(recipe, stages, arguments, server=f"served {digest[:12]}")
     finally:  # also where a gate failed
         if bundle is not None:
             _compare(recipe, bundle, stages, arguments.root)
