@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from interlingua.cluster.serving import AV, HOSTS, PartReplica, RemotePart
+from interlingua.cluster.remote_parts import RemotePart
+from interlingua.cluster.serving import AV, HOSTS, PartReplica
 from interlingua.models.bundle.nla import NLA
 from interlingua.models.bundle.system import Sampling
 from interlingua.recipes.registry import world_mini

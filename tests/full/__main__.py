@@ -22,6 +22,7 @@ PARTS = {
     "soak": "tests/full/test_soak.py",
     "sweeps": "tests/full/test_sweeps.py",
     "serving": "tests/full/test_serving_soak.py",
+    "tour": "tests/full/test_tour.py",
     "chaos": "tests/chaos",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
 }

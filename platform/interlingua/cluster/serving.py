@@ -4,7 +4,6 @@ A replica opens a bundle when it is first asked for, and keeps the last few. Que
 engines, not in Serve: they turn away at once what they cannot hold, and drop what was cancelled.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -13,23 +12,17 @@ from typing import Any
 
 import numpy as np
 from ray import serve
-from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.deployment import Application
-from ray.serve.exceptions import BackPressureError, RequestCancelledError
-from ray.serve.handle import DeploymentHandle
 
+from interlingua.cluster.remote_parts import EXPECTED, RemotePart
 from interlingua.cluster.session import cpus_at_most, ray_session
 from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import (
     Backend,
-    Busy,
     Limits,
-    NotAvailable,
     Piece,
     Prompt,
     Reading,
-    Refused,
-    TimedOut,
 )
 from interlingua.serving.engines.open_parts import OpenParts
 from interlingua.serving.own.app import make_app
@@ -39,8 +32,6 @@ from interlingua.serving.protocols.routers import every_router
 APPLICATION = "interlingua"
 # A forward holds the thread of the model, never the loop that answers; but cores may be few.
 HEALTH_TIMEOUT_S = 120.0
-# Given back as values: Serve logs a stack for all that is raised, and anybody may ask for nonsense.
-EXPECTED = (Refused, Busy, TimedOut, NotAvailable)
 Steps = Sequence[Piece] | Exception
 # Ray's threads allocate there for every piece; with arenas of their own they only ever took more.
 INGRESS_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
@@ -84,9 +75,12 @@ class PartReplica:
     def __init__(self, part: str, spec: ServeSpec) -> None:
         import torch
 
+        from interlingua.models.bundle.shared_weights import SharedWeights
+
         self._part, self._spec = part, spec
         self._replicas = spec.replicas(part)
         torch.set_num_threads(self._replicas.num_threads)
+        self._shared = SharedWeights()  # of bundles on one trunk
         # What cannot be opened is said when it is deployed, not to the first who asks.
         first, *_ = spec.bundles
         self._parts: OpenParts[Any] = OpenParts(first, self._open, spec.most_open)
@@ -160,7 +154,8 @@ class PartReplica:
         from interlingua.serving.engines.parts import Ar, Av, Hosts
 
         made = {HOSTS: Hosts, AV: Av, AR: Ar}[self._part]
-        proved = ProvedBundle.of(self._spec.bundles[bundle], self._replicas.device)
+        folder, device = self._spec.bundles[bundle], self._replicas.device
+        proved = ProvedBundle.of(folder, device, self._shared)
         return made(proved, self._spec.limits)
 
 
@@ -177,75 +172,6 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> Any:
         return make_app(self._backends, self._spec.settings, every_router())
-
-
-class RemotePart:
-    """One part of one bundle, in whichever replica answers."""
-
-    def __init__(self, bundle: str, handle: DeploymentHandle) -> None:
-        self._bundle, self._handle = bundle, handle
-
-    async def read(
-        self, host: str, prompt: Prompt, positions: Sequence[int] | None, **options: bool
-    ) -> Reading:
-        """As `Hosts.read`."""
-        reading: Reading = await self._call("read", host, prompt, positions, options)
-        return reading
-
-    async def reconstruct(self, texts: Sequence[str], host: str | None) -> np.ndarray:
-        """As `Ar.reconstruct`."""
-        rows_ND: np.ndarray = await self._call("reconstruct", texts, host)
-        return rows_ND
-
-    async def verbalize(
-        self, host: str, h_ND: np.ndarray, sampling: Sampling, *, wants_partial: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
-        """As `Av.verbalize`; what its caller leaves is cancelled in the replica, too."""
-        async for pieces in self._stream("verbalize", host, h_ND, sampling, wants_partial):
-            yield pieces
-
-    async def verbalize_zero(
-        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
-        """As `Av.verbalize_zero`."""
-        async for pieces in self._stream("verbalize_zero", host, count, sampling, wants_partial):
-            yield pieces
-
-    async def generate(
-        self, parts: Sequence[str | np.ndarray], sampling: Sampling, *, as_chat: bool
-    ) -> AsyncIterator[Sequence[Piece]]:
-        """As `Av.generate`."""
-        async for pieces in self._stream("generate", parts, sampling, as_chat):
-            yield pieces
-
-    async def _stream(self, name: str, *arguments: Any) -> AsyncIterator[Sequence[Piece]]:
-        method = getattr(self._handle.options(stream=True), name)
-        response = method.remote(self._bundle, *arguments)
-        try:
-            async for pieces in response:
-                if isinstance(pieces, Exception):
-                    raise pieces
-                yield pieces
-        except EXPECTED:
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            response.cancel()
-            raise
-        except Exception as error:
-            raise _as_raised(error) from error
-
-    async def _call(self, name: str, *arguments: Any) -> Any:
-        response = getattr(self._handle, name).remote(self._bundle, *arguments)
-        try:
-            found = await response
-        except asyncio.CancelledError:
-            response.cancel()
-            raise
-        except Exception as error:
-            raise _as_raised(error) from error
-        if isinstance(found, Exception):
-            raise found
-        return found
 
 
 def _deployment(spec: ServeSpec, part: str) -> Application:
@@ -284,15 +210,3 @@ def _backend(name: str, folder: str, limits: Limits, hosts: Any, av: Any, ar: An
     card = card_of(Path(folder), read_manifest(Path(folder)), limits)
     card = replace(card, name=name)
     return JoinedBackend(card, RemotePart(name, hosts), RemotePart(name, av), RemotePart(name, ar))
-
-
-def _as_raised(error: Exception) -> Exception:
-    """The error as the engine raised it, or what its absence means to a client."""
-    match error:
-        case RayTaskError(cause=Exception() as cause):
-            return cause
-        case BackPressureError():
-            return Busy("too many requests wait already")
-        case RayActorError() | RequestCancelledError():
-            return NotAvailable("the replica that was asked is gone; ask again")
-    return error

@@ -11,6 +11,7 @@ import numpy as np
 
 from interlingua.core.spans import Span, sentences
 from interlingua.models.bundle.inputs import position_of, text_of, texts_of
+from interlingua.models.bundle.shared_weights import SharedWeights
 from interlingua.models.bundle.system import Activations
 from interlingua.models.hosts.activations import Reader
 from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
@@ -25,8 +26,15 @@ BATCH_TOKENS = 8192
 class HostReaders:
     """Reads texts with the hosts of a bundle; vectors of a host need none of them."""
 
-    def __init__(self, folder: Path, hosts: Mapping[str, BundledHost], device: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        hosts: Mapping[str, BundledHost],
+        device: str,
+        shared: SharedWeights,
+    ) -> None:
         self._folder, self._hosts, self._device = folder, hosts, device
+        self._shared = shared
         self._readers: dict[str, Reader] = {}
 
     def activation(
@@ -68,7 +76,7 @@ class HostReaders:
         """The opened host."""
         bundled = self._hosts[host]
         if host not in self._readers:
-            self._readers[host] = Reader(
+            reader = Reader(
                 # Once more: it may have come, or changed, since the bundle was opened.
                 checked_source(f"the host {host}", bundled.model, self._folder),
                 ExtractSpec(
@@ -83,6 +91,8 @@ class HostReaders:
                 device=self._device,
                 batch_tokens=BATCH_TOKENS,
             )
+            self._shared.share(reader.parameters())
+            self._readers[host] = reader
         return self._readers[host]
 
     def _at(self, text: str, host: str, position: int) -> np.ndarray:

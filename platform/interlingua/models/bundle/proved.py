@@ -7,6 +7,7 @@ from typing import Self
 from interlingua.models.bundle.bundled import checked_contract, opened_ar, opened_av
 from interlingua.models.bundle.host_maps import HostMaps
 from interlingua.models.bundle.host_readers import HostReaders
+from interlingua.models.bundle.shared_weights import SharedWeights, frozen
 from interlingua.models.hosts.host import load_tokenizer
 from interlingua.models.sampling.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.store.bundle import TOKENIZER_FOLDER, Manifest, check_models, read_manifest
@@ -17,15 +18,19 @@ BATCH_ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvedBundle:
-    """The folder of a bundle, what it says, and the device that its models go to."""
+    """The folder of a bundle, what it says, and the device that its models go to.
+
+    What its models have in common, and with others of the same `shared`, is held once.
+    """
 
     folder: Path
     manifest: Manifest
     contract: Contract
     device: str
+    shared: SharedWeights
 
     @classmethod
-    def of(cls, path: str | Path, device: str) -> Self:
+    def of(cls, path: str | Path, device: str, shared: SharedWeights | None = None) -> Self:
         """The bundle; raises at the first thing that is not as it was bundled, or does not fit."""
         folder = Path(path)
         manifest = read_manifest(folder)
@@ -33,12 +38,20 @@ class ProvedBundle:
         # error and gives fluent texts about other vectors.
         check_models(folder, manifest)
         contract = checked_contract(folder, manifest)
-        return cls(folder=folder, manifest=manifest, contract=contract, device=device)
+        return cls(
+            folder=folder,
+            manifest=manifest,
+            contract=contract,
+            device=device,
+            shared=shared or SharedWeights(),
+        )
 
     def av(self) -> BatchVerbalizer:
         """The AV, opened."""
+        verbalizer = opened_av(self.folder, self.manifest, self.contract, self.device)
+        self.shared.share(frozen(verbalizer))
         return BatchVerbalizer(
-            opened_av(self.folder, self.manifest, self.contract, self.device),
+            verbalizer,
             load_tokenizer(str(self.folder / TOKENIZER_FOLDER)),
             self.contract,
             device=self.device,
@@ -47,8 +60,10 @@ class ProvedBundle:
 
     def ar(self) -> BatchReconstructor:
         """The AR, opened."""
+        reconstructor = opened_ar(self.folder, self.manifest, self.contract, self.device)
+        self.shared.share(frozen(reconstructor))
         return BatchReconstructor(
-            opened_ar(self.folder, self.manifest, self.contract, self.device),
+            reconstructor,
             load_tokenizer(str(self.folder / TOKENIZER_FOLDER)),
             self.contract,
             device=self.device,
@@ -61,4 +76,4 @@ class ProvedBundle:
 
     def readers(self) -> HostReaders:
         """Its hosts, each opened at its first text."""
-        return HostReaders(self.folder, self.manifest.hosts, self.device)
+        return HostReaders(self.folder, self.manifest.hosts, self.device, self.shared)

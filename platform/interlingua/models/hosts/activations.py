@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from interlingua.core.spans import Span, tokens_of
 from interlingua.models.hosts.host import Host, load_host, load_tokenizer, read_blocks
@@ -55,6 +55,10 @@ class Reader:
         self._host = self._opened(spec.dtype)
         self.width = self._host.width
         self._check_length()
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The weights of the opened host, which nobody trains."""
+        return self._host.model.parameters()
 
     @cached_property
     def tokenizer_hash(self) -> str:
