@@ -1,5 +1,6 @@
-"""The table of a tour, and a step that fails; without Ray (tests/full/test_tour.py has the whole)."""
+"""The table of a tour, and a step that fails; tests/full/test_tour.py walks the whole of it."""
 
+import io
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ from interlingua.recipes.registry import world_mini
 
 
 def shown(table):
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))
+    console = Console(width=100, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
 

@@ -1,4 +1,4 @@
-"""`python -m jobs.tour world_mini`: every step, its table, and what is left behind when one fails."""
+"""`python -m jobs.tour world_mini`: every step, its table, and what a step that fails leaves."""
 
 import os
 import signal
