@@ -12,6 +12,9 @@ from safetensors.torch import load_file
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.geometry import cosine
 from interlingua.models.bundle.nla import NLA
+from interlingua.models.bundle.system import Completes, Patches, ScoresText
+from interlingua.models.hosts.parts import text_config
+from interlingua.models.pair.prompts import response_ids
 from interlingua.recipes.registry import world_mini
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import Spans, TokenPositions
@@ -211,3 +214,42 @@ def test_affine_maps_are_written_out_and_read_back(affine, mini_root, tmp_path):
     s_BD = v_BD * 32**0.5 / v_BD.norm(dim=1, keepdim=True)
     expected_BSD = torch.einsum("sed,bd->bse", maps["weight"], s_BD) + maps["bias"]
     torch.testing.assert_close(x_BSD, expected_BSD, rtol=1e-4, atol=1e-5)
+
+
+def test_a_text_is_as_probable_as_its_tokens_were_drawn(nla):
+    """Drawn one by one, every other id banned, its tokens state log probabilities of their own."""
+    host, text = nla.hosts[0], "topic farm."
+    h_D, tokenizer = nla.activation("dear friend, there was rain.", host), nla.av._tokenizer
+    ids = response_ids(tokenizer, text)
+    size = text_config(nla.av.verbalizer.trunk.model.config).vocab_size
+    log_probs = []
+    for place, token in enumerate(ids[:-1]):  # nothing is drawn behind the closing tag
+        prefix = tokenizer.decode(ids[:place])
+        assert nla.av.prefix_ids(prefix) == ids[:place]
+        others = [other for other in range(size) if other != token]
+        [[one]] = nla.verbalize(h_D, host, prefix=prefix, banned=others, max_new_tokens=1)
+        log_probs.append(one.log_prob)
+    found = nla.nll(h_D, [text], host)
+    assert found.num_tokens_N.tolist() == [len(ids)]
+    v_1E = nla.maps.v_of(host, h_D[None])
+    nll_1T = nla.av.verbalizer.nll(nla.av.prompt(host), v_1E, torch.tensor([ids]))
+    assert nll_1T[0, :-1].tolist() == pytest.approx([-one for one in log_probs], rel=1e-3)
+    assert found.nll_N[0] == pytest.approx(nll_1T.sum().item())
+
+
+def test_texts_of_any_length_are_scored_together(nla):
+    host = nla.hosts[0]
+    h_ND = nla.read(["dear friend, there was rain.", "a basket."], host).h_ND
+    texts = ["a longer explanation, of many more words than the other has.", "topic farm."]
+    found = nla.nll(h_ND, texts, host)
+    for row in range(2):
+        alone = nla.nll(h_ND[row], texts[row : row + 1], host)
+        np.testing.assert_allclose(alone.nll_N, found.nll_N[row : row + 1], rtol=1e-5)
+    assert (nla.nll(h_ND[::-1].copy(), texts, host).nll_N != found.nll_N).all()
+    with pytest.raises(ValueError, match="1 texts of 2 activations"):
+        nla.nll(h_ND, texts[:1], host)
+
+
+def test_hosts_that_are_cut_neither_complete_nor_patch(nla):
+    assert isinstance(nla, ScoresText)
+    assert not isinstance(nla, Completes) and not isinstance(nla, Patches)

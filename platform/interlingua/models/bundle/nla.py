@@ -18,9 +18,15 @@ from torch import Tensor
 
 from interlingua.core.geometry import rescale
 from interlingua.core.spans import Span
-from interlingua.models.bundle.inputs import text_of, vectors_of
+from interlingua.models.bundle.inputs import text_of, texts_of, vectors_of
 from interlingua.models.bundle.proved import ProvedBundle
-from interlingua.models.bundle.system import Activations, OnToken, Sampling, SamplingOptions
+from interlingua.models.bundle.system import (
+    Activations,
+    Likelihoods,
+    OnToken,
+    Sampling,
+    SamplingOptions,
+)
 from interlingua.models.bundle.verbalization import RoundTrip, Verbalization, round_trips_of
 from interlingua.models.sampling.decoding import OnDrawn
 from interlingua.models.sampling.ending import Decoded
@@ -150,6 +156,20 @@ class NLA:
         rebuilt_ND = np.full((len(a_NE), width), np.nan)
         rebuilt_ND[is_there_N] = self.maps.of_host(a_NE[is_there_N], known)
         return rebuilt_ND
+
+    def nll(self, activations: ArrayLike | Tensor, texts: Sequence[str], host: str) -> Likelihoods:
+        """How probable the AV finds each text as the explanation of the activation in its row.
+
+        The text as the AV learned to write it: within its tags, and ended.
+
+        >>> h_ND = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium").h_ND
+        >>> found = nla.nll(h_ND, ["about the weather.", "about a basket."], "toy-gpt2-medium")
+        >>> per_token_N = found.nll_N / found.num_tokens_N
+        """
+        h_ND = vectors_of(activations, self.maps.width(self.maps.known(host)), host)
+        if len(texts_of(texts)) != len(h_ND):
+            raise ValueError(f"{len(texts)} texts of {len(h_ND)} activations; give one of each")
+        return Likelihoods(*self.av.nll(host, self.maps.v_of(host, h_ND), texts))
 
     def round_trips(
         self, activations: ArrayLike | Tensor, host: str, **sampling: Unpack[SamplingOptions]

@@ -5,7 +5,7 @@ h: raw activations [N, D] of a host; a: vectors that texts stand for. Opens no m
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypedDict, Unpack
+from typing import NamedTuple, Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -103,3 +103,42 @@ class System(Protocol):
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
         """[N, D] in the units of n(h), or shared vectors [N, E]; rows of NaN for no text."""
+
+
+class Likelihoods(NamedTuple):
+    """How probable texts are: -log p of each, in nats, and over how many tokens."""
+
+    nll_N: np.ndarray
+    num_tokens_N: np.ndarray
+
+
+@runtime_checkable
+class ScoresText(Protocol):
+    """A system that says how probable its AV finds a text."""
+
+    def nll(self, activations: ArrayLike, texts: Sequence[str], host: str) -> Likelihoods:
+        """Of every text as the explanation of the activation in its row."""
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """A system whose hosts write on; one whose hosts end behind the block that is read is none."""
+
+    def complete(
+        self, prompts: Sequence[str], host: str, **sampling: Unpack[SamplingOptions]
+    ) -> list[list[str]]:
+        """`n` continuations of every prompt."""
+
+
+@runtime_checkable
+class Patches(Protocol):
+    """A system whose hosts go on from an activation that was replaced; cut hosts cannot."""
+
+    def patched_logits(
+        self,
+        prompts: Sequence[str],
+        host: str,
+        positions: Sequence[int],
+        activations: ArrayLike,
+    ) -> np.ndarray:
+        """[N, V]: the last logits of every prompt with its activation at its position replaced."""

@@ -14,10 +14,12 @@ from interlingua.models.hosts.activations import LENGTH_LIMITS
 from interlingua.models.hosts.parts import text_config
 from interlingua.models.pair.prompts import (
     CLOSING,
+    IGNORED,
     AvPrompt,
     EmbeddedPrompt,
     ar_ids,
     av_prompt,
+    response_ids,
     right_padded,
 )
 from interlingua.models.pair.reconstructor import Reconstructor
@@ -76,6 +78,22 @@ class BatchVerbalizer:
                 on_drawn=_behind(on_drawn, start * spec.samples),
             )
         return samples
+
+    @torch.no_grad()
+    def nll(self, host_tag: str, v_NE: Tensor, texts: Sequence[str]) -> tuple[np.ndarray, ...]:
+        """-log p [N] of every text as the explanation of its row of v, and its tokens [N]."""
+        prompt = self.prompt(host_tag)
+        ids = [response_ids(self._tokenizer, text) for text in texts]
+        nll_N, num_tokens_N = np.zeros(len(ids)), np.array([len(one) for one in ids], int)
+        # Texts of like length share a batch, so that little of it is padding.
+        order = np.argsort(num_tokens_N, kind="stable")
+        for start in range(0, len(order), self._batch_rows):
+            rows = order[start : start + self._batch_rows]
+            response_BT = right_padded([ids[row] for row in rows], IGNORED).to(self._device)
+            v_BE = v_NE[torch.from_numpy(rows)].to(self._device)
+            nll_BT = self.verbalizer.nll(prompt, v_BE, response_BT)
+            nll_N[rows] = nll_BT.double().sum(1).cpu().numpy()
+        return nll_N, num_tokens_N
 
     def prompt(self, host_tag: str) -> AvPrompt:
         """The prompt of a host's vectors, where the AV is."""
