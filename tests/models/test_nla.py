@@ -253,3 +253,22 @@ def test_texts_of_any_length_are_scored_together(nla):
 def test_hosts_that_are_cut_neither_complete_nor_patch(nla):
     assert isinstance(nla, ScoresText)
     assert not isinstance(nla, Completes) and not isinstance(nla, Patches)
+
+
+def test_a_pair_runs_in_the_dtype_that_is_asked_for(nla, bundle):
+    low = NLA.load(bundle, dtype="bfloat16")
+    host = nla.hosts[0]
+    found = {one.dtype for one in low.av.verbalizer.trunk.parameters()}
+    assert (
+        found == {torch.bfloat16} == {one.dtype for one in low.ar.reconstructor.model.parameters()}
+    )
+    h_ND = nla.read(["dear friend, there was rain.", "a basket."], host).h_ND
+    np.testing.assert_array_equal(low.read(["a basket."], host).h_ND, h_ND[1:])
+    wide, narrow = (one.nll(h_ND, ["topic farm."] * 2, host).nll_N for one in (nla, low))
+    assert (wide != narrow).all()
+    np.testing.assert_allclose(wide, narrow, rtol=0.02)
+    rebuilt = [one.reconstruct(["about a farm."], host) for one in (nla, low)]
+    assert cosine(*rebuilt) == pytest.approx(1, abs=0.01)
+    assert len(low.verbalize(h_ND, host, max_new_tokens=8)) == 2
+    with pytest.raises(ValueError, match="dtype is float8; it must be one of float32"):
+        NLA.load(bundle, dtype="float8")

@@ -70,7 +70,7 @@ def test_bundles_of_one_trunk_have_it_once_and_write_what_each_wrote_alone(bundl
     expected = alone.verbalize(texts=TEXTS, host=host, max_new_tokens=24)
     rebuilt = alone.reconstruct(["about a farm."], host)
     shared = SharedWeights()
-    one, other = (ProvedBundle.of(bundle, "cpu", shared) for _ in range(2))
+    one, other = (ProvedBundle.of(bundle, "cpu", shared=shared) for _ in range(2))
     avs = [one.av(), other.av()]
     trunks = [list(frozen(av.verbalizer)) for av in avs]
     large = [{w.data_ptr() for w in trunk if w.nbytes >= LEAST_BYTES} for trunk in trunks]

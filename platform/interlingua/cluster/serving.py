@@ -155,7 +155,7 @@ class PartReplica:
 
         made = {HOSTS: Hosts, AV: Av, AR: Ar}[self._part]
         folder, device = self._spec.bundles[bundle], self._replicas.device
-        proved = ProvedBundle.of(folder, device, self._shared)
+        proved = ProvedBundle.of(folder, device, shared=self._shared)
         return made(proved, self._spec.limits)
 
 

@@ -50,15 +50,17 @@ class NLA:
         return self.maps.hosts
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu") -> Self:
+    def load(cls, path: str | Path, device: str = "cpu", dtype: str | None = None) -> Self:
         """Open the bundle in a folder, once all of it is proved; models go to torch's `device`.
+
+        AV and AR run in `dtype` ("bfloat16"), by default in that of their training.
 
         Every file of the bundle, of the trunk and of the hosts that are there must have its
         recorded hash, and tokenizer, markers, widths and weights must fit; the first thing that
         does not is an error that names it. A host whose folder is not there cannot be read, but
         vectors of it that were read elsewhere are explained all the same.
         """
-        return cls(ProvedBundle.of(path, device))
+        return cls(ProvedBundle.of(path, device, dtype=dtype))
 
     def activation(
         self, text: str, host: str, position: int | None = None, *, span: Span | None = None

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import torch
+
 from interlingua.models.bundle.bundled import checked_contract, opened_ar, opened_av
 from interlingua.models.bundle.host_maps import HostMaps
 from interlingua.models.bundle.host_readers import HostReaders
 from interlingua.models.bundle.shared_weights import SharedWeights, frozen
 from interlingua.models.hosts.host import load_tokenizer
 from interlingua.models.sampling.batched import BatchReconstructor, BatchVerbalizer
+from interlingua.specs.hosts import DTYPES
 from interlingua.store.bundle import TOKENIZER_FOLDER, Manifest, check_models, read_manifest
 from interlingua.store.contract.statement import Contract
 
@@ -18,8 +21,9 @@ BATCH_ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvedBundle:
-    """The folder of a bundle, what it says, and the device that its models go to.
+    """The folder of a bundle, what it says, and where and in which dtype AV and AR run.
 
+    Without a dtype they have that of their training; hosts always have that of theirs.
     What its models have in common, and with others of the same `shared`, is held once.
     """
 
@@ -27,11 +31,21 @@ class ProvedBundle:
     manifest: Manifest
     contract: Contract
     device: str
+    dtype: torch.dtype | None
     shared: SharedWeights
 
     @classmethod
-    def of(cls, path: str | Path, device: str, shared: SharedWeights | None = None) -> Self:
+    def of(
+        cls,
+        path: str | Path,
+        device: str,
+        *,
+        dtype: str | None = None,
+        shared: SharedWeights | None = None,
+    ) -> Self:
         """The bundle; raises at the first thing that is not as it was bundled, or does not fit."""
+        if dtype is not None and dtype not in DTYPES:
+            raise ValueError(f"dtype is {dtype}; it must be one of {', '.join(DTYPES)}")
         folder = Path(path)
         manifest = read_manifest(folder)
         # All files are proved before the first weight is opened: a wrong trunk opens without an
@@ -43,12 +57,15 @@ class ProvedBundle:
             manifest=manifest,
             contract=contract,
             device=device,
+            dtype=None if dtype is None else getattr(torch, dtype),
             shared=shared or SharedWeights(),
         )
 
     def av(self) -> BatchVerbalizer:
         """The AV, opened."""
         verbalizer = opened_av(self.folder, self.manifest, self.contract, self.device)
+        if self.dtype is not None:  # the trunk alone: the maps before it work in fp32
+            verbalizer.trunk.model.to(self.dtype)
         self.shared.share(frozen(verbalizer))
         return BatchVerbalizer(
             verbalizer,
@@ -61,6 +78,8 @@ class ProvedBundle:
     def ar(self) -> BatchReconstructor:
         """The AR, opened."""
         reconstructor = opened_ar(self.folder, self.manifest, self.contract, self.device)
+        if self.dtype is not None:
+            reconstructor.model.to(self.dtype)
         self.shared.share(frozen(reconstructor))
         return BatchReconstructor(
             reconstructor,
