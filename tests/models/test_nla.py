@@ -258,12 +258,11 @@ def test_hosts_that_are_cut_neither_complete_nor_patch(nla):
 def test_a_pair_runs_in_the_dtype_that_is_asked_for(nla, bundle):
     low = NLA.load(bundle, dtype="bfloat16")
     host = nla.hosts[0]
-    found = {one.dtype for one in low.av.verbalizer.trunk.parameters()}
-    assert (
-        found == {torch.bfloat16} == {one.dtype for one in low.ar.reconstructor.model.parameters()}
-    )
-    h_ND = nla.read(["dear friend, there was rain.", "a basket."], host).h_ND
-    np.testing.assert_array_equal(low.read(["a basket."], host).h_ND, h_ND[1:])
+    for model in (low.av.verbalizer.trunk, low.ar.reconstructor.model):
+        assert {one.dtype for one in model.parameters()} == {torch.bfloat16}
+    texts = ["dear friend, there was rain.", "a basket."]
+    h_ND = nla.read(texts, host).h_ND
+    np.testing.assert_array_equal(low.read(texts, host).h_ND, h_ND)  # hosts are as they were read
     wide, narrow = (one.nll(h_ND, ["topic farm."] * 2, host).nll_N for one in (nla, low))
     assert (wide != narrow).all()
     np.testing.assert_allclose(wide, narrow, rtol=0.02)

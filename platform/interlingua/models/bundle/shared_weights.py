@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 LEAST_BYTES = 4096  # smaller ones are not worth the search
-Key = tuple[tuple[int, ...], torch.dtype, torch.device, tuple[float, ...]]
+ALIGNMENT = 64
+Key = tuple[tuple[int, ...], torch.dtype, torch.device, int, tuple[float, ...]]
 
 
 class SharedWeights:
@@ -46,4 +47,6 @@ def frozen(model: nn.Module) -> Iterable[nn.Parameter]:
 def _key(parameter: nn.Parameter) -> Key:
     # The first values tell nearly all unequal ones apart, so that few are compared whole.
     first = tuple(parameter.detach().reshape(-1)[:8].float().tolist())
-    return tuple(parameter.shape), parameter.dtype, parameter.device, first
+    # Sums are rounded otherwise at another alignment: bits must not depend on who shares.
+    place = parameter.data_ptr() % ALIGNMENT
+    return tuple(parameter.shape), parameter.dtype, parameter.device, place, first
