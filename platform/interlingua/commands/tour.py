@@ -118,7 +118,7 @@ class Tour:
                 begun = self._run([*submit, *asked], environment)
                 self._note(begun, served_result(recipe, root))
         begun = time.monotonic()
-        self._note(begun, mlflow_result(root))
+        self._note(begun, mlflow_result(recipe, root))
 
     @contextmanager
     def _served(self, environment: Mapping[str, str]) -> Iterator[str]:

@@ -7,7 +7,9 @@ from rich.table import Table
 
 from interlingua.report.numbers import NUMBERS_NAME, TRAINED, Number, read_numbers
 from interlingua.specs.evaluation import Predictor
+from interlingua.specs.placement import ThreeGroups
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.text.canonical import TYPE_KEY
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.graph.served import evaluation_of, served_stages
 from interlingua.store.artifact import Artifact, Stage, find, folder
@@ -43,11 +45,11 @@ def trained_result(recipe: Recipe, root: Path) -> str:
     *_, evaluation = _of_kind(graph, "evaluation", root)
     parts = [_score(evaluation)]
     for run in _of_kind(graph, "rl", root):
-        roles = run.record.metrics["roles"]
-        parts.append(
-            f"{run.record.metrics['num_steps']} steps of RL, "
-            + ", ".join(f"{role['role']}: {role['workers']}" for role in roles)
-        )
+        roles = ", ".join(role["role"] for role in run.record.metrics["roles"])
+        groups = (run.record.placement or {}).get("reinforcing", {}).get(TYPE_KEY)
+        where = "placement groups of their own" if groups == ThreeGroups.__name__ else "one process"
+        steps = run.record.metrics["num_steps"]
+        parts.append(f"{steps} steps of reinforcement learning with {roles} in {where}")
     return "; ".join([*parts, _gates(evaluation)])
 
 
@@ -78,15 +80,22 @@ def served_result(recipe: Recipe, root: Path) -> str:
     )
 
 
-def mlflow_result(root: Path) -> str:
-    """The runs that a reader sees first."""
+def mlflow_result(recipe: Recipe, root: Path) -> str:
+    """The runs of the tour: each must be there and finished; what else is there is counted."""
     from interlingua.tracking.contents import top_runs
 
-    found = top_runs(root)
-    if unfinished := [run.name for run in found if run.status != "FINISHED"]:
-        raise ValueError(f"runs in MLflow are not finished: {', '.join(unfinished)}")
-    runs = ", ".join(f"{run.name} ({run.num_nested} in it)" for run in found)
-    return f"{len(found)} runs: {runs}; make ui shows them"
+    runs = top_runs(root)
+    # What the recipe's runs are called begins with its name (commands/tracked_run.py).
+    beginnings = (f"{recipe.name} + served", recipe.name, SWEEP)
+    found = []
+    for beginning in beginnings:
+        own = [one for one in runs if one.name.startswith(beginning) and one not in found]
+        finished = [one for one in own if one.status == "FINISHED"]
+        if not finished:
+            raise ValueError(f"MLflow has no finished run that is called {beginning}")
+        found.append(finished[0])
+    shown = ", ".join(f"{one.name} ({one.num_nested} in it)" for one in found)
+    return f"{len(runs)} runs, among them {shown}; `make ui` shows them"
 
 
 def _score(evaluation: Artifact) -> str:
