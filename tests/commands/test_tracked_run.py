@@ -14,7 +14,8 @@ def of_demo(*overrides):
 
 def test_the_name_has_what_differs_from_the_recipe_and_counts():
     assert of_demo() == "demo"
-    assert of_demo("av.num_steps=800", "placement.threads_per_worker=2") == "demo"
+    same = f"av.num_steps={demo().av.num_steps}"
+    assert of_demo(same, "placement.threads_per_worker=2") == "demo"
     assert of_demo("rl.num_steps=40") == "demo rl.rl.num_steps=40"
     assert of_demo("av.num_steps=7", "ar.num_steps=9") == "demo av.num_steps=7 ar.num_steps=9"
 

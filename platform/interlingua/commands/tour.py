@@ -89,16 +89,19 @@ class Tour:
         self._recipe, self._root, self.console = recipe, root, console
         sets = [word for one in arguments.overrides for word in ("--set", one)]
         self._of_recipe = [arguments.recipe, *sets, "--root", str(root)]
+        # Before there is a server, as many stages at once as on a cluster of their own.
+        self._share = 2 * recipe.placement.cpus_per_stage
         self.logs, self.done = root / FOLDER, list[Done]()
         self.logs.mkdir(exist_ok=True)
 
     def run(self) -> None:
         """All of them, one after the other."""
         from interlingua.cluster.head import ray_head
+        from interlingua.cluster.session import LOGICAL_CPUS_PER_CORE
 
         begun = time.monotonic()
-        # Twice the cores: whoever waits for a server's answers takes a CPU as well.
-        with ray_head(num_cpus=4 * (os.cpu_count() or 1)) as head:
+        # Twice what a cluster of its own would have: a server and those who ask it share the cores.
+        with ray_head(num_cpus=2 * LOGICAL_CPUS_PER_CORE * (os.cpu_count() or 1)) as head:
             self._note(begun, cluster_result(head.address))
             submit = [
                 _beside("ray"), "job", "submit", "--address", head.jobs_url, "--working-dir", ".",
@@ -106,7 +109,13 @@ class Tour:
             ]  # fmt: skip
             environment = os.environ | head.environment
             recipe, root = self._recipe, self._root
-            begun = self._run([*submit, "jobs.run", *self._of_recipe], environment)
+            train = [
+                "jobs.run",
+                *self._of_recipe,
+                "--set",
+                f"placement.cpus_per_stage={self._share}",
+            ]
+            begun = self._run([*submit, *train], environment)
             self._note(begun, trained_result(recipe, root))
             begun = self._run(
                 [*submit, "tuners.sweep", *self._of_recipe, *SWEEP_ARGUMENTS], environment
