@@ -12,7 +12,8 @@ import urllib.request
 from contextlib import contextmanager, suppress
 
 import psutil
-from tests.cluster.conftest import free_ports
+
+from interlingua.cluster.head import free_ports
 
 PATIENCE_SECONDS = 180
 REPLICA = "ray::ServeReplica:interlingua:"

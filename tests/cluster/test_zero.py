@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.cluster.conftest import free_ports
 
+from interlingua.cluster.head import free_ports
 from interlingua.store.progress import read_dev_evals
 
 pytestmark = pytest.mark.slow

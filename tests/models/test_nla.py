@@ -260,6 +260,9 @@ def test_a_pair_runs_in_the_dtype_that_is_asked_for(nla, bundle):
     host = nla.hosts[0]
     for model in (low.av.verbalizer.trunk, low.ar.reconstructor.model):
         assert {one.dtype for one in model.parameters()} == {torch.bfloat16}
+        # Rounded, they would turn late positions by a third of a radian.
+        frequencies = [one for name, one in model.named_buffers() if name.endswith("inv_freq")]
+        assert frequencies and {one.dtype for one in frequencies} == {torch.float32}
     texts = ["dear friend, there was rain.", "a basket."]
     h_ND = nla.read(texts, host).h_ND
     np.testing.assert_array_equal(low.read(texts, host).h_ND, h_ND)  # hosts are as they were read

@@ -192,6 +192,7 @@ def opened_reference(job: "RlJob") -> "Reference":
     """AV_init, held in the dtype of the AV's forward."""
     import torch
 
+    from interlingua.models.pair.trained import cast_weights
     from interlingua.stages.rl.av import Reference
     from interlingua.stages.rl.local_roles import groups_of, opened_policy
     from interlingua.stages.sft.engine import TorchEngine
@@ -199,8 +200,7 @@ def opened_reference(job: "RlJob") -> "Reference":
     spec = job.spec.rl
     learner: Any = spec.av or spec.ar
     policy = opened_policy(job)
-    for weight in policy.parameters():  # no buffer: the frequencies of RoPE are exact in fp32 alone
-        weight.data = weight.data.to(getattr(torch, learner.dtype))
+    cast_weights(policy, getattr(torch, learner.dtype))
     groups = groups_of(policy, learner.learning_rate)
     # It runs forwards and is never stepped. No autocast: its weights have that dtype already.
     optim = replace(learner, dtype="float32")

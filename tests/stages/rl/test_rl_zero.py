@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cluster.conftest import free_ports
 from tests.specs.small_rl import SPEC
 from tests.stages.rl.stepping import first_steps
 
+from interlingua.cluster.head import free_ports
 from interlingua.stages.rl.local_roles import local_roles
 
 pytestmark = pytest.mark.slow

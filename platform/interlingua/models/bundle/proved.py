@@ -11,6 +11,7 @@ from interlingua.models.bundle.host_maps import HostMaps
 from interlingua.models.bundle.host_readers import HostReaders
 from interlingua.models.bundle.shared_weights import SharedWeights, frozen
 from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.pair.trained import cast_weights
 from interlingua.models.sampling.batched import BatchReconstructor, BatchVerbalizer
 from interlingua.specs.hosts import DTYPES
 from interlingua.store.bundle import TOKENIZER_FOLDER, Manifest, check_models, read_manifest
@@ -65,7 +66,7 @@ class ProvedBundle:
         """The AV, opened."""
         verbalizer = opened_av(self.folder, self.manifest, self.contract, self.device)
         if self.dtype is not None:  # the trunk alone: the maps before it work in fp32
-            verbalizer.trunk.model.to(self.dtype)
+            cast_weights(verbalizer.trunk, self.dtype)
         self.shared.share(frozen(verbalizer))
         return BatchVerbalizer(
             verbalizer,
@@ -79,7 +80,7 @@ class ProvedBundle:
         """The AR, opened."""
         reconstructor = opened_ar(self.folder, self.manifest, self.contract, self.device)
         if self.dtype is not None:
-            reconstructor.model.to(self.dtype)
+            cast_weights(reconstructor.model, self.dtype)
         self.shared.share(frozen(reconstructor))
         return BatchReconstructor(
             reconstructor,

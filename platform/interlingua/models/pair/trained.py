@@ -59,6 +59,12 @@ def put_start(verbalizer: Verbalizer, weights: Mapping[str, Tensor]) -> None:
     put_weights(verbalizer, weights, "AV")
 
 
+def cast_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """Give all weights a dtype; buffers keep theirs, for rotary frequencies must stay fp32."""
+    for weight in module.parameters():
+        weight.data = weight.data.to(dtype)
+
+
 @torch.no_grad()
 def put_weights(module: nn.Module, weights: Mapping[str, Tensor], name: str) -> None:
     """Copy trained weights into a module, every one of them and no other."""
