@@ -3,13 +3,11 @@
 import asyncio
 import json
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 
-import uvicorn
+from tests.serving.client.served import served, wait_until
 from tests.serving.fake import HOST, FakeBackend, card
 
 from interlingua.serving.backend import Limits, Piece
@@ -34,32 +32,19 @@ class Endless(FakeBackend):
 
 
 @contextmanager
-def served(backend: FakeBackend) -> Iterator[HTTPConnection]:
-    app = make_app({"toy": backend}, Settings())
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    wait_until(lambda: server.started)
-    connection = HTTPConnection("127.0.0.1", server.servers[0].sockets[0].getsockname()[1], 10)
-    try:
-        yield connection
-    finally:
-        connection.close()
-        server.should_exit = True
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def connected(backend: FakeBackend) -> Iterator[HTTPConnection]:
+    """A connection to a server of that backend."""
+    with served(make_app({"toy": backend}, Settings())) as url:
+        connection = HTTPConnection(url.removeprefix("http://"), timeout=10)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 def test_frames_come_as_they_are_made_and_who_leaves_ends_the_source() -> None:
     backend = Endless()
-    with served(backend) as connection:
+    with connected(backend) as connection:
         connection.request("POST", "/v1/verbalize", json.dumps(ASKED | {"stream": True}), JSON)
         response = connection.getresponse()
         assert response.status == 200
@@ -74,7 +59,7 @@ def test_frames_come_as_they_are_made_and_who_leaves_ends_the_source() -> None:
 
 def test_who_leaves_before_the_answer_ends_the_source() -> None:
     backend = Endless()
-    with served(backend) as connection:
+    with connected(backend) as connection:
         connection.request("POST", "/v1/verbalize", json.dumps(ASKED), JSON)
         wait_until(lambda: backend.asked)
         assert backend.cancelled == 0
@@ -84,7 +69,7 @@ def test_who_leaves_before_the_answer_ends_the_source() -> None:
 
 
 def test_a_connection_serves_one_request_after_the_other_also_after_errors() -> None:
-    with served(FakeBackend()) as connection:
+    with connected(FakeBackend()) as connection:
         for content, status in (({}, 400), (ASKED, 200), ({"n": 0}, 422), (ASKED, 200)) * 2:
             connection.request("POST", "/v1/verbalize", json.dumps(content), JSON)
             response = connection.getresponse()
@@ -93,7 +78,7 @@ def test_a_connection_serves_one_request_after_the_other_also_after_errors() -> 
 
 def test_a_body_without_a_length_is_cut_at_the_limit() -> None:
     backend = FakeBackend(card=card(limits=Limits(max_body_bytes=100_000)))
-    with served(backend) as connection:
+    with connected(backend) as connection:
         content = json.dumps(ASKED).encode()
         for num_parts, status in ((10, 200), (110, 413)):
             parts = [content, *[b" " * 1000] * num_parts]
