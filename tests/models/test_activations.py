@@ -253,6 +253,22 @@ def test_a_span_row_is_the_mean_over_the_tokens_of_its_sentence(folder, tokenize
     assert len(rows.positions) > 30 and rows.counts["num_not_finite"] == 0
 
 
+def test_spans_of_many_texts_are_read_together_as_each_alone(folder, texts, monkeypatch):
+    forwards = []
+    read_blocks = activations.read_blocks
+    monkeypatch.setattr(
+        activations, "read_blocks", lambda *args: forwards.append(1) or read_blocks(*args)
+    )
+    own = reader(folder, replace(SPEC, read=SPANS), batch_tokens=2000)
+    some = [text for _, text in texts[:12]]
+    spans = [sentences(text)[0] for text in some]
+    many_ND = own.over(some, spans)
+    num_forwards = len(forwards)
+    for text, span, h_D in zip(some, spans, many_ND, strict=True):
+        np.testing.assert_allclose(own.over([text], [span])[0], h_D, rtol=1e-4, atol=1e-5)
+    assert num_forwards < len(some) / 2 and len(forwards) == num_forwards + len(some)
+
+
 def test_hosts_with_other_tokenizers_read_the_same_sentences(folder, tmp_path, texts):
     spec = TokenizerSpec(kind=TokenizerKind.METASPACE_BPE, vocab_size=600, has_bos=False, chat=None)
     other = saved_host(tmp_path, trained_tokenizer(spec, [text for _, text in texts]), scale=1.0)

@@ -45,9 +45,10 @@ class HostReaders:
         if position is not None:
             return self._at(text, host, position_of(position))
         if span is None and isinstance(bundled.read, Spans):
-            (*_, span) = sentences(text) or [(0, 0)]
+            span = _last_sentence(text)
         if span is not None:
-            return reader.over(text, span)
+            (h_D,) = reader.over([text], [span])
+            return h_D
         return self.read([text], host, None).h_ND[0]
 
     def read(
@@ -60,8 +61,7 @@ class HostReaders:
         if isinstance(bundled.read, TokenPositions):
             raise ValueError(f"this NLA explains single tokens of {host}; give positions")
         if isinstance(bundled.read, Spans):
-            rows = [self.activation(text, host, None, None) for text in texts]
-            h_ND = np.stack(rows) if rows else np.zeros((0, self.reader(host).width), np.float32)
+            h_ND = self.reader(host).over(texts, [_last_sentence(text) for text in texts])
         else:
             h_ND = self._pooled(texts, host)
         return Activations(
@@ -144,6 +144,11 @@ class HostReaders:
             )
         pooled_ND: np.ndarray = rows.vectors_by_block[bundled.block_index]
         return pooled_ND
+
+
+def _last_sentence(text: str) -> Span:
+    *_, span = sentences(text) or [(0, 0)]
+    return span
 
 
 def _cut(host: str, most: int, num_tokens: int) -> str:

@@ -79,19 +79,23 @@ class Reader:
                 f"position is {position}; {self._spec.host_tag} reads this text as "
                 f"{len(ids)} tokens"
             )
-        return self._mean(ids, [position])
+        (h_D,) = self._highest([ids], [[Site(position, [position % len(ids)])]])
+        return h_D
 
-    def over(self, text: str, span: Span) -> np.ndarray:
-        """[D]: the mean of the highest block over the tokens of a span of characters."""
-        (encoded,) = self._tokenized([("", text)], has_offsets=True)
-        assert encoded.offsets is not None
-        tokens = tokens_of(span, encoded.offsets)
-        if not tokens:
-            raise ValueError(
-                f"span is {span}; {self._spec.host_tag} reads no token there: the text has "
-                f"{len(text)} characters, of which {self._spec.max_tokens} tokens are read"
-            )
-        return self._mean(encoded.ids, tokens)
+    def over(self, texts: Sequence[str], spans: Sequence[Span]) -> np.ndarray:
+        """[N, D]: of every text the mean of the highest block over a span of its characters."""
+        encoded = self._tokenized([("", text) for text in texts], has_offsets=True)
+        sites = []
+        for text, span, one in zip(texts, spans, encoded, strict=True):
+            assert one.offsets is not None
+            tokens = tokens_of(span, one.offsets)
+            if not tokens:
+                raise ValueError(
+                    f"span is {span}; {self._spec.host_tag} reads no token there: the text has "
+                    f"{len(text)} characters, of which {self._spec.max_tokens} tokens are read"
+                )
+            sites.append([Site(tokens[0], tokens)])
+        return self._highest([one.ids for one in encoded], sites)
 
     def tokens(self, text: str, *, adds_special: bool = True) -> Encoded:
         """A whole text as this host tokenizes it, with the characters of every token."""
@@ -109,22 +113,14 @@ class Reader:
         if not ids:
             return []
         sites = [[Site(place, [place]) for place in range(len(one))] for one in ids]
-        starts = np.cumsum([0, *map(len, ids)])
-        block = self._spec.block_indices[-1]
+        return np.split(self._highest(ids, sites), np.cumsum([*map(len, ids)])[:-1])
+
+    def _highest(self, ids: Sequence[list[int]], sites: Sequence[list[Site]]) -> np.ndarray:
+        """[N, D]: the rows of texts, given as ids, of the highest block alone."""
+        starts, block = np.cumsum([0, *map(len, sites)]), self._spec.block_indices[-1]
         vectors = {block: np.full((starts[-1], self.width), np.nan, np.float32)}
         self._fill(vectors, starts, ids, sites)
-        return np.split(vectors[block], starts[1:-1])
-
-    def _mean(self, ids: list[int], tokens: list[int]) -> np.ndarray:
-        block_index = self._spec.block_indices[-1]
-        for dtype in (self._spec.dtype, *WIDER[self._spec.dtype]):
-            host = self._host if dtype == self._spec.dtype else self._opened(dtype)
-            ids_1T, mask_1T = _padded([ids], host.parts.embedding.weight.device)
-            h_1TD = read_blocks(host, ids_1T, mask_1T, [block_index])[block_index]
-            vector_D: np.ndarray = h_1TD[0, tokens].float().mean(0).cpu().numpy()
-            if np.isfinite(vector_D).all():
-                break  # as of rows: what overflows is read again, and else left for the caller
-        return vector_D
+        return vectors[block]
 
     def rows(self, texts: Sequence[Text]) -> HostRows:
         """The rows of these texts; a text with no token to read has none, and is counted."""
@@ -176,8 +172,8 @@ class Reader:
                 num_read_wider += len(pending)
             for batch, read in self._batches_read(dtype, pending, ids, sites):
                 rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
-                for block, vectors_ND in read.items():
-                    vectors[block][rows] = vectors_ND
+                for block in vectors:
+                    vectors[block][rows] = read[block]
             pending = [i for i in pending if not _is_finite(vectors, starts[i], starts[i + 1])]
         return {"num_read_wider": num_read_wider, "num_not_finite": len(pending)}
 

@@ -40,7 +40,7 @@ def familiarity_stage(fitting: FittingSpec, host: Stage, rows: HostRows[Stage]) 
         ),
         run=run,
         inputs=FamiliarityInputs(host, rows),
-        revision=2,
+        revision=3,
     )
 
 

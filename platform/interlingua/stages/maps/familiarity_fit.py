@@ -55,7 +55,7 @@ def outside_rows(spec: FamiliaritySpec, host: Artifact, rows: Artifact) -> Mappi
     for kind in KINDS:
         texts = outside_texts(kind, spec.num_outside, seed=spec.seed)
         if isinstance(read.read, Spans):  # what is a sentence of code? all of a text is read
-            found[kind] = np.array([reader.over(text, (0, len(text))) for text in texts])
+            found[kind] = reader.over(texts, [(0, len(text)) for text in texts])
         else:
             keyed = [(f"{number:016x}", text) for number, text in enumerate(texts)]
             found[kind] = reader.rows(keyed).vectors_by_block[spec.block_index]
