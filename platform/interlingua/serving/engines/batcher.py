@@ -17,8 +17,6 @@ from interlingua.serving.backend import Busy, NotAvailable, Refused, TimedOut
 
 logger = logging.getLogger(__name__)
 
-# Of a run: how long an item that comes soon after the last one waits for more that come with it.
-GATHER_SHARE = 0.25
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -54,7 +52,6 @@ class Batcher(Generic[Item, Result]):
         self._cost = 0  # of what waits
         self._changed = threading.Condition()
         self._is_closing = False
-        self._run_s, self._ended = 0.0, 0.0  # the last run: how long it took, and when it ended
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -90,10 +87,7 @@ class Batcher(Generic[Item, Result]):
                 if not one.future.done() and one.future.set_running_or_notify_cancel()
             ]
             if live:
-                begun = time.monotonic()
                 self._answer(live)
-                self._ended = time.monotonic()
-                self._run_s = self._ended - begun
 
     def _next_batch(self) -> list[_Waiting[Item, Result]]:
         """Wait for items; none when all are answered and the batcher is closed."""
@@ -102,7 +96,6 @@ class Batcher(Generic[Item, Result]):
                 if self._is_closing:
                     return []
                 self._changed.wait()
-            self._gather()
             batch = [self._waiting.popleft()]
             cost = batch[0].cost
             while self._waiting and cost + self._waiting[0].cost <= self._budget:
@@ -110,18 +103,6 @@ class Batcher(Generic[Item, Result]):
                 cost += batch[-1].cost
             self._cost -= cost
             return batch
-
-    def _gather(self) -> None:
-        """Where runs follow each other, wait a moment for items that come together."""
-        until = time.monotonic() + self._run_s
-        is_busy = time.monotonic() - self._ended < self._run_s
-        while is_busy and not self._is_closing and time.monotonic() < until:
-            cost = self._cost
-            if cost >= self._budget:
-                return
-            self._changed.wait(GATHER_SHARE * self._run_s)
-            if self._cost == cost:
-                return
 
     def _answer(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
         try:
