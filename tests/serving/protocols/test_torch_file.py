@@ -214,10 +214,10 @@ def test_broken_and_hostile_files_are_refused(content):
     ids=itertools.count(),
 )
 def test_a_few_bytes_take_no_time_and_no_memory(pickled):
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(NotATensor):
         floats_of(archive(pickled))
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_whatever_bits_are_flipped_it_is_refused_or_a_tensor():
