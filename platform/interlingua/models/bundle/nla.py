@@ -178,8 +178,6 @@ class NLA:
     ) -> list[RoundTrip]:
         """Activations put into words and back: the first sample of each.
 
-        Where the AV did not close its tag there is nothing to rebuild, and the mean stands for it.
-
         >>> h_ND = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium").h_ND
         >>> [one, other] = nla.round_trips(h_ND, "toy-gpt2-medium")
         >>> bool(np.isclose(one.nmse, 2 * (1 - one.cosine)))
@@ -188,7 +186,6 @@ class NLA:
         drawn = [samples[0] for samples in self.verbalize(activations, host, **sampling)]
         n_ND = rescale(vectors_of(activations, self.maps.width(host), host))
         rebuilt_ND = self.reconstruct([one.explanation for one in drawn], host)
-        rebuilt_ND[np.isnan(rebuilt_ND).any(axis=1)] = self.maps.decoders[host].mean_D
         return round_trips_of(drawn, n_ND, rebuilt_ND)
 
     def round_trip(

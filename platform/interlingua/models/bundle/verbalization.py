@@ -32,7 +32,11 @@ class Verbalization:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RoundTrip:
-    """An activation, its explanation, and its reconstruction (vectors in the units of n(h))."""
+    """An activation, its explanation, and its reconstruction (vectors in the units of n(h)).
+
+    Without an explanation nothing is rebuilt: `rebuilt_D` is NaN, the cosine 0 and the NMSE 2, as
+    in an evaluation.
+    """
 
     verbalization: Verbalization
     activation_D: np.ndarray
@@ -45,7 +49,9 @@ def round_trips_of(
     verbalizations: Sequence[Verbalization], n_ND: np.ndarray, rebuilt_ND: np.ndarray
 ) -> list[RoundTrip]:
     """Activations at the norm sqrt(D), what was made of each, and how near it came back."""
-    numbers = zip(cosine(rebuilt_ND, n_ND), nmse(rebuilt_ND, n_ND), strict=True)
+    # A zero points nowhere: its cosine is 0.
+    found_ND = np.where(np.isnan(rebuilt_ND), 0.0, rebuilt_ND)
+    numbers = zip(cosine(found_ND, n_ND), nmse(found_ND, n_ND), strict=True)
     return [
         RoundTrip(
             verbalization=one,

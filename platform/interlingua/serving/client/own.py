@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -166,19 +165,11 @@ class OwnServer:
         return Scores(cosine_N=numbers_N2[:, 0], nmse_N=numbers_N2[:, 1])
 
     def round_trips(self, h_ND: np.ndarray, host: str, options: SamplingOptions) -> list[RoundTrip]:
-        """The first sample of each; the mean stands for what has no explanation."""
+        """The first sample of each."""
         drawn = [samples[0] for samples in self.verbalize(h_ND, host, options, None)]
         rebuilt_ND = self.reconstruct([one.explanation for one in drawn], host)
-        is_none_N = np.isnan(rebuilt_ND).any(axis=1)
-        if is_none_N.any():
-            rebuilt_ND[is_none_N] = self._mean(host)
         n_ND = rescale(near_one(h_ND).astype(np.float32))
         return round_trips_of(drawn, n_ND, rebuilt_ND)
-
-    def _mean(self, host: str) -> np.ndarray:
-        path = f"/v1/models/{quote(self._name)}?means=true"
-        means = self._transport.ask(path, None, Stop())["interlingua"]["means"]
-        return decoded(means[host], self.width(host))[0]
 
     def _most(self, *, samples: int) -> Cost:
         """Of one request: what one forward of the server takes, and no more than our share."""
