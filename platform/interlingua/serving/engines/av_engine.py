@@ -22,6 +22,7 @@ from interlingua.models.sampling.ending import Decoded
 from interlingua.models.sampling.session import Sample, Session
 from interlingua.serving.backend import Busy, Limits, Piece, Refused, TimedOut
 from interlingua.serving.engines.av_requests import Request, Row
+from interlingua.serving.engines.failures import Failures
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class AvEngine:
         self._changed = threading.Condition()
         self._is_closing = False
         self._num_put_off, self._step_s = 0, 0.0
+        self._failures = Failures()
         self.num_steps = 0
         self._thread = threading.Thread(target=self._run, name="av-engine", daemon=True)
         self._thread.start()
@@ -133,6 +135,8 @@ class AvEngine:
                     logger.exception("a step of the AV failed")
                     session = decoder.session()
                     self._begin_again(error)
+                if self._failures.are_open:
+                    self._settle()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -173,7 +177,7 @@ class AvEngine:
             queued = [row.request for row in self._waiting]
         for request in {*queued, *(row.request for row, _ in self._running.values())}:
             if not request.is_over and now > request.deadline:
-                _end(request, TimedOut("the request took longer than it may"))
+                request.end(TimedOut("the request took longer than it may"))
         with self._changed:
             self._waiting = deque(row for row in self._waiting if not row.request.is_over)
         gone = {key: row for key, (row, _) in self._running.items() if row.request.is_over}
@@ -242,6 +246,7 @@ class AvEngine:
             if number in row.handed_out:
                 continue  # it is drawn again beside a sample that was broken off
             if sample.has_ended:
+                self._failures.drawn()
                 row.handed_out.add(number)
                 request.num_left -= 1
             piece = _piece(row, number, sample, session.decoded(sample))
@@ -256,15 +261,23 @@ class AvEngine:
         rows = list(dict.fromkeys(row for row, _ in self._running.values()))
         self._running.clear()
         if len(rows) == 1:
-            message = f"the model fails on this activation: {type(error).__name__}: {error}"
-            _end(rows[0].request, Refused("activations", message))
+            self._failures.add(rows[0].request, error)
             return
+        if rows[0].suspects is None:
+            self._failures.begin()
         for half in (rows[: len(rows) // 2], rows[len(rows) // 2 :]):
             suspects = object()
             for row in half:
                 row.begin_again(suspects)
         with self._changed:
             self._waiting.extendleft(reversed(rows))
+
+    def _settle(self) -> None:
+        """End what failed alone, once no row of its batch is left to be drawn again."""
+        with self._changed:
+            rows = [*self._waiting, *(row for row, _ in self._running.values())]
+        if all(row.suspects is None for row in rows):
+            self._failures.settle()
 
 
 def _piece(row: Row, number: int, sample: Sample, decoded: Decoded) -> Piece:
@@ -278,12 +291,6 @@ def _piece(row: Row, number: int, sample: Sample, decoded: Decoded) -> Piece:
         num_tokens=len(sample.ids),
         is_cut=has_ended and is_full and not sample.ended_itself,
     )
-
-
-def _end(request: Request, error: Exception) -> None:
-    if not request.is_over:
-        request.is_over = True
-        request.on_pieces(error)
 
 
 def _refusing(name: str, call: Callable[[], T]) -> T:

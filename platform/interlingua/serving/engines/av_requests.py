@@ -33,6 +33,12 @@ class Request:
     def __post_init__(self) -> None:
         self.num_left = len(self.v_NE) * self.sampling.n
 
+    def end(self, error: Exception) -> None:
+        """Give an error in the place of what is left."""
+        if not self.is_over:
+            self.is_over = True
+            self.on_pieces(error)
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Row:

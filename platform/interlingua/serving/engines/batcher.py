@@ -2,6 +2,7 @@
 
 One thread runs them, as many at once as a budget allows. Where a run fails each of its items is run
 alone, so that the one at fault fails alone: its client hears of it as of any other wrong input.
+Where several fail alone, and all in one way, it is the model that is not available.
 """
 
 import logging
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from interlingua.serving.backend import Busy, NotAvailable, Refused, TimedOut
+from interlingua.serving.engines.failures import EXPECTED, are_alike, of_model, words
 
 logger = logging.getLogger(__name__)
 
@@ -105,21 +107,29 @@ class Batcher(Generic[Item, Result]):
             return batch
 
     def _answer(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
+        error = self._ran(batch)
+        if error is None:
+            return
+        errors = [error] if len(batch) == 1 else [self._ran([one]) for one in batch]
+        is_model = len(batch) > 1 and are_alike(errors)
+        for one, error in zip(batch, errors, strict=True):
+            if error is not None:
+                one.future.set_exception(self._of_one(error, is_model))
+
+    def _ran(self, batch: Sequence[_Waiting[Item, Result]]) -> Exception | None:
+        """Answer items that are run together; the error where they cannot be."""
         try:
             results = self._call([one.item for one in batch])
         except Exception as error:
-            if len(batch) == 1:
-                batch[0].future.set_exception(self._of_one(error))
-                return
-            for one in batch:
-                self._answer([one])
-            return
+            return error
         for one, result in zip(batch, results, strict=True):
             one.future.set_result(result)
+        return None
 
-    def _of_one(self, error: Exception) -> Exception:
-        if isinstance(error, Refused | NotAvailable):
+    def _of_one(self, error: Exception, is_model: bool) -> Exception:
+        if isinstance(error, EXPECTED):
             return error
-        logger.exception("the model fails on one item")
-        message = f"the model fails on it: {type(error).__name__}: {error}"
-        return Refused(self._field, message)
+        logger.error("the model fails on one item", exc_info=error)
+        if is_model:
+            return NotAvailable(of_model(error))
+        return Refused(self._field, f"the model fails on it: {words(error)}")
