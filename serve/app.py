@@ -1,19 +1,16 @@
-"""`python -m serve.app BUNDLE...`, and `serve deploy serve/dev.yaml`: cluster/serving.py."""
+"""`python -m serve.app BUNDLE...`, and `serve deploy serve/dev.yaml`: docs/serving.md."""
 
-from pathlib import Path
 from typing import Any
 
+from interlingua.cluster.serve_file import spec_of
 from interlingua.cluster.serving import application
 from interlingua.commands.command_line import run_command
 from interlingua.commands.serve import main, serve_parser
-from interlingua.serving.own.serve_spec import Replicas, ServeSpec
 
 
 def build(arguments: dict[str, Any]) -> Any:
-    """The Serve application of a configuration file: bundles by name, and replicas by part."""
-    parts = {part: Replicas(**values) for part, values in arguments.get("parts", {}).items()}
-    bundles = {name: str(Path(folder).resolve()) for name, folder in arguments["bundles"].items()}
-    return application(ServeSpec(bundles=bundles, parts=parts))
+    """The Serve application of a configuration file's `args`."""
+    return application(spec_of(arguments))
 
 
 if __name__ == "__main__":

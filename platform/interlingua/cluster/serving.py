@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 from ray import serve
 from ray.serve.deployment import Application
 
@@ -45,7 +46,7 @@ def application(spec: ServeSpec) -> Application:
         name=INGRESS,
         ray_actor_options={
             "num_cpus": replicas.num_cpus,
-            "runtime_env": {"env_vars": INGRESS_ENVIRONMENT},
+            "runtime_env": {"env_vars": _own_variables() | INGRESS_ENVIRONMENT},
         },
         max_ongoing_requests=4096,
         graceful_shutdown_timeout_s=spec.limits.timeout_s,
@@ -172,6 +173,16 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> Any:
         return make_app(self._backends, self._spec.settings, every_router())
+
+
+def _own_variables() -> dict[str, str]:
+    """Variables that this process was started with: Serve hands them to no deployment with its own.
+
+    Without them an ingress on another node would not find the package.
+    """
+    if not ray.is_initialized():
+        return {}
+    return dict(ray.get_runtime_context().runtime_env.get("env_vars", {}))
 
 
 def _deployment(spec: ServeSpec, part: str) -> Application:
