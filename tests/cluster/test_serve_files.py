@@ -9,7 +9,6 @@ import pytest
 import yaml
 from ray.serve._private.build_app import build_app
 from ray.serve.schema import ServeDeploySchema
-from serve.app import build
 
 from interlingua.cluster.serve_file import spec_of
 from interlingua.recipes.registry import world_mini
@@ -17,6 +16,7 @@ from interlingua.serving.backend import Limits
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.bundle import BundleDamaged
+from serve.app import build
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = ["dev.yaml", "cluster.yaml"]

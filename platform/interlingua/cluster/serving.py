@@ -20,7 +20,6 @@ from interlingua.cluster.session import cpus_at_most, ray_session
 from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import (
     Backend,
-    Limits,
     Piece,
     Prompt,
     Reading,
@@ -167,7 +166,7 @@ class Ingress:
     def __init__(self, spec: ServeSpec, hosts: Any, av: Any, ar: Any) -> None:
         self._spec = spec
         self._backends: dict[str, Backend] = {
-            name: _backend(name, folder, spec.limits, hosts, av, ar)
+            name: _backend(name, folder, spec, hosts, av, ar)
             for name, folder in spec.bundles.items()
         }
 
@@ -213,11 +212,11 @@ def _scaling(replicas: Replicas) -> dict[str, Any]:
     }
 
 
-def _backend(name: str, folder: str, limits: Limits, hosts: Any, av: Any, ar: Any) -> Backend:
+def _backend(name: str, folder: str, spec: ServeSpec, hosts: Any, av: Any, ar: Any) -> Backend:
     from interlingua.serving.engines.card import card_of
     from interlingua.serving.engines.joined import JoinedBackend
     from interlingua.store.bundle import read_manifest
 
-    card = card_of(Path(folder), read_manifest(Path(folder)), limits)
-    card = replace(card, name=name)
+    card = card_of(Path(folder), read_manifest(Path(folder)), spec.limits)
+    card = replace(card, name=name, devices={part: spec.replicas(part).device for part in PARTS})
     return JoinedBackend(card, RemotePart(name, hosts), RemotePart(name, av), RemotePart(name, ar))

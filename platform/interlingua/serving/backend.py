@@ -5,7 +5,7 @@ h: raw activations [N, D] of a host; n(h): at the norm sqrt(D); D a host's width
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -99,6 +99,7 @@ class Card:
     digest: str | None = None  # of its manifest, which has a hash of every file
     is_centred: bool = False  # the AV is shown n(h) less its host's mean, not n(h)
     names_host: bool = False  # the AV's prompt says whose activation it is
+    devices: Mapping[str, str] = field(default_factory=dict)  # of hosts, av and ar, where known
 
     @property
     def obstacle(self) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,18 @@ def test_status() -> None:
     other = asgi.request("GET", f"/?host={OTHER}").json()
     assert other["source_model"] is None and other["completion_available"] is False
     assert client(Whole()).request("GET", "/").json()["completion_available"] is True
+
+
+def test_status_has_the_devices_of_the_parts_where_they_are_known() -> None:
+    devices = {"hosts": "cpu", "av": "cuda:0", "ar": "cuda:1"}
+    asgi = client(FakeBackend(card=replace(card(), devices=devices)))
+    names = ("source_device", "verbalizer_device", "reconstructor_device")
+    found = asgi.request("GET", "/").json()
+    assert misfits(found, HEALTH) == [] and [found[name] for name in names] == [*devices.values()]
+    away = asgi.request("GET", f"/?host={OTHER}").json()
+    assert [away[name] for name in names] == [None, "cuda:0", "cuda:1"]
+    unknown = client().request("GET", "/").json()
+    assert [unknown[name] for name in names] == [None] * 3
 
 
 def test_a_browser_is_sent_to_the_pages() -> None:

@@ -1,5 +1,6 @@
 """A bundle whose three parts run in this process."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from interlingua.models.bundle.proved import ProvedBundle
@@ -15,7 +16,8 @@ class LocalBackend(JoinedBackend):
     def __init__(self, bundle: ProvedBundle, limits: Limits) -> None:
         card = card_of(bundle.folder, bundle.manifest, limits)
         self.parts = Hosts(bundle, limits), Av(bundle, limits), Ar(bundle, limits)
-        super().__init__(card, *self.parts)
+        devices = dict.fromkeys(("hosts", "av", "ar"), bundle.device)
+        super().__init__(replace(card, devices=devices), *self.parts)
 
     @property
     def av(self) -> Av:

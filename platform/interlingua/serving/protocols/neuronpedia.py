@@ -226,6 +226,9 @@ def _health(card: Card, host: HostCard) -> HealthResponse:
     limits = card.limits
     return HealthResponse(
         verbalizer_model=card.name,
+        verbalizer_device=card.devices.get("av"),
+        reconstructor_device=card.devices.get("ar"),
+        source_device=card.devices.get("hosts") if host.is_here else None,
         d_model=host.width,
         source_model=host.tag if host.is_here else None,
         extraction_layer=host.block_index,
