@@ -4,15 +4,19 @@ import os
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import ray
 import yaml
 from ray.serve._private.build_app import build_app
 from ray.serve.schema import ServeDeploySchema
 
 from interlingua.cluster.serve_file import spec_of
+from interlingua.cluster.serving import application
 from interlingua.recipes.registry import world_mini
 from interlingua.serving.backend import Limits
+from interlingua.serving.own.serve_spec import ServeSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.bundle import BundleDamaged
@@ -27,8 +31,8 @@ def application_of(name):
     """The one application of a file, once Serve's own schema took the file."""
     content = yaml.safe_load((REPOSITORY / "serve" / name).read_text())
     ServeDeploySchema.model_validate(content)
-    [application] = content["applications"]
-    return application
+    [found] = content["applications"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -41,37 +45,45 @@ def arguments(bundle, /, **others):
     return {"bundles": {"toy": str(bundle)}, "token_from": None, **others}
 
 
-def deployments(application):
-    """Those of a built application, by name; handles to them are not made, so that Ray is not."""
-    built = build_app(application, name="test", make_deployment_handle=lambda one, _: one.name)
+def deployments(bound):
+    """Those of an application, by name; no handles are made of them, which would start Ray."""
+    built = build_app(bound, name="test", make_deployment_handle=lambda one, _: one.name)
     return {one.name: one for one in built.deployments}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_what_a_file_says_is_built_and_set(name, bundle, monkeypatch):
-    application = application_of(name)
-    assert application["import_path"] == "serve.app:build"
-    (served,) = application["args"]["bundles"]
-    given = application["args"] | {"bundles": {served: str(bundle)}}
+    asked = application_of(name)
+    assert asked["import_path"] == "serve.app:build"
+    (served,) = asked["args"]["bundles"]
+    given = asked["args"] | {"bundles": {served: str(bundle)}}
     if variable := given["token_from"]:
         monkeypatch.setenv(variable, "secret")
     built = deployments(build(given))
     assert built.keys() == PARTS
-    for settings in application["deployments"]:
+    for settings in asked["deployments"]:
         one = built[settings.pop("name")].options(**settings)
         assert one.ray_actor_options.items() >= settings.get("ray_actor_options", {}).items()
 
 
+def test_an_ingress_has_the_variables_of_who_builds_it_beside_its_own(monkeypatch):
+    """Serve adds none where a deployment has some; it would not find the package."""
+    context = SimpleNamespace(runtime_env={"env_vars": {"PYTHONPATH": "platform"}})
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: context)
+    ingress = deployments(application(ServeSpec(bundles={})))["ingress"]
+    variables = ingress.ray_actor_options["runtime_env"]["env_vars"]
+    assert variables == {"PYTHONPATH": "platform", "MALLOC_ARENA_MAX": "1"}
+
+
 def test_in_a_cluster_a_token_is_needed_and_no_part_is_where_its_device_is_not():
-    application = application_of("cluster.yaml")
-    assert application["args"]["token_from"]
+    content = application_of("cluster.yaml")
+    assert content["args"]["token_from"]
     nodes = yaml.safe_load((REPOSITORY / "cluster.yaml").read_text())["available_node_types"]
-    asked = {one["name"]: one for one in application["deployments"]}
-    assert application["args"]["parts"] == {
-        part: {"device": "cuda"} for part in PARTS - {"ingress"}
-    }
-    for part in application["args"]["parts"]:
+    asked = {one["name"]: one for one in content["deployments"]}
+    assert content["args"]["parts"] == {part: {"device": "cuda"} for part in PARTS - {"ingress"}}
+    for part in content["args"]["parts"]:
         options, most = asked[part]["ray_actor_options"], asked[part]["autoscaling_config"]
         [node] = [
             node for node in nodes.values() if options["label_selector"] == node["labels"]
