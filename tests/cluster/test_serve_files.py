@@ -13,7 +13,7 @@ from ray.serve._private.build_app import build_app
 from ray.serve.schema import ServeDeploySchema
 
 from interlingua.cluster.serve_file import spec_of
-from interlingua.cluster.serving import application
+from interlingua.cluster.serving import _backend, application
 from interlingua.recipes.registry import world_mini
 from interlingua.serving.backend import Limits
 from interlingua.serving.own.serve_spec import ServeSpec
@@ -115,6 +115,13 @@ def test_all_that_args_may_have_is_in_what_is_served(bundle, monkeypatch):
     assert spec.limits == Limits(max_rows=7, timeout_s=3)
     assert (spec.replicas("av").device, spec.replicas("av").num_threads) == ("cuda", 3)
     assert spec.replicas("ar").device == "cpu"
+
+
+@pytest.mark.slow
+def test_clients_are_shown_the_devices_of_the_parts(bundle):
+    spec = spec_of(arguments(bundle, parts={"av": {"device": "cuda"}}))
+    card = _backend("toy", spec.bundles["toy"], spec, None, None, None).card
+    assert card.devices == {"hosts": "cpu", "av": "cuda", "ar": "cpu"}
 
 
 @pytest.mark.parametrize(

@@ -343,7 +343,8 @@ def test_explanations_are_rebuilt_as_in_process(nla, backend):
     assert isinstance(too_long, Refused) and too_long.field == "texts"
 
 
-def test_a_card_has_what_scores_need(nla, backend):
+def test_a_card_has_what_scores_need_and_where_the_models_are(nla, backend):
+    assert backend.card.devices == {"hosts": "cpu", "av": "cpu", "ar": "cpu"}
     card = backend.card.hosts[HOST]
     assert card.width == 32 and card.num_blocks >= card.block_index + 1 and card.is_here
     assert 0 < card.variance < 1
