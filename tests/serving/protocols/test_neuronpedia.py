@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.serving.asgi import Asgi
 from tests.serving.fake import HOST, OTHER, WIDTH, FakeBackend, card
 from tests.serving.protocols.served import LIMITS, Breaking, Endless, Unclosed, Whole, client
 
 from interlingua.serving.backend import Busy, Limits, NotAvailable, Refused, TimedOut
+from interlingua.serving.own.app import Settings, make_app
+from interlingua.serving.protocols.routers import every_router
 
 MAYBE = "or null"
 TEXT, COUNT, NUMBER, FLAG = ("text",), ("count",), ("number",), ("flag",)
@@ -425,3 +428,19 @@ def test_nothing_is_drawn_for_a_client_that_has_gone(stream) -> None:
     )
     asyncio.run(asyncio.wait_for(asking, 5))
     assert backend.cancelled == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "/bundles/toy"])
+def test_who_may_not_ask_and_what_is_too_large_is_answered_in_this_shape(prefix) -> None:
+    """Also before a route was asked: its clients read `detail`."""
+    small = FakeBackend(card=card(limits=Limits(max_body_bytes=100)))
+    asgi = Asgi(make_app({"toy": small}, Settings(token="secret"), every_router()))
+    body, right = {"text": "a" * 200}, {"x-secret-key": "secret"}
+    for headers, status in (({}, 401), ({"x-secret-key": "x"}, 403), (right, 413)):
+        answer = asgi.request("POST", f"{prefix}/tokenize", json=body, headers=headers)
+        assert answer.status == status and answer.json().keys() == {"detail"}
+        assert isinstance(answer.json()["detail"], str)
+        own = asgi.request("POST", "/v1/verbalize", json=body, headers=headers)
+        nowhere = asgi.request("POST", "/nowhere", json=body, headers=headers)
+        assert own.json().keys() == nowhere.json().keys() == {"error"}
+    assert "www-authenticate" in asgi.request("POST", f"{prefix}/tokenize", json=body).headers

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from interlingua.serving.http.errors import CLIENT_LEFT, Fault, fault_of, fault_response
+from interlingua.serving.http.errors import CLIENT_LEFT, Fault, answer_before, fault_of
 
 logger = logging.getLogger("interlingua.access")
 
@@ -118,7 +118,7 @@ class TokenCheck:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await fault_response(fault)(scope, receive, send)
+            await answer_before(scope, fault)(scope, receive, send)
 
     def _fault(self, headers: Headers) -> Fault | None:
         given = [headers[name] for name in ("x-secret-key",) if name in headers]
@@ -168,7 +168,7 @@ class BodyLimit:
 
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > most:
-            await fault_response(fault_of(error))(scope, receive, send)
+            await answer_before(scope, fault_of(error))(scope, receive, send)
         else:
             await self.app(scope, limited, send)
 

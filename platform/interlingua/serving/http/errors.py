@@ -1,7 +1,7 @@
 """What goes wrong, in one shape: {"error": {"type", "message", "field", "remedy"}}.
 
 `OwnRoute` gives it to all that its routes raise. Routers of other protocols have shapes of their
-own; what is raised before a route is found has this one.
+own; what is for no route has this one.
 """
 
 import json
@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from interlingua.serving.backend import Busy, NotAvailable, Refused, TimedOut
 from interlingua.serving.http.disconnects import until_gone
@@ -121,6 +122,17 @@ class OwnRoute(APIRoute):
                 return self.answered(fault_of(error))
 
         return answer
+
+
+def answer_before(scope: Scope, fault: Fault) -> Response:
+    """The answer to what is refused before it is routed, in the shape of the route it is for."""
+    for context in iter_route_contexts(scope["app"].routes):
+        route = context.original_route
+        if not isinstance(route, OwnRoute) or scope["method"] not in (context.methods or ()):
+            continue
+        if context.path_regex.match(scope["path"]):
+            return route.answered(fault)
+    return fault_response(fault)
 
 
 async def answer_outside(request: Request, error: Exception) -> Response:
