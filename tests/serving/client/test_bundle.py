@@ -136,7 +136,9 @@ def test_the_protocol_of_neuronpedia_gives_the_same_texts(switch, engines, nla):
 
 def test_the_example_of_the_documentation_works(switch, engines, capsys):
     text = (Path(__file__).parents[3] / "docs/serving.md").read_text()
-    (code,) = (one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "Endp" in one)
+    section = text.partition("## From Python")[2]
+    code = re.findall(r"```python\n(.*?)```", section, re.DOTALL)[0]
+    assert "Endpoint(" in code
     url = switch.over(make_app({"demo": engines}, Settings()))
     exec(code.replace("http://127.0.0.1:8000", url), {})
     assert len(capsys.readouterr().out.splitlines()) == 2
