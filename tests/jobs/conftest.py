@@ -1,8 +1,13 @@
-"""Jobs as people start them: processes of their own, from the root of the repository."""
+"""Jobs as people start them, from the root of the repository: as processes, or in this one."""
 
+import logging
 import os
+import runpy
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 ADDRESSES = {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"}
 Start = Callable[..., subprocess.Popen]
+Ended = tuple[int, str, str]  # exit code, and what was printed on stdout and stderr
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +43,45 @@ def start_job(start_python, job_mark) -> Start:
         )
 
     return start
+
+
+@pytest.fixture
+def run_job(capsys, monkeypatch) -> Callable[..., Ended]:
+    """Run `python -m MODULE ARGUMENTS` to its end in this process, which has imported the rest."""
+
+    def run(module: str, *arguments) -> Ended:
+        for name in ADDRESSES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.chdir(REPOSITORY)
+        monkeypatch.setattr(sys, "argv", [module, *map(str, arguments)])
+        with _settings_of_a_process_put_back():
+            try:
+                runpy.run_module(module, run_name="__main__")
+                code = 0
+            except SystemExit as ended:
+                code = _exit_code(ended)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@contextmanager
+def _settings_of_a_process_put_back() -> Iterator[None]:
+    """Without pytest's handlers of logs, so that the job makes its own; afterwards as before."""
+    root, on_sigterm = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+        signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def _exit_code(ended: SystemExit) -> int:
+    """The exit code that Python gives a process, which prints a text and ends with 1."""
+    if isinstance(ended.code, str):
+        print(ended.code, file=sys.stderr)
+        return 1
+    return ended.code or 0

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,21 +25,18 @@ def bundle(mini_nla_root):
 
 
 @pytest.fixture
-def verbalize(start_job):
-    def run(*arguments):
-        job = start_job(*arguments, before=("-m", "jobs.verbalize"))
-        out, err = job.communicate()
-        return job.returncode, out, err
-
-    return run
+def verbalize(run_job):
+    return partial(run_job, "jobs.verbalize")
 
 
-def test_it_shows_passages_of_dev_and_stores_what_it_shows(verbalize, bundle, tmp_path):
-    code, out, err = verbalize(
+def test_it_shows_passages_of_dev_and_stores_what_it_shows(start_job, bundle, tmp_path):
+    """As a process of its own; the others are run in this one."""
+    job = start_job(
         bundle, "--host", "toy-gpt2-medium", "--num-passages", 3, "--max-new-tokens", 8,
-        "--out", tmp_path / "said.jsonl",
+        "--out", tmp_path / "said.jsonl", before=("-m", "jobs.verbalize"),
     )  # fmt: skip
-    assert code == 0, err
+    out, err = job.communicate()
+    assert job.returncode == 0, err
     rows = [json.loads(line) for line in (tmp_path / "said.jsonl").open()]
     assert len(rows) == 3 == out.count("toy-gpt2-medium, cosine")
     for row in rows:
