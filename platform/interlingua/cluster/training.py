@@ -10,16 +10,18 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlingua.cluster.failures import AttemptLost, is_complaint
 from interlingua.cluster.local import LocalTrainer
 from interlingua.cluster.placement import bundle, selector
 from interlingua.specs.placement import TrainingPlacement, Workers
 from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
-from interlingua.stages.sft.job import TrainingJob
-from interlingua.stages.sft.loop import MakeProgram
 from interlingua.store.atomic import write_atomically
+
+if TYPE_CHECKING:  # torch, which neither the driver needs nor what does not train
+    from interlingua.stages.sft.job import TrainingJob
+    from interlingua.stages.sft.loop import MakeProgram
 
 FAILURE_NAME, ENDED_NAME, TRAIN_NAME = "failure.pickle", "ended.json", "ray_train"
 # Read by Ray Train's controller and workers: how soon a dead worker is noticed.
@@ -39,7 +41,7 @@ class RayTrainer:
     def __init__(self, on_dev_eval: OnDevEval | None = None) -> None:
         self._on_dev_eval = on_dev_eval
 
-    def fit(self, make: MakeProgram, job: TrainingJob, place: TrainingPlacement) -> None:
+    def fit(self, make: "MakeProgram", job: "TrainingJob", place: TrainingPlacement) -> None:
         """Train on the workers that the placement asks for, or in this process."""
         if place.workers is None:
             LocalTrainer(self._on_dev_eval or ignore_dev_eval).fit(make, job, place)
@@ -171,7 +173,7 @@ def reported(step: int, numbers: Mapping[str, float]) -> dict[str, float]:
 
 
 def _train(
-    make: MakeProgram, job: TrainingJob, place: TrainingPlacement, on_dev_eval: OnDevEval
+    make: "MakeProgram", job: "TrainingJob", place: TrainingPlacement, on_dev_eval: OnDevEval
 ) -> None:
     import torch
 

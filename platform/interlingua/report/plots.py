@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+if TYPE_CHECKING:  # half a second, which only drawing is worth
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Stand-ins that matplotlib accepts, and what the page calls them.
 INK, FAINT, RULE = "#010101", "#020202", "#030303"
@@ -135,14 +136,17 @@ def histogram(
 
 
 @contextmanager
-def _axes(name: str, height: float) -> Iterator[tuple[Figure, Axes]]:
+def _axes(name: str, height: float) -> Iterator[tuple["Figure", "Axes"]]:
+    import matplotlib
+    from matplotlib.figure import Figure
+
     # The salt makes ids differ between the drawings of a page, and not between two runs.
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH_INCHES, height), layout="constrained")
         yield figure, figure.add_subplot()
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: "Figure") -> None:
     # Of the figure, not of the axes: long names of hosts leave these little of the width.
     figure.legend(
         loc="outside upper left",
@@ -152,7 +156,7 @@ def _legend(figure: Figure) -> None:
     )
 
 
-def _svg(figure: Figure, title: str) -> str:
+def _svg(figure: "Figure", title: str) -> str:
     """The drawing as an element of a page: no prolog, no ids that nothing refers to."""
     # Without a date the same numbers give the same bytes.
     buffer = io.StringIO()
