@@ -35,6 +35,34 @@ for number in range(first, first + 3):
 print("done")
 """
 
+# The job ends while its tracker, in a thread of its own, still writes an empty database.
+ENDS_MEANWHILE = """
+import sys, threading
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from interlingua.tracking.database import prepared_mlflow
+
+begun = threading.Event()
+
+class Client:
+    def __init__(self, uri):
+        self.folder = Path(uri.removeprefix("sqlite:///")).parent
+
+    def search_experiments(self, max_results):
+        for number in count():
+            with suppress(OSError):
+                (self.folder / str(number)).touch()
+            if number == 500:
+                begun.set()
+
+sys.modules["mlflow"] = SimpleNamespace(MlflowClient=Client)
+root = Path(sys.argv[1])
+threading.Thread(target=prepared_mlflow, args=(root,), daemon=True).start()
+begun.wait()
+"""
+
 
 @pytest.mark.slow
 def test_two_processes_upload_to_one_new_database(bare_root, start_python, stored_in):
@@ -56,6 +84,16 @@ def test_an_interrupted_making_of_the_database_leaves_none(bare_root, monkeypatc
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepared_mlflow(bare_root)
+    assert not (bare_root / DATABASE_NAME).exists()
+
+
+def test_a_job_that_ends_while_the_database_is_made_says_nothing_of_it(
+    bare_root, tmp_path, start_python
+):
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "TMPDIR": str(tmp_path)}
+    process = start_python("-c", ENDS_MEANWHILE, bare_root, env=environment, stderr=subprocess.PIPE)
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
     assert not (bare_root / DATABASE_NAME).exists()
 
 

@@ -110,7 +110,8 @@ def _make_database(path: Path) -> None:
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    with tempfile.TemporaryDirectory() as folder:
+    # A job may end while its tracker is here: what is being written then is no error of the job.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         made = Path(folder) / DATABASE_NAME
         event.listen(Engine, "connect", _without_waiting)
         try:

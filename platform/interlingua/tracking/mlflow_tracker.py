@@ -152,7 +152,7 @@ class MlflowTracker:
 
     def _log_file(self, run_id: str, file: File) -> None:
         place, _, name = file.path.rpartition("/")
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             copy = Path(folder) / name
             copy.write_bytes(file.content())
             self._client.log_artifact(run_id, str(copy), place or None)
