@@ -1,4 +1,4 @@
-"""jobs.run killed, run again, and run twice at once: same bytes, finished artifacts untouched."""
+"""jobs.run killed, run again, and twice at once: same bytes, finished artifacts untouched."""
 
 import signal
 import time
@@ -54,42 +54,43 @@ def assert_each_trained_once(root):
     assert left == []
 
 
-def test_a_killed_driver_is_continued_by_the_next(tmp_path, start_job, mini_root):
-    """Told to stop while it writes passages, killed while hosts train, then while they are read."""
+@pytest.fixture
+def start(start_job, tmp_path):
+    """Start a job of the one root, up to the encoders."""
+    return lambda: start_job("world_mini", "--until", "encoder", "--root", tmp_path / "root")
+
+
+def test_killed_jobs_are_continued_and_of_two_at_once_each_stage_is_built_by_one(
+    tmp_path, start, mini_root
+):
+    """Told to stop at the passages; of two, one killed at the hosts and one as they are read."""
     root = tmp_path / "root"
+    process = start()
+    seen(process, root, "passages/*.partial")
+    process.send_signal(signal.SIGTERM)  # of Slurm, Kubernetes, `ray job stop`: as Ctrl-C ends it
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert err.splitlines()[-1] == INTERRUPTED
+    assert not [word for word in ("Traceback", "SIGTERM", "PC: @") if word in err]
+
     kept: dict[Path, tuple[int, int]] = {}
-    for moment, number in (
-        ("passages/*.partial", signal.SIGTERM),
-        ("host/*.partial/checkpoint.pt", signal.SIGKILL),
-        ("activations/*.partial", signal.SIGKILL),
+    two = [start(), start()]
+    for process, moment in zip(
+        two, ("host/*.partial/checkpoint.pt", "activations/*.partial"), strict=True
     ):
-        process = start_job("world_mini", "--until", "encoder", "--root", root)
         seen(process, root, moment)
-        process.send_signal(number)
-        _, err = process.communicate()
-        if number == signal.SIGTERM:  # of Slurm, Kubernetes, `ray job stop`: as Ctrl-C ends it
-            assert process.returncode == 1
-            assert err.splitlines()[-1] == INTERRUPTED
-            assert not [word for word in ("Traceback", "SIGTERM", "PC: @") if word in err]
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
         assert kept.items() <= finished_files(root).items()
         kept = finished_files(root)
     assert not all(find(stage, root) for stage in STAGES)
 
-    process = start_job("world_mini", "--until", "encoder", "--root", root)
-    out, err = process.communicate()
-    assert process.returncode == 0, err
-    assert kept.items() <= finished_files(root).items()
-    assert "passages/world reused" in out
-    assert_same_models(root, mini_root)
-    assert_each_trained_once(root)
-
-
-def test_two_jobs_at_once_build_every_stage_once(tmp_path, start_job, mini_root):
-    root = tmp_path / "root"
-    jobs = [start_job("world_mini", "--until", "encoder", "--root", root) for _ in range(2)]
+    jobs = [start(), start()]
     said = ["".join(job.communicate()) for job in jobs]
     assert [job.returncode for job in jobs] == [0, 0], said
     assert any("waiting for " in text and "is building it" in text for text in said)
+    assert all("passages/world reused" in text for text in said)
+    assert kept.items() <= finished_files(root).items()
     assert_same_models(root, mini_root)
     assert_each_trained_once(root)
 
