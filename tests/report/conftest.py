@@ -1,7 +1,9 @@
 """A plausible evaluation of three hosts without a model, and the page that is made of it."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,20 +234,43 @@ def evaluation_at(
     return artifact
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[..., tuple[Path, Artifact]]:
+    """Such an evaluation in a root that is only copied: made once for all tests that ask for it."""
+    made: dict[str, tuple[Path, Artifact]] = {}
+
+    def make(is_reported: bool, **changes: Any) -> tuple[Path, Artifact]:
+        key = json.dumps([is_reported, changes], sort_keys=True)
+        if key not in made:
+            root = tmp_path_factory.mktemp("evaluated")
+            artifact = evaluation_at(root, **changes)
+            if is_reported:
+                shown = read_material("world", artifact, lineage(artifact, root))
+                write_page(root, shown, shown_rows=40)
+            made[key] = root, artifact
+        return made[key]
+
+    return make
+
+
 @pytest.fixture
-def evaluated(tmp_path) -> Callable[..., Artifact]:
+def evaluated(tmp_path, made_once) -> Callable[..., Artifact]:
     """Make such an evaluation in the test's own root."""
-    return lambda **changes: evaluation_at(tmp_path, **changes)
+
+    def evaluate(**changes: Any) -> Artifact:
+        root, artifact = made_once(False, **changes)
+        shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+        return replace(artifact, path=tmp_path / artifact.path.relative_to(root))
+
+    return evaluate
 
 
 @pytest.fixture
-def reported(tmp_path, evaluated) -> Callable[..., Path]:
+def reported(tmp_path, made_once) -> Callable[..., Path]:
     """Write the page of such an evaluation; gives its folder."""
 
     def report(**changes: Any) -> Path:
-        artifact = evaluated(**changes)
-        shown = read_material("world", artifact, lineage(artifact, tmp_path))
-        write_page(tmp_path, shown, shown_rows=40)
-        return tmp_path
+        root, _ = made_once(True, **changes)
+        return Path(shutil.copytree(root, tmp_path, dirs_exist_ok=True))
 
     return report
