@@ -15,10 +15,7 @@ from interlingua.store.progress import read_dev_evals
 
 pytestmark = pytest.mark.slow
 
-PROGRAM = Path(__file__).parent / "programs" / "zero_losses.py"
-CARE = PROGRAM.with_name("zero_care.py")
-WIDE = PROGRAM.with_name("zero_wide.py")
-SUMS = PROGRAM.with_name("zero_sums.py")
+PROGRAM = ("-m", "tests.cluster.programs.zero")
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -49,11 +46,17 @@ def run_ranks(num_ranks, *command):
 
 
 @pytest.fixture(scope="module", params=[1, 2])
-def found(request, mini_root, tmp_path_factory):
-    """What rank 0 wrote, for a number of ranks."""
-    out = tmp_path_factory.mktemp("zero") / "losses.json"
-    run_ranks(request.param, PROGRAM, mini_root, out)
-    return json.loads(out.read_text())
+def out(request, mini_root, tmp_path_factory):
+    """The folder of what was found, for a number of ranks."""
+    folder = tmp_path_factory.mktemp("zero")
+    run_ranks(request.param, *PROGRAM, mini_root, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(out):
+    """What rank 0 wrote of the losses."""
+    return json.loads((out / "losses.json").read_text())
 
 
 def test_every_stage_gives_the_losses_of_stage_0(found):
@@ -95,10 +98,9 @@ def first_losses():
     return {}
 
 
-def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothing(tmp_path):
-    out = tmp_path / "care.json"
-    run_ranks(1, CARE, out)
-    found = json.loads(out.read_text())
+@pytest.mark.parametrize("out", [1], indirect=True)
+def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothing(out):
+    found = json.loads((out / "care.json").read_text())
     assert len(found) == 6
     for kind, looked_at in found.items():
         assert looked_at["skipped"] == [False, True, False], kind
@@ -106,19 +108,14 @@ def test_no_stage_takes_a_step_that_is_no_number_and_a_closed_engine_holds_nothi
         assert looked_at["num_left"] == 0, kind
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
-def test_an_ar_whose_value_head_is_shared_out_is_trained_and_looked_at(num_ranks, tmp_path):
-    run_ranks(num_ranks, WIDE, tmp_path)
-    dev_evals = read_dev_evals(tmp_path)
+def test_an_ar_whose_value_head_is_shared_out_is_trained_and_looked_at(out):
+    dev_evals = read_dev_evals(out / "wide")
     assert [dev_eval["step"] for dev_eval in dev_evals] == [0, 3, 6]
     assert dev_evals[-1]["score"] < dev_evals[0]["score"] - 0.1
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
-def test_in_bf16_every_stage_sums_small_gradients_as_fp32_does(num_ranks, tmp_path):
-    out = tmp_path / "sums.json"
-    run_ranks(num_ranks, SUMS, out)
-    found = json.loads(out.read_text())
+def test_in_bf16_every_stage_sums_small_gradients_as_fp32_does(out):
+    found = json.loads((out / "sums.json").read_text())
     expected = found.pop("plain")
     assert len(found) == 4
     for kind, sums in found.items():
