@@ -24,13 +24,25 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 @pytest.hookimpl(tryfirst=True)  # before the scheduler of both workers reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts a cluster runs in one worker, one after the other; so do browsers, in theirs."""
+    """What starts a cluster runs in one worker, one after the other; so do browsers, in theirs.
+
+    Tests that share what was made for their module do as well: in two workers it is made twice.
+    """
     for item in items:
         # Two groups: clusters alone take one worker from the first test to the last.
         if item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.xdist_group("ray"))
         elif "browser" in item.path.name:
             item.add_marker(pytest.mark.xdist_group("browser"))
+        elif _shares_within_its_module(item):
+            item.add_marker(
+                pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath)))
+            )
+
+
+def _shares_within_its_module(item: pytest.Item) -> bool:
+    defined = item._fixtureinfo.name2fixturedefs.values()
+    return any(one.scope == "module" for several in defined for one in several)
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,11 @@ Start = Callable[..., subprocess.Popen]
 Ended = tuple[int, str, str]  # exit code, and what was printed on stdout and stderr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def job_mark(tmp_path_factory, wait_until_gone) -> Iterator[tuple[str, str]]:
-    """The variable by which this module's jobs are known; none of them is left at its end."""
-    # All processes of a job inherit it, whatever group and parent they end up with.
+    """The variable by which jobs are known; no process of one is left at the session's end."""
+    # All processes of a job inherit it, whatever group and parent they end up with. Those of a
+    # killed one take a minute to notice: they have it while other tests run.
     mark = ("INTERLINGUA_TEST_JOB", str(tmp_path_factory.mktemp("mark")))
     yield mark
     wait_until_gone(*mark)
