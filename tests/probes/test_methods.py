@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.probes.simulated import RIDGE, host
 
+from interlingua.core import small_mlp
 from interlingua.core.collapse import collapse_drawn, score_texts
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import (
@@ -41,6 +42,14 @@ LARGE_MEAN = 6.0
 BLIND = tuple(one for one in MethodPredictor if one is not MethodPredictor.NLA)
 DIRECT = (DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP)
 OURS = DecoderFit.DIRECT_CENTRED
+
+
+@pytest.fixture(scope="module", autouse=True)
+def impatient():
+    """The network is as any decoder here; that it finds what there is, is asked of it alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_mlp, "PATIENCE", 150)
+        yield
 
 
 def compared(rows, scored, draws=None, **unique_shares):
