@@ -115,7 +115,7 @@ def run(command: list, *, platform: Path) -> str:
     done = subprocess.run(
         [sys.executable, *command],
         capture_output=True, text=True,
-        env={"PYTHONPATH": f"{platform}:{REPOSITORY}", "PATH": ""},
+        env={"PYTHONPATH": f"{platform}:{REPOSITORY}", "PATH": "", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
