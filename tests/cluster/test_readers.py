@@ -89,27 +89,27 @@ def run_killed_once(spec, inputs, out, context):
     return activations.run(spec, inputs, out, replace(context, pool=pool))
 
 
-@pytest.fixture
-def on_head(ray_head, monkeypatch):
+@pytest.fixture(scope="module")
+def on_head(ray_head):
     """Stages go to the head of the session; its workers do not import this file."""
     from ray import cloudpickle
 
     module = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(module)
-    for name, value in {"RAY_ADDRESS": ray_head.address, **ray_head.environment}.items():
-        monkeypatch.setenv(name, value)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"RAY_ADDRESS": ray_head.address, **ray_head.environment}.items():
+            patch.setenv(name, value)
+        yield
     cloudpickle.unregister_pickle_by_value(module)
 
 
-@pytest.fixture
-def own_root(mini_root, tmp_path):
-    """A run root of the test's own: all but the activations are the session's."""
+def root_on(mini_root, path):
+    """A run root of its own: all but the activations are the session's."""
     for kind in ("passages", "host"):
-        (tmp_path / kind).symlink_to(mini_root / kind)
+        (path / kind).symlink_to(mini_root / kind)
     for tag in HOSTS:
-        (tmp_path / "opened" / tag).mkdir(parents=True)
-    return tmp_path
+        (path / "opened" / tag).mkdir(parents=True)
+    return path
 
 
 def read_by_ray(run, workers, root):
@@ -140,34 +140,51 @@ def rows(artifact):
     }
 
 
-@pytest.mark.parametrize("workers", [None, TWO], ids=["own process", "two workers"])
-def test_a_host_is_opened_once_a_worker_for_all_its_splits(workers, on_head, own_root):
-    stages = read_by_ray(run_counted, workers, own_root)
-    assert len(stages) == 4 + 3  # fit, dev, what both models learn from, test; held out: no third
-    assert len({find(stage, own_root).path for stage in stages}) == len(stages)
-    most = 1 if workers is None else workers.count
-    assert all(1 <= times <= most for times in num_opened(own_root).values())
+PLACES = pytest.mark.parametrize(
+    "workers", [None, TWO], ids=["own process", "two workers"], scope="module"
+)
 
 
-def test_the_rows_are_those_of_one_process_to_the_bit(on_head, own_root, tmp_path_factory):
-    stages = read_by_ray(run_counted, None, own_root)
+@pytest.fixture(scope="module")
+def read(workers, on_head, mini_root, tmp_path_factory):
+    """What was read in this place, and the root in which it lies."""
+    root = root_on(mini_root, tmp_path_factory.mktemp("read"))
+    return read_by_ray(run_counted, workers, root), root
+
+
+@pytest.fixture(scope="module")
+def alone(mini_root, tmp_path_factory):
+    """The artifact that a stage has where it is built in this process."""
+    root = root_on(mini_root, tmp_path_factory.mktemp("alone"))
     recipe = world_mini()
     place = replace(recipe.placement.extraction, block_passages=7)
     context = local_context(replace(recipe.placement, extraction=place))
-    alone = tmp_path_factory.mktemp("alone")
-    for kind in ("passages", "host"):
-        (alone / kind).symlink_to((own_root / kind).resolve())
-    for stage in stages:
-        plain = replace(stage, run=activations.run)
-        assert rows(build(plain, alone, context)) == rows(find(stage, own_root)) != {}
+    return lambda stage: build(replace(stage, run=activations.run), root, context)
 
 
-@pytest.mark.parametrize("workers", [None, TWO], ids=["own process", "two workers"])
-def test_a_reader_that_dies_costs_no_row_and_no_other_split(workers, on_head, own_root):
-    stages = read_by_ray(run_killed_once, workers, own_root)
-    assert (own_root / "killed").exists()
-    for stage in stages:
-        found = find(stage, own_root).record
-        assert found.metrics["num_rows"] == found.metrics["num_passages"] > 0
+@PLACES
+def test_a_host_is_opened_once_a_worker_for_all_its_splits(workers, read):
+    stages, root = read
+    assert len(stages) == 4 + 3  # fit, dev, what both models learn from, test; held out: no third
+    assert len({find(stage, root).path for stage in stages}) == len(stages)
     most = 1 if workers is None else workers.count
-    assert sum(num_opened(own_root).values()) <= 2 * most + 1  # the dead one's successor opens anew
+    assert all(1 <= times <= most for times in num_opened(root).values())
+
+
+@PLACES
+def test_the_rows_are_those_of_one_process_to_the_bit(workers, read, alone):
+    stages, root = read
+    for stage in stages:
+        assert rows(alone(stage)) == rows(find(stage, root)) != {}
+
+
+@PLACES
+def test_a_reader_that_dies_costs_no_row_and_no_other_split(workers, on_head, mini_root, tmp_path):
+    root = root_on(mini_root, tmp_path)
+    stages = read_by_ray(run_killed_once, workers, root)
+    assert (root / "killed").exists()
+    for stage in stages:
+        found = find(stage, root)
+        assert found.record.metrics["num_rows"] == found.record.metrics["num_passages"] > 0
+    most = 1 if workers is None else workers.count
+    assert sum(num_opened(root).values()) <= 2 * most + 1  # the dead one's successor opens anew

@@ -5,11 +5,19 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from interlingua.core import small_mlp
 from interlingua.world.facts import SAYABLE, keyed_random
 from interlingua.world.oracle import Oracle
 
 NUM_FIT, NUM_HELD, WIDTH = 1500, 300, 32
 KINDS = ("fve_centred", "fve_linear")
+
+
+@pytest.fixture(autouse=True)
+def patience(request, monkeypatch):
+    """That of the network itself only where it is what is asked about."""
+    if "network" not in request.node.name and "nothing_more" not in request.node.name:
+        monkeypatch.setattr(small_mlp, "PATIENCE", 100)
 
 
 def truth(num_rows: int, key: str) -> list[dict[str, str]]:

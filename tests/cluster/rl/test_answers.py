@@ -7,9 +7,9 @@ import threading
 
 import pytest
 from ray import cloudpickle
-from tests.cluster.rl.conftest import one_device_a_node
 
 from interlingua.cluster.failures import RoleDied, RoleFailed, StaleAttempt, answers
+from interlingua.cluster.session import ray_session
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -34,12 +34,14 @@ class Toy:
 
 
 @pytest.fixture(scope="module")
-def ray():
-    import ray
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # not on the nodes
-    with one_device_a_node(1):
-        yield ray
+def ray(ray_head):
+    """A session on the head, whose workers get this file's classes by value."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"RAY_ADDRESS": ray_head.address, **ray_head.environment}.items():
+            patch.setenv(name, value)
+        with ray_session() as ray:
+            yield ray
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
