@@ -175,7 +175,10 @@ def test_a_host_is_opened_once_a_worker_for_all_its_splits(workers, read):
 def test_the_rows_are_those_of_one_process_to_the_bit(workers, read, alone):
     stages, root = read
     for stage in stages:
-        assert rows(alone(stage)) == rows(find(stage, root)) != {}
+        ours, theirs = find(stage, root), alone(stage)
+        assert rows(theirs) == rows(ours) != {}
+        for name in ("num_passages", "num_tokens", "num_rows", "num_not_finite"):
+            assert ours.record.metrics[name] == theirs.record.metrics[name]
 
 
 @PLACES
