@@ -25,7 +25,7 @@ STAGES = needed_for("encoder", graph_of(world_mini()))
 TRAINED = "host/toy-lfm-7b"
 DEAD_SERVER = "http://user:secret@127.0.0.1:9"
 PATIENCE_SECONDS = 200
-HEAVY = {"mlflow", "sqlalchemy", "ray"}
+HEAVY = {"mlflow", "sqlalchemy", "ray", "torch"}
 # Runs jobs.run, then says which heavy modules it loaded.
 LISTS_MODULES = f"""
 import atexit, runpy, sys
@@ -120,6 +120,8 @@ def test_a_job_leaves_its_runs_and_the_next_one_adds_nothing(fit, finished_root)
     out, err = fit(finished_root)
     assert f"{TRAINED} built in" in out
     assert "WARNING" not in err
+    # Who only hands stages to workers does without what models need.
+    assert out.splitlines()[-1] == "loaded ['mlflow', 'ray', 'sqlalchemy']"
     assert_all_found(finished_root)
 
     before = rows_of(finished_root)
