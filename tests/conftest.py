@@ -35,9 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         elif "browser" in item.path.name:
             item.add_marker(pytest.mark.xdist_group("browser"))
         elif _shares_within_its_module(item):
-            item.add_marker(
-                pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath)))
-            )
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def _shares_within_its_module(item: pytest.Item) -> bool:
