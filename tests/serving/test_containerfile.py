@@ -35,9 +35,8 @@ def test_what_is_copied_is_here_and_is_all_that_an_install_and_the_server_need()
     named = re.findall(r'^(?:readme|license-files) = .*"(.+)"', _project(), flags=re.M)
     assert {*named, "pyproject.toml", "constraints.txt", "platform", "serve"} == {*copied}
     [install] = instructions("RUN pip")
-    assert "-c constraints.txt" in install and "--extra-index-url $TORCH_INDEX" in install
-    [index] = instructions("ARG")
-    assert index.endswith("/cpu")
+    assert "-c constraints.txt" in install and "$PIP_OPTIONS" in install
+    assert instructions("ARG") == ['PIP_OPTIONS=""']
 
 
 def test_the_server_starts_as_another_user_than_root_and_not_without_a_token(monkeypatch) -> None:
