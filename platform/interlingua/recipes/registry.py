@@ -46,7 +46,7 @@ def demo() -> Recipe:
     full = world()
     made_of = _hosts(trained=("toy-gpt2-medium", "toy-pythia-410m"), held_out=("toy-rugpt3-large",))
     made_of["hosts"] = tuple(_shorter(host) for host in made_of["hosts"])
-    av = replace(full.av, num_steps=700)
+    av = replace(full.av, num_steps=800)
     ar = replace(full.ar, num_steps=800, watch=replace(full.ar.watch, validate_every=400))
     return replace(
         full,
