@@ -89,8 +89,6 @@ class Tour:
         self._recipe, self._root, self.console = recipe, root, console
         sets = [word for one in arguments.overrides for word in ("--set", one)]
         self._of_recipe = [arguments.recipe, *sets, "--root", str(root)]
-        # Before there is a server, as many stages at once as on a cluster of their own.
-        self._share = 2 * recipe.placement.cpus_per_stage
         self.logs, self.done = root / FOLDER, list[Done]()
         self.logs.mkdir(exist_ok=True)
 
@@ -100,8 +98,10 @@ class Tour:
         from interlingua.cluster.session import LOGICAL_CPUS_PER_CORE
 
         begun = time.monotonic()
+        cores = len(os.sched_getaffinity(0))
         # Twice what a cluster of its own would have: a server and those who ask it share the cores.
-        with ray_head(num_cpus=2 * LOGICAL_CPUS_PER_CORE * (os.cpu_count() or 1)) as head:
+        # Before there is a server no more stages are begun than there are cores.
+        with ray_head(num_cpus=2 * LOGICAL_CPUS_PER_CORE * cores) as head:
             self._note(begun, cluster_result(head.address))
             submit = [
                 _beside("ray"), "job", "submit", "--address", head.jobs_url, "--working-dir", ".",
@@ -109,12 +109,8 @@ class Tour:
             ]  # fmt: skip
             environment = os.environ | head.environment
             recipe, root = self._recipe, self._root
-            train = [
-                "jobs.run",
-                *self._of_recipe,
-                "--set",
-                f"placement.cpus_per_stage={self._share}",
-            ]
+            at_once = f"placement.stages_side_by_side={cores}"
+            train = ["jobs.run", *self._of_recipe, "--set", at_once]
             begun = self._run([*submit, *train], environment)
             self._note(begun, trained_result(recipe, root))
             begun = self._run(
