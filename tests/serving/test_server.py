@@ -1,34 +1,19 @@
 """Behind a real server and real sockets: frames come as they are made; who leaves is noticed."""
 
-import asyncio
 import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 
-from tests.serving.client.served import served, wait_until
+from tests.serving.client.served import Endless, served, wait_until
 from tests.serving.fake import HOST, FakeBackend, card
 
-from interlingua.serving.backend import Limits, Piece
+from interlingua.serving.backend import Limits
 from interlingua.serving.own.app import Settings, make_app
 
 ASKED = {"host": HOST, "activations": [[0, 3.0, 0, 0]]}
 JSON = {"content-type": "application/json"}
-
-
-class Endless(FakeBackend):
-    """One piece, then none until the client leaves."""
-
-    async def verbalize(self, host, h_ND, sampling, *, wants_partial=True):
-        self.asked.append((host, h_ND, sampling))
-        try:
-            if wants_partial:
-                yield Piece(row=0, sample=0, text="first")
-            await asyncio.Event().wait()
-        except (asyncio.CancelledError, GeneratorExit):
-            self.cancelled += 1
-            raise
 
 
 @contextmanager

@@ -97,7 +97,7 @@ class Tour:
         from interlingua.cluster.head import ray_head
         from interlingua.cluster.session import LOGICAL_CPUS_PER_CORE
 
-        begun = time.monotonic()
+        begun = self._begin()
         cores = len(os.sched_getaffinity(0))
         # Twice what a cluster of its own would have: a server and those who ask it share the cores.
         # Before there is a server no more stages are begun than there are cores.
@@ -122,7 +122,7 @@ class Tour:
                 asked = ["jobs.evaluate", *self._of_recipe, "--endpoint", url]
                 begun = self._run([*submit, *asked], environment)
                 self._note(begun, served_result(recipe, root))
-        begun = time.monotonic()
+        begun = self._begin()
         self._note(begun, mlflow_result(recipe, root))
 
     @contextmanager
@@ -136,7 +136,7 @@ class Tour:
         bundle, (port,) = find(stage, self._root), free_ports(1)
         assert bundle is not None
         command = [sys.executable, "-m", "serve.app", f"tour={bundle.path}", "--port", str(port)]
-        begun, log = self._begin(command)
+        begun, log = self._begin(command), self._log()
         url = f"http://127.0.0.1:{port}"
         with (
             log.open("wb") as file,
@@ -159,7 +159,7 @@ class Tour:
 
     def _run(self, command: Sequence[str], environment: Mapping[str, str]) -> float:
         """Run a command to its end; returns when it began."""
-        begun, log = self._begin(command)
+        begun, log = self._begin(command), self._log()
         with (
             self.console.status("") as status,
             log.open("wb") as file,
@@ -176,15 +176,19 @@ class Tour:
             raise self._failed(command, log)
         return begun
 
-    def _begin(self, command: Sequence[str]) -> tuple[float, Path]:
+    def _begin(self, command: Sequence[str] = ()) -> float:
+        """Say what begins; returns when."""
         name = NAMES[len(self.done)]
         self.console.print(f"{len(self.done) + 1}/{len(NAMES)} {name}", highlight=False)
-        self.console.print(f"  $ {_shown(command)}", markup=False, highlight=False, soft_wrap=True)
-        number = len(self.done) + 1
-        return (
-            time.monotonic(),
-            self.logs / f"{number}-{name.replace(' ', '-').replace(',', '')}.log",
-        )
+        if command:
+            line = f"  $ {_shown(command)}"
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return time.monotonic()
+
+    def _log(self) -> Path:
+        """The file for what the next step prints."""
+        words = NAMES[len(self.done)].replace(",", "").replace(" ", "-")
+        return self.logs / f"{len(self.done) + 1}-{words}.log"
 
     def _note(self, begun: float, result: str) -> None:
         self.done.append(Done(time.monotonic() - begun, result))

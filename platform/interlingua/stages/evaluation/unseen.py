@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.specs.splits import Split
+from interlingua.stages.nla.served import SERVED
 from interlingua.store.artifact import Artifact, with_upstream
 from interlingua.store.rows.splits import LEDGER_NAME, SplitViolation, read_consumed
 
-SERVED = "served"
 # What no passage goes into, or what makes the passages.
 WITHOUT_LEDGER = ("passages", "adopted", "bundle", SERVED)
 

@@ -6,10 +6,8 @@ from interlingua.stages.graph.evaluation import evaluation_stages, page_of, unse
 from interlingua.stages.graph.nla import Maps, Pair, fitted_decoders
 from interlingua.stages.graph.order import begun, graph_of, needed_for
 from interlingua.stages.nla.inputs import ServedPair
-from interlingua.stages.nla.served import ServedInputs, served_stage
+from interlingua.stages.nla.served import SERVED, ServedInputs, served_stage
 from interlingua.store.artifact import Stage
-
-SERVED = "served"
 
 
 def served_stages(recipe: Recipe, digest: str, bundle: Stage | None) -> tuple[Stage, ...]:

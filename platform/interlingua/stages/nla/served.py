@@ -13,6 +13,7 @@ from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
 
+SERVED = "served"  # its kind
 DESCRIPTION_NAME = "server.json"
 
 
@@ -24,9 +25,7 @@ class ServedInputs(NamedTuple, Generic[Member]):
 
 def served_stage(spec: ServedSpec, inputs: ServedInputs[Stage], labels: Sequence[str]) -> Stage:
     """The pair of a server."""
-    return Stage(
-        kind="served", label="-".join(labels), spec=spec, run=run, inputs=inputs, revision=1
-    )
+    return Stage(kind=SERVED, label="-".join(labels), spec=spec, run=run, inputs=inputs, revision=1)
 
 
 def run(
