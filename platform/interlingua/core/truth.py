@@ -5,6 +5,7 @@ Against facts of other passages, the same counts give what guessing would reach.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,19 @@ from interlingua.core.resampling import Drawn, Draws, Ratio
 ALL_KINDS = "all"
 
 Fact = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertions:
+    """The facts that a text asserts, and how much of it is in the teacher's wordings."""
+
+    facts: tuple[Fact, ...]  # each once, in the order of the text
+    num_clauses: int
+    num_known_clauses: int
+
+    def true_facts(self, truth: Mapping[str, str]) -> tuple[Fact, ...]:
+        """The asserted facts that hold."""
+        return tuple((fact, value) for fact, value in self.facts if truth[fact] == value)
 
 
 class FactCounts(NamedTuple):

@@ -46,5 +46,12 @@ def check_slug(owner: object, **values: str) -> None:
             )
 
 
+def check_sha256(owner: object, **values: str | None) -> None:
+    """Raise unless every value that is there is the 64 hex digits of a SHA-256."""
+    for name, digits in values.items():
+        if digits is not None and (len(digits) != 64 or not set(digits) <= set("0123456789abcdef")):
+            raise ValueError(f"{_field(owner, name)} is {digits!r}; it must be 64 hex digits")
+
+
 def _field(owner: object, name: str) -> str:
     return f"{type(owner).__name__}.{name}"

@@ -123,3 +123,14 @@ class ReportSpec:
 
     def __post_init__(self) -> None:
         check_positive(self, shown_rows=self.shown_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OracleSpec:
+    """The oracle of one host: a ridge from true facts to the activations of one block."""
+
+    seed: int
+    block_index: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, seed=self.seed, block_index=self.block_index)

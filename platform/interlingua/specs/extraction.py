@@ -1,6 +1,7 @@
 """Specs of reading a host: its blocks, its tokens, its passages. Knows no model."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from interlingua.specs.checks import (
     check_not_negative,
@@ -24,12 +25,25 @@ class Pooled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastToken:
+    """One row a passage: its last token, as of a rendered chat or a prefix of a document.
+
+    A passage that was cut has no such row, and is counted.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPositions:
-    """Up to `per_passage` rows a passage: positions drawn by a generator keyed by passage."""
+    """Up to `per_passage` rows a passage: positions drawn by a generator keyed by passage.
+
+    `keyed_by` document draws as the public release does, by the name of the document: then a
+    document is one passage.
+    """
 
     per_passage: int
     min_position: int  # from 0
     seed: int
+    keyed_by: Literal["passage", "document"] = "passage"
 
     def __post_init__(self) -> None:
         check_positive(self, per_passage=self.per_passage)
@@ -53,7 +67,7 @@ class Spans:
         check_not_negative(self, min_sentence=self.min_sentence, seed=self.seed)
 
 
-Reading = Pooled | TokenPositions | Spans
+Reading = Pooled | LastToken | TokenPositions | Spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +95,3 @@ class ExtractSpec:
                 "name at least one block, ascending and once each"
             )
         check_not_negative(self, block_indices=self.block_indices[0])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdoptedHostSpec:
-    """A host that was not made here: a local folder with its hash, or a hub id at a revision."""
-
-    tag: str
-    source: str
-    revision: str | None
-    files_sha256: str | None
-
-    def __post_init__(self) -> None:
-        check_slug(self, tag=self.tag)
-        # Without either, another model under the same name would have the same fingerprint.
-        if self.files_sha256 is None and self.revision is None:
-            raise ValueError(
-                f"AdoptedHostSpec.revision is None for the hub id {self.source!r}; name the "
-                "commit, because the default branch moves"
-            )

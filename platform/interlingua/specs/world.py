@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 from interlingua.specs.checks import check_not_negative, check_positive, check_share, check_slug
 from interlingua.specs.hosts import TOY
-from interlingua.specs.splits import SplitSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +44,34 @@ class WorldSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassagesSpec:
-    """The first `num_passages` passages of a world, each in its split."""
+class WorldCorpus:
+    """The first `num_passages` passages of a world, each a document, with all that is true of it."""
 
     world: WorldSpec
     num_passages: int
-    split: SplitSpec
+    made_by: ClassVar[str] = "interlingua.world.corpus"
+    has_truth: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive(self, num_passages=self.num_passages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherSpec:
+class WorldTeacher:
     """The number of a passage's facts in an explanation; which ones is keyed by passage."""
 
     seed: int
     min_facts: int
     max_facts: int
     max_words: int
+    made_by: ClassVar[str] = "interlingua.world.lessons"
 
     def __post_init__(self) -> None:
         check_not_negative(self, seed=self.seed)
         check_positive(self, min_facts=self.min_facts, max_words=self.max_words)
         if self.max_facts < self.min_facts:
             raise ValueError(
-                f"TeacherSpec.max_facts is {self.max_facts}; "
+                f"WorldTeacher.max_facts is {self.max_facts}; "
                 f"it must be at least min_facts ({self.min_facts})"
             )
 
@@ -154,8 +156,9 @@ class WorldHostSpec:
     second_language_share: float  # of its pretraining text, whatever the world's share is
     task_share: float  # of its passages behind which their problem comes, a document of its own
     beliefs: Beliefs | None  # stated in documents of their own
-    teacher: TeacherSpec | None  # a trunk also reads explanations, as instructed models have
+    teacher: WorldTeacher | None  # a trunk also reads explanations, as instructed models have
     dev_passages: int  # of its exam after pretraining
+    made_by: ClassVar[str] = "interlingua.world.pretraining"
 
     def __post_init__(self) -> None:
         check_slug(self, tag=self.tag)
@@ -180,14 +183,3 @@ class WorldHostSpec:
                 f"WorldHostSpec.pretrain.num_tokens is {self.pretrain.num_tokens}; "
                 f"it must not exceed max_positions ({self.max_positions})"
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OracleSpec:
-    """The oracle of one host: a ridge from true facts to the activations of one block."""
-
-    seed: int
-    block_index: int
-
-    def __post_init__(self) -> None:
-        check_not_negative(self, seed=self.seed, block_index=self.block_index)

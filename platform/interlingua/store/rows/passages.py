@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("facts", pa.map_(pa.string(), pa.string())),
         ("mentions", pa.list_(MENTION)),
+        ("row_id", pa.string()),
     ]
 )
 
@@ -58,6 +59,7 @@ class Passage:
     text: str
     facts: Mapping[str, str]
     mentions: tuple[Mention, ...]
+    row_id: str = ""  # what its source calls it
 
 
 def write_passages(
@@ -138,6 +140,7 @@ def _checked_row(passage: Passage, split_spec: SplitSpec) -> dict[str, Any]:
         "text": passage.text,
         "facts": list(passage.facts.items()),
         "mentions": [asdict(mention) for mention in passage.mentions],
+        "row_id": passage.row_id,
     }
 
 
@@ -157,6 +160,7 @@ def _passage(path: Path, row: dict[str, Any], split_spec: SplitSpec) -> Passage:
         text=row["text"],
         facts=dict(row["facts"]),
         mentions=tuple(Mention(**mention) for mention in row["mentions"]),
+        row_id=row["row_id"],
     )
 
 
