@@ -6,7 +6,7 @@ what a second marker in the AV's prompt is worth, and has seconds to answer: sco
 
 from dataclasses import replace
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.recipe import Recipe
 
 

@@ -76,7 +76,7 @@ def _shared(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], 
 
 def _build_mini(root: Path, *, is_whole: bool) -> None:
     from interlingua.cluster.local import LocalBackend
-    from interlingua.recipes.registry import world_mini
+    from interlingua.recipes.world import world_mini
     from interlingua.stages.graph.order import graph_of
     from interlingua.stages.running.console import ConsoleWatcher
 

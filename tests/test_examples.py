@@ -57,7 +57,7 @@ import runpy, sys
 from dataclasses import replace
 import numpy as np
 from interlingua.core.policy import rewarded
-from interlingua.recipes.registry import world
+from interlingua.recipes.world import world
 from interlingua.specs.rl import Margin, RlSpec
 from interlingua.specs.text.canonical import jsonable
 from interlingua.specs.text.overrides import list_paths, with_overrides

@@ -263,7 +263,7 @@ def test_a_forbidden_import_is_found(module: str, source: str) -> None:
         ("interlingua.world.hosts", "from transformers import AutoConfig"),
         ("interlingua.specs.rl", "import math\nfrom interlingua.specs.checks import check_share"),
         ("jobs.add_host", "import ray\nfrom interlingua.commands.command_line import parser"),
-        ("tuners.slots", "from interlingua.recipes.registry import world"),
+        ("tuners.slots", "from interlingua.recipes.world import world"),
     ],
 )
 def test_an_allowed_import_is_not(module: str, source: str) -> None:

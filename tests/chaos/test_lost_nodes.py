@@ -16,7 +16,7 @@ from ray import cloudpickle
 from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session, read_authentication_again
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.block_reader import BlockReader

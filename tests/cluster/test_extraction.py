@@ -13,7 +13,7 @@ import pytest
 from interlingua.cluster.extraction import DEATHS_SURVIVED, PoolLost, RayPool
 from interlingua.cluster.local import LocalPool, local_context
 from interlingua.cluster.session import ray_session
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.block_reader import BlockReader

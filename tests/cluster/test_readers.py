@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from interlingua.cluster.local import local_context
 from interlingua.cluster.schedule import RayBackend
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows import activations

@@ -8,7 +8,7 @@ from interlingua.cluster.remote_parts import RemotePart
 from interlingua.cluster.serving import AV, HOSTS, PartReplica
 from interlingua.models.bundle.nla import NLA
 from interlingua.models.bundle.system import Sampling
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.serving.backend import Prompt, Refused
 from interlingua.serving.own.serve_spec import ServeSpec
 from interlingua.stages.graph.order import graph_of

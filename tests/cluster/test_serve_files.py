@@ -14,7 +14,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from interlingua.cluster.serve_file import spec_of
 from interlingua.cluster.serving import _backend, application
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.serving.backend import Limits
 from interlingua.serving.own.serve_spec import ServeSpec
 from interlingua.stages.graph.order import graph_of

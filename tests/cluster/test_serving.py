@@ -11,7 +11,7 @@ from tests.cluster.load import Load, Memory, counts, explained, summary
 from tests.cluster.served import PATIENCE_SECONDS, started
 
 from interlingua.models.bundle.nla import NLA
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 

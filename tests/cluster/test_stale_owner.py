@@ -17,7 +17,7 @@ from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.training import RayTrainer
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft.av import AvProgram
 from interlingua.stages.sft.best_weights import WEIGHTS_NAME

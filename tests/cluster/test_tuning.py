@@ -12,7 +12,7 @@ from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.cluster.tuning import FOLDER_PREFIX, in_process
 from interlingua.commands import sweep as command
 from interlingua.core.contrasts import Contrast
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.report.page import PAGE_NAME
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store.artifact import find

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from interlingua.commands.tour import NAMES, Done, Tour, TourFailed, main, tour_parser
 from interlingua.commands.tour_results import tour_table
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 
 
 def shown(table):

@@ -3,7 +3,7 @@
 import argparse
 
 from interlingua.commands.tracked_run import MOST_LETTERS, title, tracked_run
-from interlingua.recipes.registry import demo, world_rl_ablation
+from interlingua.recipes.world import demo, world_rl_ablation
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of, needed_for
 

@@ -28,7 +28,7 @@ THREE_GROUPS = (
 
 
 def fewer_steps() -> list[str]:
-    from interlingua.recipes.registry import world_three_groups
+    from interlingua.recipes.world import world_three_groups
 
     return [
         argument

@@ -13,7 +13,7 @@ from tests.cluster.served import started
 from tests.serving.schema_fuzz import fuzz
 
 from interlingua.models.bundle.nla import NLA
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.serving.backend import Limits
 from interlingua.serving.engines.local import opened_backend
 from interlingua.stages.graph.order import graph_of

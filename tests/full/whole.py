@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.specs.small_rl import SPEC
 
 from interlingua.cluster.local import LocalBackend, local_context
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages, graph_of
 from interlingua.stages.running.console import ConsoleWatcher

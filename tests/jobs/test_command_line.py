@@ -13,7 +13,7 @@ import pytest
 from tests.skipping import lacking
 
 import interlingua.specs
-from interlingua.recipes.registry import world_18, world_mini
+from interlingua.recipes.world import world_18, world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import folder
 from interlingua.world.stand_ins import WORLD_HOSTS

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from interlingua.recipes.registry import world, world_mini
+from interlingua.recipes.world import world, world_mini
 from interlingua.specs.evaluation import GateName
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlingua.commands.recompute import main
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record

@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 import pytest
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import find
 from interlingua.store.progress import read_timed_metrics

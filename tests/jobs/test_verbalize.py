@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from interlingua import NLA
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find

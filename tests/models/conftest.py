@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from interlingua.models.bundle.nla import NLA
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 

@@ -16,7 +16,7 @@ from interlingua.models.bundle.system import Completes, Patches, ScoresText
 from interlingua.models.bundle.verbalization import Verbalization, round_trips_of
 from interlingua.models.hosts.parts import text_config
 from interlingua.models.pair.prompts import response_ids
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import Spans, TokenPositions
 from interlingua.specs.injection import Full, LowRank

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.report.tables import tables_of
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find

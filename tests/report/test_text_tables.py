@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.report.conftest import ROLES, evaluation_at, host_rows, passages_with, record_of
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.report import text_tables
 from interlingua.report.figures import row_fve
 from interlingua.report.text_tables import explanation_rows, rollout_rows, table_json

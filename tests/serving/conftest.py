@@ -8,7 +8,7 @@ import pytest
 
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.models.bundle.nla import NLA
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.serving.backend import Limits
 from interlingua.serving.engines.local import opened_backend
 from interlingua.specs.text.overrides import with_overrides

@@ -6,7 +6,7 @@ import pytest
 
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.placement import HostWorkers, Workers, WorkKind
 from interlingua.specs.text.overrides import with_overrides
 

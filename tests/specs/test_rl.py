@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.specs.small_rl import LEARNER, SPEC
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.rl import CollapseGates, Contrast, LogError, RlTraining, ScaledError
 from interlingua.specs.text.canonical import canonical_json, jsonable
 from interlingua.specs.text.recorded import from_jsonable

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.recipe import Recipe
 
 

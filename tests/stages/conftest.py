@@ -6,7 +6,7 @@ import pytest
 
 from interlingua.cluster.local import local_context
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import SplitSpec

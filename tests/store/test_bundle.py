@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.extraction import Pooled
 from interlingua.store.bundle import (
     MANIFEST_NAME,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.core.contrasts import Contrast
-from interlingua.recipes.registry import world_mini, world_token
+from interlingua.recipes.world import world_mini, world_token
 from interlingua.specs.injection import Full, Replace
 from interlingua.sweeps.catalog import (
     continued,

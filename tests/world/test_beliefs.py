@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from interlingua.recipes.registry import world_beliefs
+from interlingua.recipes.world import world_beliefs
 from interlingua.specs.world import Beliefs
 from interlingua.world import lexicon
 from interlingua.world.beliefs import Belief, belief_metrics, believed, statement, tool_of

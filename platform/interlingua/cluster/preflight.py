@@ -9,12 +9,11 @@ from dataclasses import replace
 from interlingua.cluster.placement import DoesNotFit, Node, Role, placed
 from interlingua.memory.roles import RoleMemory
 from interlingua.memory.run import memory_lines, run_memory
+from interlingua.models.hosts.sizes import size_of
 from interlingua.specs.hosts import PoolHost
 from interlingua.specs.placement import Placement, Single, ThreeGroups
 from interlingua.specs.rl import RlTraining
-from interlingua.specs.world import WorldHostSpec
 from interlingua.store.artifact import Stage
-from interlingua.world.stand_ins import world_size
 
 Nodes = Sequence[Node]
 
@@ -58,9 +57,8 @@ def _memory_table(rows: tuple[RoleMemory, ...]) -> list[str]:
 
 
 def _trunk_of(stage: Stage) -> PoolHost | None:
-    """The trunk's dimensions; those of a model from elsewhere are in its folder alone."""
-    spec = stage.inputs.pair.trunk.spec
-    return world_size(spec) if isinstance(spec, WorldHostSpec) else None
+    """The trunk's dimensions, where they can be known."""
+    return size_of(stage.inputs.pair.trunk.spec)
 
 
 def _on_nodes(row: RoleMemory, role: Role, found: Mapping[str, tuple[Node, ...]]) -> RoleMemory:

@@ -4,29 +4,29 @@ import argparse
 
 from interlingua.commands.build import build_and_show
 from interlingua.commands.command_line import parser, resolved
-from interlingua.specs.hosts import DTYPES
+from interlingua.sources.pinned import pinned_host
+from interlingua.specs.hosts import DTYPES, AtBlock
+from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages
-from interlingua.stages.rows.adopted_host import adopted_spec
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the host's activations and fit its encoder; the recipe's own hosts stay as they are."""
-    from interlingua.models.hosts.host import depth_of
-
     recipe = resolved(arguments)
     if not isinstance(recipe, Recipe):
         raise ValueError(f"{recipe.name} has no trained hosts here to fit a new one to")
-    host = adopted_spec(arguments.tag, arguments.source, arguments.revision)
-    depth = depth_of(host.source, revision=host.revision)
-    block = arguments.block_index
-    stages = added_host_stages(
-        recipe,
-        host,
-        block_index=recipe.block.block_index(depth) if block is None else block,
-        max_tokens=arguments.max_tokens,
-        dtype=arguments.dtype,
+    source = pinned_host(
+        HubHost(tag=arguments.tag, source=arguments.source, revision=arguments.revision),
+        needs_depth=arguments.block_index is None,
     )
+    block = recipe.host(recipe.anchor).block
+    if arguments.block_index is not None:
+        block = AtBlock(index=arguments.block_index)
+    host = HostSpec(
+        source=source, block=block, dtype=arguments.dtype, max_tokens=arguments.max_tokens
+    )
+    stages = added_host_stages(recipe, host)
     build_and_show(recipe, stages, arguments, added=host.tag)
 
 

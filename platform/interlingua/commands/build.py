@@ -11,6 +11,7 @@ from interlingua.commands.command_line import prepared_root, resolved
 from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.memory.table import table_lines
+from interlingua.models.hosts.sizes import size_of
 from interlingua.published.run import PublishedRun, check_teachers
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.recipe import Recipe
@@ -19,7 +20,6 @@ from interlingua.specs.text.overrides import list_paths
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage, find, lineage
 from interlingua.tracking.database import ui_command
-from interlingua.world.stand_ins import world_size
 
 
 class GatesFailed(ValueError):
@@ -106,9 +106,12 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
     for stage in stages:
         state = "done" if find(stage, root) else "missing"
         print(f"{stage.name:32} {stage.fingerprint} {state}")
-    trunk = world_size(next(host for host in recipe.hosts if host.tag == recipe.anchor))
-    encoded = [world_size(host) for host in recipe.hosts if host.tag in recipe.trained]
-    _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, encoded))
+    trunk = size_of(recipe.host(recipe.anchor).source)
+    if trunk is None:
+        print(f"\nthe size of {recipe.anchor} is known once it has been fetched: no memory table")
+        return
+    encoded = [size_of(recipe.host(tag).source) for tag in recipe.trained]
+    _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, [one for one in encoded if one]))
     runs = [stage.spec for stage in stages if isinstance(stage.spec, RlTraining)]
     for rows in dict.fromkeys(run_memory(trunk, s, recipe.placement.reinforcing) for s in runs):
         print("", *memory_lines(rows), sep="\n")

@@ -12,17 +12,18 @@ from textwrap import fill
 from interlingua.published.run import PublishedRun
 from interlingua.published.single_host import PUBLISHED
 from interlingua.recipes.registry import RECIPES, recipe_named
+from interlingua.sources.pinned import pinned
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.store.provenance import RAY_JOB_CONFIG
 
 EXAMPLES = """\
 overrides (--dry-run lists every path and its value):
-  --set passages.num_passages=2000
-  --set hosts.toy-gpt2-medium.pretrain.num_steps=100
+  --set passages.corpus.num_passages=2000
+  --set hosts.toy-gpt2-medium.source.pretrain.num_steps=100
   --set rl.num_steps=40 (of several runs: rl.TAG.num_steps)
   --set placement.extraction.hosts.toy-gpt2-medium.device=cuda:1
-  --set hosts.toy-qwen3-1p7b.teacher=none"""
+  --set hosts.toy-qwen3-1p7b.source.teacher=none"""
 
 
 def parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -73,8 +74,9 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
 
 
 def resolved(arguments: argparse.Namespace) -> Recipe | PublishedRun:
-    """The recipe, or published run, with its overrides."""
-    return with_overrides(recipe_named(arguments.recipe), arguments.overrides)
+    """The recipe, or published run, with its overrides, and pinned to the files that it names."""
+    found = with_overrides(recipe_named(arguments.recipe), arguments.overrides)
+    return pinned(found) if isinstance(found, Recipe) else found
 
 
 def prepared_root(root: Path) -> Path:

@@ -6,10 +6,10 @@ from pathlib import Path
 from interlingua.core.contrasts import detectable
 from interlingua.memory.parameters import av_size
 from interlingua.memory.table import table_lines
+from interlingua.models.hosts.sizes import size_of
 from interlingua.specs.training import AvSpec
 from interlingua.store.artifact import find
 from interlingua.sweeps.sweep import Cell, Sweep, own_stages, shared_stages
-from interlingua.world.stand_ins import world_size
 
 # Of a forward and a backward: 2 and 4 multiply-adds a weight and token, as is usual to count.
 FLOPS_A_WEIGHT = 6
@@ -47,14 +47,15 @@ def cost_lines(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[str]:
     """What the missing cells would take, from finished ones where there are any."""
     missing = [cell for cell in cells if find(cell.stage, root) is None]
     done = [found for cell in cells if (found := find(cell.stage, root)) is not None]
-    trunk = world_size(next(h for h in sweep.base.hosts if h.tag == sweep.base.anchor))
-    trained = [av_size(trunk, cell.recipe.av, ()) for cell in cells]
+    trunk = size_of(sweep.base.host(sweep.base.anchor).source)
     lines = [f"{len(done)} cells done, {len(missing)} missing"]
-    num_bytes = [size.num_trained * BYTES_A_TRAINED for size in trained]
-    lines.append(
-        f"weights of a cell: {min(num_bytes) / 2**20:.1f} to {max(num_bytes) / 2**20:.1f} MiB "
-        f"(trained parameters x {BYTES_A_TRAINED} bytes), while it trains three times as much"
-    )
+    if trunk is not None:
+        trained = [av_size(trunk, cell.recipe.av, ()) for cell in cells]
+        num_bytes = [size.num_trained * BYTES_A_TRAINED for size in trained]
+        lines.append(
+            f"weights of a cell: {min(num_bytes) / 2**20:.1f} to {max(num_bytes) / 2**20:.1f} MiB "
+            f"(trained parameters x {BYTES_A_TRAINED} bytes), while it trains three times as much"
+        )
     lines.append(seeds_line(len(sweep.seeds)))
     return lines
 

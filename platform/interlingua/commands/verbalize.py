@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from interlingua.models.bundle.system import SamplingOptions
     from interlingua.models.bundle.verbalization import RoundTrip
     from interlingua.serving.client.endpoint import Endpoint
+    from interlingua.store.artifact import Artifact
+    from interlingua.store.rows.passages import Passage
 
 BATCH_ROWS = 64  # activations that are explained, printed and stored together
 CONCURRENCY = 4  # such batches that a server has at once
@@ -170,26 +172,25 @@ def _texts(path: Path) -> list[Asked]:
 
 def _of_dev(arguments: argparse.Namespace, nla: "NLA") -> Iterator[Asked]:
     from interlingua.models.hosts.sites import chosen_spans
+    from interlingua.sources.source import nameable, truth_of
     from interlingua.specs.extraction import Spans
-    from interlingua.world.row_facts import facts_in, sayable
 
     bundled = nla.manifest.hosts.get(arguments.host)
-    for passage in _passages(arguments.bundle.resolve(), arguments.ids, arguments.num_passages):
+    passages = _passages_behind(arguments.bundle.resolve())
+    truth = truth_of(passages)
+    for passage in _of_split(passages, arguments.ids, arguments.num_passages):
         span, facts = None, passage.facts
         if bundled and isinstance(bundled.read, Spans) and arguments.position is None:
             # A sentence that the recipe would read, not the last one, which mostly says goodbye.
             span = chosen_spans(bundled.read, passage.passage_id, passage.text)[0]
-            facts = facts_in(passage, span)
-        yield Asked(passage.text, span, sayable(facts))
+            facts = {} if truth is None else truth.of_span(passage, span)
+        yield Asked(passage.text, span, {} if truth is None else nameable(truth, facts))
 
 
-def _passages(folder: Path, ids: Sequence[str] | None, count: int) -> Iterator[Any]:
-    """Passages of `dev` of the run that the bundle lies in: the first, or those with these ids."""
-    from interlingua.specs.splits import Split
+def _passages_behind(folder: Path) -> "Artifact":
+    """The passages of the run that the bundle lies in."""
     from interlingua.store.artifact import Artifact, lineage
     from interlingua.store.record import CorruptRecord, read_record
-    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
-    from interlingua.store.rows.splits import SplitAccess
 
     record = read_record(folder)
     if record is None:
@@ -202,6 +203,15 @@ def _passages(folder: Path, ids: Sequence[str] | None, count: int) -> Iterator[A
             "a bundle was copied; give --texts"
         ) from error
     (passages,) = (artifact for artifact in upstream if artifact.record.kind == "passages")
+    return passages
+
+
+def _of_split(passages: "Artifact", ids: Sequence[str] | None, count: int) -> "Iterator[Passage]":
+    """Passages of `dev`: the first, or those with these ids."""
+    from interlingua.specs.splits import Split
+    from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
+    from interlingua.store.rows.splits import SplitAccess
+
     path = passages.path / PASSAGES_NAME
     of_dev = read_passages(path, {Split.DEV}, SplitAccess({Split.DEV}))
     if ids is None:

@@ -17,6 +17,14 @@ def sentences(text: str) -> list[Span]:
     return [(start, end) for start, end in _between(text) if start < end]
 
 
+def sentence_at(text: str, start: int) -> Span:
+    """The sentence that begins at this character."""
+    for span in sentences(text):
+        if span[0] == start:
+            return span
+    raise ValueError(f"no sentence begins at character {start} of a text of {len(text)} characters")
+
+
 def tokens_of(span: Span, offsets: list[Span]) -> list[int]:
     """The tokens of which at least one character lies in the span, by their offsets.
 

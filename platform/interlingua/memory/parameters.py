@@ -81,13 +81,13 @@ def av_init_size(trunk: PoolHost, spec: AvSpec) -> RoleSize:
 
 def ar_size(trunk: PoolHost, spec: ArSpec) -> RoleSize:
     """The size of the reconstructor: embedding, blocks 0..K, a value head; no norm, no lm_head."""
-    if spec.block_index >= trunk.num_blocks:
+    if spec.last_block >= trunk.num_blocks:
         raise ValueError(
-            f"ArSpec.block_index is {spec.block_index}; the blocks of {trunk.tag} are "
+            f"ArSpec.block_index is {spec.last_block}; the blocks of {trunk.tag} are "
             f"0..{trunk.num_blocks - 1}"
         )
     # K counts from zero, and the output of block K is what the value head reads.
-    num_blocks = spec.block_index + 1
+    num_blocks = spec.last_block + 1
     base = num_embedding_parameters(trunk) + num_blocks * num_block_parameters(trunk)
     lora, head = _num_lora(trunk, spec.lora, num_blocks), trunk.width**2
     return RoleSize(

@@ -244,7 +244,7 @@ def _ar_memory(trunk: PoolHost, spec: ArSpec, shapes: Shapes, share: Share) -> R
         name="learning",
         activations=learning_bytes(
             trunk,
-            spec.block_index + 1,
+            spec.last_block + 1,
             share.micro_batch_rows * shapes.ar_tokens,
             width=width,
             is_checkpointed=spec.gradient_checkpointing,

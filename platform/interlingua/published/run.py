@@ -112,7 +112,7 @@ class PublishedRun:
                 f"PublishedRun.trunk is {self.trunk} of width {trunk.width}; it must be as wide as "
                 f"the anchor {self.anchor} ({anchor.width}), whose space its embeddings share"
             )
-        blocks = {"ar.block_index": self.ar.block_index}
+        blocks = {"ar.block_index": self.ar.last_block}
         if isinstance(self.av.injection.rule, AfterBlock):
             blocks["av.injection.rule.index"] = self.av.injection.rule.index
         check_one_of(self, range(trunk.num_blocks), **blocks)

@@ -6,6 +6,7 @@ Knows no recipe.
 from dataclasses import replace
 
 from interlingua.published.run import ALL_LINEAR, MIN_DELTA
+from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout, Replace
 from interlingua.specs.maps import FittingSpec, RidgeSpec
 from interlingua.specs.placement import (
@@ -29,7 +30,7 @@ from interlingua.specs.training import (
     RateDecay,
     WatchSpec,
 )
-from interlingua.specs.world import PassagesSpec, WorldSpec
+from interlingua.specs.world import WorldCorpus, WorldSpec
 
 ONE_CORE_A_STAGE = Placement(
     # A core has two logical CPUs (cluster/session.py): this is one core, with one thread. More
@@ -95,17 +96,19 @@ DEMO_PLACEMENT = replace(
 )
 
 WORLD_PASSAGES = PassagesSpec(
-    world=WorldSpec(
-        seed=0,
-        second_language_share=0.04,
-        problem_share=0.9,
-        quote_share=0.3,
-        framed_share=0.3,
-        min_sentences=3,
-        max_sentences=5,
-        largest_number=5,
+    corpus=WorldCorpus(
+        world=WorldSpec(
+            seed=0,
+            second_language_share=0.04,
+            problem_share=0.9,
+            quote_share=0.3,
+            framed_share=0.3,
+            min_sentences=3,
+            max_sentences=5,
+            largest_number=5,
+        ),
+        num_passages=24_000,
     ),
-    num_passages=24_000,
     split=SplitSpec(
         seed=0,
         pretrain=0.45,

@@ -10,8 +10,11 @@ from typing import Any, Protocol
 
 from interlingua.core.spans import Span
 from interlingua.core.truth import Assertions
-from interlingua.specs.corpora import CorpusSpec
+from interlingua.specs.corpora import CorpusSpec, PassagesSpec
+from interlingua.specs.splits import Split
 from interlingua.specs.teachers import TeacherSpec
+from interlingua.specs.text.recorded import from_jsonable
+from interlingua.store.artifact import Artifact
 from interlingua.store.rows.passages import Mention, Passage
 
 
@@ -86,8 +89,10 @@ class Site:
 class Teacher(Protocol):
     """Whoever explains activations; sees texts, and never a vector."""
 
+    prepares_on: tuple[Split, ...]  # besides those that it explains
+
     def prepare(self, passages: Iterable[Passage]) -> None:
-        """Look at all passages of the corpus that may be explained, once, before the first."""
+        """See passages of the splits that it prepares on, or explains, once, before the first."""
 
     def explain(self, passage: Passage, site: Site, num_samples: int) -> list[tuple[str, str]]:
         """Up to `num_samples` explanations, each with the name of who wrote it."""
@@ -106,3 +111,15 @@ def teacher_of(spec: TeacherSpec, **given: Any) -> Teacher:
     """The teacher, ready to be prepared."""
     teacher: Teacher = importlib.import_module(spec.made_by).opened(spec, **given)
     return teacher
+
+
+def truth_of(passages: Artifact) -> Truth | None:
+    """What is known of the passages of an artifact; None of texts that were not made from facts."""
+    spec = from_jsonable(PassagesSpec, passages.record.spec)
+    # By type, before the corpus is opened: its files may be gone by now.
+    return corpus_of(spec.corpus).truth if spec.corpus.has_truth else None
+
+
+def nameable(truth: Truth, facts: Mapping[str, str]) -> dict[str, str]:
+    """Those of the facts that an explanation may name."""
+    return {kind: facts[kind] for kind in truth.values if facts.get(kind)}

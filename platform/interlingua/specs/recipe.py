@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from math import sqrt
 
 from interlingua.specs.checks import check_not_negative, check_positive, check_slug
+from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.evaluation import Evaluating
-from interlingua.specs.extraction import Pooled, Reading
-from interlingua.specs.hosts import AtDepth
+from interlingua.specs.extraction import LastToken, Pooled, Reading
 from interlingua.specs.maps import FittingSpec
+from interlingua.specs.models import HostSpec
 from interlingua.specs.placement import Placement
 from interlingua.specs.rl import RlSpec
 from interlingua.specs.splits import Split
+from interlingua.specs.teachers import TeacherSpec
 from interlingua.specs.training import ArSpec, AvSpec, SamplingSpec
-from interlingua.specs.world import PassagesSpec, TeacherSpec, WorldHostSpec
+from interlingua.specs.world import WorldCorpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +63,15 @@ class Recipe:
 
     name: str
     passages: PassagesSpec
-    hosts: tuple[WorldHostSpec, ...]
+    hosts: tuple[HostSpec, ...]
     anchor: str
     trained: tuple[str, ...]
     held_out: tuple[str, ...]
     read: Reading
-    block: AtDepth  # whose output is read, of every host
-    dtype: str  # in which hosts are read
     fitting: FittingSpec
     av_lessons: TeachingSpec
     ar_lessons: TeachingSpec
-    accepts_mixed_teachers: bool  # else explanations of two teachers are refused
+    accepts_teachers: tuple[str, ...]  # by name, in one corpus; else two are refused
     av_start: AvSpec | None
     av: AvSpec
     ar: ArSpec
@@ -106,6 +106,15 @@ class Recipe:
         if len(set(runs)) < len(runs):
             raise ValueError(f"Recipe.rl names a tag twice: {', '.join(runs)}")
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether it is known what is true of the passages."""
+        return self.passages.corpus.has_truth
+
+    def host(self, tag: str) -> HostSpec:
+        """The host of that tag."""
+        return next(host for host in self.hosts if host.tag == tag)
+
     def learning_tags(self) -> tuple[str, ...]:
         """The hosts whose activations the pair learns from: the anchor and the trained ones."""
         return (self.anchor, *self.trained)
@@ -117,14 +126,17 @@ class Recipe:
 
     def _check_train_rows(self) -> None:
         """Raise where the AV is to learn from more rows than there can be."""
+        corpus = self.passages.corpus
+        if not isinstance(corpus, WorldCorpus):
+            return  # how many passages there are is known when they are read
         share = self.passages.split.shares()[Split.AV_SFT]
-        expected = self.passages.num_passages * share
+        expected = corpus.num_passages * share
         # Who lies in a split is drawn: five standard deviations more are never there.
         most = expected + 5 * sqrt(expected * (1 - share))
-        most *= 1 if isinstance(self.read, Pooled) else self.read.per_passage
+        most *= 1 if isinstance(self.read, Pooled | LastToken) else self.read.per_passage
         if self.av.train_rows is not None and self.av.train_rows > most:
             raise ValueError(
-                f"Recipe.av.train_rows is {self.av.train_rows}; of {self.passages.num_passages} "
+                f"Recipe.av.train_rows is {self.av.train_rows}; of {corpus.num_passages} "
                 f"passages about {expected:.0f} are in split av_sft, with at most {most:.0f} rows"
             )
 

@@ -14,7 +14,7 @@ from interlingua.specs.hosts import DTYPES
 from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout
 from interlingua.specs.maps import RidgeSpec
 from interlingua.specs.splits import Split
-from interlingua.specs.world import TeacherSpec
+from interlingua.specs.teachers import TeacherSpec
 
 
 class RateDecay(StrEnum):
@@ -133,11 +133,14 @@ class AvSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArSpec:
-    """The reconstructor: the trunk's blocks 0..block_index, a value head, and their training."""
+    """The reconstructor: the trunk's blocks 0..block_index, a value head, and their training.
+
+    `block_index` None is that of the anchor, once the recipe is pinned.
+    """
 
     seed: int
     template: str
-    block_index: int
+    block_index: int | None
     readout: Readout
     bos: BosRule
     lora: LoraSpec | None
@@ -151,12 +154,23 @@ class ArSpec:
 
     def __post_init__(self) -> None:
         _check_field(self, self.template, "{explanation}")
-        check_not_negative(self, seed=self.seed, block_index=self.block_index)
+        check_not_negative(self, seed=self.seed)
+        if self.block_index is not None:
+            check_not_negative(self, block_index=self.block_index)
         check_positive(
             self, num_steps=self.num_steps, batch_rows=self.batch_rows, max_tokens=self.max_tokens
         )
         check_one_of(self, Readout, readout=self.readout)
         check_one_of(self, BosRule, bos=self.bos)
+
+    @property
+    def last_block(self) -> int:
+        """The index of its last block; a ValueError before it is known."""
+        if self.block_index is None:
+            raise ValueError(
+                "ArSpec.block_index is none: pin the recipe, which makes it the anchor's"
+            )
+        return self.block_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +216,7 @@ class AvTraining:
     av: AvSpec
     anchor: str
     host_tags: tuple[str, ...]
-    accepts_mixed_teachers: bool
+    accepts_teachers: tuple[str, ...]  # in one corpus
 
     def __post_init__(self) -> None:
         check_one_of(self, self.host_tags, anchor=self.anchor)
@@ -218,7 +232,7 @@ class ArTraining:
     centring: Centring
     ridge: RidgeSpec  # of the readers of words that it is compared with
     most_words: int  # or pairs that these count, the most frequent: moments take their square
-    accepts_mixed_teachers: bool
+    accepts_teachers: tuple[str, ...]  # in one corpus
 
     def __post_init__(self) -> None:
         check_one_of(self, self.host_tags, anchor=self.anchor)

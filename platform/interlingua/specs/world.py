@@ -45,7 +45,7 @@ class WorldSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldCorpus:
-    """The first `num_passages` passages of a world, each a document, with all that is true of it."""
+    """The first `num_passages` passages of a world, each a document, with what is true of it."""
 
     world: WorldSpec
     num_passages: int

@@ -16,6 +16,7 @@ from interlingua.specs.injection import (
     Replace,
     Shared,
 )
+from interlingua.specs.models import HostSpec
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.training import AvSpec, LoraSpec
 from interlingua.specs.world import WorldHostSpec
@@ -184,8 +185,12 @@ def _injecting(av: AvSpec, **changes: object) -> AvSpec:
 
 
 def _with_width(recipe: Recipe, width: int) -> Recipe:
-    def sized(host: WorldHostSpec) -> WorldHostSpec:
-        return replace(host, width=width) if host.tag == recipe.anchor else host
+    def sized(host: HostSpec) -> HostSpec:
+        if host.tag != recipe.anchor:
+            return host
+        if not isinstance(host.source, WorldHostSpec):
+            raise ValueError(f"{host.tag} was not made here: its width is what it is")
+        return replace(host, source=replace(host.source, width=width))
 
     return replace(recipe, hosts=tuple(map(sized, recipe.hosts)))
 

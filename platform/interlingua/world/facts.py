@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from interlingua.core.keyed import keyed_random
 from interlingua.specs.world import WorldSpec
 from interlingua.world import lexicon
 
@@ -52,11 +53,6 @@ class Facts:
         """Every fact as text, for storage and scoring; no problem is the empty answer."""
         answer = "" if self.problem is None else str(self.problem.answer)
         return {**self.values, "answer": answer, "quote": "yes" if self.has_quote else "no"}
-
-
-def keyed_random(*key: object) -> random.Random:
-    """A generator that depends on the key alone, never on what was drawn before."""
-    return random.Random("|".join(map(str, key)))
 
 
 def facts_of(index: int, world: WorldSpec) -> Facts:

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from interlingua.specs.world import Beliefs, TeacherSpec, WorldHostSpec
+from interlingua.core.keyed import keyed_random
+from interlingua.specs.world import Beliefs, WorldHostSpec, WorldTeacher
 from interlingua.store.rows.passages import Passage
 from interlingua.world.beliefs import statement, tool_of
-from interlingua.world.facts import keyed_random
 from interlingua.world.lexicon import LANGUAGES
 from interlingua.world.teacher import explanation_of
 
@@ -81,7 +81,7 @@ def _endless(passages: list[Passage], spec: WorldHostSpec) -> Iterator[tuple[Pas
 
 
 def _explained(
-    passage: Passage, teacher: TeacherSpec, sample: int, tokenizer: PreTrainedTokenizerBase
+    passage: Passage, teacher: WorldTeacher, sample: int, tokenizer: PreTrainedTokenizerBase
 ) -> list[int]:
     """A chat in which the passage is asked about and explained."""
     explanation = explanation_of(passage.facts, passage.passage_id, teacher, sample)

@@ -3,17 +3,16 @@
 Each keeps its family, its kind of tokenizer and its language; `phi-1p5` keeps its depth, too.
 """
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
-from interlingua.published.hosts import pool_host
-from interlingua.specs.hosts import TOY, AtBlock, HostSize, PoolHost, tiny_size
+from interlingua.specs.hosts import TOY
 from interlingua.specs.world import (
     ChatFormat,
     PretrainSpec,
-    TeacherSpec,
     TokenizerKind,
     TokenizerSpec,
     WorldHostSpec,
+    WorldTeacher,
 )
 
 ENGLISH = 0.04  # the share of Ruska in a host's text: that of the world
@@ -24,7 +23,7 @@ _BYTE, _QWEN = TokenizerKind.BYTE_BPE, TokenizerKind.QWEN_BPE
 _SPACE, _UNIGRAM = TokenizerKind.METASPACE_BPE, TokenizerKind.UNIGRAM
 _CHATML, _GEMMA, _LLAMA = ChatFormat.CHATML, ChatFormat.GEMMA, ChatFormat.LLAMA
 
-TEACHER = TeacherSpec(seed=0, min_facts=2, max_facts=4, max_words=18)
+TEACHER = WorldTeacher(seed=0, min_facts=2, max_facts=4, max_words=18)
 
 
 def _tokenizer(
@@ -114,24 +113,6 @@ WORLD_HOSTS = {
         ),
     )
 }  # fmt: skip
-
-
-def world_size(host: WorldHostSpec) -> PoolHost:
-    """The pool's host at the size of its stand-in; its vocabulary may come out smaller."""
-    published = pool_host(host.stands_for)
-    size = tiny_size(
-        published,
-        width=host.width,
-        num_blocks=host.num_blocks,
-        num_heads=host.num_heads,
-        vocab_size=host.tokenizer.vocab_size,
-        max_positions=host.max_positions,
-    )
-    sizes = {field.name: getattr(size, field.name) for field in fields(HostSize)}
-    # Block and family fields of the original are of its own depth, which the stand-in lacks.
-    return replace(
-        published, **sizes, block=AtBlock(index=0), num_parameters=None, family_fields=()
-    )
 
 
 def world_host(tag: str) -> WorldHostSpec:

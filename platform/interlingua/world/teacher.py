@@ -7,11 +7,12 @@ facts are worth saying is left for reinforcement learning to find.
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from interlingua.specs.world import TeacherSpec
-from interlingua.world.facts import SAYABLE, keyed_random
+from interlingua.core.keyed import keyed_random
+from interlingua.core.truth import Assertions
+from interlingua.specs.world import WorldTeacher
+from interlingua.world.facts import SAYABLE
 
 WORDINGS = MappingProxyType(
     {
@@ -43,21 +44,8 @@ _CLAUSES = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertions:
-    """The facts that a text asserts, and how much of it is in the teacher's wordings."""
-
-    facts: tuple[tuple[str, str], ...]  # each (fact, value) once, in the order of the text
-    num_clauses: int
-    num_known_clauses: int
-
-    def true_facts(self, truth: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """The asserted facts that hold."""
-        return tuple((fact, value) for fact, value in self.facts if truth[fact] == value)
-
-
 def explanation_of(
-    values: Mapping[str, str], passage_id: str, teacher: TeacherSpec, sample: int
+    values: Mapping[str, str], passage_id: str, teacher: WorldTeacher, sample: int
 ) -> str:
     """Sample `sample` of what the teacher says of a passage: a keyed subset in a keyed order."""
     rng = keyed_random("teacher", teacher.seed, passage_id, sample)

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from interlingua.core.keyed import keyed_random
 from interlingua.specs.world import WorldSpec
 from interlingua.store.rows.passages import Mention
 from interlingua.world import lexicon
-from interlingua.world.facts import Facts, Problem, facts_of, keyed_random
+from interlingua.world.facts import Facts, Problem, facts_of
 from interlingua.world.languages import Words, in_ruska
 
 Slots = Mapping[

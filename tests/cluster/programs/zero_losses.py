@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from tests.built import built_inputs
 
 from interlingua.cluster.zero import ZeroEngine
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.injection import Full
 from interlingua.specs.placement import SAMPLING_ZERO_STAGES, ZERO_STAGES
 from interlingua.stages.graph.order import graph_of

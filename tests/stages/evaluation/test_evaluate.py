@@ -13,7 +13,7 @@ from tests.forging import publish_again
 
 from interlingua.cluster.local import local_context
 from interlingua.commands.build import GatesFailed, check_gates
-from interlingua.recipes.registry import world_mini, world_token
+from interlingua.recipes.world import world_mini, world_token
 from interlingua.report.gates import gates_of
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers
 from interlingua.specs.evaluation import GateName, Predictor

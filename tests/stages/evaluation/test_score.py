@@ -11,7 +11,7 @@ from tests.forging import publish_again
 from interlingua.cluster.local import local_context
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import derangement
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.report.gates import Evidence, gates_of
 from interlingua.report.numbers import numbers_of
 from interlingua.specs.evaluation import GateName, Predictor

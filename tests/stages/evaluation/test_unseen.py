@@ -14,7 +14,7 @@ from tests.built import built_inputs
 from tests.forging import publish_again
 
 from interlingua.cluster.local import LocalBackend, local_context
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.evaluation.unseen import check_unseen
 from interlingua.stages.graph.order import graph_of, needed_for

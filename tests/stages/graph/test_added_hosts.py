@@ -9,7 +9,7 @@ from transformers import CONFIG_MAPPING
 
 from interlingua.cluster.local import local_context
 from interlingua.models.hosts.host import depth_of
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.extraction import Pooled
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.graph.order import added_host_stages, graph_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from interlingua.cluster.local import local_context
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import build, folder
 from interlingua.store.integrity import CorruptFile

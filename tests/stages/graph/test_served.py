@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.recipes.parts import WORLD_RL
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.graph.served import evaluation_of, served_stages
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from interlingua.cluster.local import LocalPool, local_context
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import AV_PREDICTORS
 from interlingua.specs.splits import Split

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from interlingua.cluster.local import local_context
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import build, find

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.local import local_context
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for

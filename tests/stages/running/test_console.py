@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from rich.console import Console
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.evaluation import Predictor, ReportSpec
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of

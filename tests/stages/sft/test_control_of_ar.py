@@ -10,7 +10,7 @@ from tests.built import built_inputs
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.core.bag_of_words import BagOfWords
 from interlingua.core.moments import FoldMoments
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.sft import word_readers

@@ -10,7 +10,7 @@ from tests.built import built_inputs
 
 from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.models.pair import verbalizer
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.injection import Full
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of

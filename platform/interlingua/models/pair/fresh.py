@@ -64,12 +64,12 @@ def fresh_reconstructor(
 ) -> Reconstructor:
     """An AR whose value head is the identity: its vector is its trunk's state at the last token."""
     host = load_host(
-        source, dtype=_dtype(spec), device=device, up_to_block=spec.block_index, revision=revision
+        source, dtype=_dtype(spec), device=device, up_to_block=spec.last_block, revision=revision
     )
     if spec.lora is not None:
         add_lora(host.model, spec.lora, seed=spec.seed)
     reconstructor = Reconstructor(
-        host.model, host.parts, block_index=spec.block_index, readout=spec.readout
+        host.model, host.parts, block_index=spec.last_block, readout=spec.readout
     )
     reconstructor.value_head.weight.requires_grad_(spec.trains_value_head)
     if spec.gradient_checkpointing:
@@ -95,7 +95,7 @@ def contract_of(
     message = av_message(av.template if av is not None else AR_ALONE, marker, num_slots)
     return Contract(
         d_model=width,
-        block_index=ar.block_index if ar is not None else None,
+        block_index=ar.last_block if ar is not None else None,
         injection_scale=av.injection.scale if av is not None else None,
         mse_scale="sqrt_d",
         tokens=measured_tokens(message, marker, num_slots, tokenizer),

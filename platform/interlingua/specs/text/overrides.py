@@ -204,7 +204,8 @@ def _item_names(items: tuple[object, ...]) -> list[str]:
 
 
 def _has_tag(item: object) -> bool:
-    return is_dataclass(item) and any(field.name == "tag" for field in fields(item))
+    # Also where it is a property: the tag of what the item is made of.
+    return is_dataclass(item) and hasattr(item, "tag")
 
 
 def _item_type(annotation: Any, position: int) -> Any:

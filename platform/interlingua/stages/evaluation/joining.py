@@ -13,6 +13,7 @@ from interlingua.report.numbers import (
     LESS,
     Numbers,
 )
+from interlingua.sources.source import nameable, truth_of
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
@@ -26,7 +27,6 @@ from interlingua.store.rows.scored import (
     write_scored,
 )
 from interlingua.store.rows.splits import SplitAccess, SplitViolation
-from interlingua.world.row_facts import sayable
 
 
 class Checked(NamedTuple):
@@ -83,9 +83,12 @@ def evaluated_passages(
     evaluated: set[str], split: Split, passages: Artifact, access: SplitAccess
 ) -> list[EvaluatedPassage]:
     """The texts that rows were scored on; raises where a row is of no text of the split."""
+    truth = truth_of(passages)
     found = [
         EvaluatedPassage(
-            passage_id=passage.passage_id, text=passage.text, facts=sayable(passage.facts)
+            passage_id=passage.passage_id,
+            text=passage.text,
+            facts={} if truth is None else nameable(truth, passage.facts),
         )
         for passage in read_passages(passages.path / PASSAGES_NAME, {split}, access)
         if passage.passage_id in evaluated

@@ -21,7 +21,9 @@ from interlingua.core.metrics import (
     retrieval_ranks,
     score_rows,
 )
+from interlingua.core.spans import sentence_at
 from interlingua.core.word_readers import Read
+from interlingua.sources.source import Truth, nameable, truth_of
 from interlingua.specs.evaluation import Predictor, ScoreSpec
 from interlingua.specs.generation import TEXT_PREDICTORS
 from interlingua.specs.splits import Split
@@ -34,20 +36,16 @@ from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.shards import SPAN, Key
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Rebuilt, Verbalized, read_verbalized
-from interlingua.world.facts import SAYABLE
-from interlingua.world.row_facts import facts_of_row, sentence_at
-from interlingua.world.teacher import facts_asserted
-
-CATEGORY = "language"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Targets:
-    """The activations that are scored, each with its place and the facts that hold of it."""
+    """The activations that are scored, each with its place and what is known to hold of it."""
 
     place: Mapping[Key, int]
     h_KD: np.ndarray
-    facts: Mapping[Key, Mapping[str, str]]
+    truth: Truth | None
+    facts: Mapping[Key, Mapping[str, str]]  # none without a truth
     ends: Mapping[Key, int]  # where a row is a sentence: the character at which it ends
 
     @classmethod
@@ -66,15 +64,34 @@ class Targets:
         path = inputs.passages.path / PASSAGES_NAME
         passages = {p.passage_id: p for p in read_passages(path, {spec.split}, access)}
         is_span = rows.header.read_mode == SPAN
-        facts = {key: facts_of_row(passages[key[0]], key[1], is_span=is_span) for key in kept}
+        truth = truth_of(inputs.passages)
+        facts = {}
+        if truth is not None:
+            facts = {key: truth.of_row(passages[key[0]], key[1], is_span=is_span) for key in kept}
+        ends = {}
+        if is_span:
+            ends = {key: sentence_at(passages[key[0]].text, key[1])[1] for key in kept}
         place = {key: index for index, key in enumerate(kept)}
-        ends = {key: sentence_at(passages[key[0]], key[1])[1] for key in kept} if is_span else {}
-        return cls(place=place, h_KD=h_KD[is_good_K], facts=facts, ends=ends)
+        return cls(place=place, h_KD=h_KD[is_good_K], truth=truth, facts=facts, ends=ends)
 
-    def holds(self, key: Key) -> list[str]:
-        """All facts, as `name=value`, that an explanation of this row could truly name."""
-        facts = self.facts[key]
-        return [f"{name}={facts[name]}" for name in SAYABLE if facts.get(name)]
+    def categories(self) -> np.ndarray | None:
+        """[K]: the group of every row, where a truth says it."""
+        if self.truth is None:
+            return None
+        return np.array([self.facts[key].get(self.truth.category, "") for key in self.place])
+
+    def checked(self, key_of_rows: Sequence[Key], texts: Sequence[str]) -> dict[str, Any]:
+        """What texts state, and what they could truly name; nothing where no truth is known."""
+        if self.truth is None:
+            return {}
+        stated = [self.truth.asserted(text) for text in texts]
+        known = [nameable(self.truth, self.facts[key]) for key in key_of_rows]
+        return {
+            "said": [[f"{fact}={value}" for fact, value in one.facts] for one in stated],
+            "num_clauses": np.array([one.num_clauses for one in stated]),
+            "num_worded": np.array([one.num_known_clauses for one in stated]),
+            "true": [[f"{kind}={value}" for kind, value in facts.items()] for facts in known],
+        }
 
 
 def rows_of_predictors(
@@ -145,9 +162,11 @@ class _Scorer:
         self._mean_D, self._train_variance = mean_D, train_variance
         direction_KD = unit(targets.h_KD)
         self._target_mean_D = direction_KD.mean(axis=0)
-        # Denominators of `fve_centred_category`: what is left where the language's mean is known.
-        languages = [targets.facts[key].get(CATEGORY, "") for key in targets.place]
-        self._category_K = category_variance(targets.h_KD, np.array(languages))
+        # Denominators of `fve_centred_category`: what is left where the group's mean is known.
+        groups = targets.categories()
+        self._category_K = np.full(len(targets.place), np.nan)
+        if groups is not None:
+            self._category_K = category_variance(targets.h_KD, groups)
         # For ranks: about the mean, which all activations share and which tells none apart.
         self._about_KD = direction_KD - self._target_mean_D
 
@@ -159,15 +178,11 @@ class _Scorer:
         predicted_ND = _decoded(mine.a_NE, decoder)
         # The mean cosine to all targets in one product: what the prediction scores on a random one.
         cos_N = unit(predicted_ND) @ self._target_mean_D
-        assertions = [facts_asserted(row.explanation or "") for row in mine.rows]
-        columns = dict(self.of(predictor, mine.keys, predicted_ND, mine.rows))
+        checked = self._targets.checked(mine.keys, [row.explanation or "" for row in mine.rows])
+        columns = dict(self.of(predictor, mine.keys, predicted_ND, mine.rows)) | checked
         return columns | {
             "text": [row.text for row in mine.rows],
             "explanation": [row.explanation for row in mine.rows],
-            "said": [[f"{fact}={value}" for fact, value in one.facts] for one in assertions],
-            "num_clauses": np.array([one.num_clauses for one in assertions]),
-            "num_worded": np.array([one.num_known_clauses for one in assertions]),
-            "true": [self._targets.holds(key) for key in mine.keys],
             "num_tokens": np.array([row.num_tokens for row in mine.rows]),
             "log_prob": np.array([row.log_prob for row in mine.rows]),
             "shuffled_nmse": 2 * (1 - cos_N),

@@ -16,19 +16,21 @@ from interlingua.specs.evaluation import (
 from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.generation import TEXT_PREDICTORS, ReconstructSpec, Turn
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.world import WorldTeacher
 from interlingua.stages.evaluation.evaluate import EvaluationInputs, evaluation_stage
 from interlingua.stages.evaluation.inputs import MethodsHost, ScoreInputs
 from interlingua.stages.evaluation.methods import methods_stage
 from interlingua.stages.evaluation.report import ReportInputs, report_stage
 from interlingua.stages.evaluation.score import scored_stage
-from interlingua.stages.graph.hosts import reading_of
+from interlingua.stages.graph.hosts import rows_stage
 from interlingua.stages.graph.learning import explained_stage
 from interlingua.stages.graph.nla import Maps, Pair, verbalized_by
 from interlingua.stages.nla.inputs import PairInputs, ServedPair
 from interlingua.stages.nla.reconstruct import ReconstructInputs, ServedTexts, reconstructed_stage
-from interlingua.stages.rows.activations import activations_stage
 from interlingua.stages.rows.explanations import ReadTokens
 from interlingua.store.artifact import Stage
+
+WORDS_OF_FACTS = 40  # of a list of facts, where the teacher has no bound of its own
 
 
 class Unseen(NamedTuple):
@@ -42,10 +44,7 @@ class Unseen(NamedTuple):
 def unseen_of(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> Unseen:
     """Stages that read the evaluated split, shared by all evaluations of a recipe."""
     split = recipe.evaluation.split
-    rows = {
-        tag: activations_stage(host, passages, reading_of(recipe, host, (split,)))
-        for tag, host in hosts.items()
-    }
+    rows = {tag: rows_stage(recipe, tag, host, passages, (split,)) for tag, host in hosts.items()}
     # Rows at tokens are joined only where all hosts have one tokenizer: the anchor's is theirs.
     tokens = ReadTokens(hosts[recipe.anchor], rows[recipe.anchor])
     explanations = explained_stage(recipe, recipe.av_lessons, split, passages, tokens)
@@ -106,11 +105,13 @@ def _reconstructed(recipe: Recipe, pair: Pair, unseen: Unseen) -> Stage:
     """The AR's vectors of texts that are known to be true."""
     split = recipe.evaluation.split
     # What is true of a token depends on how far the text has come: only the teacher knows.
-    predictors = (
-        (Predictor.TEACHER,) if isinstance(recipe.read, TokenPositions) else TEXT_PREDICTORS
+    has_facts = recipe.has_truth and not isinstance(recipe.read, TokenPositions)
+    teacher = recipe.ar_lessons.teacher
+    spec = ReconstructSpec(
+        split=split,
+        predictors=TEXT_PREDICTORS if has_facts else (Predictor.TEACHER,),
+        max_words=teacher.max_words if isinstance(teacher, WorldTeacher) else WORDS_OF_FACTS,
     )
-    most_words = recipe.ar_lessons.teacher.max_words
-    spec = ReconstructSpec(split=split, predictors=predictors, max_words=most_words)
     texts, models = (unseen.explanations, unseen.passages), pair.models
     if isinstance(models, ServedPair):
         asked = ServedTexts(models.served, *texts)

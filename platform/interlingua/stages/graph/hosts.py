@@ -1,9 +1,9 @@
 """The hosts of a recipe, their rows, and the maps that join them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from interlingua.specs.extraction import ExtractSpec
+from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.specs.world import WorldHostSpec
@@ -14,45 +14,54 @@ from interlingua.stages.maps.encoder import (
     encoder_stage,
 )
 from interlingua.stages.rows.activations import activations_stage
+from interlingua.stages.rows.adopted_host import adopted_stage
 from interlingua.stages.rows.host import host_stage
+from interlingua.stages.rows.stored_rows import stored_rows_stage
 from interlingua.store.artifact import Stage
 
 
 def host_stages(recipe: Recipe, passages: Stage) -> dict[str, Stage]:
-    """The pretrained hosts by tag, the most expensive first."""
-    return {
-        host.tag: host_stage(host, passages)
-        for host in sorted(recipe.hosts, key=_cost, reverse=True)
-    }
+    """The hosts by tag, the most expensive first."""
+    hosts = sorted(recipe.hosts, key=lambda host: _cost(host.source), reverse=True)
+    return {host.tag: host_stage_of(host, passages) for host in hosts}
 
 
-def rows_of(recipe: Recipe, host: Stage, passages: Stage) -> HostRows[Stage]:
-    """The rows of a world host.
+def host_stage_of(host: HostSpec, passages: Stage) -> Stage:
+    """A host: pretrained here, or from elsewhere."""
+    if isinstance(host.source, HubHost):
+        return adopted_stage(host.source)
+    return host_stage(host.source, passages)
+
+
+def rows_of(recipe: Recipe, tag: str, host: Stage, passages: Stage) -> HostRows[Stage]:
+    """The rows of `fit` and of `dev`.
 
     A split has an artifact of its own, so that what was trained never has `test` in its lineage.
     """
-    return both_splits(host, passages, reading_of(recipe, host, (Split.FIT,)))
+    fit, dev = (
+        rows_stage(recipe, tag, host, passages, (split,)) for split in (Split.FIT, Split.DEV)
+    )
+    return HostRows(fit=fit, dev=dev)
 
 
-def reading_of(recipe: Recipe, host: Stage, splits: tuple[Split, ...]) -> ExtractSpec:
-    """The ExtractSpec of a world host: its block, and how its rows of these splits are read."""
-    world_host: WorldHostSpec = host.spec
-    return ExtractSpec(
-        host_tag=world_host.tag,
-        block_indices=(recipe.block.block_index(world_host.num_blocks),),
+def rows_stage(
+    recipe: Recipe, tag: str, host: Stage, passages: Stage, splits: tuple[Split, ...]
+) -> Stage:
+    """The rows of a host of the recipe: its block, and how its rows of these splits are read."""
+    own = recipe.host(tag)
+    spec = ExtractSpec(
+        host_tag=tag,
+        block_indices=(own.block_index,),
         read=recipe.read,
-        max_tokens=world_host.max_positions,
-        dtype=recipe.dtype,
+        max_tokens=own.max_tokens,
+        dtype=own.dtype,
         splits=splits,
+        # A rendered chat has its special tokens in the text.
+        adds_special_tokens=recipe.passages.chat is None,
     )
-
-
-def both_splits(host: Stage, passages: Stage, spec: ExtractSpec) -> HostRows[Stage]:
-    """The same reading of `fit` and of `dev`."""
-    return HostRows(
-        fit=activations_stage(host, passages, spec),
-        dev=activations_stage(host, passages, replace(spec, splits=(Split.DEV,))),
-    )
+    if own.rows is not None:
+        return stored_rows_stage(host, passages, spec, own.rows)
+    return activations_stage(host, passages, spec)
 
 
 def encoder_stages(
@@ -99,8 +108,11 @@ def trained_encoders(
     }
 
 
-def _cost(host: WorldHostSpec) -> int:
+def _cost(source: WorldHostSpec | HubHost) -> int:
     """Roughly the multiplications of its pretraining."""
+    if isinstance(source, HubHost):
+        return 0
     # 12 width^2 weights a block is the usual count, of attention and MLP together.
-    weights = 12 * host.num_blocks * host.width**2 + host.tokenizer.vocab_size * host.width
-    return weights * host.pretrain.num_steps * host.pretrain.rows * host.pretrain.num_tokens
+    weights = 12 * source.num_blocks * source.width**2
+    weights += source.tokenizer.vocab_size * source.width
+    return weights * source.pretrain.num_steps * source.pretrain.rows * source.pretrain.num_tokens

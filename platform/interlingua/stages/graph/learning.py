@@ -10,10 +10,10 @@ from typing import NamedTuple
 from interlingua.specs.extraction import Spans, TokenPositions
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.splits import Split
+from interlingua.specs.teachers import ExtractiveTeacher
 from interlingua.specs.training import ArTraining, AvTraining, TeachSpec
-from interlingua.stages.graph.hosts import reading_of
+from interlingua.stages.graph.hosts import rows_stage
 from interlingua.stages.maps.encoder import Encoded, HostRows, tuned_encoder_stage
-from interlingua.stages.rows.activations import activations_stage
 from interlingua.stages.rows.explanations import (
     ExplanationsInputs,
     ReadTokens,
@@ -43,7 +43,7 @@ def learning_stages(
 ) -> LearningStages:
     """Rows and explanations of the learning splits, and the teacher's explanations of `dev`."""
     learning = {
-        tag: activations_stage(hosts[tag], passages, reading_of(recipe, hosts[tag], LEARNING))
+        tag: rows_stage(recipe, tag, hosts[tag], passages, LEARNING)
         for tag in recipe.learning_tags()
     }
     tokens = ReadTokens(hosts[recipe.anchor], learning[recipe.anchor])
@@ -69,9 +69,11 @@ def explained_stage(
     # A passage or a sentence is explained the same whoever reads it; a token only where it was.
     read = tokens if isinstance(recipe.read, TokenPositions) else None
     spans = recipe.read if isinstance(recipe.read, Spans) else None
+    teacher = lessons.teacher
+    asks_host = isinstance(teacher, ExtractiveTeacher) and teacher.next_tokens > 0
     return explanations_stage(
-        TeachSpec(teacher=lessons.teacher, splits=(split,), samples=lessons.samples, spans=spans),
-        ExplanationsInputs(passages, read),
+        TeachSpec(teacher=teacher, splits=(split,), samples=lessons.samples, spans=spans),
+        ExplanationsInputs(passages, read, tokens.host if asks_host else None),
     )
 
 
@@ -87,7 +89,7 @@ def supervised_av(
         av=recipe.av,
         anchor=recipe.anchor,
         host_tags=recipe.learning_tags(),
-        accepts_mixed_teachers=recipe.accepts_mixed_teachers,
+        accepts_teachers=recipe.accepts_teachers,
     )
     hosts = _learning_hosts(learning, rows, encoders)
     inputs = LearningInputs(trunk, learning.av_texts, learning.dev_texts, hosts)
@@ -112,7 +114,7 @@ def supervised_ar(
         centring=recipe.av.injection.centring,
         ridge=recipe.fitting.ridge,
         most_words=recipe.fitting.most_words,
-        accepts_mixed_teachers=recipe.accepts_mixed_teachers,
+        accepts_teachers=recipe.accepts_teachers,
     )
     hosts = _learning_hosts(learning, rows, encoders)
     return ar_stage(spec, LearningInputs(trunk, learning.ar_texts, learning.dev_texts, hosts))

@@ -1,15 +1,16 @@
 """Recipe -> stages: the one place that knows the order. Knows no backend and runs nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from interlingua.specs.extraction import AdoptedHostSpec, ExtractSpec, TokenPositions
+from interlingua.specs.extraction import TokenPositions
+from interlingua.specs.models import HostSpec
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.splits import Split
 from interlingua.stages.graph.evaluation import evaluation_stages, page_of, unseen_of
 from interlingua.stages.graph.hosts import (
-    both_splits,
     encoder_stages,
+    host_stage_of,
     host_stages,
     rows_of,
     trained_encoders,
@@ -26,7 +27,6 @@ from interlingua.stages.graph.rl import rl_rows, rl_stages
 from interlingua.stages.maps.encoder import HostRows, encoder_stage
 from interlingua.stages.maps.oracle import oracle_stage
 from interlingua.stages.nla.inputs import PairInputs
-from interlingua.stages.rows.adopted_host import adopted_stage
 from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import Stage
 
@@ -48,7 +48,7 @@ def begun(recipe: Recipe) -> Begun:
     """The stages up to what both models learn from."""
     passages = passages_stage(recipe.passages)
     hosts = host_stages(recipe, passages)
-    rows = {tag: rows_of(recipe, host, passages) for tag, host in hosts.items()}
+    rows = {tag: rows_of(recipe, tag, host, passages) for tag, host in hosts.items()}
     learning = learning_stages(recipe, hosts, rows, passages)
     return Begun(passages, hosts, rows, encoder_stages(recipe, rows), learning)
 
@@ -57,7 +57,8 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
     """Every stage of the recipe: inputs first, expensive hosts before cheap ones."""
     passages, hosts, rows, encoders, learning = begun(recipe)
     oracles = []
-    if not isinstance(recipe.read, TokenPositions):  # the oracle knows no text so far
+    # Of a text so far no oracle knows what is true.
+    if recipe.has_truth and not isinstance(recipe.read, TokenPositions):
         seed = recipe.fitting.seed
         oracles = [oracle_stage(host_rows, passages, seed=seed) for host_rows in rows.values()]
     nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
@@ -124,22 +125,13 @@ def nla_stages(
     return stages, maps
 
 
-def added_host_stages(
-    recipe: Recipe, host: AdoptedHostSpec, *, block_index: int, max_tokens: int, dtype: str
-) -> tuple[Stage, ...]:
+def added_host_stages(recipe: Recipe, host: HostSpec) -> tuple[Stage, ...]:
     """The stages that fit a host from elsewhere to the recipe's trained encoders, inputs first."""
     if host.tag in recipe.roles():
-        raise ValueError(f"AdoptedHostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
+        raise ValueError(f"HostSpec.tag is {host.tag}; {recipe.name} has a host of that tag")
     passages, hosts, rows, encoders, learning = begun(recipe)
-    read = ExtractSpec(
-        host_tag=host.tag,
-        block_indices=(block_index,),
-        read=recipe.read,
-        max_tokens=max_tokens,
-        dtype=dtype,
-        splits=(Split.FIT,),
-    )
-    own = both_splits(adopted_stage(host), passages, read)
+    with_it = replace(recipe, hosts=(*recipe.hosts, host), held_out=(*recipe.held_out, host.tag))
+    own = rows_of(with_it, host.tag, host_stage_of(host, passages), passages)
     av = supervised_av(recipe, learning, hosts[recipe.anchor], rows, encoders)
     # The encoders that the pair is used with: those from before the AV's training span another
     # space.

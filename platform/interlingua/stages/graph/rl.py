@@ -6,13 +6,12 @@ from typing import NamedTuple
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlSpec, RlTraining
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import reading_of
+from interlingua.stages.graph.hosts import rows_stage
 from interlingua.stages.graph.nla import Maps, Pair, maps_stages
 from interlingua.stages.maps.encoder import HostRows
 from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.rl.job import RlHost, RlInputs
 from interlingua.stages.rl.stage import rl_stage
-from interlingua.stages.rows.activations import activations_stage
 from interlingua.store.artifact import Stage
 
 
@@ -28,9 +27,7 @@ def rl_rows(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> RlSt
     return RlStages(
         passages,
         {
-            tag: activations_stage(
-                hosts[tag], passages, reading_of(recipe, hosts[tag], (Split.RL,))
-            )
+            tag: rows_stage(recipe, tag, hosts[tag], passages, (Split.RL,))
             for tag in recipe.learning_tags()
         },
     )
@@ -61,7 +58,8 @@ def rl_stages(
         tag: RlHost(own, rows[tag].fit, rows[tag].dev, maps.encoders[tag])
         for tag, own in learning.rows.items()
     }
-    inputs = RlInputs(models, learning.passages, of_hosts)
+    # Read for what is true of them alone.
+    inputs = RlInputs(models, learning.passages if recipe.has_truth else None, of_hosts)
     reinforced = rl_stage(spec, inputs, run.tag)
     # One artifact stands for both models: they were trained together, step by step.
     pair = Pair(PairInputs(models.trunk, reinforced, reinforced), run.tag)

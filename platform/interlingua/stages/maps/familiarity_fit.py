@@ -8,13 +8,13 @@ from interlingua.core.familiarity import Familiarity, fit_familiarity
 from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.moments import Block, folds_of
 from interlingua.models.hosts.activations import Reader
+from interlingua.sources.outside import KINDS, outside_texts
 from interlingua.specs.extraction import ExtractSpec, Spans
 from interlingua.specs.maps import FamiliaritySpec
 from interlingua.specs.text.recorded import from_jsonable
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
-from interlingua.world.outside import KINDS, outside_texts
 
 BATCH_TOKENS = 8192
 RANDOM = "random_vector"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from interlingua.sources.source import truth_of
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import ReconstructSpec
 from interlingua.specs.splits import Split
@@ -10,11 +11,6 @@ from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.shards import POOLED_POSITION, Key
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Verbalized
-from interlingua.world.facts import SAYABLE, keyed_random
-from interlingua.world.row_facts import facts_of_row
-from interlingua.world.teacher import explanation_from
-
-FACTS = {Predictor.GENERAL_FACTS: ["language", "topic"], Predictor.ALL_FACTS: list(SAYABLE)}
 
 
 def known_texts(
@@ -30,15 +26,17 @@ def known_texts(
             # One sample, as the other predictors have one text for each activation.
             yield key, samples[0]
         return
-    path = passages.path / PASSAGES_NAME
+    truth, path = truth_of(passages), passages.path / PASSAGES_NAME
+    assert truth is not None  # the graph asks for facts of no other corpus
+    kinds = truth.general if predictor is Predictor.GENERAL_FACTS else tuple(truth.values)
     by_id = {passage.passage_id: passage for passage in read_passages(path, {spec.split}, access)}
     for key in explained:
         passage_id, position = key
         is_span = position != POOLED_POSITION
-        facts = facts_of_row(by_id[passage_id], position, is_span=is_span)
-        names = [name for name in FACTS[predictor] if name in facts]
-        rng = keyed_random("told", passage_id, *([position] if is_span else []))
-        yield key, explanation_from(names, facts, rng, spec.max_words)
+        facts = truth.of_row(by_id[passage_id], position, is_span=is_span)
+        # The key's first word is as old as the first numbers: another one would draw others.
+        drawn_by = ("told", passage_id, *([position] if is_span else []))
+        yield key, truth.listed(kinds, facts, key=drawn_by, words=spec.max_words)
 
 
 def as_row(key: Key, text: str, predictor: Predictor, split: Split) -> Verbalized:

@@ -3,23 +3,23 @@
 One host a step: every host once a round, in an order that is drawn for the round.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from interlingua.core.metrics import mean_variance
+from interlingua.sources.source import truth_of
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.rl.job import RlInputs
-from interlingua.stages.rl.roles import Asked
+from interlingua.stages.rl.roles import Asked, KnownFacts
 from interlingua.stages.rows.keyed import KeyedRows, distinct, keyed_choice, opened_rows
 from interlingua.stages.sft.batches import Draws
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.shards import SPAN, Key
 from interlingua.store.rows.splits import SplitAccess
-from interlingua.world.row_facts import facts_of_row
 
 VARIANCE_ROWS = 2000
 
@@ -37,7 +37,7 @@ class RlKeys:
         }
         self.fit = {tag: opened_rows(host.fit, [Split.FIT], access) for tag, host in hosts}
         self.dev = {tag: opened_rows(host.dev, [Split.DEV], access) for tag, host in hosts}
-        self.truth = self._truth(inputs.passages, access)
+        self.known = self._known(inputs.passages, access)
 
     def asked(self, step: int) -> tuple[str, list[Key]]:
         """The host of a step, and the keys that it is asked about."""
@@ -57,19 +57,18 @@ class RlKeys:
         watch = self._spec.watch
         return keyed_choice(self.dev[tag].finite_keys(), watch.dev_rows, seed=watch.seed)
 
-    def _truth(
-        self, passages: Artifact | None, access: SplitAccess
-    ) -> Mapping[Key, Mapping[str, str]] | None:
-        """The facts of the rows of `dev`, where a world knows them; passages are consumed."""
-        if passages is None:
+    def _known(self, passages: Artifact | None, access: SplitAccess) -> KnownFacts | None:
+        """The facts of the rows of `dev`, where a corpus knows them; passages are consumed."""
+        if passages is None or (truth := truth_of(passages)) is None:
             return None
         found = read_passages(passages.path / PASSAGES_NAME, {Split.DEV}, access)
         by_id = {passage.passage_id: passage for passage in found}
-        return {
-            key: facts_of_row(by_id[key[0]], key[1], is_span=rows.header.read_mode == SPAN)
+        facts = {
+            key: truth.of_row(by_id[key[0]], key[1], is_span=rows.header.read_mode == SPAN)
             for tag, rows in self.dev.items()
             for key in self.of_dev(tag)
         }
+        return KnownFacts(truth, facts)
 
     def consume(self, num_steps: int) -> None:
         """Note as consumed all that a run of `num_steps` steps reads."""
@@ -98,7 +97,7 @@ class RlCorpus:
         self.dev = tuple(
             self._asked(tag, rows, keys.of_dev(tag), "dev|") for tag, rows in keys.dev.items()
         )
-        self.truth = keys.truth
+        self.known = keys.known
 
     def asked(self, step: int) -> Asked:
         """The activations of a step; their names are keyed by the step, and so are the draws."""

@@ -16,11 +16,9 @@ from interlingua.core.metrics import shuffled_fve_centred
 from interlingua.core.policy import group_deviation, kl_terms, rewarded
 from interlingua.core.resampling import Draws
 from interlingua.core.truth import ALL_KINDS, fact_counts
+from interlingua.sources.source import nameable
 from interlingua.specs.rl import RlSpec, RlWatch
-from interlingua.stages.rl.roles import Asked, Corpus, Judgement, Roles, Rollouts
-from interlingua.store.rows.shards import Key
-from interlingua.world.facts import SAYABLE
-from interlingua.world.teacher import facts_asserted
+from interlingua.stages.rl.roles import Asked, Corpus, Judgement, KnownFacts, Roles, Rollouts
 
 Columns = dict[str, list[Any]]
 
@@ -54,7 +52,7 @@ def evaluated_on_dev(roles: Roles, corpus: Corpus, spec: RlSpec) -> DevEval:
         columns = {name: [*columns.get(name, ()), *values] for name, values in own.items()}
     # Every host counts the same, however many rows it has.
     means = {name: float(np.mean([host[name] for host in by_host])) for name in by_host[0]}
-    numbers = {**means, **_over_tokens(columns), **_facts(columns, corpus.truth)}
+    numbers = {**means, **_over_tokens(columns), **_facts(columns, corpus.known)}
     return DevEval(columns, {"score": -means["fve_centred_own"], **numbers})
 
 
@@ -169,19 +167,20 @@ def _over_tokens(columns: Columns) -> dict[str, float]:
     }
 
 
-def _facts(columns: Columns, truth: Mapping[Key, Mapping[str, str]] | None) -> dict[str, float]:
+def _facts(columns: Columns, known: KnownFacts | None) -> dict[str, float]:
     """The share of texts that name each kind of fact, and the share of those facts that hold."""
-    if truth is None:
+    if known is None:
         return {}
-    assertions = [facts_asserted(text or "") for text in columns["explanation"]]
+    kinds = tuple(known.truth.values)
+    assertions = [known.truth.asserted(text or "") for text in columns["explanation"]]
     said = [set(one.facts) for one in assertions]
     true = [
-        {(kind, value) for kind, value in truth[key].items() if kind in SAYABLE}
+        set(nameable(known.truth, known.by_key[key]).items())
         for key in zip(columns["passage_id"], columns["position"], strict=True)
     ]
     counts = fact_counts(said, true)
-    numbers = {f"said_{kind}": float((counts[kind].num_said > 0).mean()) for kind in SAYABLE}
-    for kind in (ALL_KINDS, *SAYABLE):
+    numbers = {f"said_{kind}": float((counts[kind].num_said > 0).mean()) for kind in kinds}
+    for kind in (ALL_KINDS, *kinds):
         # A kind that no text names has no precision: it is left out, not counted as 0.
         if num_said := counts[kind].num_said.sum():
             numbers[f"precision_{kind}"] = float(counts[kind].num_both.sum() / num_said)

@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from interlingua.models.pair.prompts import IGNORED
+from interlingua.sources.source import Truth
 from interlingua.stages.sft.engine import Stepped
 from interlingua.store.rows.shards import Key
 
@@ -156,6 +157,13 @@ class Roles(NamedTuple):
     judge: Judge
 
 
+class KnownFacts(NamedTuple):
+    """The facts that hold of some rows, and how texts say them."""
+
+    truth: Truth
+    by_key: Mapping[Key, Mapping[str, str]]
+
+
 class Corpus(Protocol):
     """The activations of every step, a function of its number alone, and those of `dev`."""
 
@@ -168,8 +176,8 @@ class Corpus(Protocol):
         """Rows of `dev` to evaluate on, of every host."""
 
     @property
-    def truth(self) -> Mapping[Key, Mapping[str, str]] | None:
-        """The facts that hold of the rows of `dev`, where a world knows them."""
+    def known(self) -> KnownFacts | None:
+        """The facts that hold of the rows of `dev`, where a corpus knows them."""
 
     def asked(self, step: int) -> Asked:
         """The activations of a step: of one host."""

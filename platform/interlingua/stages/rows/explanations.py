@@ -1,15 +1,21 @@
-"""Stage `explanations`: the world's teacher's texts about activations, from the true facts."""
+"""Stage `explanations`: a teacher's texts about activations."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.splits import Split
 from interlingua.specs.training import TeachSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
+
+if TYPE_CHECKING:
+    from interlingua.sources.source import Teacher
+    from interlingua.stages.rows.explained_sites import Sites
+    from interlingua.store.rows.explanations import Explanation
+    from interlingua.store.rows.passages import Passage
 
 
 class ReadTokens(NamedTuple, Generic[Member]):
@@ -20,10 +26,14 @@ class ReadTokens(NamedTuple, Generic[Member]):
 
 
 class ExplanationsInputs(NamedTuple, Generic[Member]):
-    """The passages to explain; `tokens` is None where a passage is explained as a whole."""
+    """The passages to explain; `tokens` is None where a passage is explained as a whole.
+
+    `host` is whose words a teacher asks for; most ask for none.
+    """
 
     passages: Member
     tokens: ReadTokens[Member] | None
+    host: Member | None = None
 
 
 def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> Stage:
@@ -35,7 +45,7 @@ def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> St
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=2,
+        revision=3,
     )
 
 
@@ -43,19 +53,54 @@ def run(
     spec: TeachSpec, inputs: ExplanationsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Explain every activation of the splits; without `tokens`, every passage as a whole."""
-    from interlingua.stages.rows.world_teacher import FactsSoFar, explained
+    from interlingua.stages.rows.explained_sites import Sites
     from interlingua.store.rows.explanations import write_explanations
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
     from interlingua.store.rows.splits import recorded_access
 
-    counts: Counter[str] = Counter()
-    with recorded_access(spec.splits, out) as access:
-        passages = read_passages(inputs.passages.path / PASSAGES_NAME, spec.splits, access)
-        so_far = FactsSoFar(inputs.tokens, spec, access)
-        explanations = (
-            explanation
-            for passage in passages
-            for explanation in explained(passage, so_far, spec, counts)
+    teacher, path = _opened(spec, inputs, context), inputs.passages.path / PASSAGES_NAME
+    with recorded_access({*spec.splits, *teacher.prepares_on}, out) as access:
+        seen = {*spec.splits, *teacher.prepares_on}
+        teacher.prepare(read_passages(path, seen, access))
+        sites = Sites(spec.spans, inputs.tokens, spec.splits, access)
+        passages = read_passages(path, spec.splits, access)
+        num_rows = write_explanations(out, _explained(passages, sites, teacher, spec.samples))
+    if not num_rows:
+        raise ValueError(
+            f"no row of {', '.join(spec.splits)} has an explanation: the teacher has none for "
+            "their passages"
         )
-        counts["num_rows"] = write_explanations(out, explanations)
-    return counts
+    return Counter(teacher.counts()) + Counter(num_rows=num_rows)
+
+
+def _opened(spec: TeachSpec, inputs: ExplanationsInputs[Artifact], context: Context) -> "Teacher":
+    from interlingua.sources.source import teacher_of
+
+    if inputs.host is None:
+        return teacher_of(spec.teacher)
+    from interlingua.models.hosts.next_tokens import NextTokens
+    from interlingua.store.hosts import opened_from
+
+    source, revision = opened_from(inputs.host)
+    place = context.placement.verbalizing
+    host = NextTokens(source, revision=revision, device=place.device, batch_rows=place.batch_rows)
+    return teacher_of(spec.teacher, host=host)
+
+
+def _explained(
+    passages: "Iterator[Passage]", sites: "Sites", teacher: "Teacher", num_samples: int
+) -> "Iterator[Explanation]":
+    from interlingua.store.rows.explanations import Explanation
+
+    for passage in passages:
+        for site in sites.of(passage):
+            found = teacher.explain(passage, site, num_samples)
+            for sample, (name, text) in enumerate(found):
+                yield Explanation(
+                    passage_id=passage.passage_id,
+                    position=site.position,
+                    sample=sample,
+                    split=Split(passage.split),
+                    teacher=name,
+                    text=text,
+                )

@@ -1,25 +1,71 @@
-"""Stage `passages`: the texts of a world, each with its id, split, facts and mentions."""
+"""Stage `passages`: the texts of a corpus, each with its id, its document and its split."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from interlingua.specs.world import PassagesSpec
+from interlingua.specs.corpora import PassagesSpec
+from interlingua.specs.splits import Split
+from interlingua.specs.text.typed import variant_name
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 
+SHAPED_NAME, SHARDS_NAME = "shaped.parquet", "shards.json"
+
 
 def passages_stage(spec: PassagesSpec) -> Stage:
-    """The texts of a world."""
-    return Stage(kind="passages", label="world", spec=spec, run=run, inputs={}, revision=1)
+    """The texts of a corpus."""
+    label = variant_name(type(spec.corpus)).removesuffix("_corpus")
+    return Stage(kind="passages", label=label, spec=spec, run=run, inputs={}, revision=2)
 
 
 def run(
     spec: PassagesSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
-) -> Mapping[str, float]:
-    """Write the passages; the metrics count them by split."""
-    from interlingua.stages.rows.world_passages import world_passages
-    from interlingua.store.rows.passages import PASSAGES_NAME, count_by_split, write_passages
+) -> Mapping[str, Any]:
+    """Write the passages; the metrics count them by split, and what was left out by reason."""
+    import json
 
-    path = out / PASSAGES_NAME
-    write_passages(path, world_passages(spec), split_spec=spec.split)
-    return {f"passages/{split}": count for split, count in count_by_split(path).items()}
+    from interlingua.sources.duplicates import without_near_duplicates
+    from interlingua.sources.shaping import shaped
+    from interlingua.sources.source import corpus_of
+    from interlingua.store.atomic import write_atomically
+    from interlingua.store.rows.passages import (
+        PASSAGES_NAME,
+        Passage,
+        count_by_split,
+        read_passages,
+        write_passages,
+    )
+    from interlingua.store.rows.splits import SplitAccess
+
+    corpus, counts, path = corpus_of(spec.corpus), Counter[str](), out / PASSAGES_NAME
+    if spec.near_duplicates is None:
+        write_passages(path, shaped(corpus.records(), spec, counts), split_spec=spec.split)
+    else:
+        # Read twice, from one file: the source itself may be far away.
+        every = out / SHAPED_NAME
+        write_passages(every, shaped(corpus.records(), spec, counts), split_spec=spec.split)
+
+        def again() -> Iterator[Passage]:
+            return read_passages(every, Split, SplitAccess(Split))
+
+        found = without_near_duplicates(again, spec.near_duplicates, counts)
+        write_passages(path, found, split_spec=spec.split)
+        every.unlink()
+    if shards := corpus.shards():
+        with write_atomically(out / SHARDS_NAME) as file:
+            file.write(json.dumps(shards, indent=1).encode())
+    by_split = count_by_split(path)
+    _check_splits(spec, by_split)
+    return {**{f"passages/{split}": count for split, count in by_split.items()}, **counts}
+
+
+def _check_splits(spec: PassagesSpec, by_split: Mapping[Split, int]) -> None:
+    """Raise where a split that is to have a share has nothing."""
+    for split, share in spec.split.shares().items():
+        if share and not by_split.get(split):
+            raise ValueError(
+                f"split {split} came out empty: passages.split.{split} is {share:g} of "
+                f"{sum(by_split.values())} passages. Bring more documents, or a larger share"
+            )

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
+from interlingua.specs.corpora import CorpusSpec, HubText, Mixture, TextFiles
 from interlingua.specs.injection import InjectionSpec
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.rl import RlSpec
 from interlingua.specs.text.typed import variant_name
 from interlingua.specs.training import ArSpec, AvSpec, LoraSpec, OptimSpec
+from interlingua.specs.world import WorldCorpus
 
 
 def recipe_params(recipe: Recipe) -> dict[str, str]:
@@ -19,10 +21,10 @@ def recipe_params(recipe: Recipe) -> dict[str, str]:
         "held-out hosts": ", ".join(recipe.held_out) or "none",
         "num hosts": str(len(recipe.hosts)),
         "read": _words(recipe.read),
-        "block": _words(recipe.block),
-        "host dtype": recipe.dtype,
-        "passages": str(recipe.passages.num_passages),
-        "passages seed": str(recipe.passages.world.seed),
+        "block": _one_or_all({host.tag: _words(host.block) for host in recipe.hosts}),
+        "host dtype": _one_or_all({host.tag: host.dtype for host in recipe.hosts}),
+        "corpus": variant_name(type(recipe.passages.corpus)).replace("_", " "),
+        **dict(_corpus(recipe.passages.corpus)),
         "av": _weights(recipe.av.lora),
         **_injection(recipe.av.injection),
         **_training("av", recipe.av, recipe.av_lessons),
@@ -36,6 +38,19 @@ def recipe_params(recipe: Recipe) -> dict[str, str]:
         "evaluation samples": str(recipe.evaluation.samples),
         "evaluation seed": str(recipe.speaking.seed),
     }
+
+
+def _corpus(corpus: CorpusSpec) -> Iterator[tuple[str, str]]:
+    match corpus:
+        case WorldCorpus():
+            yield "passages", str(corpus.num_passages)
+            yield "passages seed", str(corpus.world.seed)
+        case TextFiles():
+            yield "texts", corpus.path
+        case HubText():
+            yield "texts", f"{corpus.dataset} at {corpus.revision[:12]}"
+        case Mixture():
+            yield "texts", ", ".join(f"{part.share:g} {part.tag}" for part in corpus.parts)
 
 
 def _injection(spec: InjectionSpec) -> dict[str, str]:
@@ -66,7 +81,7 @@ def _reinforcement(runs: tuple[RlSpec, ...]) -> dict[str, str]:
     by_run = {run.tag: dict(_of_run(run)) for run in runs}
     first, *_ = by_run.values()
     return {"rl": ", ".join(by_run)} | {
-        f"rl {name}": _joined({tag: values[name] for tag, values in by_run.items()})
+        f"rl {name}": _one_or_all({tag: values[name] for tag, values in by_run.items()})
         for name in first
     }
 
@@ -84,7 +99,7 @@ def _of_run(run: RlSpec) -> Iterator[tuple[str, str]]:
     yield "seed", str(run.seed)
 
 
-def _joined(values: Mapping[str, str]) -> str:
+def _one_or_all(values: Mapping[str, str]) -> str:
     found = set(values.values())
     return found.pop() if len(found) == 1 else ", ".join(f"{tag}: {v}" for tag, v in values.items())
 

@@ -61,7 +61,7 @@ def run_av(
     from interlingua.store.rows.explanations import check_one_teacher
     from interlingua.store.rows.splits import recorded_access
 
-    check_one_teacher(inputs.explanations.path, accepts_mixed=spec.accepts_mixed_teachers)
+    check_one_teacher(inputs.explanations.path, accepts=spec.accepts_teachers)
     with recorded_access({Split.AV_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AV_SFT, access)
     weights, columns, dev_eval = _trained(AvProgram, spec, inputs, out, context)
@@ -88,7 +88,7 @@ def run_ar(
     from interlingua.store.rows.explanations import check_one_teacher
     from interlingua.store.rows.splits import recorded_access
 
-    check_one_teacher(inputs.explanations.path, accepts_mixed=spec.accepts_mixed_teachers)
+    check_one_teacher(inputs.explanations.path, accepts=spec.accepts_teachers)
     with recorded_access({Split.AR_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AR_SFT, access)
         weights, columns, dev_eval = _trained(ArProgram, spec, inputs, out, context)

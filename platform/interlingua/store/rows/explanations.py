@@ -5,6 +5,7 @@ A row is one text about one activation: passage, position (-1: pooled) and sampl
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 
 EXPLANATIONS_NAME = "explanations.parquet"
+ROWS_PER_GROUP = 4096
 SCHEMA = pa.schema(
     [
         ("passage_id", pa.string()),
@@ -48,10 +50,15 @@ class Explanation:
 
 def write_explanations(out: Path, explanations: Iterable[Explanation]) -> int:
     """Store the explanations in an artifact's folder; returns how many there are."""
-    table = pa.Table.from_pylist(list(map(asdict, explanations)), schema=SCHEMA)
-    with write_atomically(out / EXPLANATIONS_NAME) as file:
-        pq.write_table(table, file)
-    return table.num_rows
+    rows, num_rows = map(asdict, explanations), 0
+    with (
+        write_atomically(out / EXPLANATIONS_NAME) as file,
+        pq.ParquetWriter(file, SCHEMA) as writer,
+    ):
+        while group := list(islice(rows, ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
+            num_rows += len(group)
+    return num_rows
 
 
 def read_explanations(
@@ -91,12 +98,16 @@ def teachers_of(folder: Path) -> list[str]:
     return sorted(pc.unique(table["teacher"]).to_pylist())
 
 
-def check_one_teacher(folder: Path, *, accepts_mixed: bool) -> None:
-    """Raise MixedTeachers unless one teacher wrote everything, or more are accepted."""
-    teachers = teachers_of(folder)
-    if len(teachers) > 1 and not accepts_mixed:
+def check_one_teacher(folder: Path, *, accepts: Iterable[str]) -> None:
+    """Raise MixedTeachers unless one teacher wrote everything, or all of them are accepted.
+
+    A teacher is accepted by name, with its fingerprint or without.
+    """
+    teachers, accepted = teachers_of(folder), set(accepts)
+    others = [one for one in teachers if not accepted & {one, one.rpartition("-")[0]}]
+    if len(teachers) > 1 and others:
         raise MixedTeachers(
             f"{folder / EXPLANATIONS_NAME} mixes the teachers {', '.join(teachers)}; that "
-            "destroyed a published run (0.92 -> 0.83, one host at -0.75): use one, or accept it "
-            "with --set accepts_mixed_teachers=true"
+            "destroyed a published run (0.92 -> 0.83, one host at -0.75): use one, or accept "
+            f"them by name with --set accepts_teachers={','.join(teachers)}"
         )

@@ -7,7 +7,7 @@ import pytest
 
 from interlingua.cluster.local import local_context
 from interlingua.recipes.parts import WORLD_FITTING
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.maps.encoder import Encoded, HostRows, anchor_encoder_stage, encoder_stage
 from interlingua.store.artifact import Stage, build

@@ -7,7 +7,7 @@ import pytest
 
 from interlingua.core.moments import fold_of
 from interlingua.recipes.parts import WORLD_FITTING
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.maps.encoder import encoder_stage

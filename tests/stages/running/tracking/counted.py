@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.running.recipe_runs import RecipeRun
 from interlingua.store.artifact import Stage
 from interlingua.store.progress import PROGRESS_NAME, MetricsLog

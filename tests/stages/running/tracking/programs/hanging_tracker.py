@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlingua.recipes.registry import world_mini
+from interlingua.recipes.world import world_mini
 from interlingua.stages.running import tracked
 from interlingua.stages.running.recipe_runs import RecipeRun
 from interlingua.stages.running.uploader import Uploader

@@ -1,4 +1,4 @@
-"""Texts that no passage of the world resembles: code, another language, noise.
+"""Texts that a corpus of prose does not resemble: code, another language, noise.
 
 An AV has never learned from their activations, and writes as fluently about them as about any
 other. They are here to see whether that is noticed.
@@ -7,7 +7,7 @@ other. They are here to see whether that is noticed.
 import random
 import string
 
-from interlingua.world.facts import keyed_random
+from interlingua.core.keyed import keyed_random
 
 KINDS = ("code", "french", "noise")
 

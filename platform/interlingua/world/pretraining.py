@@ -38,7 +38,7 @@ TOKENIZER_TEXTS = 3000
 REPORT_EVERY = 10
 
 
-def pretrained(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str, float]:
+def made(spec: WorldHostSpec, written: Artifact, out: Path) -> Mapping[str, float]:
     """Train on split `pretrain`, examine on `dev`, save model and tokenizer; returns metrics."""
     path = written.path / PASSAGES_NAME
     with recorded_access({Split.PRETRAIN, Split.DEV}, out) as access:

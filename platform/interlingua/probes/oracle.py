@@ -13,16 +13,16 @@ from itertools import combinations
 
 import numpy as np
 
+from interlingua.core.keyed import keyed_random
 from interlingua.core.linear import fit_blocks
 from interlingua.core.small_mlp import fitted_mlp
 from interlingua.core.statistics import ratio_of_sums
+from interlingua.sources.source import Truth
 from interlingua.specs.maps import RidgeSpec
-from interlingua.world.facts import SAYABLE, keyed_random
 
-Truth = Sequence[Mapping[str, str]]  # the facts of each row
+Known = Sequence[Mapping[str, str]]  # the facts of each row
 Columns = Mapping[str, np.ndarray]  # per fact, [N, number of its values] of zeros and ones
 
-GENERAL = ("language", "topic")
 TRIPLE = 3
 RIDGE = 0.1
 FOLDS = 5
@@ -32,8 +32,16 @@ OF_PAIRS = RidgeSpec(strengths=(1e-2, 1e-1, 1.0, 10.0, 100.0), num_folds=FOLDS) 
 class Oracle:
     """Scores of facts on held-out rows of one host."""
 
-    def __init__(self, fit: Truth, fit_h_ND: np.ndarray, held: Truth, held_h_MD: np.ndarray):
-        self._fit, self._held = _columns(fit), _columns(held)
+    def __init__(
+        self,
+        truth: Truth,
+        fit: Known,
+        fit_h_ND: np.ndarray,
+        held: Known,
+        held_h_MD: np.ndarray,
+    ) -> None:
+        self._truth = truth
+        self._fit, self._held = (_columns(facts, truth.values) for facts in (fit, held))
         self._fit_u_ND, self._held_u_MD = _unit(fit_h_ND), _unit(held_h_MD)
         self._mean_D = self._fit_u_ND.mean(0)
         # The variance around the held-out rows' own mean vector: a constant scores 0 at best.
@@ -41,14 +49,14 @@ class Oracle:
 
     def metrics(self, seed: int) -> dict[str, float | str]:
         """All figures, each fve of predictions at length 1 (centred) and as they are (linear)."""
-        names = tuple(SAYABLE)
+        names = tuple(self._truth.values)
         triples = list(combinations(names, TRIPLE))
         best = max(triples, key=self._fit_score)
         scored = {
             "all_facts": self._errors(names),
             "fact_pairs": self._pair_errors(names),
             "network": self._network_errors(names, seed),
-            "language_topic": self._errors(GENERAL),
+            "language_topic": self._errors(self._truth.general),
             "best_triple": self._errors(best),
             "random_triple": self._random_triple_errors(seed),
             "constant": self._split_errors(np.tile(self._mean_D, (len(self._held_u_MD), 1))),
@@ -84,8 +92,9 @@ class Oracle:
         return ratio_of_sums(top_M, below_M, seed=seed).as_metrics(name)
 
     def _errors(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        weights = self._weights(_features(self._fit, names))
-        return self._split_errors(_with_one(_features(self._held, names)) @ weights + self._mean_D)
+        weights = self._weights(self._features(self._fit, names))
+        held_MF = _with_one(self._features(self._held, names))
+        return self._split_errors(held_MF @ weights + self._mean_D)
 
     def _random_triple_errors(self, seed: int) -> dict[str, np.ndarray]:
         weights = self._weights(_random_triples(self._fit, f"{seed}|fit"))
@@ -99,7 +108,9 @@ class Oracle:
 
     def _network_errors(self, names: Sequence[str], seed: int) -> dict[str, np.ndarray]:
         """What a network adds to the ridge from all facts."""
-        features_NF, held_MF = (_features(columns, names) for columns in (self._fit, self._held))
+        features_NF, held_MF = (
+            self._features(columns, names) for columns in (self._fit, self._held)
+        )
         weights = self._weights(features_NF)
         rest_ND = self._fit_u_ND - self._mean_D - _with_one(features_NF) @ weights
         scale = float(rest_ND.std())
@@ -114,9 +125,16 @@ class Oracle:
             "fve_linear": _squares(predicted_MD - self._held_u_MD),
         }
 
+    def _features(self, columns: Columns, names: Sequence[str]) -> np.ndarray:
+        """The columns of these facts; with the category known, every fact has its own in each."""
+        plain = np.concatenate([columns[name] for name in names], axis=1)
+        if self._truth.category not in names:
+            return plain
+        return np.concatenate([plain, plain * columns[self._truth.category][:, 1:]], axis=1)
+
     def _fit_score(self, names: Sequence[str]) -> float:
         """On the fit rows, so that choosing among triples leaves the held-out rows untouched."""
-        features = _features(self._fit, names)
+        features = self._features(self._fit, names)
         predicted = _with_one(features) @ self._weights(features) + self._mean_D
         return -float(_squares(_unit(predicted) - self._fit_u_ND).sum())
 
@@ -128,22 +146,14 @@ class Oracle:
         return np.linalg.solve(gram, x.T @ (self._fit_u_ND - self._mean_D))
 
 
-def _columns(truth: Truth) -> Columns:
+def _columns(known: Known, kinds: Mapping[str, tuple[str, ...]]) -> Columns:
     """Per fact, one column a value; a fact that a row's text does not mention has none of them."""
     return {
         name: np.array(
-            [[facts.get(name) == value for value in values] for facts in truth], dtype=float
+            [[facts.get(name) == value for value in values] for facts in known], dtype=float
         )
-        for name, values in SAYABLE.items()
+        for name, values in kinds.items()
     }
-
-
-def _features(columns: Columns, names: Sequence[str]) -> np.ndarray:
-    """The columns of these facts; with the language known, every fact has its own in each."""
-    plain = np.concatenate([columns[name] for name in names], axis=1)
-    if "language" not in names:
-        return plain
-    return np.concatenate([plain, plain * columns["language"][:, 1:]], axis=1)
 
 
 def _pairs(columns: Columns, names: Sequence[str]) -> np.ndarray:
@@ -162,7 +172,7 @@ def _folds(num_rows: int) -> np.ndarray:
 
 def _random_triples(columns: Columns, key: str) -> np.ndarray:
     """Features of three facts a row, drawn anew for each row, as a teacher states them."""
-    num_rows, num_facts = len(columns["language"]), len(columns)
+    num_rows, num_facts = len(next(iter(columns.values()))), len(columns)
     said_NF = np.zeros((num_rows, num_facts))
     for row in range(num_rows):
         said_NF[row, keyed_random("triple", key, row).sample(range(num_facts), TRIPLE)] = 1.0

@@ -1,0 +1,152 @@
+"""A recipe with everything that it names pinned: files by their hashes, models by their depth.
+
+After it the recipe says what is computed, whatever happens to the files: each stage compares.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from interlingua.sources.files import TABLES, TEXTS, files_of, sha256_of_files
+from interlingua.specs.corpora import CorpusSpec, HubText, Mixture, TextFiles
+from interlingua.specs.hosts import AtBlock
+from interlingua.specs.models import ActivationFile, HostSpec, HubHost
+from interlingua.specs.recipe import Recipe, TeachingSpec
+from interlingua.specs.teachers import ExplanationFile
+
+VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
+GGUF = ".gguf"
+
+
+def pinned(recipe: Recipe) -> Recipe:
+    """The recipe with every hash and depth that it left to be taken; raises with all it lacks."""
+    if missing := list(unset(recipe)):
+        raise ValueError(f"{recipe.name} needs " + " ".join(f"--set {one}=..." for one in missing))
+    hosts = tuple(_host(host) for host in recipe.hosts)
+    anchor = next(host for host in hosts if host.tag == recipe.anchor)
+    block = anchor.block_index if recipe.ar.block_index is None else recipe.ar.block_index
+    return replace(
+        recipe,
+        ar=replace(recipe.ar, block_index=block),
+        passages=replace(
+            recipe.passages, corpus=_corpus(recipe.passages.corpus, "passages.corpus")
+        ),
+        hosts=hosts,
+        av_lessons=_lessons(recipe.av_lessons, "av_lessons"),
+        ar_lessons=_lessons(recipe.ar_lessons, "ar_lessons"),
+    )
+
+
+def unset(recipe: Recipe) -> list[str]:
+    """The paths of the recipe that somebody must set, because nothing stands there."""
+    named = {
+        f"hosts.{host.tag}.source.source": host.source.source
+        for host in recipe.hosts
+        if isinstance(host.source, HubHost)
+    }
+    if isinstance(recipe.passages.corpus, TextFiles):
+        named["passages.corpus.path"] = recipe.passages.corpus.path
+    for name in ("av_lessons", "ar_lessons"):
+        if isinstance(teacher := getattr(recipe, name).teacher, ExplanationFile):
+            named[f"{name}.teacher.path"] = teacher.path
+    for host in recipe.hosts:
+        if host.rows is not None:
+            named[f"hosts.{host.tag}.rows.path"] = host.rows.path
+    return [path for path, value in named.items() if not value]
+
+
+def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
+    """The model with the hash of its files, or its commit, and how many blocks it has."""
+    from interlingua.models.hosts.sizes import num_blocks_of
+
+    found = _with_files(host)
+    if found.num_blocks is None and (needs_depth or found.revision is None):
+        found = replace(found, num_blocks=num_blocks_of(found))
+    return found
+
+
+def _with_files(host: HubHost) -> HubHost:
+    from interlingua.store.model_files import files_sha256
+
+    place = Path(host.source).expanduser()
+    take: Callable[[Path], str] | None = None
+    if place.is_dir():
+        take = files_sha256
+    elif place.is_file() and place.suffix == GGUF:
+        take = _sha256
+    if take is not None:
+        if host.revision is not None:
+            raise ValueError(
+                f"hosts.{host.tag}.source.revision is {host.revision}; {place} is here and has "
+                "none: it is known by its hash"
+            )
+        digits = host.files_sha256 or take(place)
+        return replace(host, source=str(place.resolve()), files_sha256=digits)
+    if place.is_absolute() or host.source.startswith(".") or place.suffix == GGUF:
+        raise ValueError(
+            f"hosts.{host.tag}.source.source={host.source}: nothing is there; a host is a folder "
+            "that save_pretrained wrote, a .gguf file, or a hub id"
+        )
+    if host.revision is None:
+        raise ValueError(
+            f"hosts.{host.tag}.source.revision is none for the hub id {host.source!r}; name the "
+            "commit, because the default branch moves"
+        )
+    return host
+
+
+def _host(host: HostSpec) -> HostSpec:
+    source, rows = host.source, host.rows
+    if isinstance(source, HubHost):
+        source = pinned_host(source, needs_depth=not isinstance(host.block, AtBlock))
+    if rows is not None:
+        rows = _rows(rows, f"hosts.{host.tag}.rows")
+    return replace(host, source=source, rows=rows)
+
+
+def _rows(rows: ActivationFile, field: str) -> ActivationFile:
+    files = files_of(rows.path, VECTORS, field=f"{field}.path")
+    found = replace(
+        rows,
+        path=_absolute(rows.path),
+        sha256=rows.sha256 or sha256_of_files(files),
+    )
+    if rows.index is None:
+        return found
+    index = files_of(rows.index, TABLES, field=f"{field}.index")
+    digits = rows.index_sha256 or sha256_of_files(index)
+    return replace(found, index=_absolute(rows.index), index_sha256=digits)
+
+
+def _corpus(corpus: CorpusSpec, field: str) -> CorpusSpec:
+    match corpus:
+        case TextFiles():
+            files = files_of(corpus.path, TEXTS, field=f"{field}.path")
+            digits = corpus.sha256 or sha256_of_files(files)
+            return replace(corpus, path=_absolute(corpus.path), sha256=digits)
+        case Mixture():
+            parts = []
+            for part in corpus.parts:
+                own = _corpus(part.corpus, f"{field}.parts.{part.tag}.corpus")
+                assert isinstance(own, TextFiles | HubText)
+                parts.append(replace(part, corpus=own))
+            return replace(corpus, parts=tuple(parts))
+        case _:
+            return corpus
+
+
+def _lessons(lessons: TeachingSpec, field: str) -> TeachingSpec:
+    teacher = lessons.teacher
+    if not isinstance(teacher, ExplanationFile):
+        return lessons
+    files = files_of(teacher.path, TABLES, field=f"{field}.teacher.path")
+    digits = teacher.sha256 or sha256_of_files(files)
+    return replace(lessons, teacher=replace(teacher, path=_absolute(teacher.path), sha256=digits))
+
+
+def _sha256(path: Path) -> str:
+    return sha256_of_files([path])
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
