@@ -23,6 +23,7 @@ SPLIT = SplitSpec(
 )
 READ = Pooled(include_first=False)  # the first token is an attention sink
 MIDDLE = AtDepth(fraction=0.5)
+WITHOUT_MODEL = ExtractiveTeacher()
 
 OPTIM = OptimSpec(
     learning_rate=2e-4,
@@ -85,7 +86,7 @@ def nla_of(
     *,
     model: HubHost,
     texts: CorpusSpec,
-    explanations: TeacherSpec = ExtractiveTeacher(),
+    explanations: TeacherSpec = WITHOUT_MODEL,
     activations: ActivationFile | None = None,
     read: Reading = READ,
     block: AtBlock | AtDepth = MIDDLE,

@@ -22,9 +22,9 @@ from interlingua.specs.world import WorldCorpus
 class TextFiles:
     """Texts of local files, a document each unless `document_field` says which are of one.
 
-    `path` is a file, a folder or a pattern: JSON lines, parquet, plain text (a file is a text); text
-    and lines also as .gz. `sha256` None is taken when the recipe is pinned. Documents `first` to
-    `first + count`, counted through the files by name.
+    `path` is a file, a folder or a pattern: JSON lines, parquet, plain text (a file is a text),
+    lines and text also as .gz. `sha256` None is taken when the recipe is pinned. Documents `first`
+    to `first + count`, counted through the files by name.
     """
 
     path: str
