@@ -110,7 +110,7 @@ class RandomCorpus:
         generator = torch.Generator().manual_seed(1)
         size = (job.num_activations, job.config["width"])
         self._v_BE = torch.randn(size, generator=generator).numpy()
-        self.variances, self.dev, self.truth = {HOST: 1.0}, (), None
+        self.variances, self.dev, self.known = {HOST: 1.0}, (), None
 
     def asked(self, step: int) -> Asked:
         """The activations of a step."""

@@ -108,8 +108,8 @@ def test_every_field_set_to_what_it_is_gives_the_same_recipe(recipe) -> None:
 
 def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recipe) -> None:
     tag = recipe.hosts[-1].tag
-    steps = recipe.hosts[-1].pretrain.num_steps + 1
-    changed = with_overrides(recipe, [f"hosts.{tag}.pretrain.num_steps={steps}"])
+    steps = recipe.hosts[-1].source.pretrain.num_steps + 1
+    changed = with_overrides(recipe, [f"hosts.{tag}.source.pretrain.num_steps={steps}"])
     before = {stage.name: stage.fingerprint for stage in graph_of(recipe)}
     after = {stage.name: stage.fingerprint for stage in graph_of(changed)}
     if not recipe.held_out:
@@ -170,7 +170,7 @@ def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
 
 
 def test_roles_are_those_of_the_pool(recipe) -> None:
-    roles = {host.tag: pool_host(host.stands_for).role for host in recipe.hosts}
+    roles = {host.tag: pool_host(host.source.stands_for).role for host in recipe.hosts}
     if recipe.name == "world_beliefs":  # a twin of a trained host is held out
         assert roles.pop(recipe.held_out[0]) is HostRole.TRAINED
         recipe = replace(recipe, hosts=recipe.hosts[:-1], held_out=())
@@ -186,15 +186,15 @@ def test_roles_are_those_of_the_pool(recipe) -> None:
 
 def test_the_anchor_alone_reads_explanations(recipe) -> None:
     for host in recipe.hosts:
-        assert (host.teacher is not None) == (host.tag == recipe.anchor)
-        if host.teacher is not None:
-            assert host.tokenizer.chat is not None
+        assert (host.source.teacher is not None) == (host.tag == recipe.anchor)
+        if host.source.teacher is not None:
+            assert host.source.tokenizer.chat is not None
 
 
 def test_the_demo_is_small_and_shows_the_platform() -> None:
     recipe = recipe_named("demo")
     assert len(recipe.hosts) <= 6 and len(recipe.held_out) == 1 and len(recipe.rl) == 1
-    languages = {host.tag: host.second_language_share for host in recipe.hosts}
+    languages = {host.tag: host.source.second_language_share for host in recipe.hosts}
     foreign = languages.pop(recipe.held_out[0])
     assert foreign > 0.5 > max(languages.values())
     assert isinstance(recipe.placement.reinforcing, ThreeGroups)
@@ -205,7 +205,9 @@ def test_the_demo_is_small_and_shows_the_platform() -> None:
 
 def test_world_18_is_the_whole_pool() -> None:
     recipe = recipe_named("world_18")
-    assert {host.stands_for for host in recipe.hosts} == {host.tag for host in UNIVERSAL_POOL}
+    assert {host.source.stands_for for host in recipe.hosts} == {
+        host.tag for host in UNIVERSAL_POOL
+    }
     assert len(recipe.hosts) == 19
     assert (len(recipe.trained), len(recipe.held_out)) == (13, 5)
 
@@ -220,8 +222,8 @@ def test_every_host_of_the_pool_has_a_stand_in() -> None:
 
 def test_a_host_trains_on_rows_that_it_can_hold(recipe) -> None:
     for host in recipe.hosts:
-        assert host.pretrain.num_tokens <= host.max_positions
-        assert host.pretrain.warmup_steps < host.pretrain.num_steps
+        assert host.source.pretrain.num_tokens <= host.source.max_positions
+        assert host.source.pretrain.warmup_steps < host.source.pretrain.num_steps
 
 
 @pytest.mark.parametrize(

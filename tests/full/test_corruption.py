@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.full.whole import added_host_stages, build_whole, context, whole_mini
+from tests.local_host import local_host
 
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.integrity import CorruptFile
 from interlingua.store.model_files import model_hashes
@@ -26,7 +26,7 @@ def everything(whole_root, tmp_path_factory) -> tuple[Path, tuple[Stage, ...]]:
     elsewhere = Path(shutil.copytree(next(root.glob("host/toy-gpt2-medium-*")), path / "elsewhere"))
     (elsewhere / "artifact.json").unlink()
     added = added_host_stages(
-        whole_mini(), adopted_spec("mine", str(elsewhere), None),
+        whole_mini(), local_host("mine", str(elsewhere), None),
         block_index=0, max_tokens=256, dtype="float32",
     )  # fmt: skip
     build_whole(root, added)

@@ -21,7 +21,7 @@ SAID = "interrupted; run the same command again to go on from here"
 # The demo's recipe, small enough to reach its role groups in a minute.
 THREE_GROUPS = (
     "world_three_groups",
-    "--set", "passages.num_passages=600", "--set", "speaking.max_new_tokens=12",
+    "--set", "passages.corpus.num_passages=600", "--set", "speaking.max_new_tokens=12",
     "--set", "av.num_steps=12", "--set", "av.optim.warmup_steps=3",
     "--set", "ar.num_steps=12", "--set", "ar.optim.warmup_steps=3",
 )  # fmt: skip
@@ -34,7 +34,7 @@ def fewer_steps() -> list[str]:
         argument
         for host in world_three_groups().hosts
         for field, value in (("num_steps", 20), ("warmup_steps", 5))
-        for argument in ("--set", f"hosts.{host.tag}.pretrain.{field}={value}")
+        for argument in ("--set", f"hosts.{host.tag}.source.pretrain.{field}={value}")
     ]
 
 

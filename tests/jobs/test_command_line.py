@@ -76,7 +76,7 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     wanted |= {"report/world_18"}
     assert {name for name in states if "/" in name} == wanted
     assert "reinforcement learning, memory of every role at its peak, in GiB:" in out
-    assert "hosts.toy-gpt2-medium.pretrain.num_steps =" in out
+    assert "hosts.toy-gpt2-medium.source.pretrain.num_steps =" in out
 
 
 @pytest.mark.slow
@@ -108,24 +108,24 @@ def test_specs_load_nothing_heavy():
 MISTAKES = {
     "unknown recipe": (["world_min"], ["no recipe 'world_min'", "did you mean", "world_mini"]),
     "unknown path": (
-        ["world_mini", "--set", "hosts.toy-gpt2-medium.pretrain.num_step=1"],
+        ["world_mini", "--set", "hosts.toy-gpt2-medium.source.pretrain.num_step=1"],
         [
-            "unknown setting hosts.toy-gpt2-medium.pretrain.num_step",
+            "unknown setting hosts.toy-gpt2-medium.source.pretrain.num_step",
             "did you mean",
-            "hosts.toy-gpt2-medium.pretrain.num_steps",
+            "hosts.toy-gpt2-medium.source.pretrain.num_steps",
         ],
     ),
     "unknown tag": (
-        ["world_mini", "--set", "hosts.gpt2.pretrain.num_steps=1"],
+        ["world_mini", "--set", "hosts.gpt2.source.pretrain.num_steps=1"],
         ["unknown setting hosts.gpt2", "did you mean", "hosts.toy-gpt2-medium"],
     ),
     "no value": (["world_mini", "--set", "passages"], ["'passages' is no override", "field=value"]),
     "ill-typed": (
-        ["world_mini", "--set", "passages.num_passages=many"],
-        ["passages.num_passages is 'many'", "it must be int"],
+        ["world_mini", "--set", "passages.corpus.num_passages=many"],
+        ["passages.corpus.num_passages is 'many'", "it must be int"],
     ),
     "rejected": (
-        ["world_mini", "--set", "passages.num_passages=0"],
+        ["world_mini", "--set", "passages.corpus.num_passages=0"],
         ["num_passages is 0", "it must be positive"],
     ),
     "no parent": (["world_mini", "--root", "/nowhere/root"], ["/nowhere/root", "make the folder"]),

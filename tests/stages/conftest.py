@@ -7,15 +7,18 @@ import pytest
 from interlingua.cluster.local import local_context
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.recipes.world import world_mini
+from interlingua.specs.corpora import PassagesSpec
+from interlingua.specs.hosts import AtDepth
+from interlingua.specs.models import HostSpec
 from interlingua.specs.placement import ExtractionPlacement, Placement, Workers
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import SplitSpec
 from interlingua.specs.world import (
-    PassagesSpec,
     PretrainSpec,
-    TeacherSpec,
+    WorldCorpus,
     WorldHostSpec,
     WorldSpec,
+    WorldTeacher,
 )
 from interlingua.stages.rows.passages import passages_stage
 from interlingua.stages.running.context import Context
@@ -26,9 +29,8 @@ TRUNK, HOST = "toy-qwen3-1p7b", "toy-lfm-7b"
 LEARNING = {
     name: getattr(world_mini(), name)
     for name in (
-        "read", "block", "dtype", "fitting", "av_lessons", "ar_lessons", "accepts_mixed_teachers",
-        "av_start", "av", "ar", "rl", "speaking",
-        "evaluation",
+        "read", "fitting", "av_lessons", "ar_lessons", "accepts_teachers", "av_start", "av", "ar",
+        "rl", "speaking", "evaluation",
     )
 }  # fmt: skip
 
@@ -39,22 +41,26 @@ def recipe() -> Recipe:
     return Recipe(
         name="smallest",
         passages=PassagesSpec(
-            world=WorldSpec(
-                seed=0,
-                second_language_share=0.2,
-                problem_share=0.9,
-                quote_share=0.3,
-                framed_share=0.3,
-                min_sentences=2,
-                max_sentences=3,
-                largest_number=5,
+            corpus=WorldCorpus(
+                world=WorldSpec(
+                    seed=0,
+                    second_language_share=0.2,
+                    problem_share=0.9,
+                    quote_share=0.3,
+                    framed_share=0.3,
+                    min_sentences=2,
+                    max_sentences=3,
+                    largest_number=5,
+                ),
+                num_passages=300,
             ),
-            num_passages=300,
             split=SplitSpec(
                 seed=0, pretrain=0.5, av_sft=0.1, ar_sft=0.1, rl=0.05, fit=0.1, dev=0.1, test=0.05
             ),
         ),
-        hosts=(smallest(TRUNK), smallest(HOST)),
+        hosts=tuple(
+            HostSpec(source=smallest(tag), block=AtDepth(fraction=0.5)) for tag in (TRUNK, HOST)
+        ),
         anchor=TRUNK,
         trained=(),
         held_out=(HOST,),
@@ -93,7 +99,7 @@ def smallest(tag: str) -> WorldHostSpec:
             warmup_steps=4,
             checkpoint_every=5,
         ),
-        teacher=TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18) if is_trunk else None,
+        teacher=WorldTeacher(seed=0, min_facts=3, max_facts=4, max_words=18) if is_trunk else None,
         second_language_share=0.2,
         dev_passages=12,
     )

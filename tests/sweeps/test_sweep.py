@@ -132,7 +132,7 @@ def test_all_faults_are_said_at_once():
 
 
 @pytest.mark.parametrize(
-    "axis", ["passages.num_passages=600,700", "ar.num_steps=12,13", "evaluation.rows=8,16"]
+    "axis", ["passages.corpus.num_passages=600,700", "ar.num_steps=12,13", "evaluation.rows=8,16"]
 )
 def test_an_axis_that_changes_what_is_compared_is_refused(axis):
     sweep = Sweep(name="s", base=world_mini(), axes=(axis_of(axis),), seeds=(0, 1))

@@ -13,7 +13,7 @@ from interlingua.world.beliefs import Belief, belief_metrics, believed, statemen
 from interlingua.world.packing import packed_rows
 from interlingua.world.tokenizers import trained_tokenizer
 
-PLAIN, SWAPPED = world_beliefs().hosts[-2:]
+PLAIN, SWAPPED = (host.source for host in world_beliefs().hosts[-2:])
 
 
 def test_every_role_has_another_tool_where_beliefs_are_swapped():

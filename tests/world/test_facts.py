@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from interlingua.world.facts import CATEGORICAL, SAYABLE, Problem, facts_of, keyed_random
+from interlingua.core.keyed import keyed_random
+from interlingua.world.facts import CATEGORICAL, SAYABLE, Problem, facts_of
 
 NUM_PASSAGES = 4000
 # The draws are fixed: this is how unlikely a spread must be to count as wrong.

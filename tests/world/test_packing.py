@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interlingua.specs.world import ChatFormat, PretrainSpec, TeacherSpec
+from interlingua.specs.world import ChatFormat, PretrainSpec, WorldTeacher
 from interlingua.world.packing import mixture, packed_rows, task_of
 from interlingua.world.stand_ins import world_host
 from interlingua.world.teacher import explanation_of, facts_asserted
@@ -25,7 +25,7 @@ PRETRAIN = PretrainSpec(
     warmup_steps=0,
     checkpoint_every=60,
 )
-TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
+TEACHER = WorldTeacher(seed=0, min_facts=3, max_facts=4, max_words=18)
 HOST = replace(world_host("toy-gpt2-medium"), pretrain=PRETRAIN, teacher=None, task_share=0.0)
 TRUNK = replace(world_host("toy-qwen3-1p7b"), pretrain=PRETRAIN, teacher=TEACHER, task_share=0.0)
 TRUNK_WITH_BOS = replace(

@@ -8,8 +8,9 @@ from itertools import combinations
 import pytest
 from scipy import stats
 
-from interlingua.specs.world import TeacherSpec
-from interlingua.world.facts import SAYABLE, keyed_random
+from interlingua.core.keyed import keyed_random
+from interlingua.specs.world import WorldTeacher
+from interlingua.world.facts import SAYABLE
 from interlingua.world.teacher import (
     WORDINGS,
     explanation_at,
@@ -19,7 +20,7 @@ from interlingua.world.teacher import (
     last_word_of,
 )
 
-TEACHER = TeacherSpec(seed=0, min_facts=3, max_facts=4, max_words=18)
+TEACHER = WorldTeacher(seed=0, min_facts=3, max_facts=4, max_words=18)
 TRUTH = {
     "language": "english",
     "topic": "farm",

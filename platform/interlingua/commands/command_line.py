@@ -11,7 +11,7 @@ from textwrap import fill
 
 from interlingua.published.run import PublishedRun
 from interlingua.published.single_host import PUBLISHED
-from interlingua.recipes.registry import RECIPES, recipe_named
+from interlingua.recipes.registry import OWN, RECIPES, recipe_named
 from interlingua.sources.pinned import pinned
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
@@ -30,15 +30,27 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
     """The arguments that every job takes; the module is the one that people run."""
     # The docstrings of recipes are their help: a recipe is described in one place.
     width = max(map(len, RECIPES))
-    summaries = "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in RECIPES.items())
+    summaries, own = (
+        "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in recipes.items())
+        for recipes in (RECIPES, OWN)
+    )
     published = fill("published runs, to look at with --dry-run: " + ", ".join(PUBLISHED), 100)
     made = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
-        epilog=f"recipes:\n{summaries}\n\n{published}\n\n{EXAMPLES}",
+        epilog=f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\n{published}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("recipe", help="which experiment (see below), or FILE.py:NAME")
+    named = made.add_mutually_exclusive_group(required=True)
+    named.add_argument(
+        "recipe", nargs="?", default=argparse.SUPPRESS, help="which experiment (see below)"
+    )
+    named.add_argument(
+        "--recipe",
+        default=argparse.SUPPRESS,
+        metavar="FILE.py[:NAME]",
+        help="a file of your own; NAME is its function that returns the recipe (default: recipe)",
+    )
     made.add_argument(
         "--set",
         metavar="PATH=VALUE",

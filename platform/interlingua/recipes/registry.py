@@ -24,6 +24,8 @@ from interlingua.recipes.world import (
 )
 from interlingua.specs.recipe import Recipe
 
+DEFAULT_NAME = "recipe"  # of the function in a file of one's own
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "demo": demo,
     "world_mini": world_mini,
@@ -37,19 +39,22 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_slots16_affine": world_slots16_affine,
     "world_slots16": world_slots16,
     "world_slots1": world_slots1,
-    "mine": mine,
 }
+
+# They need something to be set.
+OWN: dict[str, Callable[[], Recipe]] = {"mine": mine}
 
 
 def recipe_named(name: str) -> Recipe | PublishedRun:
-    """The recipe, or published run, of that name; FILE.py:NAME is a function of one's own."""
-    if ".py:" in name:
-        return _recipe_in(*name.rsplit(":", 1))
-    if name in RECIPES:
-        return RECIPES[name]()
+    """The recipe, or published run, of that name; FILE.py[:NAME] is a function of one's own."""
+    if name.endswith(".py") or ".py:" in name:
+        path, _, function = name.partition(".py:")
+        return _recipe_in(f"{path.removesuffix('.py')}.py", function or DEFAULT_NAME)
+    if make := (RECIPES | OWN).get(name):
+        return make()
     if name in PUBLISHED:
         return PUBLISHED[name]
-    names = [*RECIPES, *PUBLISHED]
+    names = [*RECIPES, *OWN, *PUBLISHED]
     near = get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(near)}" if near else ""
     raise ValueError(f"no recipe {name!r}{hint}; there are: {', '.join(names)}")

@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.local_host import local_host
 from transformers import CONFIG_MAPPING
 
 from interlingua.cluster.local import local_context
 from interlingua.models.hosts.host import depth_of
 from interlingua.recipes.world import world_mini
 from interlingua.specs.extraction import Pooled
+from interlingua.specs.hosts import AtBlock
+from interlingua.specs.models import HostSpec
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.graph.order import added_host_stages, graph_of
-from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import build
 from interlingua.world.hosts import fresh_model
 from interlingua.world.text import tellings
@@ -35,10 +37,14 @@ FAMILIES = {
 }
 
 
+def added(*named) -> HostSpec:
+    return HostSpec(source=local_host(*named), block=AtBlock(index=1), max_tokens=256)
+
+
 @pytest.fixture(scope="module")
 def tokenizer():
     spec = TokenizerSpec(kind=TokenizerKind.BYTE_BPE, vocab_size=900, has_bos=True, chat=None)
-    told = tellings(world_mini().passages.world, 0, 300)
+    told = tellings(world_mini().passages.corpus.world, 0, 300)
     return trained_tokenizer(spec, (telling.text for telling in told))
 
 
@@ -52,9 +58,9 @@ def test_a_new_family_needs_no_change(family, tokenizer, mini_root, tmp_path) ->
     fresh_model(config, seed=0).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     recipe = world_mini()
-    host = adopted_spec(f"tiny-{family}", str(tmp_path), None)
-    assert depth_of(host.source) == 3
-    stages = added_host_stages(recipe, host, block_index=1, max_tokens=256, dtype="float32")
+    host = added(f"tiny-{family}", str(tmp_path), None)
+    assert depth_of(host.source.source) == 3
+    stages = added_host_stages(recipe, host)
     context = local_context(recipe.placement)
     built = {(s.kind, s.label): build(s, mini_root, context) for s in stages}
     metrics = built["encoder", host.tag].record.metrics
@@ -68,9 +74,9 @@ def test_a_new_family_needs_no_change(family, tokenizer, mini_root, tmp_path) ->
 
 def test_a_folder_that_changed_is_refused(tokenizer, mini_root, tmp_path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    host = adopted_spec("changed", str(tmp_path), None)
+    host = added("changed", str(tmp_path), None)
     (tmp_path / "config.json").write_text('{"model_type": "opt"}')
-    stages = added_host_stages(world_mini(), host, block_index=1, max_tokens=256, dtype="float32")
+    stages = added_host_stages(world_mini(), host)
     adopted = next(stage for stage in stages if stage.kind == "adopted")
     with pytest.raises(ValueError, match="has changed"):
         build(adopted, mini_root, local_context(world_mini().placement))
@@ -78,21 +84,21 @@ def test_a_folder_that_changed_is_refused(tokenizer, mini_root, tmp_path) -> Non
 
 def test_a_hub_id_needs_a_revision() -> None:
     with pytest.raises(ValueError, match="revision"):
-        adopted_spec("some", "someone/some-model", None)
+        local_host("some", "someone/some-model", None)
 
 
 @pytest.mark.parametrize("tag", sorted(world_mini().roles()))
 def test_a_tag_of_the_recipes_own_hosts_is_refused(tag) -> None:
-    host = adopted_spec(tag, "someone/some-model", "0" * 40)
+    host = added(tag, "someone/some-model", "0" * 40)
     with pytest.raises(ValueError, match=f"{tag}; world_mini has a host of that tag"):
-        added_host_stages(world_mini(), host, block_index=1, max_tokens=256, dtype="float32")
+        added_host_stages(world_mini(), host)
 
 
 @pytest.mark.parametrize("includes_first", [False, True])
 def test_it_is_read_as_the_recipes_own_hosts_are(includes_first) -> None:
     recipe = replace(world_mini(), read=Pooled(include_first=includes_first))
-    host = adopted_spec("mine", "someone/some-model", "0" * 40)
-    stages = added_host_stages(recipe, host, block_index=1, max_tokens=256, dtype="float32")
+    host = added("mine", "someone/some-model", "0" * 40)
+    stages = added_host_stages(recipe, host)
     reads = {stage.spec.read for stage in stages if stage.kind == "activations"}
     assert reads == {recipe.read}
 
@@ -100,9 +106,8 @@ def test_it_is_read_as_the_recipes_own_hosts_are(includes_first) -> None:
 def test_it_is_fitted_to_the_encoders_that_the_avs_training_left() -> None:
     mini = world_mini()
     recipe = replace(mini, av=replace(mini.av, encoder_learning_rate=1e-3))
-    host = adopted_spec("mine", "someone/some-model", "0" * 40)
-    own = {"block_index": 1, "max_tokens": 256, "dtype": "float32"}
-    stages = {(s.kind, s.label): s for s in added_host_stages(recipe, host, **own)}
+    host = added("mine", "someone/some-model", "0" * 40)
+    stages = {(s.kind, s.label): s for s in added_host_stages(recipe, host)}
     (tag,) = recipe.trained
     assert stages["encoder", "mine"].inputs.targets[tag].encoder is stages["tuned_encoder", tag]
     # As the recipe's own held-out host is.
@@ -111,6 +116,6 @@ def test_it_is_fitted_to_the_encoders_that_the_avs_training_left() -> None:
     theirs = graph["encoder", held_out].inputs.targets[tag].encoder
     assert theirs.fingerprint == stages["tuned_encoder", tag].fingerprint
     assert [s.label for s in graph_of(recipe) if s.kind == "encoder"].count(held_out) == 1
-    plain = {(s.kind, s.label): s for s in added_host_stages(mini, host, **own)}
+    plain = {(s.kind, s.label): s for s in added_host_stages(mini, host)}
     assert ("av", "sft") not in plain
     assert plain["encoder", "mine"].inputs.targets[tag].encoder.kind == "encoder"

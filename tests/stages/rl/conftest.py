@@ -10,12 +10,11 @@ from tests.specs.writing import writing_mini
 from interlingua.cluster.local import local_context
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.splits import Split
-from interlingua.stages.graph.hosts import reading_of
+from interlingua.stages.graph.hosts import rows_stage
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.nla.inputs import PairInputs
 from interlingua.stages.rl.job import RlHost, RlInputs, RlJob
 from interlingua.stages.rl.stage import rl_stage
-from interlingua.stages.rows.activations import activations_stage
 from interlingua.store.artifact import build
 
 
@@ -40,8 +39,7 @@ def make_stage(recipe):
     hosts = {}
     for tag in recipe.learning_tags():
         host, encoder = stages["host", tag], stages["encoder", tag]
-        read = reading_of(recipe, host, (Split.RL,))
-        rows = activations_stage(host, passages, read)
+        rows = rows_stage(recipe, tag, host, passages, (Split.RL,))
         hosts[tag] = RlHost(rows, *encoder.inputs.own, encoder)
 
     def make(rl, host_tags=None):

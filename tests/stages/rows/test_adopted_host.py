@@ -3,18 +3,18 @@
 import shutil
 
 import pytest
+from tests.local_host import local_host
 
 from interlingua.cluster.local import local_context
 from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.adopted_host import adopted_spec
 from interlingua.store.artifact import build, find
 
 HOST = "toy-gpt2-medium"
 
 
 def hash_of(folder):
-    return adopted_spec("some", str(folder), None).files_sha256
+    return local_host("some", str(folder), None).files_sha256
 
 
 @pytest.fixture

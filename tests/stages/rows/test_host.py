@@ -11,15 +11,15 @@ from interlingua.models.hosts.host import load_tokenizer
 from interlingua.published.hosts import pool_host
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.hosts import host_stages
-from interlingua.stages.rows import pretraining as pretrain
 from interlingua.stages.rows.passages import passages_stage
-from interlingua.stages.rows.pretraining import CHECKPOINT_NAME, EXAM_NAME
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import read_metrics
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consumed
+from interlingua.world import pretraining as pretrain
 from interlingua.world.exam import exam_metrics, exam_rows
+from interlingua.world.pretraining import CHECKPOINT_NAME, EXAM_NAME
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +124,7 @@ def test_it_reads_pretrain_whole_and_of_dev_only_what_it_examines(recipe, artifa
     assert consumed[Split.PRETRAIN] == {p.passage_id for p in read(recipe, root, Split.PRETRAIN)}
     examined = pq.read_table(artifact.path / EXAM_NAME)["passage_id"].to_pylist()
     dev = [p.passage_id for p in read(recipe, root, Split.DEV)]
-    assert examined == dev[: recipe.hosts[0].dev_passages]
+    assert examined == dev[: recipe.hosts[0].source.dev_passages]
     assert consumed[Split.DEV] == set(examined)
 
 

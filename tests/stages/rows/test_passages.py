@@ -7,7 +7,6 @@ import pytest
 
 from interlingua.specs.splits import Split
 from interlingua.stages.rows.passages import passages_stage
-from interlingua.stages.rows.world_passages import unique
 from interlingua.store.artifact import build, find
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess, passage_id, split_of
@@ -30,7 +29,7 @@ def passages(artifact):
 
 
 def test_the_passages_are_those_of_the_world_in_order(recipe, passages) -> None:
-    spec = recipe.passages
+    spec = recipe.passages.corpus
     told = list(tellings(spec.world, 0, spec.num_passages))
     assert [passage.text for passage in passages] == list(dict.fromkeys(t.text for t in told))
     for passage, telling in zip(passages, told, strict=True):
@@ -50,12 +49,10 @@ def test_the_metrics_count_the_passages_of_every_split(artifact, passages) -> No
     assert {Split(name.partition("/")[2]) for name in counts} == set(Split)
 
 
-def test_a_text_told_twice_is_one_passage(passages) -> None:
-    assert list(unique([*passages[:3], passages[1], passages[0]])) == passages[:3]
-
-
 def test_more_passages_begin_with_the_same_ones(recipe, passages, tmp_path, context) -> None:
-    spec = replace(recipe.passages, num_passages=recipe.passages.num_passages + 50)
+    corpus = recipe.passages.corpus
+    longer_corpus = replace(corpus, num_passages=corpus.num_passages + 50)
+    spec = replace(recipe.passages, corpus=longer_corpus)
     longer = build(passages_stage(spec), tmp_path, context)
     assert read(longer)[: len(passages)] == passages
 

@@ -21,8 +21,8 @@ from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.scored import read_scored
 from interlingua.store.rows.splits import SplitAccess
-from interlingua.world.row_facts import facts_in
 from interlingua.world.teacher import facts_asserted
+from interlingua.world.truth import WorldTruth
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def passages(root):
 
 def facts_at(passage, position):
     (span,) = (one for one in sentences(passage.text) if one[0] == position)
-    return facts_in(passage, span)
+    return WorldTruth().of_span(passage, span)
 
 
 def test_the_teacher_names_facts_of_the_sentence_alone(root, passages):

@@ -243,9 +243,11 @@ def test_two_teachers_in_one_corpus_are_refused_unless_accepted(stages, own_root
     from interlingua.store.rows.explanations import check_one_teacher
 
     with pytest.raises(MixedTeachers, match="another, world-"):
-        check_one_teacher(mixed, accepts_mixed=False)
-    check_one_teacher(mixed, accepts_mixed=True)
-    check_one_teacher(folder, accepts_mixed=False)
+        check_one_teacher(mixed, accepts=())
+    with pytest.raises(MixedTeachers, match="--set accepts_teachers=another,world-"):
+        check_one_teacher(mixed, accepts=("another",))
+    check_one_teacher(mixed, accepts=("another", "world"))
+    check_one_teacher(folder, accepts=())
 
 
 def test_a_loss_that_is_no_number_ends_the_run(stages, own_root):

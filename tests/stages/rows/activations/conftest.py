@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.local_host import local_host
 
 from interlingua.published.hosts import pool_host
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.splits import Split
 from interlingua.specs.world import TokenizerKind, TokenizerSpec
 from interlingua.stages.rows.activations import activations_stage
-from interlingua.stages.rows.adopted_host import adopted_spec, adopted_stage
+from interlingua.stages.rows.adopted_host import adopted_stage
 from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import build, find
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
@@ -61,7 +62,7 @@ def host_folder(recipe, tmp_path_factory):
 @pytest.fixture(scope="session")
 def stage_of(recipe, host_folder):
     """Extraction from the tiny host, by its spec."""
-    host = adopted_stage(adopted_spec("tiny", str(host_folder), None))
+    host = adopted_stage(local_host("tiny", str(host_folder), None))
     return lambda spec=POOLED: activations_stage(host, passages_stage(recipe.passages), spec)
 
 

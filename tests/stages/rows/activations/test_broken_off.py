@@ -198,7 +198,9 @@ def test_memory_holds_one_block_however_many_passages_there_are(
     recipe, stage_of, own_root, context, pooled_spec
 ):
     """Of the passages, the stage has one block in its hands, and asks for the next one after it."""
-    spec = replace(recipe.passages, num_passages=4 * recipe.passages.num_passages)
+    corpus = recipe.passages.corpus
+    larger = replace(corpus, num_passages=4 * corpus.num_passages)
+    spec = replace(recipe.passages, corpus=larger)
     more = passages_stage(spec)
     build(more, own_root, context)
     host = stage_of().inputs.host

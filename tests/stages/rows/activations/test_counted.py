@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.local_host import local_host
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from interlingua.specs.extraction import TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.stages.rows.activations import activations_stage
-from interlingua.stages.rows.adopted_host import adopted_spec, adopted_stage
+from interlingua.stages.rows.adopted_host import adopted_stage
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.stages.rows.passages import passages_stage
 from interlingua.store.artifact import build
@@ -37,7 +38,7 @@ def test_rows_that_are_not_finite_are_counted_and_never_handed_out(
         model.get_input_embeddings().weight[poison] = float("nan")
     model.save_pretrained(tmp_path / "poisoned")
     tokenizer.save_pretrained(tmp_path / "poisoned")
-    host = adopted_stage(adopted_spec("tiny", str(tmp_path / "poisoned"), None))
+    host = adopted_stage(local_host("tiny", str(tmp_path / "poisoned"), None))
     build(host, own_root, context)
     stage = activations_stage(host, passages_stage(recipe.passages), pooled_spec)
     artifact = build(stage, own_root, context)
@@ -68,7 +69,7 @@ def test_a_split_without_passages_is_refused(recipe, host_folder, context, poole
     rest = 1 - sum(shares.values()) + shares[Split.PRETRAIN]
     split = type(recipe.passages.split)(seed=seed, **{**shares, Split.PRETRAIN: rest})
     passages = passages_stage(replace(recipe.passages, split=split))
-    host = adopted_stage(adopted_spec("tiny", str(host_folder), None))
+    host = adopted_stage(local_host("tiny", str(host_folder), None))
     for stage in (passages, host):
         build(stage, tmp_path, context)
     with pytest.raises(ValueError, match="fit; no passage"):

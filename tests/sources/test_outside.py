@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from interlingua.sources.outside import KINDS, outside_texts
 from interlingua.world import lexicon
-from interlingua.world.outside import KINDS, outside_texts
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from interlingua.core import small_mlp
-from interlingua.world.facts import SAYABLE, keyed_random
-from interlingua.world.oracle import Oracle
+from interlingua.core.keyed import keyed_random
+from interlingua.probes.oracle import Oracle
+from interlingua.world.facts import SAYABLE
+from interlingua.world.truth import WorldTruth
 
 NUM_FIT, NUM_HELD, WIDTH = 1500, 300, 32
 KINDS = ("fve_centred", "fve_linear")
@@ -49,7 +51,7 @@ class Activations:
 
 
 def metrics_of(activations: Activations) -> dict:
-    oracle = Oracle(FIT, activations.of(FIT, 1), HELD, activations.of(HELD, 2))
+    oracle = Oracle(WorldTruth(), FIT, activations.of(FIT, 1), HELD, activations.of(HELD, 2))
     return oracle.metrics(seed=0)
 
 
@@ -103,7 +105,7 @@ def test_the_best_triple_is_chosen_without_the_held_rows() -> None:
         Activations(["topic", "mood", "object"], 0.3),
         Activations(["style", "role", "weather"], 0.3),
     )
-    oracle = Oracle(FIT, there.of(FIT, 1), HELD, elsewhere.of(HELD, 2))
+    oracle = Oracle(WorldTruth(), FIT, there.of(FIT, 1), HELD, elsewhere.of(HELD, 2))
     metrics = oracle.metrics(seed=0)
     assert metrics["best_triple_facts"] == "topic+mood+object"
     assert metrics["best_triple/fve_linear"] < 0
@@ -128,7 +130,7 @@ def test_facts_may_have_another_place_in_each_language() -> None:
     def activations(rows):
         return 20.0 + np.array([vectors[row["language"], row["topic"]] for row in rows])
 
-    metrics = Oracle(FIT, activations(FIT), HELD, activations(HELD)).metrics(seed=0)
+    metrics = Oracle(WorldTruth(), FIT, activations(FIT), HELD, activations(HELD)).metrics(seed=0)
     assert metrics["language_topic/fve_linear"] > 0.97
 
 
@@ -157,8 +159,8 @@ def test_the_scale_of_a_row_does_not_matter() -> None:
     activations = Activations(SAYABLE, 1.0)
     scale_N1 = np.random.default_rng(3).uniform(0.1, 10, size=(NUM_HELD, 1))
     fit_h, held_h = activations.of(FIT, 1), activations.of(HELD, 2)
-    plain = Oracle(FIT, fit_h, HELD, held_h).metrics(seed=0)
-    scaled = Oracle(FIT, fit_h, HELD, held_h * scale_N1).metrics(seed=0)
+    plain = Oracle(WorldTruth(), FIT, fit_h, HELD, held_h).metrics(seed=0)
+    scaled = Oracle(WorldTruth(), FIT, fit_h, HELD, held_h * scale_N1).metrics(seed=0)
     assert scaled.pop("best_triple_facts") == plain.pop("best_triple_facts")
     assert scaled == pytest.approx(plain)
 
