@@ -43,7 +43,7 @@ def host_folder(recipe, tmp_path_factory):
     """A random host of three blocks, saved as Hugging Face saves models."""
     path = tmp_path_factory.mktemp("tiny")
     spec = TokenizerSpec(kind=TokenizerKind.BYTE_BPE, vocab_size=900, has_bos=True, chat=None)
-    told = tellings(recipe.passages.world, 0, 200)
+    told = tellings(recipe.passages.corpus.world, 0, 200)
     tokenizer = trained_tokenizer(spec, (telling.text for telling in told))
     config = tiny_config(
         pool_host("gpt2-medium"),
