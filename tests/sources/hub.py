@@ -30,9 +30,10 @@ class FakeHub:
         self.repositories: dict[str, dict[str, bytes]] = {}  # "datasets/org/name" -> files
         self.gated: set[str] = set()
         self.status: dict[str, int] = {}  # of a file or "tree": answered instead
-        # Of a file: after how many bytes each answer ends; then it is whole. -1: by a reset.
+        # Of a file or "tree": after how many bytes each answer ends; then it is whole. -1: a reset.
         self.cuts: dict[str, list[int]] = defaultdict(list)
         self.asked: list[str] = []  # "GET name", "GET name bytes=10-"
+        self.is_hub = True  # else the headers of one are missing
         self.url = ""
 
     def add(self, name: str, files: dict[str, bytes], *, kind: str = "dataset") -> None:
@@ -140,7 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             for file, content in files.items()
         ]
         info = {"id": name.removeprefix("datasets/"), "sha": COMMIT}
-        self._send(json.dumps(tree if what == "tree" else info).encode(), {})
+        cut = self.hub.cuts["tree"].pop(0) if self.hub.cuts["tree"] else None
+        self._send(json.dumps(tree if what == "tree" else info).encode(), {}, cut=cut)
         return None
 
     def _file(self, name: str, file: str) -> None:
@@ -154,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         if file not in self.hub.repositories[name]:
             return self._refuse(404, "EntryNotFound")
         content = self.hub.repositories[name][file]
-        headers = {"ETag": f'"{_etag(content)}"', "X-Repo-Commit": COMMIT}
+        headers = {"ETag": f'"{_etag(content)}"'}
+        if self.hub.is_hub:
+            headers["X-Repo-Commit"] = COMMIT
         cut = self.hub.cuts[file].pop(0) if self.command == "GET" and self.hub.cuts[file] else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else None
         return self._send(content, headers, start=start, cut=cut)

@@ -1,4 +1,4 @@
-"""Texts of a hub on a free port: what is read and recorded, and every refusal in words that help."""
+"""Texts of a hub on a free port: what is read and recorded, and refusals in words that help."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from tests.sources.hub import COMMIT, GOOD_TOKEN, OTHER_COMMIT, FakeHub, serving
 
 from interlingua.models.hosts import hub as hub_files
 from interlingua.sources.source import corpus_of
-from interlingua.specs.corpora import HubText
+from interlingua.specs.corpora import HubText, Mixture, MixturePart, TextFiles
 
 NAME = "org/stories"
 SPEC = HubText(dataset=NAME, revision=COMMIT, files="data/train-*.jsonl")
@@ -94,6 +94,22 @@ def test_the_release_calls_its_documents_by_another_name(hub):
     assert next(named.records()).document_id == "stories:train:0"
 
 
+def test_a_mixture_fetches_no_file_further_than_asked_for(hub, tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(lines(*"abcdef"))
+    own = TextFiles(path=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    parts = (
+        MixturePart(tag="hub", share=0.5, corpus=SPEC),
+        MixturePart(tag="own", share=0.5, corpus=own),
+    )
+    corpus = corpus_of(Mixture(parts=parts, count=6))
+    records = list(corpus.records())
+    assert [record.text for record in records] == ["zero", "a", "one", "b", "two", "c"]
+    assert records[2].document_id == f"hub/{NAME}:1"
+    assert hub.downloads() == ["data/train-0.jsonl"]
+    assert [shard["part"] for shard in corpus.shards()] == ["hub", "own"]
+
+
 def test_a_field_may_name_rows_and_documents(hub):
     rows = [{"text": "a", "id": 7, "doc": "x"}, {"text": "b", "id": 8, "doc": "x"}]
     hub.add(NAME, {"a.jsonl": b"\n".join(json.dumps(row).encode() for row in rows)})
@@ -141,6 +157,11 @@ def test_a_download_that_is_always_cut_off_is_given_up(hub):
     )
     assert len(hub.downloads()) == 6 * (1 + len(hub_files.WAITS_S))
     hub.cuts.clear()
+    assert len(texts(SPEC)) == 6
+
+
+def test_a_list_that_is_cut_off_is_asked_for_again(hub):
+    hub.cuts["tree"] = [5, -1]
     assert len(texts(SPEC)) == 6
 
 
@@ -217,7 +238,8 @@ def test_files_that_are_no_texts(hub):
     ],
 )
 @pytest.mark.parametrize(
-    ("asked", "what"), [("tree", "dataset"), ("data/train-0.jsonl", "data/train-0.jsonl of dataset")]
+    ("asked", "what"),
+    [("tree", "dataset"), ("data/train-0.jsonl", "data/train-0.jsonl of dataset")],
 )
 def test_other_answers_of_the_hub(hub, asked, what, status, remedy):
     hub.status[asked] = status

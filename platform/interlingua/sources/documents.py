@@ -66,7 +66,7 @@ def text_of(row: Row, field: str) -> tuple[str, tuple[Message, ...]]:
     where = f"{row.where}: field {field!r}"
     if isinstance(value, str):
         if not value.strip():
-            raise ValueError(f"{where} is empty; leave such rows out of the file")
+            raise ValueError(f"{where} is empty; leave it out")
         return _whole(value, where), ()
     if not isinstance(value, list):
         raise ValueError(
@@ -75,7 +75,7 @@ def text_of(row: Row, field: str) -> tuple[str, tuple[Message, ...]]:
         )
     messages = tuple(_message(one, f"{where}[{index}]") for index, one in enumerate(value))
     if not any(message.content.strip() for message in messages):
-        raise ValueError(f"{where} has no message with content; leave such rows out of the file")
+        raise ValueError(f"{where} has no message with content; leave it out")
     return "", messages
 
 

@@ -1,16 +1,14 @@
 """The corpus that mixes others by share of documents. Knows none of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import count, groupby
+from itertools import groupby, islice
 from math import lcm
 from typing import Any
 
 from interlingua.sources.source import Corpus, Record, Truth, corpus_of
-from interlingua.specs.corpora import Mixture
-
-Documents = Iterator[Iterator[Record]]
+from interlingua.specs.corpora import HubText, Mixture, TextFiles
 
 
 class Mixed:
@@ -20,26 +18,27 @@ class Mixed:
 
     def __init__(self, spec: Mixture) -> None:
         self._spec = spec
-        self._corpora: dict[str, Corpus] = {part.tag: corpus_of(part.corpus) for part in spec.parts}
+        self._corpora = [corpus_of(part.corpus) for part in spec.parts]
 
     def records(self) -> Iterator[Record]:
         """All texts up to `count` documents, or up to where the next one of a part is missing."""
-        parts = [(tag, _documents(corpus)) for tag, corpus in self._corpora.items()]
-        order = order_of([part.share for part in self._spec.parts])
-        for number, index in enumerate(order):
-            if number == self._spec.count:
-                return
-            tag, documents = parts[index]
-            document = next(documents, None)
+        parts = self._spec.parts
+        documents = [
+            _documents(corpus, part.corpus)
+            for part, corpus in zip(parts, self._corpora, strict=True)
+        ]
+        turns = islice(order_of([part.share for part in parts]), self._spec.count)
+        for index in turns:
+            document = next(documents[index], None)
             if document is None:
                 return
-            yield from (_tagged(record, tag) for record in document)
+            yield from (_tagged(record, parts[index].tag) for record in document)
 
     def shards(self) -> list[dict[str, Any]]:
         """The files that were read, each with the tag of its part."""
         return [
-            {"part": tag, **shard}
-            for tag, corpus in self._corpora.items()
+            {"part": part.tag, **shard}
+            for part, corpus in zip(self._spec.parts, self._corpora, strict=True)
             for shard in corpus.shards()
         ]
 
@@ -66,15 +65,12 @@ def order_of(shares: Sequence[float]) -> Iterator[int]:
         yield turn
 
 
-def _documents(corpus: Corpus) -> Documents:
+def _documents(corpus: Corpus, spec: TextFiles | HubText) -> Iterator[Iterable[Record]]:
     """The records of each document; those of one must be taken before the next."""
-    numbers = count()
-
-    def document(record: Record) -> str | int:
-        # A text without a document is one of its own: no number comes twice.
-        return next(numbers) if record.document_id is None else record.document_id
-
-    return (records for _, records in groupby(corpus.records(), key=document))
+    if spec.document_field is None:
+        # No row more than asked for: the next may be in a file that is not fetched yet.
+        return ((record,) for record in corpus.records())
+    return (records for _, records in groupby(corpus.records(), key=lambda one: one.document_id))
 
 
 def _tagged(record: Record, tag: str) -> Record:

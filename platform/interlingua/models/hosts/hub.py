@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,15 +61,17 @@ class HubRepository:
 def listed_files(repository: HubRepository) -> list[str]:
     """The names of all files, sorted; without a connection as they were listed before."""
     name, kind, revision = repository.name, repository.kind, repository.revision
+    # Only a snapshot, be it of one small file, leaves the list of all in the cache.
+    snapshot = partial(
+        snapshot_download,
+        name,
+        repo_type=kind,
+        revision=revision,
+        allow_patterns=[".gitattributes"],
+        tqdm_class=_NoBar,
+    )
     with hub_errors(repository):
-        # Only a snapshot, be it of one small file, leaves the list of all in the cache.
-        snapshot_download(
-            name,
-            repo_type=kind,
-            revision=revision,
-            allow_patterns=[".gitattributes"],
-            tqdm_class=_NoBar,
-        )
+        _tried(snapshot)
         return sorted(
             file.path for file in get_cached_repo_tree(name, repo_type=kind, revision=revision)
         )
@@ -76,15 +79,15 @@ def listed_files(repository: HubRepository) -> list[str]:
 
 def fetched_file(repository: HubRepository, name: str) -> Path:
     """One file, in the cache; a download that was cut off is tried again."""
+    download = partial(
+        hf_hub_download,
+        repository.name,
+        name,
+        repo_type=repository.kind,
+        revision=repository.revision,
+    )
     with hub_errors(repository, name):
-        for wait_s in WAITS_S:
-            try:
-                return _downloaded(repository, name)
-            except (*BROKEN, OSError) as error:
-                if not _is_cut_off(error):
-                    raise
-                time.sleep(wait_s)
-        return _downloaded(repository, name)
+        return Path(_tried(download))
 
 
 def fetched_model(source: str, revision: str) -> Path:
@@ -184,12 +187,16 @@ def _status_line(what: str, error: HfHubHTTPError) -> str:
     return f"{constants.ENDPOINT} answers {error.response.status_code} for {what}: {remedy}"
 
 
-def _downloaded(repository: HubRepository, name: str) -> Path:
-    return Path(
-        hf_hub_download(
-            repository.name, name, repo_type=repository.kind, revision=repository.revision
-        )
-    )
+def _tried(fetch: Callable[[], str]) -> str:
+    """What it returns, at the last of several attempts if connections break."""
+    for wait_s in WAITS_S:
+        try:
+            return fetch()
+        except (*BROKEN, OSError) as error:
+            if not _is_cut_off(error):
+                raise
+            time.sleep(wait_s)
+    return fetch()
 
 
 def _no_answer(what: str, error: BaseException) -> str:
