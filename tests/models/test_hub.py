@@ -46,6 +46,7 @@ def test_what_a_model_is_opened_from_and_no_more(hub):
     folder = fetched_model(NAME, COMMIT)
     assert names(folder) == [*WANTED, "tokenizer.model"]
     assert (folder / "model.safetensors").read_bytes() == b"w"
+    assert fetched_model(NAME, "main") == folder
 
 
 def test_weights_in_several_files(hub):

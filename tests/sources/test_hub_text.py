@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 from tests.sources.hub import COMMIT, GOOD_TOKEN, OTHER_COMMIT, FakeHub, serving, use
 
 from interlingua.models.hosts import hub as hub_files
@@ -133,6 +133,17 @@ def test_offline_with_nothing_in_the_cache(hub, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert refusal(SPEC).startswith(f"HF_HUB_OFFLINE is set and dataset {NAME} at {COMMIT[:12]}")
     assert hub.asked == []
+
+
+def test_offline_with_files_that_others_fetched(hub, monkeypatch):
+    hf_hub_download(NAME, "data/train-0.jsonl", repo_type="dataset", revision=COMMIT)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    # Whether there are more files before it or behind it cannot be known.
+    assert refusal(SPEC) == (
+        f"some files of dataset {NAME} at {COMMIT[:12]} are in the cache "
+        f"({constants.HF_HUB_CACHE}) without the list of all, which the hub cannot be asked for "
+        "now; run once where there is a connection, HF_HUB_OFFLINE unset"
+    )
 
 
 def test_a_download_that_is_cut_off_goes_on_where_it_was(hub, monkeypatch):

@@ -138,14 +138,24 @@ def hub_errors(repository: HubRepository, file: str | None = None) -> Iterator[N
 
 
 def _line(repository: HubRepository, what: str, error: BaseException) -> str | None:
-    """What the hub has against a request; None where there was no answer of a hub."""
+    """Why the hub or its cache has nothing to give; None where no hub answered."""
+    if isinstance(error, OfflineModeIsEnabled):
+        return (
+            f"HF_HUB_OFFLINE is set and {what} at {repository.revision[:12]} is not in the cache "
+            f"({constants.HF_HUB_CACHE}); unset it, or fetch it where there is a connection"
+        )
+    if isinstance(error, CachedRepoTreeNotFoundError):
+        return (
+            f"some files of {what} at {repository.revision[:12]} are in the cache "
+            f"({constants.HF_HUB_CACHE}) without the list of all, which the hub cannot be asked "
+            "for now; run once where there is a connection, HF_HUB_OFFLINE unset"
+        )
+    return _answer(repository, what, error)
+
+
+def _answer(repository: HubRepository, what: str, error: BaseException) -> str | None:
+    """What the hub has against a request."""
     match error:
-        case OfflineModeIsEnabled():
-            return (
-                f"HF_HUB_OFFLINE is set and {what} at {repository.revision[:12]} is not in the "
-                f"cache ({constants.HF_HUB_CACHE}); unset it, or fetch it where there is a "
-                "connection"
-            )
         case GatedRepoError():
             return (
                 f"{what} is gated: accept its licence at {repository.url} and set HF_TOKEN to a "
