@@ -54,6 +54,7 @@ OWNERS = {
     "transformers": {"models", "world"},
     "peft": {"models", "world"},
     "tokenizers": {"models", "world"},
+    "huggingface_hub": {"models"},
 }
 
 

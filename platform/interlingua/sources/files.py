@@ -32,7 +32,7 @@ class Row(NamedTuple):
 def files_of(path: str, suffixes: Sequence[str], *, field: str) -> list[Path]:
     """The files of a path (a file, a folder, a pattern), by name; `field` is for the error."""
     given = Path(path).expanduser()
-    if has_magic(path):
+    if has_magic(path) and not given.exists():
         found = [Path(name) for name in glob(str(given), recursive=True)]
     elif given.is_dir():
         found = [one for one in given.rglob("*") if kind_of(one) in suffixes]
@@ -87,7 +87,7 @@ def rows_of(path: Path, fields: Sequence[str], optional: Sequence[str] = ()) -> 
         case kind if kind in PARQUET:
             yield from _parquet_rows(path, fields, optional)
         case _:
-            with _opened(path) as file, _readable(path):
+            with _readable(path), _opened(path) as file:
                 yield Row(str(path), {name: file.read().decode() for name in fields})
 
 
@@ -96,13 +96,13 @@ def num_rows_of(path: Path) -> int:
     if kind_of(path) in PARQUET:
         return int(pq.read_metadata(path).num_rows)
     if kind_of(path) in JSON_LINES:
-        with _opened(path) as file, _readable(path):
+        with _readable(path), _opened(path) as file:
             return sum(bool(line.strip()) for line in file)
     return 1
 
 
 def _json_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
-    with _opened(path) as file, _readable(path):
+    with _readable(path), _opened(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
@@ -137,7 +137,8 @@ def _chosen(
     missing = [name for name in fields if name not in value]
     if missing:
         raise ValueError(
-            f"{where} has no field {missing[0]!r}; it has: {', '.join(map(str, value)) or 'none'}"
+            f"{where} has no field {missing[0]!r}; name one that it has: "
+            f"{', '.join(map(str, value)) or 'none'}"
         )
     return {name: value[name] for name in (*fields, *optional) if name in value}
 
@@ -159,4 +160,7 @@ class _readable:
         if isinstance(error, OSError | EOFError | UnicodeDecodeError) or (
             type(error).__module__.startswith("pyarrow") and isinstance(error, Exception)
         ):
-            raise ValueError(f"{self._path} cannot be read: {error}") from error
+            reason = " ".join(str(error).split())  # pyarrow's has several lines
+            raise ValueError(
+                f"{self._path} cannot be read: {reason}; it is damaged, or not what its name says"
+            ) from error
