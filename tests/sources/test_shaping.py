@@ -92,6 +92,19 @@ def test_pieces_beyond_those_of_a_document_are_counted():
     assert counts["num_beyond_per_document"] == 2
 
 
+def test_pieces_are_counted_over_the_texts_of_a_document():
+    spec = replace(SPEC, pieces=Pieces(most_words=2, per_document=2))
+    given = [
+        replace(record, document_id=document)
+        for record, document in zip(
+            records("a b.", "c d. e f.", "g h.", "i j.", "k l. m n."), "11122", strict=True
+        )
+    ]
+    found, counts = passages_of(given, spec)
+    assert [p.text for p in found] == ["a b.", "c d.", "i j.", "k l."]
+    assert counts["num_beyond_per_document"] == 3
+
+
 def test_mentions_go_with_their_piece():
     text = "A farmer came. A doctor went home."
     mentions = (Mention("role", 2, 8), Mention("action", 9, 24), Mention("other", 17, 23))

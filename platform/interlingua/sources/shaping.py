@@ -30,14 +30,14 @@ def shaped(
 def _passages(
     records: Iterable[Record], spec: PassagesSpec, counts: Counter[str]
 ) -> Iterator[Passage]:
-    seen = SeenIds()
+    seen, cut = SeenIds(), _Cut(spec.pieces)
     for record in records:
         counts["num_records"] += 1
         whole = text_of(record, spec.chat)
         # Of the whole text: pieces of one document share a split.
         document_id = passage_id(whole) if record.document_id is None else record.document_id
         split = split_of(document_id, spec.split)
-        for number, span in enumerate(_spans(whole, spec.pieces, counts)):
+        for number, span in enumerate(cut.spans(whole, document_id, counts)):
             text = whole[slice(*span)]
             identity = passage_id(text)
             reason = _reason_against(text, spec)
@@ -73,14 +73,28 @@ def pieces_of(text: str, most_words: int) -> Iterator[Span]:
         yield piece[0][0], piece[-1][1]
 
 
-def _spans(text: str, pieces: Pieces | None, counts: Counter[str]) -> list[Span]:
-    whole = [(0, len(text))]
-    if pieces is None:
-        return whole
-    # A text without a word has no piece: it is left out as a whole, and counted.
-    spans = list(pieces_of(text, pieces.most_words)) or whole
-    counts["num_beyond_per_document"] += len(spans[pieces.per_document or len(spans) :])
-    return spans[: pieces.per_document]
+class _Cut:
+    """Cuts the texts of one document after the other."""
+
+    def __init__(self, pieces: Pieces | None) -> None:
+        self._pieces = pieces
+        self._document_id, self._num_pieces = "", 0
+
+    def spans(self, text: str, document_id: str, counts: Counter[str]) -> list[Span]:
+        """The pieces of a text that its document may have; the others are counted."""
+        whole = [(0, len(text))]
+        if self._pieces is None:
+            return whole
+        if document_id != self._document_id:
+            self._document_id, self._num_pieces = document_id, 0
+        # A text without a word has no piece: it is left out as a whole, and counted.
+        spans = list(pieces_of(text, self._pieces.most_words)) or whole
+        if self._pieces.per_document is None:
+            return spans
+        allowed = spans[: self._pieces.per_document - self._num_pieces]
+        self._num_pieces += len(allowed)
+        counts["num_beyond_per_document"] += len(spans) - len(allowed)
+        return allowed
 
 
 def _reason_against(text: str, spec: PassagesSpec) -> str | None:
