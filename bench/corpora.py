@@ -3,8 +3,8 @@
     python -m bench.corpora [--documents 10000 100000]
 
 A document is ten rows, prefixes of one text of 40 words; two of a hundred documents are another's
-with a changed end. Every run has a process of its own, whose peaks are its own, too. Linear work has
-one rate at both sizes; what is held is what the peaks differ by.
+with a changed end. Every run has a process of its own, whose peaks are its own, too. Linear work
+has one rate at both sizes; what is held is what the peaks differ by.
 """
 
 import argparse
