@@ -1,4 +1,4 @@
-"""Sentences of a text as spans of characters. Knows no tokenizer and no language's grammar."""
+"""Sentences and words of a text as spans of characters. Knows no tokenizer and no grammar."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +7,10 @@ Span = tuple[int, int]  # of characters, the second not included
 
 # A mark that ends a sentence with the quotes and brackets that close behind it, before a space.
 _END = re.compile(r"""[.!?]+["')\]]*(?=\s|$)""")
+
+# Han and kana are written without spaces: each character is a word there.
+UNSPACED = r"\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{UNSPACED}][^\w\s]*|[^\s{UNSPACED}]+")
 
 
 def sentences(text: str) -> list[Span]:
@@ -23,6 +27,15 @@ def sentence_at(text: str, start: int) -> Span:
         if span[0] == start:
             return span
     raise ValueError(f"no sentence begins at character {start} of a text of {len(text)} characters")
+
+
+def words(text: str, span: Span | None = None) -> list[Span]:
+    """The spans of the words of a text, or of some characters of it, each with its punctuation.
+
+    What stands between spaces is a word; of Chinese and Japanese a character is.
+    """
+    start, end = span or (0, len(text))
+    return [found.span() for found in _WORD.finditer(text, start, end)]
 
 
 def tokens_of(span: Span, offsets: list[Span]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from interlingua.specs.checks import (
     check_not_negative,
+    check_one_of,
     check_positive,
     check_sha256,
     check_share,
@@ -16,6 +17,9 @@ from interlingua.specs.checks import (
 )
 from interlingua.specs.splits import SplitSpec
 from interlingua.specs.world import WorldCorpus
+
+# Those that texts can be chosen by, ISO 639-1.
+LANGUAGES = ("ar", "de", "en", "es", "fr", "it", "ja", "ko", "nl", "pt", "ru", "zh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +169,13 @@ class PassagesSpec:
     pieces: Pieces | None = None
     least_words: int = 1
     most_words: int | None = None
-    languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
+    languages: tuple[str, ...] = ()  # of LANGUAGES; empty: any
     near_duplicates: NearDuplicates | None = None
 
     def __post_init__(self) -> None:
         check_positive(self, least_words=self.least_words)
+        for language in self.languages:
+            check_one_of(self, LANGUAGES, languages=language)
         if self.most_words is not None and self.most_words < self.least_words:
             raise ValueError(
                 f"PassagesSpec.most_words is {self.most_words}; it must be at least least_words "

@@ -80,6 +80,7 @@ class ExtractSpec:
     max_tokens: int  # of a passage; what was cut is counted
     dtype: str  # of the forward; rows are stored in fp32
     splits: tuple[Split, ...]
+    adds_special_tokens: bool = True  # False: a rendered chat has its own, as text
 
     def __post_init__(self) -> None:
         check_slug(self, host_tag=self.host_tag)

@@ -55,6 +55,7 @@ class BundledHost:
     read: Reading
     max_tokens: int
     dtype: str
+    adds_special_tokens: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

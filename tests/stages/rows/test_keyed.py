@@ -22,7 +22,7 @@ from interlingua.store.rows.splits import SplitAccess, SplitViolation, passage_i
 
 BLOCK, D = 2, 5
 # Of every split four passages, each with rows at these positions; the file's order is another.
-POSITIONS = {"pooled": (-1,), "pooled_with_first": (-1,), "token": (3, 7, 8)}
+POSITIONS = {"pooled": (-1,), "pooled_with_first": (-1,), "last": (-1,), "token": (3, 7, 8)}
 READ = (Split.FIT, Split.DEV)
 
 
@@ -187,9 +187,10 @@ def test_hosts_share_the_keys_that_all_have_a_finite_row_of(tmp_path):
     [
         (("pooled", {}), ("pooled_with_first", {}), "made-up are pooled, of other pooled_with"),
         (("token", {}), ("pooled", {}), "made-up are token, of other pooled"),
+        (("last", {}), ("pooled", {}), "made-up are last, of other pooled"),
         (("token", {}), ("token", {"tokenizer_hash": "x"}), "made-up and other have other token"),
     ],
-    ids=["first token", "token", "tokenizer"],
+    ids=["first token", "token", "last token", "tokenizer"],
 )
 def test_rows_that_were_read_in_other_ways_refuse_to_be_joined(ours, theirs, said, tmp_path):
     """Their keys are equal: without a word a map would be fitted between two conventions."""
@@ -201,9 +202,10 @@ def test_rows_that_were_read_in_other_ways_refuse_to_be_joined(ours, theirs, sai
         shared_keys(rows)
 
 
-def test_pooled_rows_of_other_tokenizers_are_joined(tmp_path):
+@pytest.mark.parametrize("mode", ["pooled", "last"])
+def test_rows_of_whole_passages_are_joined_whatever_the_tokenizers(mode, tmp_path):
     rows = [
-        opened(built(tmp_path, "pooled", host_tag=tag, tokenizer_hash=tag))[0]
+        opened(built(tmp_path, mode, host_tag=tag, tokenizer_hash=tag))[0]
         for tag in ("one", "other")
     ]
     assert len(shared_keys(rows)) == 3

@@ -14,7 +14,7 @@ from interlingua.models.bundle.inputs import position_of, text_of, texts_of
 from interlingua.models.bundle.shared_weights import SharedWeights
 from interlingua.models.bundle.system import Activations
 from interlingua.models.hosts.activations import Reader
-from interlingua.specs.extraction import ExtractSpec, Spans, TokenPositions
+from interlingua.specs.extraction import ExtractSpec, LastToken, Spans, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.store.bundle import BundledHost, checked_source
 
@@ -63,7 +63,7 @@ class HostReaders:
         if isinstance(bundled.read, Spans):
             h_ND = self.reader(host).over(texts, [_last_sentence(text) for text in texts])
         else:
-            h_ND = self._pooled(texts, host)
+            h_ND = self._whole(texts, host)
         return Activations(
             host=host, h_ND=h_ND, texts=range(len(texts)), positions=[None] * len(texts)
         )
@@ -86,6 +86,7 @@ class HostReaders:
                     max_tokens=bundled.max_tokens,
                     dtype=bundled.dtype,
                     splits=(Split.TEST,),  # a spec must name one; a text by itself is of none
+                    adds_special_tokens=bundled.adds_special_tokens,
                 ),
                 revision=bundled.model.revision,
                 device=self._device,
@@ -126,24 +127,25 @@ class HostReaders:
         if num_tokens > most and not 0 <= position < most:
             raise ValueError(f"position is {position}; {_cut(host, most, num_tokens)}")
 
-    def _pooled(self, texts: Sequence[str], host: str) -> np.ndarray:
+    def _whole(self, texts: Sequence[str], host: str) -> np.ndarray:
         bundled, reader = self._hosts[host], self.reader(host)
         for text in texts:
-            if (num_tokens := reader.num_tokens(text)) > bundled.max_tokens:
-                logger.warning(
-                    "%s: what is behind them is not explained",
-                    _cut(host, bundled.max_tokens, num_tokens),
-                )
-        # Numbers for ids: a mean draws no positions.
+            if (num_tokens := reader.num_tokens(text)) <= bundled.max_tokens:
+                continue
+            cut = _cut(host, bundled.max_tokens, num_tokens)
+            if isinstance(bundled.read, LastToken):
+                raise ValueError(f"{cut}, and this NLA explains the last: give a shorter text")
+            logger.warning("%s: what is behind them is not explained", cut)
+        # Numbers for ids: neither a mean nor a last token draws positions.
         rows = reader.rows([(str(number), text) for number, text in enumerate(texts)])
         if len(rows.positions) < len(texts):
             missing = min(set(range(len(texts))) - {int(one) for one in rows.passage_ids})
-            raise ValueError(
-                f"{texts[missing]!r} is too short for {host}: its first token is dropped before "
-                "pooling"
-            )
-        pooled_ND: np.ndarray = rows.vectors_by_block[bundled.block_index]
-        return pooled_ND
+            why = "its first token is dropped before pooling"
+            if isinstance(bundled.read, LastToken):
+                why = "it has no token"
+            raise ValueError(f"{texts[missing]!r} is too short for {host}: {why}")
+        h_ND: np.ndarray = rows.vectors_by_block[bundled.block_index]
+        return h_ND
 
 
 def _last_sentence(text: str) -> Span:

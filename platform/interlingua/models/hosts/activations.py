@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from interlingua.core.spans import Span, tokens_of
 from interlingua.models.hosts.host import Host, load_host, load_tokenizer, read_blocks
 from interlingua.models.hosts.parts import text_config
-from interlingua.models.hosts.sites import Encoded, Site, sites_of
+from interlingua.models.hosts.sites import Encoded, Site, drawn_by, sites_of
 from interlingua.specs.extraction import ExtractSpec, Spans
 
 Text = tuple[str, str]  # a passage's id and its text
@@ -68,7 +68,7 @@ class Reader:
 
     def num_tokens(self, text: str) -> int:
         """The number of tokens of a text, those that are cut off among them."""
-        return len(self.tokenizer(text, verbose=False)["input_ids"])
+        return len(self.tokens(text).ids)
 
     def at(self, text: str, position: int) -> np.ndarray:
         """[D]: the output of the highest block at one token; negative positions from the end."""
@@ -97,8 +97,13 @@ class Reader:
             sites.append([Site(tokens[0], tokens)])
         return self._highest([one.ids for one in encoded], sites)
 
-    def tokens(self, text: str, *, adds_special: bool = True) -> Encoded:
-        """A whole text as this host tokenizes it, with the characters of every token."""
+    def tokens(self, text: str, *, adds_special: bool | None = None) -> Encoded:
+        """A whole text as this host tokenizes it, with the characters of every token.
+
+        `adds_special` None: as in training.
+        """
+        if adds_special is None:
+            adds_special = self._spec.adds_special_tokens
         has_offsets = self.tokenizer.is_fast
         encoded = self.tokenizer(
             text,
@@ -122,13 +127,17 @@ class Reader:
         self._fill(vectors, starts, ids, sites)
         return vectors[block]
 
-    def rows(self, texts: Sequence[Text]) -> HostRows:
-        """The rows of these texts; a text with no token to read has none, and is counted."""
+    def rows(self, texts: Sequence[Text], documents: Sequence[str] | None = None) -> HostRows:
+        """The rows of these texts; a text with no token to read has none, and is counted.
+
+        `documents` names that of every text, where positions are drawn by it.
+        """
         encoded = self._tokenized(texts, has_offsets=isinstance(self._spec.read, Spans))
         ids = [one.ids for one in encoded]
+        draws_by = drawn_by(self._spec.read, [key for key, _ in texts], documents)
         sites = [
-            sites_of(self._spec.read, key, text, one, self._special_ids)
-            for (key, text), one in zip(texts, encoded, strict=True)
+            sites_of(self._spec.read, name, text, one, self._special_ids)
+            for name, (_, text), one in zip(draws_by, texts, encoded, strict=True)
         ]
         starts = np.cumsum([0, *map(len, sites)])
         # NaN: a row that no forward wrote is counted; zeros would pass for an activation.
@@ -139,11 +148,7 @@ class Reader:
         counts = {
             "num_passages": len(texts),
             "num_tokens": sum(map(len, ids)),
-            "num_truncated": sum(
-                self.num_tokens(text) > self._spec.max_tokens
-                for (_, text), tokens in zip(texts, ids, strict=True)
-                if len(tokens) == self._spec.max_tokens  # so long, and perhaps no longer
-            ),
+            "num_truncated": sum(one.is_cut for one in encoded),
             "num_without_rows": sum(not of_text for of_text in sites),
             **self._fill(vectors, starts, ids, sites),
         }
@@ -202,16 +207,21 @@ class Reader:
         if has_offsets and not self.tokenizer.is_fast:
             raise ValueError(
                 f"{self._source} has no fast tokenizer, which alone knows the characters of its "
-                "tokens; read it with Pooled or TokenPositions"
+                "tokens; read it with Pooled, LastToken or TokenPositions"
             )
         encoded = self.tokenizer(
             [text for _, text in texts],
+            add_special_tokens=self._spec.adds_special_tokens,
             truncation=True,
             max_length=self._spec.max_tokens,
             return_offsets_mapping=has_offsets,
         )
+        most = self._spec.max_tokens  # where a text has so many, it has perhaps no more
         offsets = encoded["offset_mapping"] if has_offsets else [None] * len(texts)
-        return [Encoded(*one) for one in zip(encoded["input_ids"], offsets, strict=True)]
+        return [
+            Encoded(ids, of_ids, is_cut=len(ids) == most and self.num_tokens(text) > most)
+            for (_, text), ids, of_ids in zip(texts, encoded["input_ids"], offsets, strict=True)
+        ]
 
     def _batches(self, pending: Sequence[int], ids: Sequence[list[int]]) -> Iterator[list[int]]:
         """Texts of like length together, each batch within the token budget when padded."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from interlingua.serving.backend import Card, HostCard, Limits
-from interlingua.specs.extraction import Pooled, Reading, Spans, TokenPositions
+from interlingua.specs.extraction import LastToken, Pooled, Reading, Spans, TokenPositions
 from interlingua.specs.injection import AfterBlock, Centring
 from interlingua.store.bundle import (
     MAPS_FOLDER,
@@ -18,7 +18,12 @@ from interlingua.store.contract.statement import HOST_FIELD
 from interlingua.store.familiarity import read_others
 from interlingua.store.maps import read_decoder
 
-READS: dict[type[Reading], str] = {Pooled: "pooled", TokenPositions: "token", Spans: "sentence"}
+READS: dict[type[Reading], str] = {
+    Pooled: "pooled",
+    LastToken: "last_token",
+    TokenPositions: "token",
+    Spans: "sentence",
+}
 DEPTH_NAMES = ("num_hidden_layers", "n_layer", "num_layers")
 
 

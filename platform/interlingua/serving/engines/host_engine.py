@@ -69,7 +69,10 @@ class HostEngine:
         except (OSError, ValueError) as error:
             raise NotAvailable(f"{host} cannot be opened here: {error}") from error
         texts = [rendered(host, reader.tokenizer, ask.prompt) for ask in asks]
-        encoded = [reader.tokens(text.text, adds_special=not text.is_chat) for text in texts]
+        # A template has put special tokens where they belong; what is text is read as in training.
+        encoded = [
+            reader.tokens(text.text, adds_special=False if text.is_chat else None) for text in texts
+        ]
         for ask, one in zip(asks, encoded, strict=True):
             _check_length(ask, len(one.ids), self._readers.max_tokens(host))
         at_tokens = [place for place, ask in enumerate(asks) if ask.reads_rows and not ask.whole]

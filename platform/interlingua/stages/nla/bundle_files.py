@@ -166,6 +166,7 @@ def _host(host: BundledInputs[Artifact], out: Path) -> BundledHost:
         read=read.read,
         max_tokens=read.max_tokens,
         dtype=read.dtype,
+        adds_special_tokens=read.adds_special_tokens,
     )
 
 

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from interlingua.specs.extraction import ExtractSpec, Pooled, Reading, Spans, TokenPositions
+from interlingua.specs.extraction import (
+    ExtractSpec,
+    LastToken,
+    Pooled,
+    Reading,
+    Spans,
+    TokenPositions,
+)
 from interlingua.store.blocks import begin_block, digest_of, done_counts, end_block
 from interlingua.store.peak import note_peak
 from interlingua.store.rows.passages import Passage
 from interlingua.store.rows.shards import (
+    LAST,
     POOLED,
     POOLED_WITH_FIRST,
     SPAN,
@@ -75,7 +83,7 @@ class BlockReader:
         """Read the block, store its shards, then note that it is done; returns its counts."""
         started = time.process_time()
         texts = [(passage.passage_id, passage.text) for passage in block.passages]
-        rows = self._reader.rows(texts)
+        rows = self._reader.rows(texts, [passage.document_id for passage in block.passages])
         # In this order: a crash anywhere leaves a block without a note, which is read again.
         begin_block(block.out, block.index)
         for block_index, vectors_ND in rows.vectors_by_block.items():
@@ -111,6 +119,8 @@ def read_mode(read: Reading) -> str:
             return TOKEN
         case Spans():
             return SPAN
+        case LastToken():
+            return LAST
         case Pooled():
             return POOLED_WITH_FIRST if read.include_first else POOLED
 

@@ -25,7 +25,7 @@ from interlingua.store.rows.splits import LEDGER_NAME, SplitAccess, read_consume
 
 
 class KeyedRows:
-    """The rows of some splits of one host by passage and position; a pooled row stands at -1."""
+    """The rows of some splits of one host by passage and position: -1 for a whole passage."""
 
     def __init__(
         self, artifact: Artifact, block_index: int, splits: Iterable[Split], access: SplitAccess
@@ -103,12 +103,12 @@ def _check_joinable(first: ShardHeader, other: ShardHeader) -> None:
             f"rows of {first.host_tag} are {first.read_mode}, of {other.host_tag} "
             f"{other.read_mode}; not joined: read both in the same way"
         )
-    # Pooled rows have no position, and spans go by characters: hosts of any tokenizers are joined.
+    # Means and last tokens have no position, spans go by characters: any tokenizers are joined.
     if first.read_mode == TOKEN and first.tokenizer_hash != other.tokenizer_hash:
         raise ValueError(
             f"{first.host_tag} and {other.host_tag} have other tokenizers, so a position is "
-            "another word in each; not joined: read passages (Pooled) or sentences (Spans), or "
-            "hosts of one tokenizer"
+            "another word in each; not joined: read passages (Pooled), last tokens (LastToken) "
+            "or sentences (Spans), or hosts of one tokenizer"
         )
 
 

@@ -19,7 +19,8 @@ from interlingua.store.rows.splits import ID_LENGTH
 
 Key = tuple[str, int]  # passage and position
 POOLED_POSITION = -1
-POOLED, POOLED_WITH_FIRST, TOKEN, SPAN = "pooled", "pooled_with_first", "token", "span"
+POOLED, POOLED_WITH_FIRST = "pooled", "pooled_with_first"
+LAST, TOKEN, SPAN = "last", "token", "span"
 HEADER_KEY = "header"
 CHECKSUM_KEY = "sha256"
 ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
@@ -46,7 +47,7 @@ class ShardHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardRows:
-    """Activations with their keys; position -1 is a pooled row. Made by `shard_rows`."""
+    """Activations with their keys; position -1 is a row of the whole passage. Made by `shard_rows`."""
 
     passage_ids_N: NDArray[np.bytes_]
     positions_N: NDArray[np.int32]
