@@ -1,7 +1,8 @@
 """Specs of reading a host: its blocks, its tokens, its passages. Knows no model."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from interlingua.specs.checks import (
     check_not_negative,
@@ -10,7 +11,10 @@ from interlingua.specs.checks import (
     check_slug,
 )
 from interlingua.specs.hosts import DTYPES
+from interlingua.specs.models import ActivationFile
 from interlingua.specs.splits import Split
+from interlingua.specs.text.canonical import TYPE_KEY
+from interlingua.specs.text.recorded import from_jsonable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +100,30 @@ class ExtractSpec:
                 "name at least one block, ascending and once each"
             )
         check_not_negative(self, block_indices=self.block_indices[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRowsSpec(ExtractSpec):
+    """Rows of one block that were read elsewhere, as the rest says, and lie in a file."""
+
+    file: ActivationFile
+
+    def __post_init__(self) -> None:
+        # No super(): a dataclass with slots is another class than the one that is written here.
+        ExtractSpec.__post_init__(self)
+        if len(self.block_indices) != 1:
+            raise ValueError(
+                f"StoredRowsSpec.block_indices is {self.block_indices}; a file holds one block"
+            )
+
+    @property
+    def reading(self) -> ExtractSpec:
+        """How a host would read them."""
+        return ExtractSpec(**{f.name: getattr(self, f.name) for f in fields(ExtractSpec)})
+
+
+def recorded_reading(recorded: Mapping[str, Any]) -> ExtractSpec:
+    """How rows were read, from the spec in the record of their artifact, wherever that was."""
+    if recorded[TYPE_KEY] == StoredRowsSpec.__name__:
+        return from_jsonable(StoredRowsSpec, recorded).reading
+    return from_jsonable(ExtractSpec, recorded)

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from interlingua.specs.checks import check_one_of, check_positive, check_sha256, check_slug
+from interlingua.specs.checks import (
+    check_not_negative,
+    check_one_of,
+    check_positive,
+    check_sha256,
+    check_slug,
+)
 from interlingua.specs.hosts import DTYPES, AtBlock, AtDepth
 from interlingua.specs.world import WorldHostSpec
 
@@ -34,7 +40,8 @@ class ActivationFile:
 
     `path` is .safetensors, .npy, .pt or .parquet; `tensor` the name of the tensor or column where
     there are several. Vector i is of the text with the number i, or of the text that row i of
-    `index` (JSON lines or parquet) names in `id_field`, at the token in `position_field`.
+    `index` (JSON lines or parquet) names in `id_field`, at the token in `position_field`. Some of
+    them are compared with what the host gives here, at this block and its neighbours.
     """
 
     path: str
@@ -44,9 +51,11 @@ class ActivationFile:
     index_sha256: str | None = None
     id_field: str = "id"
     position_field: str | None = None
+    num_compared: int = 32  # passages; 0 where the host cannot be opened here
 
     def __post_init__(self) -> None:
         check_sha256(self, sha256=self.sha256, index_sha256=self.index_sha256)
+        check_not_negative(self, num_compared=self.num_compared)
 
 
 HostSource = WorldHostSpec | HubHost

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
 from interlingua.core.spans import Span, tokens_of
 from interlingua.models.hosts.host import Host, load_host, load_tokenizer, read_blocks
@@ -63,8 +64,7 @@ class Reader:
     @cached_property
     def tokenizer_hash(self) -> str:
         """A hash of the vocabulary: rows of another tokenizer are other rows."""
-        vocabulary = sorted(self.tokenizer.get_vocab().items())
-        return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
+        return hash_of_vocabulary(self.tokenizer)
 
     def num_tokens(self, text: str) -> int:
         """The number of tokens of a text, those that are cut off among them."""
@@ -280,6 +280,12 @@ class Reader:
             .numpy()
             for k, h_BTD in read.items()
         }
+
+
+def hash_of_vocabulary(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash that tokenizers of one vocabulary share."""
+    vocabulary = sorted(tokenizer.get_vocab().items())
+    return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
 
 def _padded(ids: Sequence[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
