@@ -20,4 +20,4 @@ def opened_from(host: Artifact) -> tuple[str, str | None]:
 
 def is_gguf(source: str) -> bool:
     """True where a source names a GGUF file."""
-    return Path(source).suffix.lower() == GGUF_SUFFIX
+    return Path(source).suffix == GGUF_SUFFIX

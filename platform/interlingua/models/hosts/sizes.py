@@ -1,7 +1,7 @@
-"""Depth and dimensions of a model that was not made here, before it is opened or even fetched.
+"""Depth and dimensions of a model before it is opened, made here or not.
 
-From its config.json, a GGUF file's header, or the published pool. Knows no weights; torch is
-imported only where a configuration has to be completed by its class.
+Of one from elsewhere by its config.json, a GGUF file's header, or the published pool. Knows no
+weights; torch is imported only where a configuration has to be completed by its class.
 """
 
 import json
@@ -12,8 +12,10 @@ from typing import Any
 
 from interlingua.memory.parameters import is_known_family
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL
+from interlingua.published.sizes import stand_in_size
 from interlingua.specs.hosts import DTYPES, AtBlock, HostRole, PoolHost
-from interlingua.specs.models import HubHost
+from interlingua.specs.models import HostSource, HubHost
+from interlingua.specs.world import WorldHostSpec
 from interlingua.store.hosts import is_gguf
 from interlingua.store.model_files import CONFIG_NAME
 
@@ -42,11 +44,11 @@ def num_blocks_of(host: HubHost) -> int:
 
         found = read_header(Path(host.source).expanduser()).number("block_count")
     elif (folder := Path(host.source).expanduser()).is_dir():
-        found = _blocks_in(folder / CONFIG_NAME)
+        found = blocks_in(folder)
     elif (published := _published(host)) is not None and "num_blocks" not in published.unconfirmed:
         found = published.num_blocks
     else:
-        found = _blocks_in(_fetched_config(host))
+        found = blocks_in(_fetched_config(host).parent)
     if found is None:
         raise ValueError(
             f"{host.source} does not say how many blocks it has; set hosts.{host.tag}.source."
@@ -55,8 +57,10 @@ def num_blocks_of(host: HubHost) -> int:
     return found
 
 
-def host_size(host: HubHost) -> PoolHost | None:
+def size_of(host: HostSource) -> PoolHost | None:
     """The dimensions of a model; None where that needs a network, or its family is not known."""
+    if isinstance(host, WorldHostSpec):
+        return stand_in_size(host)
     # The pool before the cache: it needs no library that takes seconds to import.
     found = _gguf_size(host) if is_gguf(host.source) else _published(host) or _config_size(host)
     return found if found is not None and is_known_family(found.model_type) else None
@@ -77,13 +81,14 @@ def _fetched_config(host: HubHost) -> Path:
     return fetched_file(repository, CONFIG_NAME)
 
 
-def _blocks_in(path: Path) -> int | None:
+def blocks_in(folder: Path) -> int | None:
     """The number of blocks that a config.json states; None where it leaves it to its class."""
+    path = folder / CONFIG_NAME
     try:
         config: dict[str, Any] = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ValueError(
-            f"{path.parent} has no {path.name}; it is not a saved Hugging Face model"
+            f"{folder} has no {path.name}; it is not a saved Hugging Face model"
         ) from None
     except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error}); fetch or save the model again") from None

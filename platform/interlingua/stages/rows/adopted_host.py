@@ -6,7 +6,6 @@ a GGUF file has become a folder.
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.hosts import CONVERTED_FOLDER, is_gguf
 from interlingua.store.integrity import OUTSIDE_NAME, sha256_of
 from interlingua.store.model_files import files_sha256, model_hashes
-
-COMMIT_DIGITS = 40
 
 
 def adopted_stage(host: HubHost) -> Stage:
@@ -30,56 +27,46 @@ def run(
 ) -> Mapping[str, Any]:
     """Fetch, convert, or check that the files are still those that were named."""
     if is_gguf(spec.source):
-        from interlingua.models.hosts.gguf import convert_gguf
-
-        _check_unchanged(spec, sha256_of(Path(spec.source)))
-        # Of an attempt that ended before its time.
-        shutil.rmtree(out / CONVERTED_FOLDER, ignore_errors=True)
-        convert_gguf(Path(spec.source), out / CONVERTED_FOLDER)
+        _check_depth(spec, _converted(spec, out))
         return {}
     if spec.revision is not None:
-        from interlingua.models.hosts.hub import fetched_model
-
-        # The cache has a folder for every commit, named after it.
-        return {"commit": fetched_model(spec.source, spec.revision).name}
+        folder = _fetched(spec)
+        _check_depth(spec, folder)
+        return {"commit": folder.name}
     folder = Path(spec.source)
     _check_unchanged(spec, files_sha256(folder))
+    _check_depth(spec, folder)
     # The files stay where they are: listed here, they are checked like files of the artifact.
     outside = [str(folder / name) for name in model_hashes(folder)]
     (out / OUTSIDE_NAME).write_text("\n".join(outside))
     return {}
 
 
-def adopted_spec(tag: str, source: str, revision: str | None) -> HubHost:
-    """A local folder or GGUF file with its hash, or a hub id with its commit; needs no network."""
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return HubHost(tag=tag, source=str(path.resolve()), files_sha256=files_sha256(path))
-    if is_gguf(source) and path.is_file():
-        return HubHost(tag=tag, source=str(path.resolve()), files_sha256=sha256_of(path))
-    if is_gguf(source) or path.is_absolute() or source.startswith((".", "~")):
+def _converted(spec: HubHost, out: Path) -> Path:
+    """What a GGUF file became, within the artifact: the file itself is not needed again."""
+    from interlingua.models.hosts.gguf import convert_gguf
+
+    path, folder = Path(spec.source), out / CONVERTED_FOLDER
+    if not path.is_file():
+        raise ValueError(f"hosts.{spec.tag}.source.source={path}: nothing is there")
+    _check_unchanged(spec, sha256_of(path))
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that ended before its time
+    convert_gguf(path, folder)
+    return folder
+
+
+def _fetched(spec: HubHost) -> Path:
+    """The folder of a hub id in the cache, which is named after its commit."""
+    from interlingua.models.hosts.hub import fetched_model
+
+    assert spec.revision is not None
+    folder = fetched_model(spec.source, spec.revision)
+    if folder.name != spec.revision:
         raise ValueError(
-            f"{source} is not there; a host is a local folder, a GGUF file or a hub id"
+            f"hosts.{spec.tag}.source.revision is {spec.revision}, and that moves: it is "
+            f"{folder.name} today; name that commit"
         )
-    # A name would not do: another model under it would have the same fingerprint.
-    if revision is None or not _is_commit(revision):
-        raise ValueError(
-            f"the revision of the hub id {source!r} is {revision!r}; name the commit, 40 hex "
-            "digits, because branches and tags move"
-        )
-    return HubHost(tag=tag, source=source, revision=revision)
-
-
-def pinned_host(host: HubHost) -> HubHost:
-    """The host with all that identifies it; what it names already is checked when it is run."""
-    from interlingua.models.hosts.sizes import num_blocks_of
-
-    found = adopted_spec(host.tag, host.source, host.revision)
-    return replace(
-        found,
-        files_sha256=host.files_sha256 or found.files_sha256,
-        num_blocks=host.num_blocks or num_blocks_of(found),
-    )
+    return folder
 
 
 def _check_unchanged(spec: HubHost, found: str) -> None:
@@ -95,5 +82,13 @@ def _check_unchanged(spec: HubHost, found: str) -> None:
         )
 
 
-def _is_commit(revision: str) -> bool:
-    return len(revision) == COMMIT_DIGITS and set(revision) <= set("0123456789abcdef")
+def _check_depth(spec: HubHost, folder: Path) -> None:
+    """Raise where the block that is read was counted in another depth."""
+    from interlingua.models.hosts.sizes import blocks_in
+
+    found = blocks_in(folder)
+    if None not in (spec.num_blocks, found) and spec.num_blocks != found:
+        raise ValueError(
+            f"hosts.{spec.tag}.source.num_blocks is {spec.num_blocks}, and {spec.source} has "
+            f"{found}: set it to none, which counts them, or to {found}"
+        )
