@@ -230,6 +230,11 @@ _FAMILIES = {
 }
 
 
+def is_known_family(model_type: str) -> bool:
+    """True where the sizes of a family's models are known here."""
+    return model_type in _FAMILIES
+
+
 def _family(host: PoolHost) -> _Family:
     # Never a guess: a wrong size would pass for a fit until a card runs out of memory.
     if host.model_type not in _FAMILIES:

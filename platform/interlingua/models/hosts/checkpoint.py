@@ -75,7 +75,7 @@ def with_weights(
 
     The device `auto` spreads it over all devices that there are.
     """
-    with _quiet_transformers():
+    with quiet_transformers():
         model, info = model_class.from_pretrained(
             source,
             config=config,
@@ -99,7 +99,8 @@ def _is_bare(config: PreTrainedConfig) -> bool:
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
+    """No warnings and no bars of transformers inside."""
     # a cut load reports every weight of the blocks above; what is missing is checked here
     verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

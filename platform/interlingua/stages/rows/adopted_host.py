@@ -1,47 +1,94 @@
-"""Stage `adopted`: a host that was not made here, by its place and what its files hash to."""
+"""Stage `adopted`: a model that was not made here, by its place and what its files hash to.
 
+Behind it nothing is downloaded or converted: a folder is as it was named, a hub id is in the cache,
+a GGUF file has become a folder.
+"""
+
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from interlingua.specs.extraction import AdoptedHostSpec
+from interlingua.specs.models import HubHost
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
-from interlingua.store.integrity import OUTSIDE_NAME
+from interlingua.store.hosts import CONVERTED_FOLDER, is_gguf
+from interlingua.store.integrity import OUTSIDE_NAME, sha256_of
 from interlingua.store.model_files import files_sha256, model_hashes
 
 
-def adopted_stage(host: AdoptedHostSpec) -> Stage:
+def adopted_stage(host: HubHost) -> Stage:
     """A host that was not made here."""
     return Stage(kind="adopted", label=host.tag, spec=host, run=run, inputs={}, revision=2)
 
 
 def run(
-    spec: AdoptedHostSpec, inputs: Mapping[str, Artifact], out: Path, context: Context
-) -> Mapping[str, float]:
-    """Check that the files are still those that were named; nothing is copied."""
-    if spec.files_sha256 is not None and (found := files_sha256(Path(spec.source))) != (
-        spec.files_sha256
-    ):
-        raise ValueError(
-            f"the files of {spec.source} hash to {found[:12]}, not to {spec.files_sha256[:12]}: "
-            "the host has changed since it was named; name it again"
-        )
-    if spec.files_sha256 is not None:
-        folder = Path(spec.source)
-        # The files stay where they are: listed here, they are checked like files of the artifact.
-        outside = [str(folder / name) for name in model_hashes(folder)]
-        (out / OUTSIDE_NAME).write_text("\n".join(outside))
+    spec: HubHost, inputs: Mapping[str, Artifact], out: Path, context: Context
+) -> Mapping[str, Any]:
+    """Fetch, convert, or check that the files are still those that were named."""
+    if is_gguf(spec.source):
+        _check_depth(spec, _converted(spec, out))
+        return {}
+    if spec.revision is not None:
+        folder = _fetched(spec)
+        _check_depth(spec, folder)
+        return {"commit": folder.name}
+    folder = Path(spec.source)
+    _check_unchanged(spec, files_sha256(folder))
+    _check_depth(spec, folder)
+    # The files stay where they are: listed here, they are checked like files of the artifact.
+    outside = [str(folder / name) for name in model_hashes(folder)]
+    (out / OUTSIDE_NAME).write_text("\n".join(outside))
     return {}
 
 
-def adopted_spec(tag: str, source: str, revision: str | None) -> AdoptedHostSpec:
-    """A local folder with the hash of its files, or a hub id with its revision."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        resolved = str(folder.resolve())
-        return AdoptedHostSpec(
-            tag=tag, source=resolved, revision=None, files_sha256=files_sha256(folder)
+def _converted(spec: HubHost, out: Path) -> Path:
+    """What a GGUF file became, within the artifact: the file itself is not needed again."""
+    from interlingua.models.hosts.gguf import convert_gguf
+
+    path, folder = Path(spec.source), out / CONVERTED_FOLDER
+    if not path.is_file():
+        raise ValueError(f"hosts.{spec.tag}.source.source={path}: nothing is there")
+    _check_unchanged(spec, sha256_of(path))
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that ended before its time
+    convert_gguf(path, folder)
+    return folder
+
+
+def _fetched(spec: HubHost) -> Path:
+    """The folder of a hub id in the cache, which is named after its commit."""
+    from interlingua.models.hosts.hub import fetched_model
+
+    assert spec.revision is not None
+    folder = fetched_model(spec.source, spec.revision)
+    if folder.name != spec.revision:
+        raise ValueError(
+            f"hosts.{spec.tag}.source.revision is {spec.revision}, and that moves: it is "
+            f"{folder.name} today; name that commit"
         )
-    if folder.is_absolute() or source.startswith("."):
-        raise ValueError(f"{source} is no folder; a host is a local folder or a hub id")
-    return AdoptedHostSpec(tag=tag, source=source, revision=revision, files_sha256=None)
+    return folder
+
+
+def _check_unchanged(spec: HubHost, found: str) -> None:
+    if spec.files_sha256 is None:
+        raise ValueError(
+            f"hosts.{spec.tag}.source.files_sha256 is none: pin the recipe, which takes it of "
+            f"{spec.source}"
+        )
+    if found != spec.files_sha256:
+        raise ValueError(
+            f"{spec.source} hashes to {found[:12]}, not to {spec.files_sha256[:12]}: "
+            "the host has changed since it was named; name it again"
+        )
+
+
+def _check_depth(spec: HubHost, folder: Path) -> None:
+    """Raise where the block that is read was counted in another depth."""
+    from interlingua.models.hosts.sizes import blocks_in
+
+    found = blocks_in(folder)
+    if None not in (spec.num_blocks, found) and spec.num_blocks != found:
+        raise ValueError(
+            f"hosts.{spec.tag}.source.num_blocks is {spec.num_blocks}, and {spec.source} has "
+            f"{found}: set it to none, which counts them, or to {found}"
+        )
