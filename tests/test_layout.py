@@ -23,6 +23,7 @@ ROOMS = [
     {"stages"},
     {"__init__", "probes", "report", "serving"},
     {"world"},
+    {"sources"},
     {"models"},
     {"store", "tracking"},
     {"core"},

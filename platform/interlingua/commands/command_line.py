@@ -41,16 +41,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
         epilog=f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\n{published}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    named = made.add_mutually_exclusive_group(required=True)
-    named.add_argument(
-        "recipe", nargs="?", default=argparse.SUPPRESS, help="which experiment (see below)"
-    )
-    named.add_argument(
-        "--recipe",
-        default=argparse.SUPPRESS,
-        metavar="FILE.py[:NAME]",
-        help="a file of your own; NAME is its function that returns the recipe (default: recipe)",
-    )
+    _add_recipe(made)
     made.add_argument(
         "--set",
         metavar="PATH=VALUE",
@@ -107,6 +98,20 @@ def prepared_root(root: Path) -> Path:
     # Its last part alone: a whole path that is missing is mostly a disk that is not mounted.
     root.mkdir(exist_ok=True)
     return root.absolute()
+
+
+def _add_recipe(made: argparse.ArgumentParser) -> None:
+    """The recipe: by its name, or a function in a file."""
+    named = made.add_mutually_exclusive_group(required=True)
+    named.add_argument(
+        "recipe", nargs="?", default=argparse.SUPPRESS, help="which experiment (see below)"
+    )
+    named.add_argument(
+        "--recipe",
+        default=argparse.SUPPRESS,
+        metavar="FILE.py[:NAME]",
+        help="a file of your own; NAME is its function that returns the recipe (default: recipe)",
+    )
 
 
 def _interrupt(signum: int, frame: object) -> None:

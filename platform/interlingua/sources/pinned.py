@@ -32,8 +32,8 @@ def pinned(recipe: Recipe) -> Recipe:
             recipe.passages, corpus=_corpus(recipe.passages.corpus, "passages.corpus")
         ),
         hosts=hosts,
-        av_lessons=_lessons(recipe.av_lessons, "av_lessons"),
-        ar_lessons=_lessons(recipe.ar_lessons, "ar_lessons"),
+        av_lessons=_taught(recipe.av_lessons, "av_lessons"),
+        ar_lessons=_taught(recipe.ar_lessons, "ar_lessons"),
     )
 
 
@@ -135,13 +135,13 @@ def _corpus(corpus: CorpusSpec, field: str) -> CorpusSpec:
             return corpus
 
 
-def _lessons(lessons: TeachingSpec, field: str) -> TeachingSpec:
-    teacher = lessons.teacher
+def _taught(taught: TeachingSpec, field: str) -> TeachingSpec:
+    teacher = taught.teacher
     if not isinstance(teacher, ExplanationFile):
-        return lessons
+        return taught
     files = files_of(teacher.path, TABLES, field=f"{field}.teacher.path")
     digits = teacher.sha256 or sha256_of_files(files)
-    return replace(lessons, teacher=replace(teacher, path=_absolute(teacher.path), sha256=digits))
+    return replace(taught, teacher=replace(teacher, path=_absolute(teacher.path), sha256=digits))
 
 
 def _sha256(path: Path) -> str:

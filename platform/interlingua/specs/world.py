@@ -64,7 +64,7 @@ class WorldTeacher:
     min_facts: int
     max_facts: int
     max_words: int
-    made_by: ClassVar[str] = "interlingua.world.lessons"
+    made_by: ClassVar[str] = "interlingua.world.explained"
 
     def __post_init__(self) -> None:
         check_not_negative(self, seed=self.seed)

@@ -36,7 +36,9 @@ def test_new_passages_are_familiar_and_other_texts_are_not(artifact):
 
 
 def test_an_nla_says_so_of_the_text_that_it_explains(nla, artifact):
-    new = [telling_of(index, world_mini().passages.corpus.world).text for index in range(9000, 9020)]
+    new = [
+        telling_of(index, world_mini().passages.corpus.world).text for index in range(9000, 9020)
+    ]
     known = [one for (one,) in nla.verbalize(texts=new, host=TAG, max_new_tokens=4)]
     assert sum(one.is_unlike for one in known) <= 2
     assert all(0 <= one.share_nearer <= 1 for one in known)

@@ -21,10 +21,10 @@ from interlingua.world.truth import SHOWN_BY_ANY_WORD, WorldTruth
 
 def opened(spec: WorldTeacher) -> Teacher:
     """The teacher."""
-    return _Lessons(spec)
+    return _FromFacts(spec)
 
 
-class _Lessons:
+class _FromFacts:
     prepares_on: tuple[Split, ...] = ()
 
     def __init__(self, spec: WorldTeacher) -> None:
