@@ -60,7 +60,7 @@ def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
     from interlingua.models.hosts.sizes import num_blocks_of
 
     found = _with_files(host)
-    if found.num_blocks is None and (needs_depth or found.revision is None):
+    if found.num_blocks is None and needs_depth:
         found = replace(found, num_blocks=num_blocks_of(found))
     return found
 

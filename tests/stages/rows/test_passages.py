@@ -45,8 +45,12 @@ def test_ids_and_splits_are_functions_of_the_text(recipe, passages) -> None:
 
 def test_the_metrics_count_the_passages_of_every_split(artifact, passages) -> None:
     counts = Counter(f"passages/{passage.split}" for passage in passages)
-    assert artifact.record.metrics == counts
+    metrics = artifact.record.metrics
+    assert {name: metrics[name] for name in metrics if "/" in name} == counts
     assert {Split(name.partition("/")[2]) for name in counts} == set(Split)
+    assert metrics["num_passages"] == len(passages)
+    # A text that comes twice is one passage: ids are those of texts.
+    assert metrics["num_records"] - metrics["num_repeated"] == len(passages)
 
 
 def test_more_passages_begin_with_the_same_ones(recipe, passages, tmp_path, context) -> None:

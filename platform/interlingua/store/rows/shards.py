@@ -47,7 +47,7 @@ class ShardHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardRows:
-    """Activations with their keys; position -1 is a row of a whole passage. Made by `shard_rows`."""
+    """Activations with their keys; position -1: a whole passage. Made by `shard_rows`."""
 
     passage_ids_N: NDArray[np.bytes_]
     positions_N: NDArray[np.int32]
