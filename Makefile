@@ -58,6 +58,7 @@ bench: $(BENCH_READY) $(READY)
 	$(BENCH_VENV) -m bench.linear
 	$(BENCH_VENV) -m bench.statistics
 	$(BENCH_VENV) -m bench.extraction
+	$(BENCH_VENV) -m bench.corpora
 	$(BENCH_VENV) -m bench.widths
 	$(BENCH_VENV) -m bench.memory
 	$(BENCH_VENV) -m bench.decoding

@@ -50,7 +50,7 @@ class HostCard:
     block_index: int
     num_blocks: int | None  # of the published model; None where its configuration is not here
     max_tokens: int
-    reads: str  # pooled | token | sentence
+    reads: str  # pooled | last_token | token | sentence
     dtype: str
     is_here: bool  # whether its model can be opened, so that texts can be read
     mean_D: np.ndarray
