@@ -3,7 +3,6 @@
 Knows neither shards nor splits nor where it runs. N rows, B texts of a batch, T tokens, D width.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +10,15 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
 from interlingua.core.spans import Span, tokens_of
-from interlingua.models.hosts.host import Host, load_host, load_tokenizer, read_blocks
+from interlingua.models.hosts.host import (
+    Host,
+    hash_of_vocabulary,
+    load_host,
+    load_tokenizer,
+    read_blocks,
+)
 from interlingua.models.hosts.parts import text_config
 from interlingua.models.hosts.sites import Encoded, Site, drawn_by, sites_of
 from interlingua.specs.extraction import ExtractSpec, Spans
@@ -280,12 +284,6 @@ class Reader:
             .numpy()
             for k, h_BTD in read.items()
         }
-
-
-def hash_of_vocabulary(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A hash that tokenizers of one vocabulary share."""
-    vocabulary = sorted(tokenizer.get_vocab().items())
-    return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
 
 def _padded(ids: Sequence[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:

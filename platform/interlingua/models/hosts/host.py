@@ -5,6 +5,7 @@ neither passages nor shards, and nothing of training. h: the residual stream; B 
 D the host's width.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -126,6 +127,12 @@ def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTok
     tokenizer = PreTrainedTokenizerFast.from_pretrained(source, revision=revision)
     check_tokenizer(tokenizer, path)
     return tokenizer
+
+
+def hash_of_vocabulary(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash that tokenizers of one vocabulary share."""
+    vocabulary = sorted(tokenizer.get_vocab().items())
+    return hashlib.sha256(repr(vocabulary).encode()).hexdigest()[:16]
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, tokenizer_json: str) -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from interlingua.models.hosts.activations import Reader, hash_of_vocabulary
-from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.hosts.activations import Reader
+from interlingua.models.hosts.host import hash_of_vocabulary, load_tokenizer
 from interlingua.models.hosts.nearness import around, check_near, median_cosines, size_of
 from interlingua.sources.activation_file import BadRows, JoinedRows
 from interlingua.sources.files import TEXTS, files_of, num_rows_of
