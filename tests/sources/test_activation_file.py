@@ -202,6 +202,46 @@ def test_a_large_file_is_mapped_and_not_read(tmp_path, suffix):
     assert num_bytes > 4e9 and grown < 100e6
 
 
+READ_THROUGH = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import torch
+
+from interlingua.sources.vector_file import opened_vectors
+
+
+def own_bytes():
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("RssAnon"))
+    return 1024 * int(line.split()[1])
+
+
+vectors, most, before = opened_vectors([Path(sys.argv[1])], None), 0, own_bytes()
+for start in range(0, vectors.num_rows, 500):
+    assert len(vectors.take(np.arange(start, start + 500))) == 500
+    most = max(most, own_bytes())
+print(4 * vectors.num_rows * vectors.width, most - before)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".parquet"])
+def test_reading_through_a_file_holds_a_part_of_it(tmp_path, suffix):
+    """Mapped pages are not counted: the system takes them back when it needs to."""
+    path, h_ND = tmp_path / f"h{suffix}", np.random.default_rng(0).random((64_000, 1024), "f4")
+    if suffix == ".pt":
+        torch.save(torch.from_numpy(h_ND), path)
+    else:
+        rows = pa.FixedSizeListArray.from_arrays(pa.array(h_ND.reshape(-1)), 1024)
+        pq.write_table(pa.table({"h": rows}), path, row_group_size=len(h_ND))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_THROUGH, str(path)], capture_output=True, text=True, check=True
+    )
+    num_bytes, grown = map(int, done.stdout.split())
+    assert num_bytes > 250e6 and grown < 130e6
+
+
 class Code:
     """What a pickle may hold: a call that opening it makes."""
 

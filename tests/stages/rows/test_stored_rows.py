@@ -61,7 +61,7 @@ def context_of(block_passages=8):
     place = ExtractionPlacement(
         workers=None, device="cpu", block_passages=block_passages, batch_tokens=256
     )
-    return SimpleNamespace(placement=SimpleNamespace(extraction=place))
+    return SimpleNamespace(placement=SimpleNamespace(extraction=place, threads_per_worker=1))
 
 
 def passages_run(spec, inputs, out, context):
