@@ -73,7 +73,7 @@ class VectorColumn:
         for index in range(group, len(self._ends)):
             first = self._ends[index - 1] if index else 0
             batches = self._file.iter_batches(size, row_groups=[index], columns=[self._column])
-            while (batch := next(self._named(batches), None)) is not None:
+            for batch in self._named(batches):
                 yield first, batch.column(0)
                 first += len(batch)
 
@@ -93,7 +93,7 @@ class VectorColumn:
     def _width(self, kind: pa.DataType) -> int:
         if pa.types.is_fixed_size_list(kind):
             return int(kind.list_size)
-        for batch in self._file.iter_batches(64, columns=[self._column]):
+        for batch in self._named(self._file.iter_batches(64, columns=[self._column])):
             lengths = pc.list_value_length(batch.column(0)).drop_null()
             if len(lengths):
                 return int(lengths[0].as_py())

@@ -45,6 +45,8 @@ def run(
     spec: StoredRowsSpec, inputs: StoredRowsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Check and join, compare with the host, then store what is not stored yet."""
+    import torch
+
     from interlingua.sources.activation_file import check_reading, joined, opened
     from interlingua.stages.rows.stored_blocks import (
         check_size,
@@ -57,6 +59,7 @@ def run(
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
     from interlingua.store.rows.splits import recorded_access
 
+    torch.set_num_threads(context.placement.threads_per_worker)
     place, path = context.placement.extraction, inputs.passages.path / PASSAGES_NAME
     check_reading(spec.file, spec.read)
     num_texts = num_texts_of(inputs.passages)
