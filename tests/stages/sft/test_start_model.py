@@ -14,6 +14,7 @@ from interlingua.cluster.local import LocalPool, LocalTrainer, local_context
 from interlingua.models.hosts.host import load_host, load_tokenizer
 from interlingua.models.pair.start import OtherMake
 from interlingua.recipes.world import world_mini
+from interlingua.sources.pinned import pinned
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.specs.training import Base, HubFolder
 from interlingua.stages.graph.order import graph_of
@@ -188,6 +189,18 @@ def refused(folder, root, expected):
     with pytest.raises(OtherMake, match=expected) as caught:
         build(stages["av", "sft"], root, local())
     assert "\n" not in str(caught.value)
+
+
+def test_it_is_pinned_by_its_files(merged):
+    recipe = whole(HubFolder(source=str(merged)))
+    recipe = replace(recipe, av_start=recipe.av)
+    found = pinned(recipe)
+    assert found.av.start == found.av_start.start == start_at(merged)
+    nowhere = HubFolder(source=str(merged / "nowhere"))
+    with pytest.raises(ValueError, match=r"av.start.source=.*nowhere: nothing is there"):
+        pinned(whole(nowhere))
+    with pytest.raises(ValueError, match=r"av.start.revision is none for .*'a/model'"):
+        pinned(whole(HubFolder(source="a/model")))
 
 
 def test_adapters_on_other_weights_are_refused():
