@@ -34,7 +34,7 @@ def add_host_parser() -> argparse.ArgumentParser:
     """The shared arguments, and which host to add."""
     made = parser("jobs.add_host", __doc__ or "")
     made.add_argument("--tag", required=True, help="name for the new host")
-    made.add_argument("--source", required=True, help="a local folder or a hub id")
+    made.add_argument("--source", required=True, help="a local folder, a .gguf file or a hub id")
     made.add_argument("--revision", help="the commit of a hub id")
     made.add_argument("--block-index", type=int, help="K (default: the middle of the host)")
     made.add_argument("--max-tokens", type=int, default=512, help="longer passages are cut")

@@ -13,6 +13,7 @@ from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.teachers import ExplanationFile
+from interlingua.specs.training import Base, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
 GGUF = ".gguf"
@@ -25,8 +26,12 @@ def pinned(recipe: Recipe) -> Recipe:
     hosts = tuple(_host(host) for host in recipe.hosts)
     anchor = next(host for host in hosts if host.tag == recipe.anchor)
     block = anchor.block_index if recipe.ar.block_index is None else recipe.ar.block_index
+    start = _start(recipe.av.start)
+    av_start = recipe.av_start
     return replace(
         recipe,
+        av_start=None if av_start is None else replace(av_start, start=start),
+        av=replace(recipe.av, start=start),
         ar=replace(recipe.ar, block_index=block),
         passages=replace(
             recipe.passages, corpus=_corpus(recipe.passages.corpus, "passages.corpus")
@@ -65,9 +70,10 @@ def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
     return found
 
 
-def _with_files(host: HubHost) -> HubHost:
+def _with_files(host: HubHost, field: str | None = None) -> HubHost:
     from interlingua.store.model_files import files_sha256
 
+    field = f"hosts.{host.tag}.source" if field is None else field
     place = Path(host.source).expanduser()
     take: Callable[[Path], str] | None = None
     if place.is_dir():
@@ -77,22 +83,35 @@ def _with_files(host: HubHost) -> HubHost:
     if take is not None:
         if host.revision is not None:
             raise ValueError(
-                f"hosts.{host.tag}.source.revision is {host.revision}; {place} is here and has "
+                f"{field}.revision is {host.revision}; {place} is here and has "
                 "none: it is known by its hash"
             )
         digits = host.files_sha256 or take(place)
         return replace(host, source=str(place.resolve()), files_sha256=digits)
     if place.is_absolute() or host.source.startswith(".") or place.suffix == GGUF:
         raise ValueError(
-            f"hosts.{host.tag}.source.source={host.source}: nothing is there; a host is a folder "
+            f"{field}.source={host.source}: nothing is there; a model is a folder "
             "that save_pretrained wrote, a .gguf file, or a hub id"
         )
     if host.revision is None:
         raise ValueError(
-            f"hosts.{host.tag}.source.revision is none for the hub id {host.source!r}; name the "
+            f"{field}.revision is none for the hub id {host.source!r}; name the "
             "commit, because the default branch moves"
         )
     return host
+
+
+def _start(start: Start) -> Start:
+    if isinstance(start, Base):
+        return start
+    host = HubHost(
+        tag="start",
+        source=start.source,
+        revision=start.revision,
+        files_sha256=start.files_sha256,
+    )
+    found = _with_files(host, "av.start")
+    return replace(start, source=found.source, files_sha256=found.files_sha256)
 
 
 def _host(host: HostSpec) -> HostSpec:

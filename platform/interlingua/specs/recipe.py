@@ -143,7 +143,7 @@ class Recipe:
 
 def _check_start(start: AvSpec, av: AvSpec) -> None:
     """Raise where the weights of one training are not those that the other goes on with."""
-    for name in ("template", "lora"):
+    for name in ("template", "lora", "start"):
         if getattr(start, name) != getattr(av, name):
             raise ValueError(
                 f"Recipe.av_start.{name} is {getattr(start, name)}, av.{name} is "

@@ -90,12 +90,33 @@ class WatchSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The trunk as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFolder:
+    """A whole model of the trunk's make in its place: an AV that was trained and merged elsewhere.
+
+    A local folder with its hash, or a hub id at a commit. The AR goes on from the trunk.
+    """
+
+    source: str
+    revision: str | None = None  # of a hub id
+    files_sha256: str | None = None
+
+
+Start = Base | HubFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AvSpec:
     """The verbalizer and its supervised training, of `num_steps` for any number of workers.
 
     `template` is the user message: `{host_tag}` and one `{injection_char}`. `lora` None trains all
-    weights. `encoder_learning_rate` None leaves the encoders as they were fitted. `train_rows` are
-    those of a host that it learns from, the same for every seed; None takes all.
+    weights, as it must where they `start` as others than the trunk's. `encoder_learning_rate` None
+    leaves the encoders as they were fitted. `train_rows` are those of a host that it learns from,
+    the same for every seed; None takes all.
     """
 
     seed: int
@@ -111,9 +132,16 @@ class AvSpec:
     max_response_tokens: int
     gradient_checkpointing: bool
     watch: WatchSpec
+    start: Start = Base()
 
     def __post_init__(self) -> None:
         _check_field(self, self.template, "{injection_char}")
+        if isinstance(self.start, HubFolder) and self.lora is not None:
+            # Adapters alone are stored, and whoever opens them would put them on the trunk.
+            raise ValueError(
+                f"AvSpec.start is {self.start.source}, and AvSpec.lora is not none; from weights "
+                "other than the trunk's all are trained: set lora to none"
+            )
         check_not_negative(self, seed=self.seed)
         check_positive(
             self,

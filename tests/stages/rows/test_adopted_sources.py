@@ -116,14 +116,14 @@ def test_what_changed_is_refused(name, folder, gguf_file, tmp_path):
 def test_a_file_that_is_gone_is_named(gguf_file, tmp_path):
     host = local(gguf_file)
     gguf_file.unlink()
-    with pytest.raises(ValueError, match=r"hosts.mine.source.source=.*own.gguf: nothing is there"):
+    with pytest.raises(ValueError, match=r"own.gguf, the model of mine, is not there"):
         adopted(host, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["own", "own.gguf"])
 def test_what_was_not_pinned_is_refused(name, folder, gguf_file, tmp_path):
     host = replace(local(tmp_path / name), files_sha256=None)
-    with pytest.raises(ValueError, match=r"hosts.mine.source.files_sha256 is none: pin"):
+    with pytest.raises(ValueError, match=r"the model of mine, has no files_sha256: pin"):
         adopted(host, tmp_path)
 
 
@@ -142,7 +142,7 @@ def test_a_hub_id_is_in_the_cache_before_anybody_opens_it(hub, tmp_path, monkeyp
 
 
 def test_the_name_of_a_branch_is_refused_with_its_commit(hub, tmp_path):
-    with pytest.raises(ValueError, match=f"revision is main, and that moves: it is {COMMIT}"):
+    with pytest.raises(ValueError, match=f"is main, and that moves: it is {COMMIT}"):
         adopted(replace(ON_HUB, revision="main"), tmp_path)
 
 

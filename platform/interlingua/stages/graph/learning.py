@@ -8,12 +8,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from interlingua.specs.extraction import Spans, TokenPositions
+from interlingua.specs.models import HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import ExtractiveTeacher
-from interlingua.specs.training import ArTraining, AvTraining, TeachSpec
+from interlingua.specs.training import ArTraining, AvTraining, Base, Start, TeachSpec
 from interlingua.stages.graph.hosts import rows_stage
 from interlingua.stages.maps.encoder import Encoded, HostRows, tuned_encoder_stage
+from interlingua.stages.rows.adopted_host import adopted_stage
 from interlingua.stages.rows.explanations import (
     ExplanationsInputs,
     ReadTokens,
@@ -24,6 +26,7 @@ from interlingua.stages.sft.stage import START, ar_stage, av_stage
 from interlingua.store.artifact import Stage
 
 LEARNING = (Split.AV_SFT, Split.AR_SFT)
+START_MODEL = "av-start"  # the label of the stage
 
 
 class LearningStages(NamedTuple):
@@ -92,7 +95,13 @@ def supervised_av(
         accepts_teachers=recipe.accepts_teachers,
     )
     hosts = _learning_hosts(learning, rows, encoders)
-    inputs = LearningInputs(trunk, learning.av_texts, learning.dev_texts, hosts)
+    inputs = LearningInputs(
+        trunk,
+        learning.av_texts,
+        learning.dev_texts,
+        hosts,
+        start_model=_start_model(recipe.av.start),
+    )
     if recipe.av_start is None:
         return av_stage(spec, inputs)
     start = av_stage(replace(spec, av=recipe.av_start), inputs, label=START)
@@ -134,6 +143,20 @@ def tuned_encoder_stages(
     return {
         tag: tuned_encoder_stage(recipe.fitting, av, rows[tag], anchor) for tag in recipe.trained
     }
+
+
+def _start_model(start: Start) -> Stage | None:
+    """The model that an AV's training begins with in the trunk's place, if one does."""
+    if isinstance(start, Base):
+        return None
+    return adopted_stage(
+        HubHost(
+            tag=START_MODEL,
+            source=start.source,
+            revision=start.revision,
+            files_sha256=start.files_sha256,
+        )
+    )
 
 
 def _learning_hosts(

@@ -115,7 +115,7 @@ def nla_stages(
         learning.av_texts,
         learning.ar_texts,
         learning.dev_texts,
-        *filter(None, [av.inputs.start]),
+        *filter(None, [av.inputs.start_model, av.inputs.start]),
         av,
         *tuned.values(),
         *(encoders[tag] for tag in recipe.held_out),  # fitted to what the AV's training left

@@ -25,7 +25,7 @@ from interlingua.store.hosts import opened_from
 def opened_verbalizer(
     pair: PairInputs[Artifact], *, device: str, batch_rows: int, is_trained: bool = True
 ) -> BatchVerbalizer:
-    """The AV ready to verbalize, as it is or as its training began."""
+    """The AV ready to verbalize, as it is or as the trunk was before any training."""
     spec = av_training_of(pair.av)
     source, revision = opened_from(pair.trunk)
     tokenizer = load_tokenizer(source, revision=revision)
@@ -33,7 +33,7 @@ def opened_verbalizer(
         weights = weights_of(pair.av, AV_PREFIX)
         verbalizer = trained_verbalizer(source, spec.av, weights, revision=revision, device=device)
     else:
-        # The seed of its spec makes the very weights that the training began with.
+        # The seed of its spec makes the very adapters that a training from the trunk begins with.
         verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=device)
         verbalizer = verbalizer.to(device).eval()
     contract = contract_of(tokenizer, width_of(verbalizer), av=spec.av)

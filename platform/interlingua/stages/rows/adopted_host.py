@@ -48,7 +48,7 @@ def _converted(spec: HubHost, out: Path) -> Path:
 
     path, folder = Path(spec.source), out / CONVERTED_FOLDER
     if not path.is_file():
-        raise ValueError(f"hosts.{spec.tag}.source.source={path}: nothing is there")
+        raise ValueError(f"{path}, the model of {spec.tag}, is not there")
     _check_unchanged(spec, sha256_of(path))
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that ended before its time
     convert_gguf(path, folder)
@@ -63,7 +63,7 @@ def _fetched(spec: HubHost) -> Path:
     folder = fetched_model(spec.source, spec.revision)
     if folder.name != spec.revision:
         raise ValueError(
-            f"hosts.{spec.tag}.source.revision is {spec.revision}, and that moves: it is "
+            f"the revision of {spec.source} is {spec.revision}, and that moves: it is "
             f"{folder.name} today; name that commit"
         )
     return folder
@@ -72,8 +72,8 @@ def _fetched(spec: HubHost) -> Path:
 def _check_unchanged(spec: HubHost, found: str) -> None:
     if spec.files_sha256 is None:
         raise ValueError(
-            f"hosts.{spec.tag}.source.files_sha256 is none: pin the recipe, which takes it of "
-            f"{spec.source}"
+            f"{spec.source}, the model of {spec.tag}, has no files_sha256: pin the recipe, which "
+            "takes it"
         )
     if found != spec.files_sha256:
         raise ValueError(

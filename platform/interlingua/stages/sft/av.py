@@ -173,6 +173,9 @@ def _learner(job: TrainingJob, source: str, revision: str | None, tokenizer: Any
         centring=spec.av.injection.centring,
         is_trained=spec.av.encoder_learning_rate is not None,
     )
+    if job.inputs.start_model is not None:
+        # Later it is opened on the trunk, whose make is the same: all weights are then its own.
+        source, revision = opened_from(job.inputs.start_model)
     verbalizer = fresh_verbalizer(source, spec.av, revision=revision, device=job.device)
     if job.inputs.start is not None:
         put_start(verbalizer, weights_of(job.inputs.start, AV_PREFIX))

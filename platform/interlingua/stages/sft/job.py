@@ -20,7 +20,8 @@ class LearningHost(NamedTuple, Generic[Member]):
 class LearningInputs(NamedTuple, Generic[Member]):
     """The trunk of the model, the explanations that it learns from, and the hosts by tag.
 
-    `start` is the training that it goes on from; None is the trunk itself.
+    `start` is the training that it goes on from, `start_model` a model in the trunk's place; None
+    is the trunk itself.
     """
 
     trunk: Member
@@ -28,6 +29,7 @@ class LearningInputs(NamedTuple, Generic[Member]):
     dev_explanations: Member
     hosts: Mapping[str, LearningHost[Member]]
     start: Member | None = None
+    start_model: Member | None = None
 
     def encoders(self) -> dict[str, Member]:
         """The encoder of every host."""

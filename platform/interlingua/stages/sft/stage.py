@@ -61,6 +61,7 @@ def run_av(
     from interlingua.store.rows.explanations import check_one_teacher
     from interlingua.store.rows.splits import recorded_access
 
+    _check_start_model(inputs)
     check_one_teacher(inputs.explanations.path, accepts=spec.accepts_teachers)
     with recorded_access({Split.AV_SFT, Split.DEV}, out) as access:
         _note_explanations(inputs, Split.AV_SFT, access)
@@ -132,6 +133,15 @@ def _trained(
     context.trainer.fit(make, job, place)
     store_best(out)
     return best_of(out)
+
+
+def _check_start_model(inputs: LearningInputs[Artifact]) -> None:
+    """Raise before anything is read where the model to begin with is not of the trunk's make."""
+    from interlingua.models.pair.start import check_start
+    from interlingua.store.hosts import opened_from
+
+    if inputs.start_model is not None:
+        check_start(opened_from(inputs.start_model), trunk=opened_from(inputs.trunk))
 
 
 def _note_explanations(
