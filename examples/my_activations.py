@@ -1,8 +1,8 @@
 """An NLA on activations that you have already, and explanations of them.
 
-`python -m jobs.run --recipe examples/my_activations.py`. Row i of the tensor is of line i of the
-texts; it may be .npy, .safetensors, .pt or a column of a parquet. The model is still needed: the AV
-and AR are fine-tunes of it, and a few rows are read again to see that they are of this block.
+`python -m jobs.run --recipe examples/my_activations.py`. The tensor may be .npy, .safetensors, .pt
+or a column of a parquet; row i of `index` says which text vector i is of. The model is needed all
+the same: AV and AR are fine-tunes of it, and it reads some texts to see that the block is right.
 """
 
 from dataclasses import replace
@@ -18,6 +18,9 @@ from interlingua.specs.recipe import Recipe
 def recipe() -> Recipe:
     """The same NLA; nothing is read from the model but for the check."""
     mine = my_model()
-    vectors = ActivationFile(path=str(DATA / "activations.npy"))
+    vectors = ActivationFile(
+        path=str(DATA / "activations.npy"),
+        index=str(DATA / "texts.jsonl"),  # its ids, line by line
+    )
     hosts = tuple(replace(host, block=AtBlock(index=2), rows=vectors) for host in mine.hosts)
     return replace(mine, name="my_activations", hosts=hosts)

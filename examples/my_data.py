@@ -1,7 +1,7 @@
 """What you would bring, made offline to try the next two: `python examples/my_data.py my_data`.
 
 A language model in an ordinary Hugging Face folder, texts and explanations as JSON lines, and the
-model's activations of the texts as a tensor. A minute and a half; all of it is the embedded world's.
+model's activations of the texts as a tensor. Two minutes; all of it is the embedded world's.
 """
 
 import json

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from interlingua.sources.explanation_file import check_explained
 from interlingua.sources.files import files_of, sha256_of_files
 from interlingua.sources.source import Site, teacher_of
 from interlingua.specs.splits import Split
@@ -56,7 +55,8 @@ def row(id, explanation, **more):
 
 
 def texts(teacher, of, site=WHOLE, num_samples=9):
-    return [text for _, text in teacher.explain(of, site, num_samples)]
+    (texts,) = teacher.explain([(of, site)], num_samples)
+    return [text for _, text in texts]
 
 
 def test_several_texts_of_a_row_come_in_the_order_of_the_file(path):
@@ -65,7 +65,7 @@ def test_several_texts_of_a_row_come_in_the_order_of_the_file(path):
     teacher = prepared(spec)
     assert texts(teacher, PASSAGES[0]) == ["light", "a lamp", "evening"]
     assert texts(teacher, PASSAGES[0], num_samples=2) == ["light", "a lamp"]
-    assert teacher.explain(PASSAGES[1], WHOLE, 1) == [(f"file-{spec.sha256[:12]}", "weather")]
+    assert teacher.explain([(PASSAGES[1], WHOLE)], 1) == [[(f"file-{spec.sha256[:12]}", "weather")]]
 
 
 def test_what_has_no_text_is_counted_and_so_are_rows_of_others(path):
@@ -100,13 +100,14 @@ def test_rows_at_tokens_are_joined_by_position_too(path):
 def test_sites_within_passages_need_a_position_field(path, site):
     teacher = prepared(spec_of(path, [row("a", "light")]))
     with pytest.raises(ValueError, match="ExplanationFile.position_field is none.*name the field"):
-        teacher.explain(PASSAGES[0], site, 1)
+        teacher.explain([(PASSAGES[0], site)], 1)
 
 
 def test_a_teacher_field_names_who_wrote_a_row(path):
     rows = [row("a", "light", by="x"), row("a", "lamp", by="y")]
     spec = spec_of(path, rows, teacher_field="by")
-    names = [name for name, _ in prepared(spec).explain(PASSAGES[0], WHOLE, 2)]
+    (found,) = prepared(spec).explain([(PASSAGES[0], WHOLE)], 2)
+    names = [name for name, _ in found]
     assert names == [f"x-{spec.sha256[:12]}", f"y-{spec.sha256[:12]}"]
 
 
@@ -196,9 +197,3 @@ def test_an_id_of_two_texts_is_refused(path):
     spec = spec_of(path, [row("a", "x")])
     with pytest.raises(ValueError, match="two texts have the id 'a'.*ExplanationFile.id_field to"):
         prepared(spec, [*PASSAGES, passage("another", "a")])
-
-
-def test_a_split_without_explanations_is_named():
-    check_explained(Split.DEV, 1, 10)
-    with pytest.raises(ValueError, match="none of the 10 activations of split dev .*split.dev"):
-        check_explained(Split.DEV, 0, 10)

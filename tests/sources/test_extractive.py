@@ -48,7 +48,8 @@ def teacher(passages=PASSAGES, host=None, **spec):
 
 
 def texts(made, of=MILLER, site=WHOLE, num_samples=20):
-    return [text for _, text in made.explain(of, site, num_samples)]
+    (texts,) = made.explain([(of, site)], num_samples)
+    return [text for _, text in texts]
 
 
 def test_rare_words_are_named_and_common_ones_are_not():
@@ -116,8 +117,8 @@ def test_without_counted_passages_the_most_frequent_words_come_first():
 
 
 def test_the_name_is_that_of_the_spec():
-    [(name, _)] = teacher().explain(MILLER, WHOLE, 1)
-    [(other, _)] = teacher(seed=1).explain(MILLER, WHOLE, 1)
+    [[(name, _)]] = teacher().explain([(MILLER, WHOLE)], 1)
+    [[(other, _)]] = teacher(seed=1).explain([(MILLER, WHOLE)], 1)
     assert name.startswith("extractive-") and len(name) == len("extractive-") + 12
     assert name != other
 
@@ -142,7 +143,7 @@ def test_a_text_without_words_is_quoted_and_an_empty_one_counted():
     made = teacher()
     [text] = texts(made, passage("?! ..."), num_samples=1)
     assert '"?! ..."' in text
-    assert made.explain(passage("  "), WHOLE, 2) == []
+    assert made.explain([(passage("  "), WHOLE)], 2) == [[]]
     assert made.counts()["num_without_explanation"] == 1
 
 
@@ -168,13 +169,14 @@ class Parrot:
 def test_next_tokens_are_asked_for_together_and_once():
     host = Parrot()
     made = teacher(host=host, next_tokens=4)
-    made.expect([(one, WHOLE) for one in PASSAGES])
-    assert [len(asked) for asked in host.asked] == [4]
-    assert all('"shut. 4"' in text for text in texts(made))
-    assert len(host.asked) == 1
+    found = made.explain([(one, WHOLE) for one in (*PASSAGES, PASSAGES[0])], 2)
+    assert [len(asked) for asked in host.asked] == [4] and found[0] == found[-1]
+    (of_miller,) = made.explain([(MILLER, WHOLE)], 3)
+    assert all('"shut. 4"' in text for _, text in of_miller)
+    host.asked.clear()
     site = Site(position=4, span=(0, MILLER.text.index(" failed")), is_token=True)
     assert all('"barley 4"' in text for text in texts(made, site=site))
-    assert host.asked[1:] == [["The harvest of barley"]]
+    assert host.asked == [["The harvest of barley"]]
 
 
 def test_next_tokens_need_a_host():

@@ -5,7 +5,7 @@ Holds the texts of the passages that it is prepared for, and no others. Knows no
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from interlingua.sources.files import TABLES, Row, check_unchanged, files_of, rows_of
@@ -57,8 +57,13 @@ class _Stored:
         if not self._found:
             self._raise_not_joined(num_rows, other, ids)
 
-    def explain(self, passage: Passage, site: Site, num_samples: int) -> list[Explained]:
-        """The first texts of the row, in the file's order; none where it has none."""
+    def explain(
+        self, asked: Sequence[tuple[Passage, Site]], num_samples: int
+    ) -> list[list[Explained]]:
+        """The first texts of every row, in the file's order; none where it has none."""
+        return [self._texts(passage, site)[:num_samples] for passage, site in asked]
+
+    def _texts(self, passage: Passage, site: Site) -> list[Explained]:
         position = site.position
         if self._spec.position_field is None and position != POOLED_POSITION:
             raise ValueError(
@@ -68,7 +73,7 @@ class _Stored:
             )
         found = self._found.get((self._joined_by(passage), position), [])
         self._counts["num_explained" if found else "num_without_explanation"] += 1
-        return found[:num_samples]
+        return found
 
     def counts(self) -> Mapping[str, int]:
         """Activations with and without a text, and rows of the files that are of other passages."""
@@ -142,15 +147,6 @@ class _Stored:
             f"explained: a row has {other}, a passage {self._example}. Name in "
             f"{FIELD}.id_field what the corpus names in its id_field, or set it to none and join "
             f"by the text in {FIELD}.passage_field"
-        )
-
-
-def check_explained(split: Split, num_explained: int, num_activations: int) -> None:
-    """Raise where nothing of a split is explained."""
-    if not num_explained:
-        raise ValueError(
-            f"none of the {num_activations} activations of split {split} has an explanation: add "
-            f"rows for its passages, or give passages.split.{split} passages that have some"
         )
 
 

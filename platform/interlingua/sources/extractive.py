@@ -15,14 +15,13 @@ from typing import Protocol
 
 from interlingua.core.keyed import keyed_random
 from interlingua.core.spans import Span
-from interlingua.sources.source import Site, Teacher
+from interlingua.sources.source import Explained, Site, Teacher
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import ExtractiveTeacher
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.store.rows.passages import Passage
 
 MOST_WORDS = 2_000_000  # that are counted; beyond it those that were met once are forgotten
-MOST_AHEAD = 4096  # continuations that are held for later
 AROUND = ('the text reads up to "{}"', 'the last words are "{}"', 'it has just read "{}"',
           'here stands "{}"')  # fmt: skip
 SALIENT = ("it is about {}", "words that stand out: {}", "it mentions {}", "marked by {}")
@@ -63,7 +62,6 @@ class Extractive:
         self._spec, self._host, self._counts = spec, host, Counter[str]()
         self._num_passages_with = Counter[str]()
         self._num_passages = 0
-        self._ahead: dict[str, str] = {}
         digest = hashlib.sha256(canonical_json(spec).encode()).hexdigest()
         self._name = f"extractive-{digest[:12]}"
 
@@ -81,13 +79,24 @@ class Extractive:
         self._counts["num_passages_counted"] = self._num_passages
         self._counts["num_words"] = len(self._num_passages_with)
 
-    def expect(self, sites: Iterable[tuple[Passage, Site]]) -> None:
-        """Ask the model about many sites at once, which are explained next."""
-        if self._spec.next_tokens:
-            self._ask({_so_far(passage, site) for passage, site in sites})
+    def explain(
+        self, asked: Sequence[tuple[Passage, Site]], num_samples: int
+    ) -> list[list[Explained]]:
+        """So many texts of every site, in wordings drawn by seed, passage, position and sample."""
+        texts = [_so_far(passage, site) for passage, site in asked]
+        behind = dict.fromkeys(texts, "")
+        if self._host is not None and self._spec.next_tokens:
+            distinct = [text for text in behind if text.strip()]
+            following = self._host.next_text(distinct, self._spec.next_tokens)
+            behind |= dict(zip(distinct, following, strict=True))
+        return [
+            self._texts(passage, site, behind[text], num_samples)
+            for (passage, site), text in zip(asked, texts, strict=True)
+        ]
 
-    def explain(self, passage: Passage, site: Site, num_samples: int) -> list[tuple[str, str]]:
-        """So many texts in wordings that are drawn by seed, passage, position and sample."""
+    def _texts(
+        self, passage: Passage, site: Site, behind: str, num_samples: int
+    ) -> list[Explained]:
         text = _so_far(passage, site)
         if not text.strip():
             self._counts["num_without_explanation"] += 1
@@ -95,7 +104,6 @@ class Extractive:
         self._counts["num_explained"] += 1
         around = _last_words(text, _read_from(site), self._spec.words_around)
         salient = self._salient(text)
-        behind = self._next(text) if self._spec.next_tokens else ""
         return [
             (self._name, _worded(around, salient, behind, self._drawing(passage, site, sample)))
             for sample in range(num_samples)
@@ -123,19 +131,6 @@ class Extractive:
             return 1.0
         # Zero for a word of every passage, however often it is here: "the" is rare nowhere.
         return log((1 + self._num_passages) / (1 + self._num_passages_with[word]))
-
-    def _next(self, text: str) -> str:
-        if text not in self._ahead:
-            self._ask({text})
-        return self._ahead[text]
-
-    def _ask(self, texts: Iterable[str]) -> None:
-        assert self._host is not None
-        missing = [text for text in sorted(texts) if text.strip() and text not in self._ahead]
-        if len(self._ahead) + len(missing) > MOST_AHEAD:
-            self._ahead.clear()
-        said = self._host.next_text(missing, self._spec.next_tokens)
-        self._ahead.update(zip(missing, said, strict=True))
 
 
 def words(text: str) -> list[str]:

@@ -23,6 +23,7 @@ def pinned(recipe: Recipe) -> Recipe:
     """The recipe with every hash and depth that it left to be taken; raises with all it lacks."""
     if missing := list(unset(recipe)):
         raise ValueError(f"{recipe.name} needs " + " ".join(f"--set {one}=..." for one in missing))
+    _check_numbered(recipe)
     hosts = tuple(_host(host) for host in recipe.hosts)
     anchor = next(host for host in hosts if host.tag == recipe.anchor)
     block = anchor.block_index if recipe.ar.block_index is None else recipe.ar.block_index
@@ -58,6 +59,25 @@ def unset(recipe: Recipe) -> list[str]:
         if host.rows is not None:
             named[f"hosts.{host.tag}.rows.path"] = host.rows.path
     return [path for path, value in named.items() if not value]
+
+
+def _check_numbered(recipe: Recipe) -> None:
+    """Raise where vectors go by number and texts by names of their own."""
+    corpus = recipe.passages.corpus
+    for host in recipe.hosts:
+        if host.rows is None or host.rows.index is not None:
+            continue
+        if not isinstance(corpus, TextFiles):
+            raise ValueError(
+                f"hosts.{host.tag}.rows go by the numbers of texts of files; this corpus is none. "
+                "Name in rows.index a file of a row a vector that says which text it is of"
+            )
+        if corpus.id_field is not None:
+            raise ValueError(
+                f"hosts.{host.tag}.rows has no index, but the texts have ids of their own "
+                f"({corpus.id_field}): name in rows.index a file of a row a vector with that "
+                f"field; where vector i is of row i, the texts themselves ({corpus.path})"
+            )
 
 
 def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:

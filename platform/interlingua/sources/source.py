@@ -86,6 +86,9 @@ class Site:
     is_token: bool = False  # then the span ends with the token
 
 
+Explained = tuple[str, str]  # who wrote it, and the text
+
+
 class Teacher(Protocol):
     """Whoever explains activations; sees texts, and never a vector."""
 
@@ -94,8 +97,10 @@ class Teacher(Protocol):
     def prepare(self, passages: Iterable[Passage]) -> None:
         """See passages of the splits that it prepares on, or explains, once, before the first."""
 
-    def explain(self, passage: Passage, site: Site, num_samples: int) -> list[tuple[str, str]]:
-        """Up to `num_samples` explanations, each with the name of who wrote it."""
+    def explain(
+        self, asked: Sequence[tuple[Passage, Site]], num_samples: int
+    ) -> list[list[Explained]]:
+        """Up to `num_samples` explanations of every site, each with the name of who wrote it."""
 
     def counts(self) -> Mapping[str, int]:
         """What was met so far, for the record."""

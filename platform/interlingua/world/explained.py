@@ -6,10 +6,10 @@ text mentions up to there, and by its last word. The teacher never sees an activ
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from interlingua.core.keyed import keyed_random
-from interlingua.sources.source import Site, Teacher
+from interlingua.sources.source import Explained, Site, Teacher
 from interlingua.specs.splits import Split
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.world import WorldTeacher
@@ -34,9 +34,14 @@ class _FromFacts:
     def prepare(self, passages: Iterable[Passage]) -> None:
         """Nothing: what a passage says is known by itself."""
 
-    def explain(self, passage: Passage, site: Site, num_samples: int) -> list[tuple[str, str]]:
-        """So many keyed choices of the facts that the site mentions."""
-        return [(self._name, self._text(passage, site, sample)) for sample in range(num_samples)]
+    def explain(
+        self, asked: Sequence[tuple[Passage, Site]], num_samples: int
+    ) -> list[list[Explained]]:
+        """So many keyed choices of the facts that each site mentions."""
+        return [
+            [(self._name, self._text(passage, site, sample)) for sample in range(num_samples)]
+            for passage, site in asked
+        ]
 
     def counts(self) -> Mapping[str, int]:
         """The number of facts that were named."""

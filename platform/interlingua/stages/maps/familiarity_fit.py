@@ -9,9 +9,8 @@ from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.moments import Block, folds_of
 from interlingua.models.hosts.activations import Reader
 from interlingua.sources.outside import KINDS, outside_texts
-from interlingua.specs.extraction import ExtractSpec, Spans
+from interlingua.specs.extraction import Spans, recorded_reading
 from interlingua.specs.maps import FamiliaritySpec
-from interlingua.specs.text.recorded import from_jsonable
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.store.artifact import Artifact
 from interlingua.store.hosts import opened_from
@@ -48,7 +47,7 @@ def some_of(rows: KeyedRows, count: int) -> np.ndarray:
 
 def outside_rows(spec: FamiliaritySpec, host: Artifact, rows: Artifact) -> Mapping[str, np.ndarray]:
     """The host's raw activations [N, D] of texts of every kind, read as `rows` are; and noise."""
-    read = from_jsonable(ExtractSpec, rows.record.spec)
+    read = recorded_reading(rows.record.spec)
     source, revision = opened_from(host)
     reader = Reader(source, read, revision=revision, device="cpu", batch_tokens=BATCH_TOKENS)
     found = {}

@@ -14,8 +14,7 @@ from interlingua.core.affine import fresh_affine
 from interlingua.models.bundle.nla import NLA
 from interlingua.models.hosts.host import load_tokenizer
 from interlingua.models.pair.fresh import contract_of
-from interlingua.specs.extraction import ExtractSpec
-from interlingua.specs.text.recorded import from_jsonable
+from interlingua.specs.extraction import recorded_reading
 from interlingua.specs.training import AvSpec, BundleSpec
 from interlingua.stages.nla.inputs import BundledInputs, BundleInputs, PairInputs
 from interlingua.stages.nla.pair import is_reinforced
@@ -159,7 +158,7 @@ def _manifest(spec: BundleSpec, inputs: BundleInputs[Artifact], out: Path) -> Ma
 
 
 def _host(host: BundledInputs[Artifact], out: Path) -> BundledHost:
-    read = from_jsonable(ExtractSpec, host.rows.record.spec)
+    read = recorded_reading(host.rows.record.spec)
     return BundledHost(
         model=_opened(host.host, out),
         block_index=read.block_indices[0],

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from interlingua.stages.rows.explained_sites import Sites
     from interlingua.store.rows.explanations import Explanation
     from interlingua.store.rows.passages import Passage
+
+
+SITES_TOGETHER = 512  # that a teacher is asked about at once
 
 
 class ReadTokens(NamedTuple, Generic[Member]):
@@ -92,10 +96,11 @@ def _explained(
 ) -> "Iterator[Explanation]":
     from interlingua.store.rows.explanations import Explanation
 
-    for passage in passages:
-        for site in sites.of(passage):
-            found = teacher.explain(passage, site, num_samples)
-            for sample, (name, text) in enumerate(found):
+    asked = ((passage, site) for passage in passages for site in sites.of(passage))
+    while together := list(islice(asked, SITES_TOGETHER)):
+        found = teacher.explain(together, num_samples)
+        for (passage, site), texts in zip(together, found, strict=True):
+            for sample, (name, text) in enumerate(texts):
                 yield Explanation(
                     passage_id=passage.passage_id,
                     position=site.position,
