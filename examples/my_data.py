@@ -24,7 +24,7 @@ from interlingua.store.artifact import build
 from interlingua.world.teacher import explanation_from
 from interlingua.world.text import telling_of
 
-NUM_TEXTS, BLOCK = 3000, 2
+NUM_TEXTS, BLOCK = 6000, 2
 TOLD = ("topic", "style", "mood", "role", "object")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from interlingua.recipes.registry import recipe_named, world_mini
+from interlingua.sources.pinned import pinned
 from interlingua.stages.graph.order import graph_of
 
 REPOSITORY = Path(__file__).parents[1]
@@ -42,6 +43,21 @@ def test_a_recipe_of_ones_own():
 def test_what_is_no_recipe_is_said(name, said):
     with pytest.raises((ValueError, TypeError), match=said):
         recipe_named(name)
+
+
+@pytest.mark.parametrize("name", ["my_model.py", "my_activations.py"])
+def test_what_one_has_is_a_recipe_in_under_40_lines(name, tmp_path, monkeypatch):
+    """What they build is built in tests/stages/graph/test_own.py; my_data.py makes the files."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"num_hidden_layers": 4}')
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
+    for file in ("texts.jsonl", "explanations.jsonl", "activations.npy"):
+        (tmp_path / file).write_bytes(b"{}")
+    monkeypatch.setattr("examples.my_model.DATA", tmp_path)
+    monkeypatch.setenv("MY_DATA", str(tmp_path))
+    recipe = pinned(recipe_named(str(EXAMPLES / name)))
+    assert {"av", "ar", "bundle", "report"} <= {stage.kind for stage in graph_of(recipe)}
+    assert len((EXAMPLES / name).read_text().splitlines()) < 40
 
 
 def test_a_new_reward_tells_apart_what_scaled_error_does_not():

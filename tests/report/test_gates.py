@@ -244,6 +244,15 @@ def test_a_score_that_is_missing_is_caught(name, value, good_rows):
     assert "non_finite" in failing(evidence(changed(good_rows, is_one_N, **{name: value})))
 
 
+def test_where_nothing_is_known_no_group_is(good_rows):
+    """Without a truth no row has a category; with one, a missing variance is a missing score."""
+    every_N = np.ones(len(good_rows), bool)
+    without = changed(good_rows, every_N, category_variance=np.nan)
+    assert "non_finite" in failing(evidence(without))
+    unknown = Scored({**without.columns, "true": np.array([None] * len(without), object)})
+    assert "non_finite" not in failing(evidence(unknown))
+
+
 def scaled_to(rows, predictor, host, value, name="nmse"):
     own = rows.of(host, predictor)
     return changed(

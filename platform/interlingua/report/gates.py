@@ -133,8 +133,11 @@ def _missing_rows(evidence: Evidence) -> Finding:
 def _non_finite(evidence: Evidence) -> Finding:
     """Few activations were dropped, and no score of the others is missing."""
     share = evidence.num_dropped / max(1, evidence.num_asked)
-    # Only predictors with texts have that one; of all others it is NaN.
-    scores = [name for name in NUMBERS if name != "shuffled_nmse"]
+    # Only predictors with texts have the first; the second needs to know what is true of a row.
+    absent = {"shuffled_nmse"}
+    if all(facts is None for facts in evidence.rows["true"]):
+        absent.add("category_variance")
+    scores = [name for name in NUMBERS if name not in absent]
     num_bad = sum(int((~np.isfinite(evidence.rows[name])).sum()) for name in scores)
     words = (
         f"{evidence.num_dropped} of {evidence.num_asked} activations have zero or non-finite "
