@@ -29,6 +29,9 @@ PLAIN = {
     Predictor.UNTRAINED: "untrained AV",
     Predictor.CONSTANT_EXPLANATION: "constant explanation",
     Predictor.CONSTANT_VECTOR: "constant vector",
+    Predictor.NEAREST_EXPLANATION: "nearest row's explanation",
+    Predictor.SAME_DOCUMENT: "another row of the document",
+    Predictor.PASSAGE_TEXT: "the text itself",
 }
 
 
