@@ -163,8 +163,8 @@ def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
         f"encoder/{tag}" for tag in recipe_named("world").held_out
     }
     later = {
-        "encoder", "av", "ar", "rl", "verbalized", "decoder", "bundle", "reconstructed", "scored",
-        "methods", "evaluation", "report",
+        "encoder", "av", "ar", "rl", "verbalized", "decoder", "bundle", "reconstructed", "nearest",
+        "likelihood", "scored", "methods", "evaluation", "report",
     }  # fmt: skip
     assert {name.split("/")[0] for name in made} == later
 

@@ -12,7 +12,7 @@ import pytest
 
 from interlingua.core.metrics import category_variance, constant_scores, score_rows
 from interlingua.report.material import METHODS_NAME, read_material
-from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
+from interlingua.report.numbers import NUMBERS_NAME, Recorded, numbers_of, write_numbers
 from interlingua.report.page import write_page
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact, lineage
@@ -114,6 +114,7 @@ def host_rows(
     same = {
         "host": host, "role": ROLES[host], "split": "test", "position": -1,
         "passage_id": [p.passage_id for p in passages],
+        "document_id": [p.passage_id for p in passages],
         "true": [[f"{k}={v}" for k, v in p.facts.items()] for p in passages],
         "train_variance": 0.4, "category_variance": category_variance(target_ND, languages_N),
         "raw_norm": np.linalg.norm(target_ND, axis=1), "num_rivals": len(passages),
@@ -227,8 +228,9 @@ def evaluation_at(
     start = None
     if is_rewarded:
         start = joined([host_rows(host, passages, text, less=0.2).columns for host in hosts])
+        start = Recorded(rows=start, likelihood=None)
     rows = joined([part.columns for part in parts.values()])
-    numbers = numbers_of(rows, seed=0, start=start, num_draws=400)
+    numbers = numbers_of(Recorded(rows=rows, likelihood=None), seed=0, start=start, num_draws=400)
     write_numbers(artifact.path / NUMBERS_NAME, numbers)
     (artifact.path / METHODS_NAME).write_text(METHODS)
     return artifact

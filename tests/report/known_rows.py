@@ -8,7 +8,9 @@ import numpy as np
 
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import category_variance, derangement, retrieval_ranks, score_rows
+from interlingua.report.numbers import Recorded
 from interlingua.specs.evaluation import Predictor
+from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored, joined
 
 WIDTH, TRAIN_VARIANCE = 16, 0.5
@@ -33,6 +35,11 @@ class System:
 
 
 GOOD = System()
+
+
+def recorded(rows: Scored, likelihood: Likelihood | None = None) -> Recorded:
+    """Rows as numbers are made of them."""
+    return Recorded(rows=rows, likelihood=likelihood)
 
 
 def rows_of(
@@ -90,7 +97,8 @@ class _Host:
         part = {
             **score_rows(predicted_ND, self._target_ND)._asdict(),
             "host": self._host, "role": self._role, "predictor": predictor.value, "split": "test",
-            "passage_id": self._ids, "position": self._position_N, "sample": sample,
+            "passage_id": self._ids, "document_id": self._ids,
+            "position": self._position_N, "sample": sample,
             "is_failed": [text is None for text in texts],
             "train_variance": TRAIN_VARIANCE, "raw_norm": 1.0,
             "category_variance": category_variance(self._target_ND, np.arange(len(facts)) % 4),
