@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.known_rows import likelihood_of
 
 from interlingua.core.metrics import category_variance, constant_scores, score_rows
 from interlingua.report.material import METHODS_NAME, read_material
@@ -19,6 +20,7 @@ from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import DEV_EVALS_NAME
 from interlingua.store.provenance import Provenance
 from interlingua.store.record import InputRecord, Record, fingerprint_of, write_record
+from interlingua.store.rows.likelihood import write_likelihood
 from interlingua.store.rows.scored import (
     ROWS_FOLDER,
     EvaluatedPassage,
@@ -230,7 +232,11 @@ def evaluation_at(
         start = joined([host_rows(host, passages, text, less=0.2).columns for host in hosts])
         start = Recorded(rows=start, likelihood=None)
     rows = joined([part.columns for part in parts.values()])
-    numbers = numbers_of(Recorded(rows=rows, likelihood=None), seed=0, start=start, num_draws=400)
+    likelihood = likelihood_of(rows)
+    write_likelihood(artifact.path, likelihood)
+    numbers = numbers_of(
+        Recorded(rows=rows, likelihood=likelihood), seed=0, start=start, num_draws=400
+    )
     write_numbers(artifact.path / NUMBERS_NAME, numbers)
     (artifact.path / METHODS_NAME).write_text(METHODS)
     return artifact

@@ -14,6 +14,7 @@ from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored, joined
 
 WIDTH, TRAIN_VARIANCE = 16, 0.5
+COPIED, NUM_TEXTS = ("host", "passage_id", "document_id", "position"), 2
 TOPICS = ("farm", "harbour", "school", "market")
 
 
@@ -40,6 +41,25 @@ GOOD = System()
 def recorded(rows: Scored, likelihood: Likelihood | None = None) -> Recorded:
     """Rows as numbers are made of them."""
     return Recorded(rows=rows, likelihood=likelihood)
+
+
+def likelihood_of(rows: Scored, *, gain: float = 0.3, seed: int = 1) -> Likelihood:
+    """Two texts of every activation, of unlike lengths and unlike difficulty."""
+    rng = np.random.default_rng(seed)
+    own = rows.where(rows["predictor"] == Predictor.GREEDY)
+    columns = {name: np.repeat(own[name], NUM_TEXTS) for name in COPIED}
+    tokens_N = rng.integers(3, 40, size=len(own) * NUM_TEXTS)
+    hard_N = tokens_N * rng.gamma(9.0, 0.2, size=len(tokens_N))
+    return Likelihood(
+        {
+            **columns,
+            "sample": np.tile(np.arange(NUM_TEXTS), len(own)),
+            "num_tokens": tokens_N,
+            "nll_own": hard_N,
+            "nll_shuffled": hard_N + gain * tokens_N + 0.01 * rng.normal(size=len(tokens_N)),
+            "nll_zero": hard_N + gain / 2 * tokens_N,
+        }
+    )
 
 
 def rows_of(

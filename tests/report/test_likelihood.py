@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.report.known_rows import GOOD, recorded, rows_of
+from tests.report.known_rows import GOOD, likelihood_of, recorded, rows_of
 
 from interlingua.report.measures import NLL, PERPLEXITY
 from interlingua.report.models import likelihood_line
@@ -15,34 +15,12 @@ from interlingua.store.rows.likelihood import Likelihood, read_likelihood, write
 from interlingua.store.rows.scored import Scored
 
 FVE = "fve_centred_own"
-NUM_PASSAGES, SAMPLES = 60, 2
+NUM_PASSAGES = 60
 GIVEN = {
     Predictor.SAMPLED: "nll_own",
     Predictor.SHUFFLED_VECTORS: "nll_shuffled",
     Predictor.ZERO_VECTOR: "nll_zero",
 }
-
-
-def likelihood_of(rows, *, gain=0.3, seed=1):
-    """Two texts of every activation, of unlike lengths and unlike difficulty."""
-    rng = np.random.default_rng(seed)
-    own = rows.where(rows["predictor"] == Predictor.GREEDY)
-    columns = {name: np.repeat(own[name], SAMPLES) for name in COPIED}
-    tokens_N = rng.integers(3, 40, size=len(own) * SAMPLES)
-    hard_N = tokens_N * rng.gamma(9.0, 0.2, size=len(tokens_N))
-    return Likelihood(
-        {
-            **columns,
-            "sample": np.tile(np.arange(SAMPLES), len(own)),
-            "num_tokens": tokens_N,
-            "nll_own": hard_N,
-            "nll_shuffled": hard_N + gain * tokens_N + 0.01 * rng.normal(size=len(tokens_N)),
-            "nll_zero": hard_N + gain / 2 * tokens_N,
-        }
-    )
-
-
-COPIED = ("host", "passage_id", "document_id", "position")
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def _scope(material: Material) -> Sentence:
     return (
         "Measured on ",
         _count("num_passages", num_passages),
-        f" passages of split {split} with ",
+        f" passages{material.of_documents} of split {split} with ",
         _count("num_hosts", len(roles)),
         f" host{'s' if len(roles) > 1 else ''} ({kinds}); ",
         _count("num_rows", len(material.rows)),

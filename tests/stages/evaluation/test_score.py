@@ -17,7 +17,7 @@ from interlingua.report.numbers import Recorded, numbers_of
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.keyed import opened_rows
+from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.store.artifact import build, find
 from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
@@ -60,7 +60,9 @@ class Pretence:
         fit_ND = rescale(self.fit.vectors(self.fit.finite_keys()))
         self.mean_D = fit_ND.mean(axis=0)
         self.axes_WD = np.linalg.svd(fit_ND - self.mean_D)[2][:NUM_WORDS]
-        self.keys = sorted(self.test.finite_keys())[:16]
+        # Those that the nearest rows were looked up for.
+        evaluation, seed = world_mini().evaluation, world_mini().speaking.seed
+        self.keys = sorted(keyed_choice(self.test.finite_keys(), evaluation.rows, seed=seed))
 
     def words(self, h_ND):
         return words_of(h_ND, self.mean_D, self.axes_WD)
