@@ -117,7 +117,7 @@ def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recip
         return
     kinds = (
         *("host", "activations", "oracle", "encoder", "familiarity"),
-        *("verbalized", "decoder", "scored"),
+        *("verbalized", "decoder", "likelihood", "scored"),
     )
     own = {name for name in before if name.split("/")[0] in kinds and f"/{tag}" in name}
     of_all = ("bundle", "methods", "evaluation", "report")

@@ -45,7 +45,7 @@ def reconstructed_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=3,
+        revision=2,
     )
 
 

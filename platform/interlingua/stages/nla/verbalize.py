@@ -44,7 +44,7 @@ def verbalized_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=4,
+        revision=3,
         work=WorkKind.VERBALIZING,
     )
 
