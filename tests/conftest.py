@@ -81,8 +81,8 @@ def _build_mini(root: Path, *, is_whole: bool) -> None:
     from interlingua.stages.running.console import ConsoleWatcher
 
     later = {
-        "av", "ar", "verbalized", "decoder", "bundle", "reconstructed", "scored", "methods",
-        "evaluation", "report", "rl",
+        "av", "ar", "verbalized", "decoder", "bundle", "reconstructed", "nearest", "likelihood",
+        "scored", "methods", "evaluation", "report", "rl",
     }  # fmt: skip
     stages = [stage for stage in graph_of(world_mini()) if is_whole or stage.kind not in later]
     with ConsoleWatcher(root, stages) as watcher:

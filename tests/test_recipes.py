@@ -117,7 +117,7 @@ def test_one_step_more_of_a_held_out_host_changes_what_is_made_of_it_alone(recip
         return
     kinds = (
         *("host", "activations", "oracle", "encoder", "familiarity"),
-        *("verbalized", "decoder", "scored"),
+        *("verbalized", "decoder", "likelihood", "scored"),
     )
     own = {name for name in before if name.split("/")[0] in kinds and f"/{tag}" in name}
     of_all = ("bundle", "methods", "evaluation", "report")
@@ -163,8 +163,8 @@ def test_what_is_made_of_one_world_is_shared_by_its_recipes() -> None:
         f"encoder/{tag}" for tag in recipe_named("world").held_out
     }
     later = {
-        "encoder", "av", "ar", "rl", "verbalized", "decoder", "bundle", "reconstructed", "scored",
-        "methods", "evaluation", "report",
+        "encoder", "av", "ar", "rl", "verbalized", "decoder", "bundle", "reconstructed", "nearest",
+        "likelihood", "scored", "methods", "evaluation", "report",
     }  # fmt: skip
     assert {name.split("/")[0] for name in made} == later
 

@@ -18,6 +18,7 @@ from interlingua.core.metrics import (
     row_shares,
     score_rows,
     shuffled_fve_centred,
+    within_groups,
 )
 from interlingua.core.resampling import Draws, difference
 from interlingua.core.statistics import estimate_of
@@ -143,7 +144,7 @@ def test_the_null_of_collapsed_predictions_is_near_zero():
 def test_a_derangement_is_a_permutation_that_never_pairs_a_passage_with_itself(sizes, seed):
     passages_N = np.repeat(np.arange(len(sizes)), sizes)
     if 2 * max(sizes) > len(passages_N):
-        with pytest.raises(ValueError, match="one passage has"):
+        with pytest.raises(ValueError, match="one document has"):
             derangement(passages_N, seed=seed)
         return
     other_N = derangement(passages_N, seed=seed)
@@ -287,3 +288,20 @@ def test_targets_that_cannot_be_scored_are_refused():
         score_rows(np.ones((4, 3)), target_ND)
     with pytest.raises(ValueError, match="no variance"):
         fve_values(score_rows(np.ones((4, 3)), np.full((4, 3), 0.3))._asdict())
+
+
+def test_within_groups_every_row_takes_another_of_its_own():
+    groups_N = np.array(list("aabbbcddddd"))
+    other_N = within_groups(groups_N, seed=3)
+    has_other_N = groups_N != "c"
+    assert other_N[~has_other_N].tolist() == [-1]
+    assert (groups_N[other_N[has_other_N]] == groups_N[has_other_N]).all()
+    assert (other_N != np.arange(len(groups_N))).all()
+    # Each is taken once.
+    assert sorted(other_N[has_other_N]) == np.flatnonzero(has_other_N).tolist()
+    assert other_N.tolist() == within_groups(groups_N, seed=3).tolist()
+    assert any(other_N.tolist() != within_groups(groups_N, seed=s).tolist() for s in range(9))
+
+
+def test_within_groups_of_one_row_each_there_is_no_other():
+    assert within_groups(np.arange(4), seed=0).tolist() == [-1] * 4

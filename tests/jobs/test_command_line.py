@@ -62,7 +62,9 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
     for pair in ("", "-rl"):  # the supervised and the reinforced one
         spoken = ("fit", "test")
         wanted |= {f"verbalized/{tag}{pair}-{split}" for tag in WORLD_HOSTS for split in spoken}
-        wanted |= {f"{kind}/{tag}{pair}" for kind in ("decoder", "scored") for tag in WORLD_HOSTS}
+        of_hosts = ("decoder", "likelihood", "scored")
+        wanted |= {f"{kind}/{tag}{pair}" for kind in of_hosts for tag in WORLD_HOSTS}
+        wanted |= {f"nearest/{tag}{pair}" for tag in learning}
         wanted |= {f"{kind}/world_18{pair}" for kind in ("bundle", "methods", "evaluation")}
     wanted |= {f"explanations/teacher-{split}" for split in ("av_sft", "ar_sft", "dev", "test")}
     wanted |= {

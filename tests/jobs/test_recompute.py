@@ -6,6 +6,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from interlingua.commands.recompute import main
@@ -13,6 +14,11 @@ from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record
+from interlingua.store.rows.likelihood import (
+    LIKELIHOOD_NAME,
+    read_likelihood,
+    write_likelihood,
+)
 from interlingua.store.rows.scored import host_path, read_scored, write_scored
 
 pytestmark = pytest.mark.slow
@@ -75,11 +81,24 @@ def add_a_number(folder):
     path.write_text(path.read_text() + f"{HOST},sampled,invented,0.9,0.8,1.0,16,passages\n")
 
 
+def spoil_likelihood(folder):
+    rows = read_likelihood(folder)
+    rows["nll_own"][np.flatnonzero(rows["host"] == HOST)[0]] += 1e-3
+    write_likelihood(folder, rows)
+
+
 @pytest.mark.parametrize("spoil", [spoil_rows, lose_a_row, spoil_a_number, add_a_number])
 def test_one_value_that_was_changed_is_found(spoil, folder):
     spoil(folder)
     # Also which file it was.
     said = f"differ from those recorded: .*{HOST}.*is not as it was published"
+    with pytest.raises(ValueError, match=said):
+        main(Namespace(folder=folder))
+
+
+def test_a_likelihood_that_was_changed_is_found(folder):
+    spoil_likelihood(folder)
+    said = f"differ from those recorded: .*nll_per_token.*{LIKELIHOOD_NAME} is not as it was"
     with pytest.raises(ValueError, match=said):
         main(Namespace(folder=folder))
 
@@ -107,7 +126,7 @@ def test_the_exit_code_tells(start_job, folder):
     assert code == 1 and line.startswith("error: ") and "differ from those recorded" in line
 
 
-@pytest.mark.parametrize("name", [f"rows/{HOST}.parquet", "numbers.csv"])
+@pytest.mark.parametrize("name", [f"rows/{HOST}.parquet", "numbers.csv", LIKELIHOOD_NAME])
 def test_a_file_that_is_gone_is_named(name, folder):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"{folder / name} is missing; copy"):

@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.known_rows import likelihood_of
 
 from interlingua.core.metrics import category_variance, constant_scores, score_rows
 from interlingua.report.material import METHODS_NAME, read_material
-from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
+from interlingua.report.numbers import NUMBERS_NAME, Recorded, numbers_of, write_numbers
 from interlingua.report.page import write_page
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import DEV_EVALS_NAME
 from interlingua.store.provenance import Provenance
 from interlingua.store.record import InputRecord, Record, fingerprint_of, write_record
+from interlingua.store.rows.likelihood import write_likelihood
 from interlingua.store.rows.scored import (
     ROWS_FOLDER,
     EvaluatedPassage,
@@ -114,6 +116,7 @@ def host_rows(
     same = {
         "host": host, "role": ROLES[host], "split": "test", "position": -1,
         "passage_id": [p.passage_id for p in passages],
+        "document_id": [p.passage_id for p in passages],
         "true": [[f"{k}={v}" for k, v in p.facts.items()] for p in passages],
         "train_variance": 0.4, "category_variance": category_variance(target_ND, languages_N),
         "raw_norm": np.linalg.norm(target_ND, axis=1), "num_rivals": len(passages),
@@ -227,8 +230,13 @@ def evaluation_at(
     start = None
     if is_rewarded:
         start = joined([host_rows(host, passages, text, less=0.2).columns for host in hosts])
+        start = Recorded(rows=start, likelihood=None)
     rows = joined([part.columns for part in parts.values()])
-    numbers = numbers_of(rows, seed=0, start=start, num_draws=400)
+    likelihood = likelihood_of(rows)
+    write_likelihood(artifact.path, likelihood)
+    numbers = numbers_of(
+        Recorded(rows=rows, likelihood=likelihood), seed=0, start=start, num_draws=400
+    )
     write_numbers(artifact.path / NUMBERS_NAME, numbers)
     (artifact.path / METHODS_NAME).write_text(METHODS)
     return artifact

@@ -8,10 +8,13 @@ import numpy as np
 
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import category_variance, derangement, retrieval_ranks, score_rows
+from interlingua.report.numbers import Recorded
 from interlingua.specs.evaluation import Predictor
+from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored, joined
 
 WIDTH, TRAIN_VARIANCE = 16, 0.5
+COPIED, NUM_TEXTS = ("host", "passage_id", "document_id", "position"), 2
 TOPICS = ("farm", "harbour", "school", "market")
 
 
@@ -33,6 +36,30 @@ class System:
 
 
 GOOD = System()
+
+
+def recorded(rows: Scored, likelihood: Likelihood | None = None) -> Recorded:
+    """Rows as numbers are made of them."""
+    return Recorded(rows=rows, likelihood=likelihood)
+
+
+def likelihood_of(rows: Scored, *, gain: float = 0.3, seed: int = 1) -> Likelihood:
+    """Two texts of every activation, of unlike lengths and unlike difficulty."""
+    rng = np.random.default_rng(seed)
+    own = rows.where(rows["predictor"] == Predictor.GREEDY)
+    columns = {name: np.repeat(own[name], NUM_TEXTS) for name in COPIED}
+    tokens_N = rng.integers(3, 40, size=len(own) * NUM_TEXTS)
+    hard_N = tokens_N * rng.gamma(9.0, 0.2, size=len(tokens_N))
+    return Likelihood(
+        {
+            **columns,
+            "sample": np.tile(np.arange(NUM_TEXTS), len(own)),
+            "num_tokens": tokens_N,
+            "nll_own": hard_N,
+            "nll_shuffled": hard_N + gain * tokens_N + 0.01 * rng.normal(size=len(tokens_N)),
+            "nll_zero": hard_N + gain / 2 * tokens_N,
+        }
+    )
 
 
 def rows_of(
@@ -90,7 +117,8 @@ class _Host:
         part = {
             **score_rows(predicted_ND, self._target_ND)._asdict(),
             "host": self._host, "role": self._role, "predictor": predictor.value, "split": "test",
-            "passage_id": self._ids, "position": self._position_N, "sample": sample,
+            "passage_id": self._ids, "document_id": self._ids,
+            "position": self._position_N, "sample": sample,
             "is_failed": [text is None for text in texts],
             "train_variance": TRAIN_VARIANCE, "raw_norm": 1.0,
             "category_variance": category_variance(self._target_ND, np.arange(len(facts)) % 4),

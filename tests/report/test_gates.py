@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from tests.report.known_rows import GOOD, System, own_text, rows_of
+from tests.report.known_rows import GOOD, System, own_text, recorded, rows_of
 
 from interlingua.report.gates import Evidence, failed, gate_line, gates_of
 from interlingua.report.numbers import ALL, Numbers, numbers_of
@@ -20,7 +20,8 @@ GAINS = [("z", "sampled - shuffled_vectors", FVE), (ALL, "sampled", "similarity_
 
 
 def evidence(rows, start=None, **changes):
-    numbers = numbers_of(rows, seed=0, start=start, num_draws=NUM_DRAWS)
+    began = None if start is None else recorded(start)
+    numbers = numbers_of(recorded(rows), seed=0, start=began, num_draws=NUM_DRAWS)
     counts = {"num_asked": 180, "num_dropped": 0, "num_checked": 9}
     return Evidence(rows=rows, numbers=numbers, start=start, **{**counts, **changes})
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from tests.report.known_rows import GOOD, System, own_text, rows_of
+from tests.report.known_rows import GOOD, System, own_text, recorded, rows_of
 
 from interlingua.report.numbers import (
     ALL,
@@ -46,7 +46,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def numbers(rows):
-    return numbers_of(rows, seed=3)
+    return numbers_of(recorded(rows), seed=3)
 
 
 def width(number):
@@ -132,7 +132,7 @@ def test_texts_and_their_truth(rows, numbers):
 
 
 def test_samples_of_one_vector_are_more_alike_than_those_of_two(rows):
-    found = numbers_of(rows_of({"x": GOOD}), seed=0)
+    found = numbers_of(recorded(rows_of({"x": GOOD})), seed=0)
     gap = found["x", Predictor.SAMPLED, "similarity_gap"]
     assert gap.low > 0.3
     own, other = (
@@ -166,7 +166,7 @@ def test_differences_are_paired():
     nmse_N[is_greedy_N] = sampled_N + 2e-3 * rng.random(60)
     one_sample = changed(own, nmse=nmse_N)
     one_sample = one_sample.where((own["predictor"] != Predictor.SAMPLED) | (own["sample"] == 0))
-    found = numbers_of(one_sample, seed=0)
+    found = numbers_of(recorded(one_sample), seed=0)
     left, right = (
         found["x", predictor, FVE] for predictor in (Predictor.SAMPLED, Predictor.GREEDY)
     )
@@ -205,7 +205,7 @@ def test_with_hosts_as_units_a_mean_has_students_interval_and_the_gap_welchs(num
 
 def test_a_group_without_one_of_its_hosts_has_no_mean(rows):
     is_lost_N = (rows["host"] == "t2") & (rows["predictor"] == Predictor.GREEDY)
-    found = numbers_of(rows.where(~is_lost_N), seed=0, num_draws=50)
+    found = numbers_of(recorded(rows.where(~is_lost_N)), seed=0, num_draws=50)
     assert (
         found.get(TRAINED, Predictor.GREEDY, FVE) is found.get(ALL, Predictor.GREEDY, FVE) is None
     )
@@ -219,21 +219,23 @@ def test_a_group_without_one_of_its_hosts_has_no_mean(rows):
 
 @pytest.mark.parametrize("role", ["anchor", "trained"])
 def test_a_single_host_is_no_group_with_hosts_as_units(role):
-    found = numbers_of(rows_of({"x": GOOD}, roles={"x": role}), seed=0, num_draws=50)
+    found = numbers_of(recorded(rows_of({"x": GOOD}, roles={"x": role})), seed=0, num_draws=50)
     assert not [number for number in found.all if number.covers == HOSTS]
     groups = {number.host for number in found.all} & set(GROUPS)
     assert groups == (set() if role == "anchor" else {TRAINED, ALL})
 
 
-def test_rows_of_one_passage_are_not_independent():
+def test_rows_of_one_document_are_not_independent():
     """Four positions that err together: as units they would promise twice the certainty."""
     rows = rows_of({"x": GOOD}, num_passages=50, positions=4)
     common_P = np.random.default_rng(5).gamma(1.0, size=50)
     place_N = np.unique(rows["passage_id"].astype(str), return_inverse=True)[1]
     rows = changed(rows, nmse=common_P[place_N])
     names = zip(rows["passage_id"], rows["position"], strict=True)
-    apart = changed(rows, passage_id=np.array([f"{i}@{p}" for i, p in names], dtype=object))
-    nested, flat = (numbers_of(each, seed=0)["x", Predictor.GREEDY, FVE] for each in (rows, apart))
+    apart = changed(rows, document_id=np.array([f"{i}@{p}" for i, p in names], dtype=object))
+    nested, flat = (
+        numbers_of(recorded(each), seed=0)["x", Predictor.GREEDY, FVE] for each in (rows, apart)
+    )
     assert nested.value == pytest.approx(flat.value)
     assert (nested.num_units, flat.num_units) == (50, 200)
     assert 1.6 < width(nested) / width(flat) < 2.4
@@ -241,7 +243,7 @@ def test_rows_of_one_passage_are_not_independent():
 
 def test_a_start_gives_paired_differences_to_the_same_predictors(rows, numbers):
     start = changed(rows, nmse=rows["nmse"] + 0.05)
-    found = numbers_of(rows, seed=3, start=start)
+    found = numbers_of(recorded(rows), seed=3, start=recorded(start))
     assert {number for number in numbers.all} <= {number for number in found.all}
     own = rows.of("t1", Predictor.SAMPLED)
     gain = found["t1", "sampled - start", FVE]
@@ -253,7 +255,7 @@ def test_a_start_gives_paired_differences_to_the_same_predictors(rows, numbers):
 
 
 def test_a_start_that_is_itself_differs_by_nothing(rows):
-    found = numbers_of(rows, seed=0, start=rows, num_draws=50)
+    found = numbers_of(recorded(rows), seed=0, start=recorded(rows), num_draws=50)
     [zero] = {(n.value, n.low, n.high) for n in found.all if n.predictor.endswith("- start")}
     assert zero == (0, 0, 0)
 
@@ -269,12 +271,12 @@ def test_a_start_that_is_itself_differs_by_nothing(rows):
 def test_a_start_on_other_activations_is_refused(other, rows):
     for pair in ((rows, other(rows)), (other(rows), rows)):
         with pytest.raises(ValueError, match="are in one evaluation only: nothing is paired"):
-            numbers_of(pair[0], seed=0, start=pair[1], num_draws=2)
+            numbers_of(recorded(pair[0]), seed=0, start=recorded(pair[1]), num_draws=2)
 
 
 def test_the_seed_alone_decides_the_intervals(rows, numbers):
-    assert numbers_of(rows, seed=3).all == numbers.all
-    other = numbers_of(rows, seed=4)["t1", Predictor.SAMPLED, FVE]
+    assert numbers_of(recorded(rows), seed=3).all == numbers.all
+    other = numbers_of(recorded(rows), seed=4)["t1", Predictor.SAMPLED, FVE]
     assert other.value == numbers["t1", Predictor.SAMPLED, FVE].value
     assert other.low != numbers["t1", Predictor.SAMPLED, FVE].low
 
@@ -284,7 +286,7 @@ def test_a_score_that_is_missing_costs_its_own_numbers_only():
     for name in ("nmse", "own_variance", "cos"):
         column_N = rows[name].copy()
         column_N[3] = np.nan
-        found = numbers_of(changed(rows, **{name: column_N}), seed=0, num_draws=20)
+        found = numbers_of(recorded(changed(rows, **{name: column_N})), seed=0, num_draws=20)
         predictor = rows["predictor"][3]
         assert (found.get("x", predictor, FVE) is None) == (name != "cos")
         assert found.get("x", predictor, "retrieval_mrr") and found.get("x", Predictor.TEACHER, FVE)

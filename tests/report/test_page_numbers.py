@@ -26,6 +26,7 @@ FVE = {
     "fve_uncentred": ("uncentred_error", "uncentred_variance"),
     "shuffled_fve_centred_own": ("shuffled_nmse", "own_variance"),
 }
+NLL = {"sampled": "nll_own", "shuffled_vectors": "nll_shuffled", "zero_vector": "nll_zero"}
 STUDENT = {2: 12.7062047, 4: 3.1824463}  # two-sided 95%, one degree of freedom less
 EXACT, LOOSE = 1e-9, 0.012
 
@@ -78,6 +79,7 @@ class Recorded:
             }
             for host, table in tables.items()
         }
+        self.likelihood = pq.read_table(self.folder / "likelihood.parquet").to_pylist()
         self.roles = {host: columns["role"][0] for host, columns in self.columns.items()}
 
     def rows(self, host: str, predictor: str) -> dict[str, np.ndarray]:
@@ -99,6 +101,10 @@ class Recorded:
         if " - " in predictor:
             left, right = (self.value(host, one, metric, weights) for one in predictor.split(" - "))
             return left - right
+        if metric in ("nll_per_token", "perplexity"):
+            own = [row for row in self.likelihood if row["host"] == host]
+            nll = sum(row[NLL[predictor]] for row in own) / sum(row["num_tokens"] for row in own)
+            return float(nll if metric == "nll_per_token" else np.exp(nll))
         rows = self.rows(host, predictor)
         if weights is not None:
             times = np.array([weights[one] for one in rows["passage_id"]])
@@ -187,6 +193,7 @@ def test_every_printed_number_is_that_of_the_rows(page) -> None:
     root, reader, recorded = page
     predictors = {one.predictor for one in reader.numbers}
     assert len(reader.numbers) > 400
+    assert {"nll_per_token", "perplexity"} <= {one.metric for one in reader.numbers}
     assert predictors >= {
         "sampled",
         "greedy",

@@ -143,7 +143,8 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
     from interlingua.report.explanations import sample_panels
     from interlingua.report.gates import gate_line
     from interlingua.report.grid import rich_tables
-    from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+    from interlingua.report.models import likelihood_line
+    from interlingua.report.numbers import ALL, NUMBERS_NAME, read_numbers
     from interlingua.report.universal import summary_grid
 
     for panel in sample_panels(evaluation.path, Predictor.SAMPLED):
@@ -151,6 +152,12 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
     numbers = read_numbers(evaluation.path / NUMBERS_NAME)
     for table in rich_tables(summary_grid(numbers, roles), console.width):
         console.print(table)
+    whole = ALL if numbers.get(ALL, Predictor.SAMPLED, "nmse") else next(iter(roles))
+    line = likelihood_line(numbers, whole)
+    words = "".join(
+        part if isinstance(part, str) else f"{part.text} {part.doubt}".strip() for part in line
+    )
+    console.print(words, markup=False, highlight=False)
     for gate in evaluation.record.metrics["gates"]:
         console.print(gate_line(gate), markup=False, highlight=False)
 

@@ -6,10 +6,15 @@ the folder.
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interlingua.store.integrity import bad_files
 from interlingua.store.record import Record, read_record
-from interlingua.store.rows.scored import Scored, host_path, read_scored
+from interlingua.store.rows.likelihood import LIKELIHOOD_NAME
+from interlingua.store.rows.scored import host_path
+
+if TYPE_CHECKING:
+    from interlingua.report.numbers import Recorded
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -22,10 +27,10 @@ def main(arguments: argparse.Namespace) -> None:
     folder = arguments.folder.resolve()
     record = _record(folder)
     recorded = read_numbers(_there(folder / NUMBERS_NAME))
-    rows, start = _rows(folder, record), _start_rows(folder, record)
-    numbers = numbers_of(rows, seed=record.spec["seed"], start=start)
+    recorded_rows, start = _rows(folder, record), _start_rows(folder, record)
+    numbers = numbers_of(recorded_rows, seed=record.spec["seed"], start=start)
     console = Console()
-    for table in universal_tables(numbers, rows.hosts(), width=console.width):
+    for table in universal_tables(numbers, recorded_rows.rows.hosts(), width=console.width):
         console.print(table)
     # Files that changed are named beside numbers that differ, as their likely cause.
     changed = [*bad_files(folder, record), *_changed_in_start(folder, record)]
@@ -43,7 +48,7 @@ def _record(folder: Path) -> Record:
     return record
 
 
-def _start_rows(folder: Path, record: Record) -> Scored | None:
+def _start_rows(folder: Path, record: Record) -> "Recorded | None":
     """The rows of the evaluation that this one is compared with."""
     start = _start(folder, record)
     return None if start is None else _rows(start, _record(start))
@@ -63,11 +68,15 @@ def _start(folder: Path, record: Record) -> Path | None:
     return start
 
 
-def _rows(folder: Path, record: Record) -> Scored:
+def _rows(folder: Path, record: Record) -> "Recorded":
     """All rows of an evaluation: fewer would give other numbers, not fewer."""
+    from interlingua.report.numbers import read_recorded
+
     for tag in record.spec["host_tags"]:
         _there(host_path(folder, tag))
-    return read_scored(folder)
+    if LIKELIHOOD_NAME in record.files:
+        _there(folder / LIKELIHOOD_NAME)
+    return read_recorded(folder)
 
 
 def _there(path: Path) -> Path:

@@ -159,26 +159,41 @@ def shuffled_fve_centred(predicted_ND: np.ndarray, target_ND: np.ndarray) -> flo
     return float(1 - 2 * (1 - mean_cos) / mean_variance(target_ND))
 
 
-def derangement(passages_N: np.ndarray, *, seed: int) -> np.ndarray:
-    """A random permutation of rows that gives no row a row of its own passage.
+def derangement(groups_N: np.ndarray, *, seed: int) -> np.ndarray:
+    """A random permutation of rows that gives no row a row of its own group.
 
-    `predicted_ND[derangement(passages_N, seed=0)]` are wrong predictions of the right kind.
+    A group is a document, or a passage where that is all of its document.
+    `predicted_ND[derangement(documents_N, seed=0)]` are wrong predictions of the right kind.
     """
-    _, passage_N, sizes_P = np.unique(passages_N, return_inverse=True, return_counts=True)
-    if 2 * sizes_P.max() > len(passage_N):
+    _, group_N, sizes_G = np.unique(groups_N, return_inverse=True, return_counts=True)
+    if 2 * sizes_G.max() > len(group_N):
         raise ValueError(
-            f"one passage has {sizes_P.max()} of {len(passage_N)} rows: every pairing repeats it"
+            f"one document has {sizes_G.max()} of {len(group_N)} rows: every pairing repeats it; "
+            "evaluate rows of more documents"
         )
     rng = np.random.default_rng(seed)
-    other_N = rng.permutation(len(passage_N))
-    for row in np.flatnonzero(passage_N[other_N] == passage_N):
-        own = passage_N[row]
-        if passage_N[other_N[row]] != own:
+    other_N = rng.permutation(len(group_N))
+    for row in np.flatnonzero(group_N[other_N] == group_N):
+        own = group_N[row]
+        if group_N[other_N[row]] != own:
             continue  # an earlier swap has mended it
         # At most half of the rows are `own`, so one row at least neither is nor holds an `own`.
-        free = np.flatnonzero((passage_N != own) & (passage_N[other_N] != own))
+        free = np.flatnonzero((group_N != own) & (group_N[other_N] != own))
         swap = rng.choice(free)
         other_N[row], other_N[swap] = other_N[swap], other_N[row]
+    return other_N
+
+
+def within_groups(groups_N: np.ndarray, *, seed: int) -> np.ndarray:
+    """Another row of every row's own group, each taken once; -1 for a row that is alone in it."""
+    order_N = np.random.default_rng(seed).permutation(len(groups_N))
+    # Stable: the rows of a group stand together, in random order; each takes the one behind it.
+    order_N = order_N[np.argsort(groups_N[order_N], kind="stable")]
+    other_N = np.full(len(groups_N), -1)
+    firsts = np.unique(groups_N[order_N], return_index=True)[1]
+    for own in np.split(order_N, firsts[1:]):
+        if len(own) > 1:
+            other_N[own] = np.roll(own, -1)
     return other_N
 
 

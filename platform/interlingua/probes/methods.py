@@ -30,7 +30,7 @@ from interlingua.specs.maps import RidgeSpec
 from interlingua.store.atomic import write_atomically
 
 METHODS_NAME = "methods.csv"
-PASSAGES, HOSTS = "passages", "hosts"
+PASSAGES, DOCUMENTS, HOSTS = "passages", "documents", "hosts"
 UNIQUE_SHARE = "unique_share"
 READERS: Mapping[str, Callable[[str], Any]] = {
     "value": float, "low": float, "high": float, "num_units": int,
@@ -106,8 +106,10 @@ def numbers_of_host(drawn: Mapping[Key, Drawn]) -> list[MethodNumber]:
     return [_number(key, estimate_of(one), PASSAGES) for key, one in drawn.items()]
 
 
-def means_over_hosts(by_host: Mapping[str, Mapping[Key, Drawn]]) -> list[MethodNumber]:
-    """Means over hosts: once with passages resampled, alike for all, once with hosts as units.
+def means_over_hosts(
+    by_host: Mapping[str, Mapping[Key, Drawn]], *, covers: str = PASSAGES
+) -> list[MethodNumber]:
+    """Means over hosts: once with the units of the draws, alike for all, once with hosts as units.
 
     Of the numbers that every host has; all must be of the same draws.
     """
@@ -119,7 +121,7 @@ def means_over_hosts(by_host: Mapping[str, Mapping[Key, Drawn]]) -> list[MethodN
         each = [drawn[key] for drawn in hosts]
         # Draw by draw: passages that all hosts share are resampled for all of them at once.
         mean = combined(lambda *values: sum(values) / len(values), *each)
-        numbers.append(_number(key, estimate_of(mean), PASSAGES))
+        numbers.append(_number(key, estimate_of(mean), covers))
         if len(each) > 1:
             over_hosts = mean_of_units(np.array([one.value for one in each]))
             numbers.append(_number(key, over_hosts, HOSTS))

@@ -87,7 +87,8 @@ def host_plot(material: Material) -> Plot:
         # Values have no names, only the order of the hosts: one that lacks would shift the rest.
         if len(numbers) == len(hosts)
     ]
-    caption = "fve_centred_own with 95% intervals over passages; 0 is predicting the mean vector."
+    units = material.numbers.units
+    caption = f"fve_centred_own with 95% intervals over {units}; 0 is predicting the mean vector."
     return dot_plot("FVE per host, with baselines", caption, hosts, series)
 
 
@@ -120,14 +121,15 @@ def place_plots(material: Material) -> Iterator[Plot]:
 
 
 def along_plot(material: Material, title: str, caption: str, *, label: str) -> Plot:
-    """Mean row fve in bins of as many rows each, with intervals over passages."""
+    """Mean row fve in bins of as many rows each, with intervals over documents."""
     series = []
     for predictor in ALONG:
         if _has(material, predictor):
             rows = _pooled(material, predictor)
-            bins = _binned(rows[label], rows["fve"], rows["passage"])
+            bins = _binned(rows[label], rows["fve"], rows["document"])
             series.append(Series(name=PLAIN[predictor], colour=COLOURS[predictor], **bins))
-    words = f"{caption} Mean row fve in bins of as many rows each; bands: 95%, over passages."
+    bands = f"bands: 95%, over {material.numbers.units}"
+    words = f"{caption} Mean row fve in bins of as many rows each; {bands}."
     return line_plot(title, words, series, labels=(label, "mean row fve"))
 
 
@@ -178,7 +180,7 @@ def _pooled(material: Material, predictor: str) -> dict[str, np.ndarray]:
     parts = [part for part in parts if len(part)]
     return {
         "fve": np.concatenate([row_fve(part) for part in parts]),
-        "passage": np.concatenate([part["passage_id"] for part in parts]).astype(str),
+        "document": np.concatenate([part.documents() for part in parts]),
         "position": np.concatenate([part["position"] for part in parts]),
         "words": np.concatenate([_num_words(material, part["passage_id"]) for part in parts]),
         "quantile of the raw norm": np.concatenate([_quantiles(p["raw_norm"]) for p in parts]),
@@ -194,7 +196,7 @@ def _quantiles(values_N: np.ndarray) -> np.ndarray:
     return np.asarray((np.argsort(np.argsort(values_N)) + 0.5) / len(values_N))
 
 
-def _binned(x_N: np.ndarray, y_N: np.ndarray, passages_N: np.ndarray) -> dict[str, np.ndarray]:
+def _binned(x_N: np.ndarray, y_N: np.ndarray, documents_N: np.ndarray) -> dict[str, np.ndarray]:
     """Mean x, and mean y with its interval, in bins of about as many rows each."""
     # Equal quantiles, as of many rows at one position, make fewer bins instead of empty ones.
     edges = np.unique(np.quantile(x_N, np.linspace(0, 1, NUM_BINS + 1)))
@@ -202,9 +204,9 @@ def _binned(x_N: np.ndarray, y_N: np.ndarray, passages_N: np.ndarray) -> dict[st
     found = []
     for number in np.unique(bin_N):
         is_in_N = bin_N == number
-        # Rows of one passage are resampled together: taken alone they would narrow the band.
+        # Rows of one document are resampled together: taken alone they would narrow the band.
         mean = clustered_ratio_of_sums(
-            y_N[is_in_N], np.ones(is_in_N.sum()), passages_N[is_in_N], seed=0, num_draws=NUM_DRAWS
+            y_N[is_in_N], np.ones(is_in_N.sum()), documents_N[is_in_N], seed=0, num_draws=NUM_DRAWS
         )
         found.append((x_N[is_in_N].mean(), mean.value, mean.low, mean.high))
     return dict(zip(("x_N", "y_N", "low_N", "high_N"), np.array(found).T, strict=True))

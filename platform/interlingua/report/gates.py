@@ -117,13 +117,14 @@ def _leakage(evidence: Evidence) -> Finding:
 def _missing_rows(evidence: Evidence) -> Finding:
     """Every predictor of every host has the same activations, in all samples, each once."""
     names = ("host", "predictor", "sample", "passage_id", "position")
-    columns = [evidence.rows[name].tolist() for name in names]
+    rows = evidence.rows.complete()
+    columns = [rows[name].tolist() for name in names]
     found = set(zip(*columns, strict=True))
     hosts, activations = set(columns[0]), set(zip(*columns[3:], strict=True))
     # Predictors, each as often as it was sampled.
     num_texts = len(set(zip(*columns[1:3], strict=True)))
     missing = len(hosts) * len(activations) * num_texts - len(found)
-    twice = len(evidence.rows) - len(found)
+    twice = len(rows) - len(found)
     words = f"{missing} missing rows"
     if twice:
         words += f"; {twice} are there more than once"

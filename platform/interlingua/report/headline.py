@@ -6,6 +6,7 @@ from interlingua.core.truth import ALL_KINDS
 from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
 from interlingua.report.material import PLAIN, Material
 from interlingua.report.measures import SAID
+from interlingua.report.models import likelihood_line
 from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, Number
 from interlingua.report.universal import LINEAR, OWN, PUBLISHED_AS
 from interlingua.specs.evaluation import Predictor
@@ -38,6 +39,7 @@ def headline(material: Material) -> list[Sentence]:
         ),
         *_among_runs(material),
         *_against_blind(material),
+        likelihood_line(material.numbers, material.whole),
         *_against_words(material),
         *_against_general(material),
         *_against_teacher(material),
@@ -58,7 +60,7 @@ def _scope(material: Material) -> Sentence:
     return (
         "Measured on ",
         _count("num_passages", num_passages),
-        f" passages of split {split} with ",
+        f" passages{material.of_documents} of split {split} with ",
         _count("num_hosts", len(roles)),
         f" host{'s' if len(roles) > 1 else ''} ({kinds}); ",
         _count("num_rows", len(material.rows)),

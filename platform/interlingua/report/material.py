@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interlingua.report.numbers import ALL, NUMBERS_NAME, Number, Numbers, read_numbers
+from interlingua.report.numbers import ALL, DOCUMENTS, NUMBERS_NAME, Number, Numbers, read_numbers
 from interlingua.report.rl_runs import RlRun
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
@@ -29,6 +29,9 @@ PLAIN = {
     Predictor.UNTRAINED: "untrained AV",
     Predictor.CONSTANT_EXPLANATION: "constant explanation",
     Predictor.CONSTANT_VECTOR: "constant vector",
+    Predictor.NEAREST_EXPLANATION: "nearest row's explanation",
+    Predictor.SAME_DOCUMENT: "another row of the document",
+    Predictor.PASSAGE_TEXT: "the text itself",
 }
 
 
@@ -75,6 +78,13 @@ class Material:
     def whole(self) -> str:
         """Host or group that the headline is about: the mean of all hosts, or the only one."""
         return ALL if self.numbers.get(ALL, Predictor.SAMPLED, "nmse") else next(iter(self.roles))
+
+    @property
+    def of_documents(self) -> str:
+        """How many documents the passages are of, in words; nothing where each is its own."""
+        if self.numbers.units != DOCUMENTS:
+            return ""
+        return f" of {len(set(self.rows['document_id'].tolist())):,} documents"
 
     def of_kind(self, kind: str) -> list[Artifact]:
         """The artifacts of one kind upstream."""

@@ -6,9 +6,10 @@ import numpy as np
 
 from interlingua.core.collapse import collapse_drawn, score_texts, similarity
 from interlingua.core.metrics import fve_drawn, retrieval_drawn, row_shares
-from interlingua.core.resampling import Drawn, Draws, Ratio
+from interlingua.core.resampling import Drawn, Draws, Ratio, combined
 from interlingua.core.truth import ALL_KINDS, fact_counts, truth_drawn
 from interlingua.specs.evaluation import Predictor
+from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored
 
 # The predictors whose texts the AV wrote, and the teacher's, which it learned from.
@@ -20,6 +21,13 @@ WITH_TEXT = (
     Predictor.ZERO_VECTOR,
     Predictor.UNTRAINED,
 )
+# Of the teacher's explanations under the AV; by the vector that it is given, as predictors are.
+NLL, PERPLEXITY = "nll_per_token", "perplexity"
+GIVEN = {
+    Predictor.SAMPLED: "nll_own",
+    Predictor.SHUFFLED_VECTORS: "nll_shuffled",
+    Predictor.ZERO_VECTOR: "nll_zero",
+}
 FACT_SEPARATOR = "="
 SAID = "said"  # / kind of fact: the share of texts that name one, true or not
 ALL_TRUE = "all_true_share"  # of the texts that name a fact: all that they name hold
@@ -28,7 +36,7 @@ SHUFFLED_NULL = "shuffled_fve_centred_own"
 
 def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
     """Every metric that these rows, of one host and predictor, have the columns for."""
-    passages_N = rows["passage_id"].astype(str)
+    documents_N = rows.documents()
     # A column that a predictor has no numbers for is NaN. One bad row among good ones drops the
     # column as well, without an error here: the gate `non_finite` fails then.
     columns = {
@@ -37,29 +45,41 @@ def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
         if rows[name].dtype == np.float64 and np.isfinite(rows[name]).all()
     }
     ones_N = np.ones(len(rows))
-    found = fve_drawn(columns, passages_N, draws)
+    found = fve_drawn(columns, documents_N, draws)
     found |= draws.ratios(
         {
-            name: Ratio(columns[name], ones_N, passages_N)
+            name: Ratio(columns[name], ones_N, documents_N)
             for name in ("cos", "nmse")
             if name in columns
         }
     )
     if {"nmse", "train_variance"} <= columns.keys():
-        found |= row_shares(columns, passages_N, draws)
+        found |= row_shares(columns, documents_N, draws)
     # Integers that a predictor has none of are read as -1.
     if (rows["rank"] > 0).all():
-        found |= retrieval_drawn(rows["rank"], passages_N, draws)
+        found |= retrieval_drawn(rows["rank"], documents_N, draws)
     if {"shuffled_nmse", "own_variance"} <= columns.keys():
         null = {"nmse": columns["shuffled_nmse"], "own_variance": columns["own_variance"]}
-        found[SHUFFLED_NULL] = fve_drawn(null, passages_N, draws)["fve_centred_own"]
+        found[SHUFFLED_NULL] = fve_drawn(null, documents_N, draws)["fve_centred_own"]
     if rows["predictor"][0] in WITH_TEXT:
-        found |= _text_measures(rows, passages_N, draws)
+        found |= _text_measures(rows, documents_N, draws)
     return found
 
 
+def likelihoods_of(rows: Likelihood, draws: Draws) -> Iterator[tuple[str, str, Drawn]]:
+    """NLL a token of the teacher's explanations and its perplexity, of one host, by what is given.
+
+    Ratios of sums over tokens: a long text counts for more than a short one.
+    """
+    tokens_N, documents_N = rows["num_tokens"].astype(float), rows.documents()
+    for predictor, column in GIVEN.items():
+        nll = draws.ratio(Ratio(rows[column], tokens_N, documents_N))
+        yield predictor, NLL, nll
+        yield predictor, PERPLEXITY, combined(np.exp, nll)
+
+
 def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, Drawn]]:
-    """Similarity of the texts of one activation, beside that of texts of different passages.
+    """Similarity of the texts of one activation, beside that of texts of different documents.
 
     Two samples of the real vector; and one of the real with one of a shuffled vector.
     """
@@ -70,16 +90,17 @@ def similarities_of(of_host: Scored, draws: Draws) -> Iterator[tuple[str, str, D
             of_host["predictor"] == Predictor.SHUFFLED_VECTORS
         ),
     }
+    document = dict(zip(of_host["passage_id"].tolist(), of_host.documents().tolist(), strict=True))
     first = _texts(spoken.where(spoken["sample"] == 0))
     for (predictor, prefix), rows in others.items():
         second = _texts(rows)
         keys = [key for key in first if key in second]
-        # Of one passage alone there is no pair of different passages to compare with.
-        if len({passage_id for passage_id, _ in keys}) < 2:
+        documents_N = np.array([document[passage_id] for passage_id, _ in keys])
+        # Of one document alone there is no pair of different ones to compare with.
+        if len(set(documents_N.tolist())) < 2:
             continue
-        passages_N = np.array([passage_id for passage_id, _ in keys])
         left, right = [first[key] for key in keys], [second[key] for key in keys]
-        for name, one in similarity(left, right, passages_N, draws)._asdict().items():
+        for name, one in similarity(left, right, documents_N, draws)._asdict().items():
             yield predictor, f"{prefix}similarity_{name}", one
 
 
@@ -88,35 +109,35 @@ def _texts(rows: Scored) -> dict[tuple[str, int], str]:
     return {(key, place): text for key, place, text in zip(*columns, strict=True) if text}
 
 
-def _text_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
-    columns = dict(score_texts(rows["explanation"].tolist(), passages_N)._asdict())
+def _text_measures(rows: Scored, documents_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+    columns = dict(score_texts(rows["explanation"].tolist(), documents_N)._asdict())
     if (rows["num_tokens"] >= 0).all():
         columns["num_tokens"] = rows["num_tokens"].astype(float)
-    found = collapse_drawn(columns, passages_N, draws)
+    found = collapse_drawn(columns, documents_N, draws)
     # A text that could not be parsed predicts nothing and has an NMSE of 2. How well the others do
     # is a number of its own; the variance stays about the mean vector of all rows.
     is_read_N = ~rows["is_failed"]
     read = {name: rows[name][is_read_N] for name in ("nmse", "own_variance")}
     is_scored = all(np.isfinite(column).all() for column in read.values())
     if is_read_N.any() and not is_read_N.all() and is_scored:
-        complete = fve_drawn(read, passages_N[is_read_N], draws)
+        complete = fve_drawn(read, documents_N[is_read_N], draws)
         found["fve_centred_own_of_read"] = complete["fve_centred_own"]
     if all(facts is not None for facts in rows["true"]):
-        found |= _truth_measures(rows, passages_N, draws)
+        found |= _truth_measures(rows, documents_N, draws)
     return found
 
 
-def _truth_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+def _truth_measures(rows: Scored, documents_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
     """Whether what the texts name holds, what they name at all, and in whose wordings."""
     said, true = (
         [[tuple(fact.split(FACT_SEPARATOR)) for fact in facts] for facts in rows[name]]
         for name in ("said", "true")
     )
     counts, ones_N = fact_counts(said, true), np.ones(len(rows))
-    found = truth_drawn(counts, passages_N, draws)
+    found = truth_drawn(counts, documents_N, draws)
     found |= draws.ratios(
         {
-            f"{SAID}/{kind}": Ratio((counts[kind].num_said > 0).astype(float), ones_N, passages_N)
+            f"{SAID}/{kind}": Ratio((counts[kind].num_said > 0).astype(float), ones_N, documents_N)
             for kind in counts
         }
     )
@@ -124,12 +145,12 @@ def _truth_measures(rows: Scored, passages_N: np.ndarray, draws: Draws) -> dict[
     names_any_N = (of_all.num_said > 0).astype(float)
     if names_any_N.any():
         is_true_N = names_any_N * (of_all.num_both == of_all.num_said)
-        found[ALL_TRUE] = draws.ratio(Ratio(is_true_N, names_any_N, passages_N))
+        found[ALL_TRUE] = draws.ratio(Ratio(is_true_N, names_any_N, documents_N))
     clauses_N = rows["num_clauses"].astype(float)
     # A ratio of sums over clauses: a long text counts for more than a short one.
     if clauses_N.min() >= 0 and clauses_N.any():
         worded_N = rows["num_worded"].astype(float)
-        found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, passages_N))
+        found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, documents_N))
     num_said_N = np.array([len(facts) for facts in said])
-    found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, passages_N))
+    found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, documents_N))
     return found

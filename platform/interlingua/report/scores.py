@@ -5,6 +5,7 @@ Numbers with their intervals are in `numbers.csv`; these are to compare runs by.
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from interlingua.report.measures import NLL
 from interlingua.report.numbers import (
     ALL,
     HELD_OUT,
@@ -30,6 +31,11 @@ OF_THE_WHOLE = {
     "fve_teacher": (Predictor.TEACHER, OWN),
     "fve_above_word_ridge": (f"{Predictor.SAMPLED}{LESS}{Predictor.BAG_OF_WORDS}", OWN),
     "fve_above_teacher": (f"{Predictor.SAMPLED}{LESS}{Predictor.TEACHER}", OWN),
+    "nll_of_teacher/own": (Predictor.SAMPLED, NLL),
+    "nll_of_teacher/own_minus_shuffled": (
+        f"{Predictor.SAMPLED}{LESS}{Predictor.SHUFFLED_VECTORS}",
+        NLL,
+    ),
     "retrieval_top1": (Predictor.SAMPLED, "retrieval_top1"),
     "texts/unparseable_share": (Predictor.SAMPLED, "tag_failure_share"),
     "texts/distinct_share": (Predictor.SAMPLED, "unique_share"),

@@ -18,7 +18,7 @@ from interlingua.report.grid import (
 from interlingua.report.lineage import costs_grid, lineage_grid, provenance_grid
 from interlingua.report.material import PLAIN, Material, as_number
 from interlingua.report.measures import SAID
-from interlingua.report.numbers import AT_START, LESS, PASSAGES, START
+from interlingua.report.numbers import AT_START, HOSTS, LESS, START
 from interlingua.report.plots import Plot
 from interlingua.report.reinforced import reinforcing_grids
 from interlingua.report.rl_runs import rl_runs_grid
@@ -127,7 +127,7 @@ def truth_grids(material: Material) -> Iterator[Grid]:
         yield Grid(
             title=f"Facts in the explanations, {whole}",
             caption="precision: of the facts said, those that hold; recall: of those that hold, "
-            "those said. 95% intervals over passages.",
+            f"those said. 95% intervals over {material.numbers.units}.",
             labels=("kind of fact",),
             columns=tuple(f"{m} {PLAIN[a]}" for a in predictors for m in ("precision", "recall")),
             rows=tuple(rows),
@@ -157,7 +157,8 @@ def _learned_grids(material: Material, kinds: Sequence[str]) -> Iterator[Grid]:
     yield Grid(
         title=f"What reinforcement learning changed in the sampled explanations (T=1), {whole}",
         caption="said: the share of texts that name a fact of the kind, true or not; precision: of "
-        "the facts said, those that hold. Differences are paired; 95% intervals over passages.",
+        "the facts said, those that hold. Differences are paired; 95% intervals over "
+        f"{numbers.units}.",
         labels=("kind of fact",),
         columns=tuple(
             f"{measure}: {when}"
@@ -233,7 +234,7 @@ def method_grids(material: Material) -> Iterator[Grid]:
     found = {
         (m.fit, m.predictor, m.metric): number_cell(as_number(m))
         for m in material.methods
-        if m.covers == PASSAGES
+        if m.covers != HOSTS
     }
     metrics = list(dict.fromkeys(method.metric for method in material.methods))
     places = list(dict.fromkeys((method.fit, method.predictor) for method in material.methods))
@@ -241,7 +242,7 @@ def method_grids(material: Material) -> Iterator[Grid]:
         yield Grid(
             title="Published decoder fits x metrics",
             caption="If a constant or a collapsed AV scores like the trained one, that metric is "
-            "uninformative. Means of hosts; 95% intervals over passages.",
+            f"uninformative. Means of hosts; 95% intervals over {material.numbers.units}.",
             labels=("fit", "predictor"),
             columns=tuple(metrics),
             rows=tuple(

@@ -20,7 +20,7 @@ from interlingua.report.grid import (
     value_cell,
     without_empty_columns,
 )
-from interlingua.report.measures import ALL_TRUE
+from interlingua.report.measures import ALL_TRUE, NLL, PERPLEXITY
 from interlingua.report.numbers import (
     ALL,
     AT_START,
@@ -28,7 +28,6 @@ from interlingua.report.numbers import (
     HELD_OUT,
     HOSTS,
     LESS,
-    PASSAGES,
     START,
     TRAINED,
     Numbers,
@@ -39,7 +38,6 @@ from interlingua.specs.hosts import TOY
 GROUPS = (TRAINED, HELD_OUT, ALL, GAP)
 OWN, LINEAR = "fve_centred_own", "fve_linear_own"
 PUBLISHED_AS = "published as FVE_pipeline_meannorm"
-INTERVALS = "Intervals: 95%, over passages; 'over hosts': the host as the unit. One trained pair."
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,9 @@ CONTROLS = (
     Column("shuffled, analytic", Predictor.SAMPLED, "shuffled_fve_centred_own"),
     Column("shuffled vectors", Predictor.SHUFFLED_VECTORS),
     Column("zero vector", Predictor.ZERO_VECTOR),
+    Column("same document", Predictor.SAME_DOCUMENT),
+    Column("nearest explanation", Predictor.NEAREST_EXPLANATION),
+    Column("the text itself", Predictor.PASSAGE_TEXT),
     Column("untrained AV", Predictor.UNTRAINED),
     Column("bag of words", Predictor.BAG_OF_WORDS),
     Column("network on words", Predictor.WORD_NETWORK),
@@ -84,6 +85,16 @@ OTHERS = (
     Column("distinct, greedy", Predictor.GREEDY, "unique_share"),
     Column("all that is named true, sampled", Predictor.SAMPLED, ALL_TRUE),
     Column("all that is named true, greedy", Predictor.GREEDY, ALL_TRUE),
+)
+LIKELIHOOD = (
+    Column("NLL, own vector", Predictor.SAMPLED, NLL, 3),
+    Column("shuffled vector", Predictor.SHUFFLED_VECTORS, NLL, 3),
+    Column("zero vector", Predictor.ZERO_VECTOR, NLL, 3),
+    Column("own - shuffled", f"{Predictor.SAMPLED}{LESS}{Predictor.SHUFFLED_VECTORS}", NLL, 3),
+    Column("own - zero", f"{Predictor.SAMPLED}{LESS}{Predictor.ZERO_VECTOR}", NLL, 3),
+    Column("perplexity, own", Predictor.SAMPLED, PERPLEXITY),
+    Column("perplexity, shuffled", Predictor.SHUFFLED_VECTORS, PERPLEXITY),
+    Column("perplexity, zero", Predictor.ZERO_VECTOR, PERPLEXITY),
 )
 SUMMARY = (
     Column("sampled (T=1)", Predictor.SAMPLED),
@@ -102,25 +113,34 @@ UNCENTRED = (
 )
 
 
+def intervals(numbers: Numbers) -> str:
+    """What the intervals cover, in words."""
+    over = f"95%, over {numbers.units}; 'over hosts': the host as the unit"
+    return f"Intervals: {over}. One trained pair."
+
+
 def universal_grids(numbers: Numbers, roles: Mapping[str, str]) -> list[Grid]:
     """All parts of the table, for the hosts of these roles and for their groups."""
+    covered = intervals(numbers)
     ours = [
         _grid(
             numbers,
             roles,
             MAIN,
             title="Round trip: FVE per host",
-            caption=f"fve_centred_own unless said. {INTERVALS}",
+            caption=f"fve_centred_own unless said. {covered}",
         ),
         _grid(
             numbers,
             roles,
             CONTROLS,
             title="Controls and baselines",
-            caption=f"fve_centred_own. shuffled, analytic: expected of independent pairs. "
-            f"{INTERVALS}",
+            caption="fve_centred_own. shuffled, analytic: expected of independent pairs. same "
+            "document: the text of another row of it, of the rows that have one. nearest "
+            f"explanation: the teacher's, of the nearest row learned from. {covered}",
         ),
-        _grid(numbers, roles, OTHERS, title="Texts and retrieval", caption=INTERVALS),
+        _grid(numbers, roles, OTHERS, title="Texts and retrieval", caption=covered),
+        *_likelihood(numbers, roles),
     ]
     return [*map(without_empty_columns, ours), _published(numbers, roles)]
 
@@ -135,7 +155,7 @@ def universal_tables(numbers: Numbers, roles: Mapping[str, str], *, width: int) 
 
 def summary_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
     """The headline of every host beside what it must beat: what fits on a screen."""
-    caption = f"{OWN}; gain: paired differences. {INTERVALS}"
+    caption = f"{OWN}; gain: paired differences. {intervals(numbers)}"
     grid = _grid(numbers, roles, SUMMARY, title="FVE per host, with baselines", caption=caption)
     return without_empty_columns(grid)
 
@@ -166,11 +186,24 @@ def training_grid(numbers: Numbers, roles: Mapping[str, str]) -> Grid | None:
     ]
     return Grid(
         title="FVE before and after RL (paired)",
-        caption=f"fve_centred_own; gain: paired differences. {INTERVALS}",
+        caption=f"fve_centred_own; gain: paired differences. {intervals(numbers)}",
         labels=("host", "role"),
         columns=tuple(columns),
         rows=tuple(rows),
     )
+
+
+def _likelihood(numbers: Numbers, roles: Mapping[str, str]) -> Iterator[Grid]:
+    """How likely the teacher's explanations are to the AV; nothing where it was not asked."""
+    if any(numbers.get(host, Predictor.SAMPLED, NLL) for host in roles):
+        yield _grid(
+            numbers,
+            roles,
+            LIKELIHOOD,
+            title="Loss of the teacher's explanations",
+            caption="NLL in nats/token, a ratio of sums over tokens, given the row's own vector, "
+            f"one of another document, or none; differences are paired. {intervals(numbers)}",
+        )
 
 
 def _is_compared(numbers: Numbers, roles: Mapping[str, str], predictor: str) -> bool:
@@ -220,11 +253,11 @@ def _places(
 ) -> Iterator[tuple[tuple[str, str], str, str, bool]]:
     """Labels, host or group, what its interval covers, and whether a section starts."""
     for host, role in roles.items():
-        yield (host, role), host, PASSAGES, False
+        yield (host, role), host, numbers.units, False
     is_first = True
     for group in GROUPS:
         # Over passages the hosts are given; over hosts they are a sample of all hosts.
-        for covers, words in ((PASSAGES, "over passages"), (HOSTS, "over hosts")):
+        for covers, words in ((numbers.units, f"over {numbers.units}"), (HOSTS, "over hosts")):
             if numbers.get(group, Predictor.SAMPLED, OWN, covers) is not None:
                 yield (group, words), group, covers, is_first
                 is_first = False
@@ -240,7 +273,7 @@ def _published(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
         caption="About 2 x mean cosine - 1: a constant predictor scores high on it, so that "
         "neither stands without the other. v6: greedy, the released host of the same name, on "
         "passages that it was trained on; baseline: a per-model NLA, centred, which is another "
-        f"statistic. Neither is of these hosts. {INTERVALS}",
+        f"statistic. Neither is of these hosts. {intervals(numbers)}",
     )
     known = {host: published_v6(host) for host in roles}
     rows = tuple(

@@ -27,6 +27,13 @@ class Predictor(StrEnum):
     UNTRAINED = "untrained"  # the AV before its training
     CONSTANT_EXPLANATION = "constant_explanation"  # of those of `fit`, the one that suits it best
     CONSTANT_VECTOR = "constant_vector"  # the mean of `fit`
+    NEAREST_EXPLANATION = "nearest_explanation"  # the teacher's, of the nearest row of `av_sft`
+    SAME_DOCUMENT = "same_document"  # the T=1 explanation of another row of the document
+    PASSAGE_TEXT = "passage_text"  # the AR is given the text itself, as many of its last words
+
+
+# Not of every row by design: of learning hosts alone, of documents with several rows.
+PARTIAL = (Predictor.NEAREST_EXPLANATION, Predictor.SAME_DOCUMENT)
 
 
 class GateName(StrEnum):
@@ -96,6 +103,28 @@ class ScoreSpec:
         check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
         check_positive(self, most_words=self.most_words)
         check_not_negative(self, block_index=self.block_index, seed=self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikelihoodSpec:
+    """The rows of one host under whose vectors the teacher's explanations are scored by the AV.
+
+    `rows` and `seed` choose the rows as a turn of the AV does, and `seed` pairs them with others.
+    """
+
+    host_tag: str
+    block_index: int
+    anchor: str
+    centring: Centring
+    split: Split
+    rows: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+        if self.rows is not None:
+            check_positive(self, rows=self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

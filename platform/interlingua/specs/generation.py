@@ -15,7 +15,12 @@ AV_PREDICTORS = (
     Predictor.ZERO_VECTOR,
     Predictor.UNTRAINED,
 )
-TEXT_PREDICTORS = (Predictor.TEACHER, Predictor.GENERAL_FACTS, Predictor.ALL_FACTS)
+TEXT_PREDICTORS = (
+    Predictor.TEACHER,
+    Predictor.GENERAL_FACTS,
+    Predictor.ALL_FACTS,
+    Predictor.PASSAGE_TEXT,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +65,27 @@ class ServedSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearestSpec:
+    """The rows of one host that are explained by the teacher's text about their nearest row.
+
+    `rows` and `seed` choose the rows as a turn of the AV does; None takes all.
+    """
+
+    host_tag: str
+    block_index: int
+    split: Split
+    rows: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, block_index=self.block_index, seed=self.seed)
+        if self.rows is not None:
+            check_positive(self, rows=self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconstructSpec:
-    """The AR's vectors of texts that are not the AV's: the teacher's, or lists of true facts."""
+    """The AR's vectors of texts that are not the AV's: the teacher's, lists of true facts, ..."""
 
     split: Split
     predictors: tuple[Predictor, ...]

@@ -13,11 +13,11 @@ from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import derangement
 from interlingua.recipes.world import world_mini
 from interlingua.report.gates import Evidence, gates_of
-from interlingua.report.numbers import numbers_of
+from interlingua.report.numbers import Recorded, numbers_of
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.rows.keyed import opened_rows
+from interlingua.stages.rows.keyed import keyed_choice, opened_rows
 from interlingua.store.artifact import build, find
 from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
@@ -34,7 +34,10 @@ CONTEXT = local_context(world_mini().placement)
 STAGES = {(stage.kind, stage.label): stage for stage in graph_of(world_mini())}
 SCORED, DECODER = STAGES["scored", TAG], STAGES["decoder", TAG]
 FIT_TEXTS, TEST_TEXTS = (STAGES["verbalized", f"{TAG}-{split}"] for split in ("fit", "test"))
-LINKED = {"passages", "host", "activations", "encoder", "explanations", "av", "ar", "reconstructed"}
+LINKED = {
+    "passages", "host", "activations", "encoder", "explanations", "av", "ar", "reconstructed",
+    "nearest",
+}  # fmt: skip
 NUM_LOST, NUM_WORDS = 3, 6
 
 
@@ -57,7 +60,9 @@ class Pretence:
         fit_ND = rescale(self.fit.vectors(self.fit.finite_keys()))
         self.mean_D = fit_ND.mean(axis=0)
         self.axes_WD = np.linalg.svd(fit_ND - self.mean_D)[2][:NUM_WORDS]
-        self.keys = sorted(self.test.finite_keys())[:16]
+        # Those that the nearest rows were looked up for.
+        evaluation, seed = world_mini().evaluation, world_mini().speaking.seed
+        self.keys = sorted(keyed_choice(self.test.finite_keys(), evaluation.rows, seed=seed))
 
     def words(self, h_ND):
         return words_of(h_ND, self.mean_D, self.axes_WD)
@@ -144,9 +149,12 @@ def targets_of(own, pretence):
 
 
 def test_every_predictor_has_the_same_activations(rows, artifact, pretence):
-    assert rows.predictors() == [predictor.value for predictor in Predictor]
+    # A passage of the world is a document of its own, and has one row.
+    there = [predictor for predictor in Predictor if predictor != Predictor.SAME_DOCUMENT]
+    assert rows.predictors() == [predictor.value for predictor in there]
+    assert rows["document_id"].tolist() == rows["passage_id"].tolist()
     keys = {key for key, _ in pretence.keys}
-    for predictor in Predictor:
+    for predictor in there:
         own = rows.of(TAG, predictor)
         is_twice = predictor in {Predictor.SAMPLED, Predictor.SHUFFLED_EXPLANATIONS, *WORD_READERS}
         assert (set(own["passage_id"]), len(own)) == (keys, 16 * (1 + is_twice)), predictor
@@ -285,7 +293,7 @@ def test_the_constant_is_the_mean_of_fit(rows, root, pretence):
 
 def test_gates_that_need_no_other_host_pass_perfect_words(rows):
     rows = rows.where(rows["sample"] == 0)
-    numbers = numbers_of(rows, seed=0, num_draws=100)
+    numbers = numbers_of(Recorded(rows=rows, likelihood=None), seed=0, num_draws=100)
     found = Evidence(
         rows=rows, numbers=numbers, start=None, num_asked=16, num_dropped=0, num_checked=1
     )

@@ -34,7 +34,7 @@ CONTEXT = local_context(RECIPE.placement)
 # Nothing goes into them: they make the passages.
 SEES_NOTHING = {"passages/world"}
 # What reads the split in order to evaluate it.
-READERS = ("reconstructed/", "methods/", "scored/")
+READERS = ("reconstructed/", "nearest/", "likelihood/", "methods/", "scored/")
 ONE_A_KIND = sorted({name.split("/")[0]: name for name in sorted(STAGES)}.values())
 
 

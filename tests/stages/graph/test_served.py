@@ -22,8 +22,8 @@ def test_rows_and_controls_are_the_recipes_own():
     stages = served_stages(RECIPE, "d", BUNDLES[0])
     added = {stage.kind for stage in stages if stage.key not in own}
     assert added == {
-        "served", "verbalized", "reconstructed", "decoder", "scored", "methods", "evaluation",
-        "report",
+        "served", "verbalized", "reconstructed", "nearest", "decoder", "scored", "methods",
+        "evaluation", "report",
     }  # fmt: skip
 
 

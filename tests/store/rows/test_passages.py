@@ -14,6 +14,7 @@ from interlingua.store.rows.passages import (
     Mention,
     Passage,
     count_by_split,
+    documents_of,
     read_passages,
     write_passages,
 )
@@ -81,6 +82,29 @@ def test_only_the_asked_splits_come_in_file_order_and_are_noted(path, passages):
         for split in (Split.DEV, Split.TEST)
     }
     assert access.consumed() == expected
+
+
+def test_documents_are_those_of_the_asked_passages_which_are_noted(tmp_path):
+    whole = passage("a document")
+    parts = [replace(passage(f"part {n}"), document_id=whole.document_id) for n in range(4)]
+    parts = [replace(one, split=whole.split) for one in parts]
+    path = tmp_path / "passages.parquet"
+    write_passages(path, [whole, *parts], split_spec=SPEC)
+    access = SplitAccess([whole.split])
+    asked = [one.passage_id for one in parts[:2]]
+    found = documents_of(path, asked, whole.split, access)
+    assert found == dict.fromkeys(asked, whole.document_id)
+    assert access.consumed() == {whole.split: set(asked)}
+
+
+def test_documents_of_passages_of_another_split_or_file_are_refused(path, passages):
+    dev = next(one for one in passages if one.split == Split.DEV)
+    access = SplitAccess([Split.TEST])
+    with pytest.raises(SplitViolation):
+        documents_of(path, [dev.passage_id], Split.DEV, access)
+    with pytest.raises(CorruptPassages, match=f"lacks 1 passages of test .* {dev.passage_id}"):
+        documents_of(path, [dev.passage_id], Split.TEST, access)
+    assert access.consumed() == {}
 
 
 def test_no_passage_stands_in_two_splits(path, passages):

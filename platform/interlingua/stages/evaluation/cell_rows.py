@@ -9,23 +9,21 @@ import numpy as np
 import torch
 
 from interlingua.core.geometry import has_direction, nmse, unit
-from interlingua.core.metrics import retrieval_ranks
+from interlingua.core.metrics import derangement, retrieval_ranks
 from interlingua.core.shared_space import SharedSpace
-from interlingua.models.hosts.host import load_tokenizer
-from interlingua.models.pair.fresh import contract_of
-from interlingua.models.pair.prompts import av_prompt, response_ids
-from interlingua.models.pair.trained import trained_verbalizer
 from interlingua.specs.cells import CellSpec
 from interlingua.specs.evaluation import Predictor
 from interlingua.stages.evaluation.inputs import CellHost, CellInputs
+from interlingua.stages.evaluation.token_nll import (
+    Asked,
+    opened_learner,
+    scored_texts,
+    usable_texts,
+)
 from interlingua.stages.maps.space import opened_space
-from interlingua.stages.nla.pair import av_training_of
+from interlingua.stages.nla.inputs import WriterInputs
 from interlingua.stages.rows.keyed import opened_rows
-from interlingua.stages.sft.av_learner import AvLearner, nll_rows, with_others
-from interlingua.stages.sft.batches import Texts
-from interlingua.stages.sft.best_weights import AV_PREFIX, weights_of
 from interlingua.store.artifact import Artifact
-from interlingua.store.hosts import opened_from
 from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
@@ -52,49 +50,25 @@ def scored_cell(
         anchor=spec.anchor,
         centring=spec.centring,
     )
-    learner, texts = _learner(spec, inputs, space, access, device=device)
+    explained = read_explanations(inputs.explanations.path, {spec.split}, access)
+    writer = WriterInputs(inputs.pair.trunk, inputs.pair.av)
+    texts, learner = usable_texts(writer, explained), opened_learner(writer, space, device=device)
     rows: list[dict[str, Any]] = []
     for turn, host in enumerate(inputs.hosts.values()):
         trips = _round_trips(spec, host, space, access)
         keyed = opened_rows(host.rows, [spec.split], access)
         # What has a round trip is what was asked about; without an explanation there is no NLL.
         keys = [key for key in trips if key in texts]
-        batches = with_others(
-            turn, keyed, keys, texts, seed=spec.seed, most_rows=batch_rows, device=device
+        other_N = derangement(np.array([key[0] for key in keys]), seed=spec.seed)
+        others = [keys[other] for other in other_N]
+        asked = Asked(keys, [texts.ids_of(key, 0) for key in keys], others)
+        scored = scored_texts(
+            learner, keyed, asked, turn=turn, batch_rows=batch_rows, device=device
         )
-        with torch.no_grad():
-            placed = [one for batch in batches for one in nll_rows(learner, batch, num_parts=1)]
-        rows += [
-            {**row, **trips[row["passage_id"], row["position"]]}
-            for _, row in sorted(placed, key=lambda one: one[0])
-        ]
+        rows += [{**row, **trips[row["passage_id"], row["position"]]} for row in scored]
     if not rows:
         raise ValueError(f"no row of {spec.split} has an explanation of the teacher")
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def _learner(
-    spec: CellSpec,
-    inputs: CellInputs[Artifact],
-    space: SharedSpace,
-    access: SplitAccess,
-    *,
-    device: str,
-) -> tuple[AvLearner, Texts]:
-    """The trained AV with its loss, and the teacher's explanations as it would write them."""
-    av = av_training_of(inputs.pair.av).av
-    source, revision = opened_from(inputs.pair.trunk)
-    tokenizer = load_tokenizer(source, revision=revision)
-    weights = weights_of(inputs.pair.av, AV_PREFIX)
-    verbalizer = trained_verbalizer(source, av, weights, revision=revision, device=device)
-    contract = contract_of(tokenizer, space.width, av=av)
-    prompts = {tag: av_prompt(contract, tokenizer, tag) for tag in spec.host_tags}
-    texts = Texts(
-        read_explanations(inputs.explanations.path, {spec.split}, access),
-        lambda text: response_ids(tokenizer, text),
-        av.max_response_tokens,
-    )
-    return AvLearner(verbalizer, space, prompts), texts
 
 
 def _round_trips(

@@ -16,9 +16,13 @@ from interlingua.store.inputs import Member, members
 
 
 class EvaluationInputs(NamedTuple, Generic[Member]):
-    """The scores of every host by tag; `start` is the evaluation that training began with."""
+    """The scores of every host by tag; `start` is the evaluation that training began with.
+
+    `likelihood` is empty for a pair behind a URL, which gives no loss of a text.
+    """
 
     scored: Mapping[str, Member]
+    likelihood: Mapping[str, Member]
     methods: Member
     passages: Member
     start: Member | None
@@ -34,7 +38,7 @@ def evaluation_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=6,
+        revision=7,
         seals=True,
     )
 
@@ -45,7 +49,7 @@ def run(
     """Join the hosts' rows, check where they come from, make the numbers, judge them."""
     from interlingua.probes.methods import METHODS_NAME
     from interlingua.report.gates import failed, gates_of
-    from interlingua.report.numbers import NUMBERS_NAME, numbers_of, write_numbers
+    from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_recorded, write_numbers
     from interlingua.stages.evaluation import joining
     from interlingua.stages.evaluation.unseen import check_unseen, num_unknown
     from interlingua.store.rows.scored import read_scored
@@ -61,8 +65,9 @@ def run(
     # Passages of all scored rows are checked, then rows are cut to what every host has.
     rows = joining.shared_rows(by_host)
     joining.store(out, rows, passages, spec.host_tags)
-    start = read_scored(inputs.start.path) if inputs.start else None
-    numbers = numbers_of(rows, seed=spec.seed, start=start)
+    recorded = joining.with_likelihood(out, rows, inputs.likelihood.values())
+    start = read_recorded(inputs.start.path) if inputs.start else None
+    numbers = numbers_of(recorded, seed=spec.seed, start=start)
     write_numbers(out / NUMBERS_NAME, numbers)
     shutil.copyfile(inputs.methods.path / METHODS_NAME, out / METHODS_NAME)
     counts = [artifact.record.metrics for artifact in inputs.scored.values()]
@@ -71,8 +76,7 @@ def run(
     return {
         "split": spec.split.value,
         "num_hosts": len(spec.host_tags),
-        "num_passages": len(set(rows["passage_id"].tolist())),
-        "num_rows": len(rows),
+        **joining.sizes(recorded),
         "num_artifacts_checked": num_checked,
         "gates": [joining.recorded(gate) for gate in gates],
         "failed_gates": failed(gates),

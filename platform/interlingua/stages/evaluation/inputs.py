@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Generic, NamedTuple
 
-from interlingua.stages.nla.inputs import PairInputs
+from interlingua.stages.nla.inputs import PairInputs, WriterInputs
 from interlingua.store.inputs import Member
 
 
 class ScoreInputs(NamedTuple, Generic[Member]):
-    """One host, and the texts that no AV wrote; the encoders are its own and the anchor's."""
+    """One host, and the texts that no AV wrote; the encoders are its own and the anchor's.
+
+    A host that nothing is learned from has no rows of `av_sft`, and `nearest` is None.
+    """
 
     fit: Member
     fit_texts: Member
@@ -16,6 +19,20 @@ class ScoreInputs(NamedTuple, Generic[Member]):
     texts: Member
     reconstructed: Member
     decoder: Member
+    encoders: Mapping[str, Member]
+    passages: Member
+    nearest: Member | None
+
+
+class LikelihoodInputs(NamedTuple, Generic[Member]):
+    """The AV, one host's rows, the teacher's explanations, and which passages are of one document.
+
+    The encoders are the host's and the anchor's.
+    """
+
+    writer: WriterInputs[Member]
+    rows: Member
+    explanations: Member
     encoders: Mapping[str, Member]
     passages: Member
 
@@ -28,6 +45,13 @@ class MethodsHost(NamedTuple, Generic[Member]):
     rows: Member
     texts: Member
     encoder: Member
+
+
+class MethodsInputs(NamedTuple, Generic[Member]):
+    """Every host that the methods are compared on, by tag, and the documents of passages."""
+
+    hosts: Mapping[str, MethodsHost[Member]]
+    passages: Member
 
 
 class CellHost(NamedTuple, Generic[Member]):

@@ -10,13 +10,21 @@ import numpy as np
 from interlingua.report.gates import Evidence, Gate
 from interlingua.report.numbers import (
     COMPARED,
+    HOSTS,
     LESS,
     Numbers,
+    Recorded,
 )
 from interlingua.sources.source import nameable, truth_of
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.artifact import Artifact
+from interlingua.store.rows.likelihood import (
+    Likelihood,
+    joined_likelihood,
+    read_likelihood,
+    write_likelihood,
+)
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.scored import (
     ROWS_FOLDER,
@@ -53,14 +61,14 @@ def shared_rows(by_host: Sequence[Scored]) -> Scored:
     return Scored({name: np.concatenate([rows[name] for rows in kept]) for name in kept[0].columns})
 
 
-def _keys(rows: Scored) -> list[tuple[str, int]]:
+def _keys(rows: Scored | Likelihood) -> list[tuple[str, int]]:
     return list(zip(rows["passage_id"].tolist(), rows["position"].tolist(), strict=True))
 
 
 def evidence(
     rows: Scored,
     numbers: Numbers,
-    start: Scored | None,
+    start: Recorded | None,
     counts: Iterable[Mapping[str, Any]],
     checked: Checked,
 ) -> Evidence:
@@ -71,7 +79,7 @@ def evidence(
     return Evidence(
         rows=rows,
         numbers=numbers,
-        start=start,
+        start=None if start is None else start.rows,
         num_asked=num_asked,
         num_dropped=num_asked - num_kept,
         num_checked=checked.num_artifacts,
@@ -112,6 +120,29 @@ def store(
     write_evaluated(out, (one for one in passages if one.passage_id in evaluated))
 
 
+def with_likelihood(out: Path, rows: Scored, likelihood: Iterable[Artifact]) -> Recorded:
+    """The rows with the likelihoods of their activations, if there are any, which are stored."""
+    parts = [read_likelihood(artifact.path) for artifact in likelihood]
+    if not parts:
+        return Recorded(rows=rows, likelihood=None)
+    found, common = joined_likelihood(parts), set(_keys(rows))
+    # Cut like the scored rows: means over hosts must be of the same texts.
+    found = found.where(np.array([key in common for key in _keys(found)], dtype=bool))
+    write_likelihood(out, found)
+    return Recorded(rows=rows, likelihood=found)
+
+
+def sizes(recorded: Recorded) -> dict[str, int]:
+    """How much numbers are made of."""
+    rows, likelihood = recorded.rows, recorded.likelihood
+    return {
+        "num_passages": len(set(rows["passage_id"].tolist())),
+        "num_documents": len(set(rows["document_id"].tolist())),
+        "num_rows": len(rows),
+        "num_likelihood_rows": 0 if likelihood is None else len(likelihood),
+    }
+
+
 def headlines(numbers: Numbers) -> dict[str, float]:
     """The numbers that a record and a tracker hold; the table of numbers has all."""
     # The NLA's own ways and the ceiling, and every paired difference between predictors.
@@ -123,9 +154,7 @@ def headlines(numbers: Numbers) -> dict[str, float]:
         name: value
         for number in numbers.all
         # Means over hosts are in the table twice, once with the host as the unit: not that one.
-        if number.metric in COMPARED
-        and number.predictor in predictors
-        and number.covers == "passages"
+        if number.metric in COMPARED and number.predictor in predictors and number.covers != HOSTS
         for name, value in (
             (number.name, number.value),
             (f"{number.name}_low", number.low),

@@ -13,21 +13,46 @@ from interlingua.core.geometry import rescale
 from interlingua.core.resampling import Drawn, Draws
 from interlingua.probes.decoder_fits import FitRows
 from interlingua.probes.methods import (
+    DOCUMENTS,
+    PASSAGES,
     UNIQUE_SHARE,
     Key,
+    MethodNumber,
     MethodPredictor,
     ScoredRows,
+    means_over_hosts,
     methods_drawn,
 )
 from interlingua.specs.evaluation import MethodsSpec, Predictor
 from interlingua.specs.splits import Split
-from interlingua.stages.evaluation.inputs import MethodsHost
+from interlingua.stages.evaluation.inputs import MethodsInputs
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.rows.keyed import opened_rows
 from interlingua.store.artifact import Artifact
 from interlingua.store.maps import read_encoder
+from interlingua.store.rows.passages import PASSAGES_NAME, documents_of
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Rebuilt, read_verbalized
+
+
+def compared_methods(
+    texts: Mapping[str, Rebuilt],
+    spec: MethodsSpec,
+    inputs: MethodsInputs[Artifact],
+    access: SplitAccess,
+) -> list[MethodNumber]:
+    """Every number of all hosts, as means over them; `texts` are one of every row, by host."""
+    documents = [
+        documents_of_rows(said, spec.split, inputs.passages, access) for said in texts.values()
+    ]
+    # One draw of documents for all hosts, methods and FVEs: every difference is paired.
+    draws = Draws.of(np.concatenate(documents), seed=spec.seed)
+    by_host = {
+        tag: drawn_methods(tag, said, draws, spec, inputs, access) for tag, said in texts.items()
+    }
+    num_passages = len({passage_id for said in texts.values() for passage_id, _ in said.keys})
+    covers = PASSAGES if len(draws.units_U) == num_passages else DOCUMENTS
+    return means_over_hosts(by_host, covers=covers)
 
 
 def drawn_methods(
@@ -35,14 +60,14 @@ def drawn_methods(
     said: Rebuilt,
     draws: Draws,
     spec: MethodsSpec,
-    hosts: Mapping[str, MethodsHost[Artifact]],
+    inputs: MethodsInputs[Artifact],
     access: SplitAccess,
 ) -> Mapping[Key, Drawn]:
     """Every decoder fit, predictor and kind of FVE of one host, in the draws of all."""
-    rows = opened_rows(hosts[tag].rows, [spec.split], access)
-    passages_N = _passages(said)
+    rows = opened_rows(inputs.hosts[tag].rows, [spec.split], access)
+    documents_N = documents_of_rows(said, spec.split, inputs.passages, access)
     n_ND = rescale(rows.vectors(said.keys))
-    scored = ScoredRows(a_NE=said.a_NE, n_ND=n_ND, passages_N=passages_N)
+    scored = ScoredRows(a_NE=said.a_NE, n_ND=n_ND, passages_N=documents_N)
     texts: dict[MethodPredictor, list[str | None]] = {
         MethodPredictor.NLA: [row.explanation for row in said.rows],
         # One text for every row: an FVE need not show this collapse, the share of distinct texts
@@ -50,14 +75,14 @@ def drawn_methods(
         MethodPredictor.COLLAPSED_AV: ["one and the same"] * len(said.rows),
     }
     unique_shares = {
-        predictor: collapse_drawn(score_texts(own, passages_N)._asdict(), passages_N, draws)[
+        predictor: collapse_drawn(score_texts(own, documents_N)._asdict(), documents_N, draws)[
             UNIQUE_SHARE
         ]
         for predictor, own in texts.items()
         # Without any explanation there is no share of distinct ones.
         if any(own)
     }
-    fit = _fit_rows(tag, spec, hosts, access)
+    fit = _fit_rows(tag, spec, inputs, access)
     return methods_drawn(
         fit,
         scored,
@@ -71,9 +96,10 @@ def drawn_methods(
 def _fit_rows(
     tag: str,
     spec: MethodsSpec,
-    hosts: Mapping[str, MethodsHost[Artifact]],
+    inputs: MethodsInputs[Artifact],
     access: SplitAccess,
 ) -> FitRows:
+    hosts = inputs.hosts
     host = hosts[tag]
     said = read_verbalized(host.fit_texts.path, Split.FIT, Predictor.SAMPLED, access)
     h_ND = opened_rows(host.fit, [Split.FIT], access).vectors(said.keys)
@@ -84,7 +110,7 @@ def _fit_rows(
         n_ND=rescale(h_ND),
         # Made in fp32, as the AV reads it; moments and solves are fp64.
         v_NE=space.v_of(tag, h_ND).astype(np.float64),
-        passages_N=_passages(said),
+        passages_N=documents_of_rows(said, Split.FIT, inputs.passages, access),
         encoder=read_encoder(host.encoder.path),
     )
 
@@ -97,5 +123,10 @@ def first_texts(texts: Artifact, split: Split, access: SplitAccess) -> Rebuilt:
     return Rebuilt(list(keys), [said.rows[place] for place in places], said.a_NE[places])
 
 
-def _passages(said: Rebuilt) -> np.ndarray:
-    return np.array([passage_id for passage_id, _ in said.keys])
+def documents_of_rows(
+    said: Rebuilt, split: Split, passages: Artifact, access: SplitAccess
+) -> np.ndarray:
+    """The document of every row, within which rows are not independent."""
+    ids = [passage_id for passage_id, _ in said.keys]
+    documents = documents_of(passages.path / PASSAGES_NAME, ids, split, access)
+    return np.array([documents[passage_id] for passage_id in ids])

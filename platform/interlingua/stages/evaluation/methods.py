@@ -6,33 +6,25 @@ does well measures something else. On the first T=1 explanation of every evaluat
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, NamedTuple
+from typing import Any
 
 from interlingua.specs.evaluation import MethodsSpec
 from interlingua.specs.splits import Split
-from interlingua.stages.evaluation.inputs import MethodsHost
+from interlingua.stages.evaluation.inputs import MethodsInputs
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
-from interlingua.store.inputs import Member, members
+from interlingua.store.inputs import members
 
 
-class MethodsInputs(NamedTuple, Generic[Member]):
-    """Every host that the methods are compared on, by tag."""
-
-    hosts: Mapping[str, MethodsHost[Member]]
-
-
-def methods_stage(
-    spec: MethodsSpec, hosts: Mapping[str, MethodsHost[Stage]], labels: Sequence[str]
-) -> Stage:
+def methods_stage(spec: MethodsSpec, inputs: MethodsInputs[Stage], labels: Sequence[str]) -> Stage:
     """The comparison of published ways to fit and to score a decoder."""
     return Stage(
         kind="methods",
         label="-".join(labels),
         spec=spec,
         run=run,
-        inputs=MethodsInputs(hosts),
-        revision=3,
+        inputs=inputs,
+        revision=4,
     )
 
 
@@ -40,12 +32,10 @@ def run(
     spec: MethodsSpec, inputs: MethodsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Compare every decoder fit, predictor and kind of FVE, as means over hosts."""
-    import numpy as np
     import torch
 
-    from interlingua.core.resampling import Draws
-    from interlingua.probes.methods import METHODS_NAME, means_over_hosts, write_methods
-    from interlingua.stages.evaluation.method_rows import drawn_methods, first_texts
+    from interlingua.probes.methods import METHODS_NAME, write_methods
+    from interlingua.stages.evaluation.method_rows import compared_methods, first_texts
     from interlingua.stages.evaluation.unseen import check_unseen
     from interlingua.store.rows.splits import recorded_access
 
@@ -54,15 +44,9 @@ def run(
         texts = {
             tag: first_texts(host.texts, spec.split, access) for tag, host in inputs.hosts.items()
         }
-        passages = [passage_id for first in texts.values() for passage_id, _ in first.keys]
+        passages = {passage_id for first in texts.values() for passage_id, _ in first.keys}
         upstream = members(inputs).values()
-        check_unseen(set(passages), spec.split, upstream, out.parent.parent)
-        # One draw of passages for all hosts, methods and FVEs: every difference is paired.
-        draws = Draws.of(np.array(passages), seed=spec.seed)
-        by_host = {
-            tag: drawn_methods(tag, first, draws, spec, inputs.hosts, access)
-            for tag, first in texts.items()
-        }
-    numbers = means_over_hosts(by_host)
+        check_unseen(passages, spec.split, upstream, out.parent.parent)
+        numbers = compared_methods(texts, spec, inputs, access)
     write_methods(out / METHODS_NAME, numbers)
-    return {"num_hosts": len(by_host), "num_numbers": len(numbers)}
+    return {"num_hosts": len(texts), "num_numbers": len(numbers)}

@@ -1,5 +1,7 @@
 """Maps of the predictors that are not the NLA's, fitted on `fit`. Knows no scored row.
 
+Folds are of whole documents: `documents` names that of every row of `fit`.
+
 h is a raw activation [D], n(h) the same at the norm sqrt(D), v [E] its vector in the shared space.
 """
 
@@ -15,12 +17,14 @@ from interlingua.core.word_readers import Read, fit_word_readers
 from interlingua.specs.evaluation import Predictor, ScoreSpec
 from interlingua.stages.maps.space import opened_space
 from interlingua.store.artifact import Artifact
-from interlingua.store.rows.shards import Key
 from interlingua.store.rows.verbalized import Rebuilt
 
 
 def encoder_ridge(
-    keys: Sequence[Key], fit_ND: np.ndarray, spec: ScoreSpec, encoders: Mapping[str, Artifact]
+    documents: Sequence[str],
+    fit_ND: np.ndarray,
+    spec: ScoreSpec,
+    encoders: Mapping[str, Artifact],
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A ridge from v back to n(h): the loss on the way into the shared space, without any text."""
     space = opened_space(encoders, anchor=spec.anchor, centring=spec.centring)
@@ -28,10 +32,12 @@ def encoder_ridge(
     def encoded(h_ND: np.ndarray) -> np.ndarray:
         return space.v_of(spec.host_tag, h_ND).astype(np.float64)
 
-    return _ridge(encoded, keys, fit_ND, fit_ND, spec)
+    return _ridge(encoded, documents, fit_ND, fit_ND, spec)
 
 
-def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Predictor, Read]:
+def word_readers(
+    said: Rebuilt, documents: Sequence[str], fit_ND: np.ndarray, spec: ScoreSpec
+) -> dict[Predictor, Read]:
     """Readings of an explanation without an AR, from its words to n(h)."""
     # The AV's own texts of `fit`, as the decoder has them: both are fitted to the same words.
     good = np.flatnonzero(has_direction(fit_ND))
@@ -39,7 +45,7 @@ def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Pre
     readers = fit_word_readers(
         [said.rows[place].explanation or "" for place in good],
         lambda part: n_ND[part],
-        folds_of((said.keys[place][0] for place in good), spec.ridge.num_folds),
+        folds_of((documents[place] for place in good.tolist()), spec.ridge.num_folds),
         spec.ridge,
         most=spec.most_words,
         seed=spec.seed,
@@ -48,15 +54,19 @@ def word_readers(said: Rebuilt, fit_ND: np.ndarray, spec: ScoreSpec) -> dict[Pre
 
 
 def _ridge(
-    features: Callable, keys: Sequence[Key], sources: Any, fit_ND: np.ndarray, spec: ScoreSpec
+    features: Callable,
+    documents: Sequence[str],
+    sources: Any,
+    fit_ND: np.ndarray,
+    spec: ScoreSpec,
 ) -> Callable:
     is_good_N = has_direction(fit_ND)
 
     def blocks() -> Iterator[Block]:
-        for part in row_blocks(len(keys)):
+        for part in row_blocks(len(documents)):
             # Features of the whole block, then the good rows: `sources` may be a list of texts.
             good = np.flatnonzero(is_good_N[part])
-            fold_B = folds_of((key[0] for key in keys[part]), spec.ridge.num_folds)
+            fold_B = folds_of(documents[part], spec.ridge.num_folds)
             yield features(sources[part])[good], rescale(fit_ND[part][good]), fold_B[good]
 
     chosen = fit_blocks(blocks(), spec.ridge)

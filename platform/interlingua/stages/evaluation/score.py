@@ -24,7 +24,7 @@ def scored_stage(spec: ScoreSpec, inputs: ScoreInputs[Stage], labels: Sequence[s
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=6,
+        revision=7,
     )
 
 

@@ -6,7 +6,7 @@ that could not be parsed predicts nothing: its NMSE is 2. What is fitted is fitt
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from interlingua.core.maps import Decoder
 from interlingua.core.metrics import (
     best_constant,
     category_variance,
-    derangement,
     mean_variance,
     retrieval_ranks,
     score_rows,
@@ -25,8 +24,8 @@ from interlingua.core.spans import sentence_at
 from interlingua.core.word_readers import Read
 from interlingua.sources.source import Truth, nameable, truth_of
 from interlingua.specs.evaluation import Predictor, ScoreSpec
-from interlingua.specs.generation import TEXT_PREDICTORS
 from interlingua.specs.splits import Split
+from interlingua.stages.evaluation.controls import fit_documents, of_other_rows, texts_of_no_av
 from interlingua.stages.evaluation.inputs import ScoreInputs
 from interlingua.stages.evaluation.ridges import encoder_ridge, word_readers
 from interlingua.stages.rows.keyed import opened_rows
@@ -46,6 +45,7 @@ class Targets:
     h_KD: np.ndarray
     truth: Truth | None
     facts: Mapping[Key, Mapping[str, str]]  # none without a truth
+    documents: Mapping[str, str]  # of every passage
     ends: Mapping[Key, int]  # where a row is a sentence: the character at which it ends
 
     @classmethod
@@ -72,7 +72,15 @@ class Targets:
         if is_span:
             ends = {key: sentence_at(passages[key[0]].text, key[1])[1] for key in kept}
         place = {key: index for index, key in enumerate(kept)}
-        return cls(place=place, h_KD=h_KD[is_good_K], truth=truth, facts=facts, ends=ends)
+        documents = {key[0]: passages[key[0]].document_id for key in kept}
+        return cls(
+            place=place,
+            h_KD=h_KD[is_good_K],
+            truth=truth,
+            facts=facts,
+            documents=documents,
+            ends=ends,
+        )
 
     def categories(self) -> np.ndarray | None:
         """[K]: the group of every row, where a truth says it."""
@@ -109,20 +117,18 @@ def rows_of_predictors(
     fit_ND = fit.vectors(said.keys)
     scorer = _Scorer(targets, spec, mean_D=encoder.mean_D, train_variance=mean_variance(fit_ND))
 
-    by_text = {
-        predictor: read_verbalized(inputs.reconstructed.path, spec.split, predictor, access)
-        for predictor in TEXT_PREDICTORS
-    }
-    for predictor, rebuilt in {**spoken, **by_text}.items():
+    for predictor, rebuilt in {**spoken, **texts_of_no_av(spec, inputs, access)}.items():
         if rebuilt.keys:
             yield scorer.of_texts(predictor, rebuilt, decoder)
     sampled = _only(spoken[Predictor.SAMPLED], targets)
-    other_ND, others = _shuffled(sampled, decoder, seed=spec.seed)
-    yield scorer.of(Predictor.SHUFFLED_EXPLANATIONS, sampled.keys, other_ND, others)
-    for predictor, read in word_readers(said, fit_ND, spec).items():
+    for predictor, rebuilt in of_other_rows(sampled, targets.documents, seed=spec.seed).items():
+        predicted_ND = _decoded(rebuilt.a_NE, decoder)
+        yield scorer.of(predictor, rebuilt.keys, predicted_ND, rebuilt.rows)
+    documents = fit_documents(said, inputs, access)
+    for predictor, read in word_readers(said, documents, fit_ND, spec).items():
         yield scorer.of(predictor, sampled.keys, _read(sampled, read), sampled.rows)
     unique = list(targets.place)
-    there_and_back = encoder_ridge(said.keys, fit_ND, spec, inputs.encoders)
+    there_and_back = encoder_ridge(documents, fit_ND, spec, inputs.encoders)
     yield scorer.of(Predictor.ENCODER, unique, there_and_back(targets.h_KD))
     # The one vector of the AR that suits `fit` best: as far as saying one thing always gets.
     best_D = best_constant(_decoded(said.a_NE, decoder), fit_ND)
@@ -131,19 +137,6 @@ def rows_of_predictors(
         (Predictor.CONSTANT_VECTOR, encoder.mean_D),
     ):
         yield scorer.of(predictor, unique, np.broadcast_to(constant_D, targets.h_KD.shape))
-
-
-def _shuffled(
-    sampled: Rebuilt, decoder: Decoder, *, seed: int
-) -> tuple[np.ndarray, list[Verbalized]]:
-    """The prediction for every row from the text of another passage, and that text."""
-    other_N = derangement(np.array([passage_id for passage_id, _ in sampled.keys]), seed=seed)
-    # It takes the row's own sample number: the pair is of that draw.
-    others = [
-        replace(sampled.rows[other], sample=row.sample)
-        for other, row in zip(other_N, sampled.rows, strict=True)
-    ]
-    return _decoded(sampled.a_NE, decoder)[other_N], others
 
 
 def _read(spoken: Rebuilt, read: Read) -> np.ndarray:
@@ -210,6 +203,7 @@ class _Scorer:
             "predictor": predictor.value,
             "split": self._spec.split.value,
             "passage_id": [passage_id for passage_id, _ in keys],
+            "document_id": [self._targets.documents[passage_id] for passage_id, _ in keys],
             "position": np.array([position for _, position in keys]),
             "span_end": np.array([self._targets.ends.get(key, -1) for key in keys]),
             "sample": sample_N,
@@ -219,7 +213,7 @@ class _Scorer:
             "raw_norm": norms(target_ND),
             "rank": self._ranks(predicted_ND, places_N, sample_N),
             # A rank means nothing without the number that it is among.
-            "num_rivals": np.full(len(keys), len(self._targets.place)),
+            "num_rivals": np.full(len(keys), len(set(keys))),
         }
 
     def _ranks(

@@ -114,6 +114,7 @@ def verbalized_by(
     encoders: Mapping[str, Stage],
     *,
     turns: tuple[Turn, ...],
+    passages: Stage | None = None,
 ) -> Stage:
     """The pair's texts and vectors of one host's rows of some splits, turn by turn."""
     read = next(iter(rows.values())).spec
@@ -128,6 +129,8 @@ def verbalized_by(
             turns=turns,
             seed=recipe.speaking.seed,
         ),
-        VerbalizeInputs(pair.models, rows, {tag: encoders[tag] for tag in own_and_anchor}),
+        VerbalizeInputs(
+            pair.models, rows, {tag: encoders[tag] for tag in own_and_anchor}, passages
+        ),
         pair.labels(read.host_tag),
     )

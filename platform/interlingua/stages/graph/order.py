@@ -63,14 +63,14 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         oracles = [oracle_stage(host_rows, passages, seed=seed) for host_rows in rows.values()]
     nla, maps = nla_stages(recipe, learning, hosts, rows, encoders)
     unseen = unseen_of(recipe, hosts, passages)
-    evaluated = evaluation_stages(recipe, maps, unseen, start=None)
+    evaluated = evaluation_stages(recipe, maps, unseen, learning, start=None)
     rl_learning = rl_rows(recipe, hosts, passages)
     # Without a run nothing reads the rows of `rl`: they are not made.
     reinforced = tuple(rl_learning.rows.values()) if recipe.rl else ()
     start, evaluated_rl = evaluated[-1], []
     for run in recipe.rl:
         learned, again = rl_stages(recipe, run, maps, hosts, rows, rl_learning)
-        evaluated_again = evaluation_stages(recipe, again, unseen, start=start)
+        evaluated_again = evaluation_stages(recipe, again, unseen, learning, start=start)
         reinforced = (*reinforced, *learned, *evaluated_again)
         evaluated_rl.append(evaluated_again[-1])
     stages = (

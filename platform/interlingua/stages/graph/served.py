@@ -16,7 +16,7 @@ def served_stages(recipe: Recipe, digest: str, bundle: Stage | None) -> tuple[St
     `bundle` is the recipe's own with that digest. Without it nobody knows what the pair learned
     from, and its encoders are those that the recipe begins with.
     """
-    passages, hosts, rows, encoders, _ = begun(recipe)
+    passages, hosts, rows, encoders, learning = begun(recipe)
     start: Stage | None = None
     if bundle is not None:
         encoders = {tag: own.encoder for tag, own in bundle.inputs.hosts.items()}
@@ -25,7 +25,8 @@ def served_stages(recipe: Recipe, digest: str, bundle: Stage | None) -> tuple[St
     pair = Pair(ServedPair(served), SERVED)
     verbalized, decoders = fitted_decoders(recipe, pair, rows, encoders)
     maps = Maps(pair, encoders, verbalized, decoders, {})
-    *_, evaluation = evaluation_stages(recipe, maps, unseen_of(recipe, hosts, passages), start)
+    unseen = unseen_of(recipe, hosts, passages)
+    *_, evaluation = evaluation_stages(recipe, maps, unseen, learning, start)
     return needed_for("report", [page_of(recipe, [evaluation], [], [])])
 
 

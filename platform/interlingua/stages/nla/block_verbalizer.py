@@ -26,6 +26,7 @@ from interlingua.store.blocks import (
     end_block,
 )
 from interlingua.store.peak import note_peak
+from interlingua.store.rows.passages import PASSAGES_NAME, documents_of
 from interlingua.store.rows.shards import Key
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Verbalized, block_path, write_block
@@ -130,7 +131,12 @@ class BlockVerbalizer:
 
 
 def blocks_of(
-    spec: VerbalizeSpec, rows: Mapping[Split, Artifact], access: SplitAccess, block_rows: int
+    spec: VerbalizeSpec,
+    rows: Mapping[Split, Artifact],
+    passages: Artifact | None,
+    access: SplitAccess,
+    *,
+    block_rows: int,
 ) -> Iterator[Block]:
     """Blocks of up to `block_rows` rows, turn after turn."""
     found = {
@@ -143,7 +149,7 @@ def blocks_of(
         if turn.rows is not None:
             # One seed for all turns: every predictor is asked about the same rows.
             keys = keyed_choice(keys, turn.rows, seed=spec.seed)
-        sources = _sources(turn, keys, spec.seed)
+        sources = _sources(turn, keys, spec.seed, passages, access)
         # Sources are paired over all rows of a turn before they are cut: another block size
         # changes no pairing.
         for start in range(0, len(keys), block_rows):
@@ -153,11 +159,21 @@ def blocks_of(
             index += 1
 
 
-def _sources(turn: Turn, keys: Sequence[Key], seed: int) -> Sequence[Key] | None:
+def _sources(
+    turn: Turn, keys: Sequence[Key], seed: int, passages: Artifact | None, access: SplitAccess
+) -> Sequence[Key] | None:
     """The row whose vector each row is given; None for the zero vector."""
     if turn.predictor is Predictor.ZERO_VECTOR:
         return None
     if turn.predictor is not Predictor.SHUFFLED_VECTORS:
         return keys
-    passages_N = np.array([passage_id for passage_id, _ in keys])
-    return [keys[other] for other in derangement(passages_N, seed=seed)]
+    if passages is None:
+        raise ValueError(
+            f"VerbalizeInputs.passages is None, but a turn is {turn.predictor}: give the passages, "
+            "which say what rows are of one document"
+        )
+    ids = [passage_id for passage_id, _ in keys]
+    # By document: the vector of its next passage would be nearly the right one.
+    documents = documents_of(passages.path / PASSAGES_NAME, ids, turn.split, access)
+    other_N = derangement(np.array([documents[one] for one in ids]), seed=seed)
+    return [keys[other] for other in other_N]

@@ -17,6 +17,13 @@ class PairInputs(NamedTuple, Generic[Member]):
     ar: Member
 
 
+class WriterInputs(NamedTuple, Generic[Member]):
+    """The AV alone, and the trunk it stands on."""
+
+    trunk: Member
+    av: Member
+
+
 class ReaderInputs(NamedTuple, Generic[Member]):
     """The AR alone, and the trunk it stands on."""
 

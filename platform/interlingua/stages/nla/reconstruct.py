@@ -1,7 +1,8 @@
 """Stage `reconstructed`: the AR's vectors of texts that no AV wrote, once for all hosts.
 
 The teacher's explanations give the ceiling for an AV that imitates the teacher perfectly, lists of
-true facts that for a better choice of what to say.
+true facts that for a better choice of what to say, the passage's own text what a reader would do
+who needs no activation.
 """
 
 from collections.abc import Mapping, Sequence

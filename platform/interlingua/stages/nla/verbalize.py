@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 
 class VerbalizeInputs(NamedTuple, Generic[Member]):
-    """The pair, one host's rows by split, and the encoders of that host and of the anchor."""
+    """The pair, one host's rows by split, and the encoders of that host and of the anchor.
+
+    `passages` say which rows are of one document, where a turn gives the AV another's vector.
+    """
 
     pair: PairInputs[Member] | ServedPair[Member]
     rows: Mapping[Split, Member]
     encoders: Mapping[str, Member]
+    passages: Member | None = None
 
 
 def verbalized_stage(
@@ -59,7 +63,8 @@ def run(
     for name in (VERBALIZED, DONE_FOLDER):
         (out / name).mkdir(exist_ok=True)
     with recorded_access(inputs.rows, out) as access:
-        blocks = list(blocks_of(spec, inputs.rows, access, place.block_rows))
+        asked = inputs.rows, inputs.passages
+        blocks = list(blocks_of(spec, *asked, access, block_rows=place.block_rows))
         for block in blocks:
             # Here, not in the workers, whose ledgers nobody stores. Sources are read as well.
             for passage_id, _ in (*block.keys, *(block.sources or ())):

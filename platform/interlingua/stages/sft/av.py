@@ -7,8 +7,10 @@ Knows neither who steps the weights nor on how many ranks.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from interlingua.core.metrics import derangement
 from interlingua.models.hosts.host import load_tokenizer
 from interlingua.models.pair.fresh import contract_of, fresh_verbalizer
 from interlingua.models.pair.prompts import av_prompt, response_ids
@@ -152,12 +154,13 @@ class AvProgram:
                 self.watch.dev_rows,
                 seed=self.watch.seed,
             )
+            other_N = derangement(np.array([key[0] for key in keys]), seed=self.watch.seed)
             batches += with_others(
                 turn,
                 rows,
                 keys,
-                self._dev_texts,
-                seed=self.watch.seed,
+                [self._dev_texts.ids_of(key, 0) for key in keys],
+                [keys[other] for other in other_N],
                 most_rows=job.micro_batch_rows,
                 device=self._device,
             )

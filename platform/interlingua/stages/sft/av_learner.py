@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from interlingua.core.metrics import derangement
 from interlingua.core.shared_space import SharedSpace
 from interlingua.models.pair.prompts import IGNORED, AvPrompt, right_padded
 from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.stages.rows.keyed import KeyedRows
-from interlingua.stages.sft.batches import Texts, of_like_length
+from interlingua.stages.sft.batches import of_like_length
 from interlingua.stages.sft.loop import Place, Placed
 from interlingua.store.rows.shards import Key
 
@@ -52,7 +51,7 @@ class AvLearner(nn.Module):
         v_BD = self.space(batch.host_tag, batch.h_BD)
         return self.nll(batch, v_BD, num_parts=1).sum() * batch.weight
 
-    def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int) -> Tensor:
+    def nll(self, batch: AvBatch, v_BD: Tensor, *, num_parts: int | None) -> Tensor:
         """[B, T]: the negative log-likelihood of the responses under given vectors."""
         # One prompt for the whole batch, which is why a batch is of one host.
         prompt = self._prompts[batch.host_tag].to(v_BD.device)
@@ -82,29 +81,30 @@ def with_others(
     turn: int,
     rows: KeyedRows,
     keys: Sequence[Key],
-    texts: Texts,
+    ids: Sequence[Sequence[int]],
+    others: Sequence[Key],
     *,
-    seed: int,
     most_rows: int,
     device: str,
 ) -> list[AvBatch]:
-    """Rows of one host, each with another passage's vector beside its own; `turn` is the host's."""
-    h_ND = rows.vectors(keys)
-    # By passage: another token of the same passage would be nearly the right vector.
-    other_N = derangement(np.array([key[0] for key in keys]), seed=seed)
-    ids = [texts.ids_of(key, 0) for key in keys]
+    """Rows of one host, each with another row's vector beside its own; `turn` is the host's.
+
+    `others` are of other passages or documents: another token of the same passage would be nearly
+    the right vector.
+    """
+    h_ND, other_h_ND = rows.vectors(keys), rows.vectors(others)
     batches = []
     # The same texts in the same batches for all three vectors, so that losses are paired.
     for part in of_like_length([*map(len, ids)], most_rows):
         own_keys, own_ids = [keys[row] for row in part], [ids[row] for row in part]
         made = made_batch(rows.host_tag, own_keys, h_ND[part], own_ids, 1.0, device=device)
-        other_h_BD = torch.from_numpy(h_ND[other_N[part]]).to(device)
+        other_h_BD = torch.from_numpy(other_h_ND[part]).to(device)
         places = tuple((turn, row) for row in part)
         batches.append(replace(made, other_h_BD=other_h_BD, places=places))
     return batches
 
 
-def nll_rows(learner: AvLearner, batch: AvBatch, *, num_parts: int) -> Placed:
+def nll_rows(learner: AvLearner, batch: AvBatch, *, num_parts: int | None) -> Placed:
     """The loss of every row under its own vector, another's, and none."""
     space = learner.space
     assert batch.other_h_BD is not None

@@ -30,6 +30,10 @@ class Texts:
     def __contains__(self, key: Key) -> bool:
         return key in self._ids
 
+    def num_samples(self, key: Key) -> int:
+        """The number of usable texts of a key, which may be none."""
+        return len(self._ids.get(key, ()))
+
     def ids_of(self, key: Key, sample: int) -> list[int]:
         """The ids of a sample, modulo the number of samples: epoch e of a key shows sample e."""
         samples = self._ids[key]

@@ -88,6 +88,29 @@ def read_passages(path: Path, splits: Iterable[Split], access: SplitAccess) -> I
     return _consuming(path, asked, access)
 
 
+def documents_of(
+    path: Path, passage_ids: Iterable[str], split: Split, access: SplitAccess
+) -> dict[str, str]:
+    """The document of each of these passages, which are noted as consumed; reads no text."""
+    access.permit([split])
+    left = dict.fromkeys(passage_ids)
+    found: dict[str, str] = {}
+    columns = ["passage_id", "document_id", "split"]
+    with naming(path, CorruptPassages), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=columns):
+            lists = (batch[name].to_pylist() for name in columns)
+            for passage_id, document_id, own in zip(*lists, strict=True):
+                if own == split and passage_id in left:
+                    access.consume(passage_id, split)
+                    found[passage_id] = document_id
+    if missing := [passage_id for passage_id in left if passage_id not in found]:
+        raise CorruptPassages(
+            f"{path} lacks {len(missing)} passages of {split} that rows are of, the first "
+            f"{missing[0]}: the rows are of other passages; build them again from this file"
+        )
+    return found
+
+
 def count_by_split(path: Path) -> dict[Split, int]:
     """The number of passages of each split of the file; reads no text."""
     counts: Counter[Split] = Counter()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from interlingua.specs.evaluation import Predictor
+from interlingua.specs.evaluation import PARTIAL, Predictor
 from interlingua.specs.splits import Split
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import read_parquet
@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("predictor", pa.string()),
         ("split", pa.string()),
         ("passage_id", pa.string()),
+        ("document_id", pa.string()),  # rows of one document are not independent
         ("position", pa.int32()),
         ("span_end", pa.int32()),  # of characters, where a row is a sentence; else null
         ("sample", pa.int32()),
@@ -79,6 +80,14 @@ class Scored:
     def of(self, host: str, predictor: str) -> "Scored":
         """The rows of one host and predictor."""
         return self.where((self["host"] == host) & (self["predictor"] == predictor))
+
+    def documents(self) -> np.ndarray:
+        """The document of every row: the unit in which rows are independent."""
+        return self["document_id"].astype(str)
+
+    def complete(self) -> "Scored":
+        """The rows of the predictors that every activation must have."""
+        return self.where(~np.isin(self["predictor"].astype(str), PARTIAL))
 
     def hosts(self) -> dict[str, str]:
         """Role by host, in the order of the rows."""
