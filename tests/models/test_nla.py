@@ -18,7 +18,7 @@ from interlingua.models.hosts.parts import text_config
 from interlingua.models.pair.prompts import response_ids
 from interlingua.recipes.world import world_mini
 from interlingua.specs.evaluation import Predictor
-from interlingua.specs.extraction import Spans, TokenPositions
+from interlingua.specs.extraction import LastToken, Spans, TokenPositions
 from interlingua.specs.injection import Full, LowRank
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for
@@ -113,6 +113,15 @@ def test_an_nla_of_tokens_asks_for_a_position(nla, monkeypatch):
     with pytest.raises(ValueError, match="single tokens of toy-gpt2-medium; give positions"):
         nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
     assert nla.activation("dear friend, there was rain.", "toy-gpt2-medium", 3).shape == (32,)
+
+
+def test_an_nla_of_last_tokens_reads_a_text_at_its_last(nla, monkeypatch):
+    text, host = "dear friend, there was rain.", "toy-gpt2-medium"
+    pooled_D = nla.activation(text, host)
+    read_as(nla, monkeypatch, LastToken())
+    last_D = nla.read([text], host).h_ND[0]
+    np.testing.assert_allclose(last_D, nla.activation(text, host, -1), atol=1e-6)
+    assert not np.allclose(last_D, pooled_D)
 
 
 def test_an_unknown_host_names_the_known_ones(nla):
