@@ -25,7 +25,7 @@ from interlingua.world.teacher import explanation_from
 from interlingua.world.text import telling_of
 
 NUM_TEXTS, BLOCK = 6000, 2
-TOLD = ("topic", "style", "mood", "role", "object")
+KINDS, NUM_NAMED, SAMPLES = ("topic", "style", "mood", "role", "object", "weather"), 5, 3
 
 
 def main(out: Path) -> None:
@@ -44,11 +44,12 @@ def main(out: Path) -> None:
     ):
         for number, text in enumerate(texts):
             of_texts.write(json.dumps({"id": number, "text": text.text}) + "\n")
-            rng = keyed_random("mine", number)
-            named = rng.sample(TOLD, 3)
-            explanation = explanation_from(named, text.facts.values, rng, 30)
-            row = {"id": number, "explanation": explanation}
-            of_explanations.write(json.dumps(row) + "\n")
+            for sample in range(SAMPLES):
+                rng = keyed_random("mine", number, sample)
+                named = rng.sample(KINDS, NUM_NAMED)
+                explanation = explanation_from(named, text.facts.values, rng, 40)
+                row = {"id": number, "explanation": explanation}
+                of_explanations.write(json.dumps(row) + "\n")
     read = ExtractSpec(
         host_tag="mine", block_indices=(BLOCK,), read=Pooled(include_first=False),
         max_tokens=256, dtype="float32", splits=(Split.TEST,),

@@ -24,6 +24,7 @@ SPLIT = SplitSpec(
 READ = Pooled(include_first=False)  # the first token is an attention sink
 MIDDLE = AtDepth(fraction=0.5)
 WITHOUT_MODEL = ExtractiveTeacher()
+SAMPLES = 4  # explanations of an activation that are learned from, where there are so many
 
 OPTIM = OptimSpec(
     learning_rate=2e-4,
@@ -92,7 +93,7 @@ def nla_of(
     block: AtBlock | AtDepth = MIDDLE,
 ) -> Recipe:
     """One host, which is also the trunk under AV and AR; `activations` None: they are read here."""
-    lessons = TeachingSpec(teacher=explanations, samples=1)
+    lessons = TeachingSpec(teacher=explanations, samples=SAMPLES)
     return Recipe(
         name=name,
         passages=PassagesSpec(corpus=texts, split=SPLIT, near_duplicates=NearDuplicates()),

@@ -39,7 +39,7 @@ def test_the_space_between_words_stays_as_it_is():
 def test_a_row_of_a_sentence_is_that_sentence_and_a_pooled_one_the_passage():
     assert text_of_row(passage(TEXT), -1) == TEXT
     assert text_of_row(passage(TEXT), TEXT.index("Nobody")) == "Nobody wept!"
-    with pytest.raises(ValueError, match="has no sentence at character 3"):
+    with pytest.raises(ValueError, match="no sentence begins at character 3"):
         text_of_row(passage(TEXT), 3)
 
 
