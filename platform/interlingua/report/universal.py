@@ -137,7 +137,7 @@ def universal_grids(numbers: Numbers, roles: Mapping[str, str]) -> list[Grid]:
             title="Controls and baselines",
             caption="fve_centred_own. shuffled, analytic: expected of independent pairs. same "
             "document: the text of another row of it, of the rows that have one. nearest "
-            f"explanation: the teacher's, of the nearest row learned from. {covered}",
+            f"explanation: the teacher's, of the nearest row that a learning host has. {covered}",
         ),
         _grid(numbers, roles, OTHERS, title="Texts and retrieval", caption=covered),
         *_likelihood(numbers, roles),
