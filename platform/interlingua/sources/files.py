@@ -12,8 +12,6 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-import pyarrow.parquet as pq
-
 from interlingua.store.integrity import sha256_of
 
 JSON_LINES, PARQUET, PLAIN = (".jsonl", ".ndjson"), (".parquet",), (".txt", ".md")
@@ -94,6 +92,8 @@ def rows_of(path: Path, fields: Sequence[str], optional: Sequence[str] = ()) -> 
 def num_rows_of(path: Path) -> int:
     """The number of rows of a file."""
     if kind_of(path) in PARQUET:
+        import pyarrow.parquet as pq
+
         return int(pq.read_metadata(path).num_rows)
     if kind_of(path) in JSON_LINES:
         with _readable(path), _opened(path) as file:
@@ -117,6 +117,8 @@ def _json_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> It
 
 
 def _parquet_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
+    import pyarrow.parquet as pq  # a dry run needs none of it
+
     with _readable(path):
         file = pq.ParquetFile(path)
     with file:
