@@ -6,7 +6,7 @@ import pytest
 
 from interlingua.report.headline import headline
 from interlingua.report.material import read_material
-from interlingua.report.numbers import ALL, Number, Numbers
+from interlingua.report.numbers import ALL, TRAINED, Number, Numbers
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +61,35 @@ def test_nothing_is_said_of_changes_that_are_small(told_of):
     assert told_of({"said/topic": 0.03, "precision/topic": -0.03}) is None
 
 
+def shown_with(material, host, values):
+    """The material with these values in the place of its own."""
+    made = [
+        Number(
+            host=host, predictor=predictor, metric="fve_centred_own", value=value,
+            low=value - 0.02, high=value + 0.02, num_units=60, covers="passages",
+        )
+        for predictor, value in values.items()
+    ]  # fmt: skip
+    others = [n for n in material.numbers.all if n.predictor not in values]
+    return replace(material, numbers=Numbers([*others, *made]))
+
+
+@pytest.mark.parametrize(
+    ("less", "verdict"),
+    [
+        (0.1, "so the AV says more than what is said of the row most like it"),
+        (0.0, "so to look up the nearest row would do as well"),
+        (-0.1, "so to look up the nearest row does better"),
+    ],
+)
+def test_the_nearest_row_of_the_training_is_beside_the_nla(evaluated, less, verdict):
+    """Of trained hosts: a held-out host has no such row."""
+    values = {"nearest_explanation": 0.4, "sampled - nearest_explanation": less}
+    shown = shown_with(read_material("world", evaluated(), ()), TRAINED, values)
+    (found,) = [s for s in headline(shown) if "nearest activation" in str(s[0])]
+    assert found[1].text.startswith("0.40") and verdict in found[-1]
+
+
 @pytest.mark.parametrize(
     ("less", "verdict"),
     [
@@ -70,20 +99,13 @@ def test_nothing_is_said_of_changes_that_are_small(told_of):
     ],
 )
 def test_the_best_reader_of_words_is_beside_the_nla(evaluated, less, verdict):
-    material = read_material("world", evaluated(), ())
-    made = [
-        Number(
-            host=ALL, predictor=predictor, metric="fve_centred_own", value=value, low=value - 0.02,
-            high=value + 0.02, num_units=60, covers="passages",
-        )
-        for predictor, value in {
-            "bag_of_words": 0.3, "word_network": 0.4, "word_pairs": 0.35,
-            "sampled - word_network": less,
-        }.items()
-    ]  # fmt: skip
-    names = {number.predictor for number in made}
-    others = [n for n in material.numbers.all if n.predictor not in names]
-    shown = replace(material, numbers=Numbers([*others, *made]))
+    values = {
+        "bag_of_words": 0.3,
+        "word_network": 0.4,
+        "word_pairs": 0.35,
+        "sampled - word_network": less,
+    }
+    shown = shown_with(read_material("world", evaluated(), ()), ALL, values)
     (found,) = [s for s in headline(shown) if "words of the same explanations" in str(s[0])]
     assert "(network on words)" in found[0] and found[1].text.startswith("0.40")
     assert verdict in found[-1]

@@ -125,21 +125,18 @@ def _missing_rows(evidence: Evidence) -> Finding:
     num_texts = len(set(zip(*columns[1:3], strict=True)))
     missing = len(hosts) * len(activations) * num_texts - len(found)
     twice = len(rows) - len(found)
-    words = f"{missing} missing rows"
-    if twice:
-        words += f"; {twice} are there more than once"
+    words = f"{missing} missing rows" + (f"; {twice} are there more than once" if twice else "")
     return not missing and not twice, missing + twice, 0, words
 
 
 def _non_finite(evidence: Evidence) -> Finding:
     """Few activations were dropped, and no score of the others is missing."""
     share = evidence.num_dropped / max(1, evidence.num_asked)
-    # Only predictors with texts have the first; the second needs to know what is true of a row.
-    absent = {"shuffled_nmse"}
-    if all(facts is None for facts in evidence.rows["true"]):
-        absent.add("category_variance")
-    scores = [name for name in NUMBERS if name not in absent]
-    num_bad = sum(int((~np.isfinite(evidence.rows[name])).sum()) for name in scores)
+    # Only predictors with texts have the one; the other needs to know what is true of a row.
+    knows = any(facts is not None for facts in evidence.rows["true"])
+    absent = ("shuffled_nmse", "" if knows else "category_variance")
+    scores = [evidence.rows[name] for name in NUMBERS if name not in absent]
+    num_bad = sum(int((~np.isfinite(score_N)).sum()) for score_N in scores)
     words = (
         f"{evidence.num_dropped} of {evidence.num_asked} activations have zero or non-finite "
         "norm, on their host or on another"

@@ -2,18 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlingua.core.truth import ALL_KINDS
 from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
 from interlingua.report.material import PLAIN, Material
-from interlingua.report.measures import SAID
 from interlingua.report.models import likelihood_line
-from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, Number
+from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, TRAINED, Number
+from interlingua.report.reinforced import learned, sign_of
 from interlingua.report.universal import LINEAR, OWN, PUBLISHED_AS
 from interlingua.specs.evaluation import Predictor
 
 Sentence = tuple[str | Cell, ...]
-
-WORTH_SAYING = 0.05  # of a share
 
 # Predictors that do not read this row's vector.
 BLIND = (
@@ -40,12 +37,13 @@ def headline(material: Material) -> list[Sentence]:
         *_among_runs(material),
         *_against_blind(material),
         likelihood_line(material.numbers, material.whole),
+        *_against_nearest(material),
         *_against_words(material),
         *_against_general(material),
         *_against_teacher(material),
         *_texts(material),
         *_against_start(material),
-        *_learned(material),
+        *learned(material),
         *_gap(material),
         *_published(material),
     ]
@@ -100,21 +98,40 @@ def _against_words(material: Material) -> Iterator[Sentence]:
     yield from _against_best(material, WORD_READERS, lead, words)
 
 
+def _against_nearest(material: Material) -> Iterator[Sentence]:
+    words = {
+        1: "so the AV says more than what is said of the row most like it",
+        0: "so to look up the nearest row would do as well",
+        -1: "so to look up the nearest row does better",
+    }
+    lead = "The teacher's explanation of the training row with the nearest activation"
+    # A held-out host has no such row: of hosts that differ there is no mean.
+    whole = TRAINED if material.whole == ALL else material.whole
+    yield from _against_best(material, [Predictor.NEAREST_EXPLANATION], lead, words, whole)
+
+
 def _against_best(
-    material: Material, predictors: Sequence[Predictor], lead: str, words: Mapping[int, str]
+    material: Material,
+    predictors: Sequence[Predictor],
+    lead: str,
+    words: Mapping[int, str],
+    whole: str | None = None,
 ) -> Iterator[Sentence]:
-    found = {one: number for one in predictors if (number := _number(material, one)) is not None}
+    def number(predictor: str) -> Number | None:
+        return material.numbers.get(whole or material.whole, predictor, OWN)
+
+    found = {one: value for one in predictors if (value := number(one)) is not None}
     if not found:
         return
     best = max(found, key=lambda predictor: found[predictor].value)
-    less = _number(material, f"{Predictor.SAMPLED}{LESS}{best}")
+    less = number(f"{Predictor.SAMPLED}{LESS}{best}")
     if less is not None:
         yield (
             f"{lead} ({PLAIN[best]}) gives ",
             number_cell(found[best]),
             "; the difference is ",
             number_cell(less),
-            f", {words[_sign(less)]}.",
+            f", {words[sign_of(less)]}.",
         )
 
 
@@ -127,13 +144,13 @@ def _against_general(material: Material) -> Iterator[Sentence]:
     yield (
         "Naming the true language and topic alone would give ",
         number_cell(general),
-        f": {words[_sign(less)]} (difference ",
+        f": {words[sign_of(less)]} (difference ",
         number_cell(less),
         ").",
     )
     within = material.numbers.get(material.whole, Predictor.SAMPLED, "fve_centred_category")
     if within is not None:
-        found = "some" if _sign(within) > 0 else "none"
+        found = "some" if sign_of(within) > 0 else "none"
         yield (
             f"Within one language the explanations recover {found} of the variance ("
             "fve_centred_category ",
@@ -147,7 +164,7 @@ def _against_teacher(material: Material) -> Iterator[Sentence]:
     less = _number(material, f"{Predictor.SAMPLED}{LESS}{Predictor.TEACHER}")
     if teacher is None or less is None:
         return
-    sign = _sign(less)
+    sign = sign_of(less)
     if sign < 0 and not material.of_kind("rl"):
         words = (
             "Until RL the NLA stays below its teacher: the teacher says "
@@ -189,7 +206,7 @@ def _against_start(material: Material) -> Iterator[Sentence]:
     if gain is None:
         return
     words = {-1: "lost", 0: "changed nothing measurable", 1: "gained"}
-    how_much = f"RL {words[_sign(gain)]}: "
+    how_much = f"RL {words[sign_of(gain)]}: "
     yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
     for artifact in material.of_kind("rl"):
         record = artifact.record
@@ -212,42 +229,6 @@ def _linear(material: Material) -> Iterator[str | Cell]:
     yield "."
 
 
-def _learned(material: Material) -> Iterator[Sentence]:
-    """Changes by RL: the facts that are named more or less often, and those named more truly."""
-    names = [n.metric for n in material.numbers.all if n.metric.startswith(f"{SAID}/")]
-    kinds = [name.removeprefix(f"{SAID}/") for name in dict.fromkeys(names)]
-    moved: dict[tuple[str, int], list[str]] = {}
-    for kind in kinds:
-        for measure in (SAID, "precision"):
-            predictor = f"{Predictor.SAMPLED}{LESS}{START}"
-            change = material.numbers.get(material.whole, predictor, f"{measure}/{kind}")
-            if change is not None and kind != ALL_KINDS and abs(change.value) >= WORTH_SAYING:
-                moved.setdefault((measure, _sign(change)), []).append(kind)
-    if not moved:
-        return
-    more, less = (", ".join(moved.get((SAID, sign), ["nothing"])) for sign in (1, -1))
-    if more == less:
-        learned = "It names the same facts as often as before."
-    else:
-        learned = f"It learned which facts to name: more often {more}; less often {less}."
-    read = moved.get(("precision", 1), [])
-    blurred = moved.get(("precision", -1), [])
-    words = learned
-    if read:
-        words += f" It also reads better: what it says of {', '.join(read)} is truer than before."
-    else:
-        words += (
-            " It did not learn to read more of them: what it says of any kind is no truer than "
-            "before."
-        )
-    if blurred:
-        words += (
-            f" What it says of {', '.join(blurred)} is less true than before: such words may carry "
-            "something else than they mean."
-        )
-    yield (words,)
-
-
 def _gap(material: Material) -> Iterator[Sentence]:
     gap = material.numbers.get(GAP, Predictor.SAMPLED, OWN)
     if gap is None:
@@ -257,12 +238,14 @@ def _gap(material: Material) -> Iterator[Sentence]:
         0: "trained and held-out hosts do not differ measurably",
         1: "trained hosts score higher than held-out ones",
     }
-    yield ("Trained minus held-out hosts: ", number_cell(gap), f": {words[_sign(gap)]}.")
+    yield ("Trained minus held-out hosts: ", number_cell(gap), f": {words[sign_of(gap)]}.")
     # Resampled passages say nothing of hosts that were never read: that takes hosts as units.
     over_hosts = material.numbers.get(GAP, Predictor.SAMPLED, OWN, HOSTS)
     if over_hosts is not None:
         of_others = (
-            "holds for other hosts, too" if _sign(over_hosts) else "is too few hosts to generalise"
+            "holds for other hosts, too"
+            if sign_of(over_hosts)
+            else "is too few hosts to generalise"
         )
         yield (
             "With the host as the unit: ",
@@ -288,11 +271,6 @@ def _published(material: Material) -> Iterator[Sentence]:
 
 def _number(material: Material, predictor: str) -> Number | None:
     return material.numbers.get(material.whole, predictor, OWN)
-
-
-def _sign(number: Number) -> int:
-    """1 or -1 where the whole interval is on that side of 0."""
-    return int(number.low > 0) - int(number.high < 0)
 
 
 def _count(name: str, value: int) -> Cell:

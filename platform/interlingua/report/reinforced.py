@@ -1,6 +1,6 @@
 """Runs of reinforcement learning as they were recorded: the curve, the phases, the roles.
 
-Knows records and the metrics of their steps.
+And what it changed in what the AV says, from numbers. Knows no page.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,13 +8,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rich.table import Table
 
+from interlingua.core.truth import ALL_KINDS
 from interlingua.report.grid import BETWEEN, Cell, Grid, Row, value_cell, words_cell
+from interlingua.report.material import Material
+from interlingua.report.measures import SAID
+from interlingua.report.numbers import LESS, START, Number
+from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 from interlingua.store.progress import read_metrics
 from interlingua.store.record import Record
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 20
+WORTH_SAYING = 0.05  # of a share
 
 
 def reinforced_table(artifacts: Sequence[Artifact]) -> Table:
@@ -102,3 +108,43 @@ def _phase_cell(record: Record, name: str) -> Cell:
     seconds = record.metrics[name]
     place = BETWEEN.join((record.label, "rl", name, "record"))
     return value_cell(place, seconds, text=f"{seconds:.2f}")
+
+
+def learned(material: Material) -> Iterator[tuple[str, ...]]:
+    """Changes by RL: the facts that are named more or less often, and those named more truly."""
+    names = [n.metric for n in material.numbers.all if n.metric.startswith(f"{SAID}/")]
+    kinds = [name.removeprefix(f"{SAID}/") for name in dict.fromkeys(names)]
+    moved: dict[tuple[str, int], list[str]] = {}
+    for kind in kinds:
+        for measure in (SAID, "precision"):
+            predictor = f"{Predictor.SAMPLED}{LESS}{START}"
+            change = material.numbers.get(material.whole, predictor, f"{measure}/{kind}")
+            if change is not None and kind != ALL_KINDS and abs(change.value) >= WORTH_SAYING:
+                moved.setdefault((measure, sign_of(change)), []).append(kind)
+    if not moved:
+        return
+    more, less = (", ".join(moved.get((SAID, sign), ["nothing"])) for sign in (1, -1))
+    if more == less:
+        words = "It names the same facts as often as before."
+    else:
+        words = f"It learned which facts to name: more often {more}; less often {less}."
+    read = moved.get(("precision", 1), [])
+    blurred = moved.get(("precision", -1), [])
+    if read:
+        words += f" It also reads better: what it says of {', '.join(read)} is truer than before."
+    else:
+        words += (
+            " It did not learn to read more of them: what it says of any kind is no truer than "
+            "before."
+        )
+    if blurred:
+        words += (
+            f" What it says of {', '.join(blurred)} is less true than before: such words may carry "
+            "something else than they mean."
+        )
+    yield (words,)
+
+
+def sign_of(number: Number) -> int:
+    """1 or -1 where the whole interval is on that side of 0."""
+    return int(number.low > 0) - int(number.high < 0)
