@@ -4,18 +4,21 @@
 `--set`. `mine` is the same for the command line, with what it needs left to be set.
 """
 
-from interlingua.published.run import ALL_LINEAR, MIN_DELTA
-from interlingua.recipes.parts import ONE_CORE_A_STAGE, WORLD_FITTING
+from dataclasses import replace
+from typing import Any
+
+from interlingua.published.run import ALL_LINEAR
+from interlingua.recipes.parts import ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_FITTING
 from interlingua.specs.corpora import CorpusSpec, NearDuplicates, PassagesSpec, TextFiles
 from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.extraction import Pooled, Reading
 from interlingua.specs.hosts import AtBlock, AtDepth
-from interlingua.specs.injection import AfterBlock, BosRule, Centring, InjectionSpec, Readout
+from interlingua.specs.injection import AfterBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, Speaking, TeachingSpec
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.specs.teachers import ExtractiveTeacher, TeacherSpec
-from interlingua.specs.training import ArSpec, AvSpec, LoraSpec, OptimSpec, RateDecay, WatchSpec
+from interlingua.specs.training import LoraSpec
 
 # Nothing is pretrained: what the embedded world spends on that is for the maps and the evaluation.
 SPLIT = SplitSpec(
@@ -26,59 +29,34 @@ MIDDLE = AtDepth(fraction=0.5)
 WITHOUT_MODEL = ExtractiveTeacher()
 SAMPLES = 4  # explanations of an activation that are learned from, where there are so many
 
-OPTIM = OptimSpec(
-    learning_rate=2e-4,
-    warmup_steps=30,
-    decay=RateDecay.COSINE,
-    betas=(0.9, 0.95),
-    weight_decay=0.0,
-    clip_norm=1.0,
-    dtype="float32",
-)
+OPTIM = replace(WORLD_AV.optim, learning_rate=2e-4)
 LORA = LoraSpec(rank=32, alpha=64.0, dropout=0.0, targets=ALL_LINEAR, rank_stabilised=False)
-WATCH = WatchSpec(
-    seed=0, validate_every=250, checkpoint_every=100, dev_rows=128, min_delta=MIN_DELTA
-)
+WATCH = replace(WORLD_AV.watch, validate_every=250)
+SIZES: dict[str, Any] = {
+    "lora": LORA,
+    "num_steps": 1000,
+    "batch_rows": 16,
+    "optim": OPTIM,
+    "watch": WATCH,
+}
 
-AV = AvSpec(
-    seed=0,
+AV = replace(
+    WORLD_AV,
     template=(
         "This vector is what a language model thought at one place of a text: "
         "<concept>{injection_char}</concept> Explain what it says."
     ),
-    injection=InjectionSpec(
-        # At the norm that is there: a norm for `Replace` would have to be found for every model.
-        rule=AfterBlock(index=1),
-        num_slots=1,
-        scale="sqrt_d",
-        centring=Centring.HOST_MEAN,
-        affine=None,
-    ),
-    lora=LORA,
-    train_rows=None,
-    num_steps=1000,
-    batch_rows=16,
-    optim=OPTIM,
-    encoder_learning_rate=None,
-    affine_learning_rate=None,
+    # At the norm that is there: a norm for `Replace` would have to be found for every model.
+    injection=replace(WORLD_AV.injection, rule=AfterBlock(index=1), num_slots=1),
     max_response_tokens=192,
-    gradient_checkpointing=False,
-    watch=WATCH,
+    **SIZES,
 )
-AR = ArSpec(
-    seed=0,
+AR = replace(
+    WORLD_AR,
     template="Summary of a text: <text>{explanation}</text> <summary>",
     block_index=None,
-    readout=Readout.NORMALIZED,
-    bos=BosRule.TOKENIZER_DEFAULT,
-    lora=LORA,
-    trains_value_head=True,
-    num_steps=1000,
-    batch_rows=16,
-    optim=OPTIM,
     max_tokens=256,
-    gradient_checkpointing=False,
-    watch=WATCH,
+    **SIZES,
 )
 
 
