@@ -1,4 +1,4 @@
-"""Vectors of files come as they were stored, joined by number or index, or are refused in words."""
+"""Vectors of files come as they were stored, or are refused in words."""
 
 import hashlib
 import json
@@ -17,35 +17,16 @@ from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch_file
 
 from interlingua.sources import vector_column
-from interlingua.sources.activation_file import BadRows, check_reading, joined, opened
+from interlingua.sources.activation_file import BadRows, check_reading, opened
 from interlingua.sources.files import files_of, sha256_of_files
 from interlingua.sources.vector_file import SUFFIXES, opened_vectors
 from interlingua.specs.extraction import LastToken, Pooled, Spans, TokenPositions
 from interlingua.specs.models import ActivationFile
-from interlingua.specs.splits import Split
-from interlingua.store.rows.passages import Passage
-from interlingua.store.rows.splits import passage_id
 
 D = 4
 H_ND = np.random.default_rng(0).normal(size=(10, D))
 TOKENS = TokenPositions(per_passage=2, min_position=0, seed=0)
 BLOCK = 3
-
-
-def passage(number, split=Split.FIT, row_id=None):
-    identity = passage_id(f"text {number}")
-    return Passage(
-        passage_id=identity,
-        document_id=identity,
-        split=split,
-        text=f"text {number}",
-        facts={},
-        mentions=(),
-        row_id=str(number) if row_id is None else row_id,
-    )
-
-
-PASSAGES = [passage(number) for number in (7, 2, 5)]
 
 
 def save(path, h_ND, dtype="float32"):
@@ -65,22 +46,13 @@ def save(path, h_ND, dtype="float32"):
     return path
 
 
-def spec_of(path, index=None, **changed):
-    if index is not None:
-        where = path.with_name("index.jsonl")
-        where.write_text("".join(json.dumps(row) + "\n" for row in index))
-        changed["index"], changed["index_sha256"] = str(where), sha256_of(where)
+def spec_of(path, **changed):
     files = files_of(str(path), SUFFIXES, field="x")
     return ActivationFile(path=str(path), sha256=sha256_of_files(files), **changed)
 
 
 def sha256_of(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def rows_of(spec, passages=PASSAGES, splits=(Split.FIT,), num_texts=None):
-    vectors = opened(spec, BLOCK)
-    return vectors, joined(spec, vectors, passages, splits, num_texts=num_texts)
 
 
 def line(error):
@@ -339,95 +311,9 @@ def test_a_null_vector_of_fixed_size_is_refused(tmp_path):
         opened_vectors([path], None).take(np.arange(2))
 
 
-def test_without_an_index_vector_i_is_of_text_i(tmp_path):
-    vectors, rows = rows_of(spec_of(save(tmp_path / "h.npy", H_ND)), num_texts=10)
-    assert rows.numbers_N.tolist() == [2, 5, 7]
-    by_number = {number: passage(number).passage_id for number in (2, 5, 7)}
-    assert rows.passage_ids_N.astype(str).tolist() == list(by_number.values())
-    assert rows.positions_N.tolist() == [-1] * 3
-    assert rows.counts == {"num_passages": 3, "num_without_rows": 0, "num_of_other_rows": 7}
-
-
-INDEX = [{"id": f"r{number}"} for number in (5, 9, 7, 1)]
-NAMED = [passage(number, row_id=f"r{number}") for number in (7, 2, 5)]
-
-
-def test_an_index_says_of_which_text_a_vector_is(tmp_path):
+def test_a_file_that_changed_since_it_was_pinned_is_refused(tmp_path):
     path = save(tmp_path / "h.npy", H_ND[:4])
-    _, rows = rows_of(spec_of(path, INDEX), NAMED)
-    assert rows.numbers_N.tolist() == [0, 2]
-    ids = [passage(number).passage_id for number in (5, 7)]
-    assert rows.passage_ids_N.astype(str).tolist() == ids
-    assert rows.counts == {"num_passages": 3, "num_without_rows": 1, "num_of_other_rows": 2}
-
-
-def test_an_index_of_positions_gives_several_rows_a_passage(tmp_path):
-    index = [{"id": "r5", "at": 3}, {"id": "r5", "at": 9}, {"id": "x", "at": 0}]
-    spec = spec_of(save(tmp_path / "h.npy", H_ND[:3]), index, position_field="at")
-    check_reading(spec, TOKENS)
-    _, rows = rows_of(spec, NAMED)
-    assert rows.positions_N.tolist() == [3, 9]
-    assert rows.some(5).numbers_N.tolist() == [0]
-
-
-def test_mistakes_without_an_index(tmp_path):
-    spec = spec_of(save(tmp_path / "h.npy", H_ND))
-    with pytest.raises(ValueError, match="h.npy has 10 vectors, the corpus 8 texts.*index") as one:
-        rows_of(spec, num_texts=8)
-    with pytest.raises(ValueError, match="h.npy has 10 vectors and none of text 12") as two:
-        rows_of(spec, [passage(12)])
-    with pytest.raises(ValueError, match="a text has the id 'r7', which is no number") as three:
-        rows_of(spec, NAMED)
-    with pytest.raises(ValueError, match="a text has the id '²'") as four:
-        rows_of(spec, [passage(1, row_id="²")])
-    assert all(map(line, (one, two, three, four)))
-
-
-@pytest.mark.parametrize(
-    ("index", "changed", "words"),
-    [
-        (INDEX[:3], {}, r"index.jsonl has 3 rows, .*h.npy 4 vectors: row i of the index"),
-        ([*INDEX, {"id": "r2"}], {}, r"index.jsonl has 5 rows, .*h.npy 4 vectors"),
-        ([{"id": f"q{i}"} for i in range(4)], {}, r"none of the 4 rows of .* a row has id 'q0', a "
-         r"passage the id 'r7'. Name in ActivationFile.id_field"),
-        ([*INDEX[:3], {"id": "r7"}], {}, r"index.jsonl, line 4: vectors 2 and 3 are both of id "
-         r"'r7'; leave one"),
-        ([{"id": "r7", "at": 2}] * 4, {"position_field": "at"}, r"line 2: vectors 0 and 1 are both "
-         r"of id 'r7' at position 2"),
-        ([{"id": "r7", "at": -1}] * 4, {"position_field": "at"}, r"line 1: at is -1, the whole"),
-        ([{"id": "r7", "at": 2.0}] * 4, {"position_field": "at"}, r"line 1: at is float; a pos"),
-        ([{"row": "r7"}] * 4, {}, r"line 1 has no field 'id'; name one that it has: row"),
-        ([{"id": None}] * 4, {}, r"line 1: id is null; an id is a text or a whole number"),
-    ],
-)  # fmt: skip
-def test_mistakes_of_an_index(tmp_path, index, changed, words):
-    spec = spec_of(save(tmp_path / "h.npy", H_ND[:4]), index, **changed)
-    with pytest.raises(ValueError, match=words) as error:
-        rows_of(spec, NAMED)
-    assert line(error)
-
-
-def test_a_split_without_rows_is_named(tmp_path):
-    both = (Split.FIT, Split.DEV)
-    path = save(tmp_path / "h.npy", H_ND[:4])
-    with pytest.raises(ValueError, match="split dev came out empty: no vector .*passages.split"):
-        rows_of(spec_of(path, INDEX), [*NAMED, passage(6, Split.DEV, "r6")], both)
-    with pytest.raises(ValueError, match="split dev has no passage; give it a share"):
-        rows_of(spec_of(path, INDEX), NAMED, both)
-
-
-def test_an_id_of_two_texts_is_refused(tmp_path):
-    path = save(tmp_path / "h.npy", H_ND)
-    with pytest.raises(ValueError, match="two texts have the id '7'.*an id of its own"):
-        rows_of(spec_of(path), [passage(7), passage(8, row_id="7")])
-
-
-def test_files_that_changed_since_they_were_pinned_are_refused(tmp_path):
-    path = save(tmp_path / "h.npy", H_ND[:4])
-    spec = spec_of(path, INDEX)
-    (tmp_path / "index.jsonl").write_text(json.dumps({"id": "r7"}))
-    with pytest.raises(ValueError, match="ActivationFile.index: .*they have changed"):
-        rows_of(spec, NAMED)
+    spec = spec_of(path)
     save(path, H_ND)
     with pytest.raises(ValueError, match="ActivationFile.path: .*they have changed"):
         opened(spec, BLOCK)

@@ -2,14 +2,19 @@ import hashlib
 import math
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.rows.splits import (
+    LEDGER_SCHEMA,
     SplitAccess,
     SplitViolation,
     passage_id,
@@ -121,6 +126,40 @@ def test_the_ledger_is_sorted_unique_and_read_back(tmp_path):
         "split": ["dev", "test", "dev"],
     }
     assert read_consumed(path) == access.consumed() == {Split.DEV: {"a", "c"}, Split.TEST: {"b"}}
+
+
+@given(st.lists(st.tuples(st.text("ab1", max_size=16), st.sampled_from(Split))))
+def test_the_ledger_is_the_file_of_a_set_of_pairs(tmp_path_factory, pairs):
+    folder = tmp_path_factory.mktemp("ledger")
+    with recorded_access(Split, folder) as access:
+        for identity, split in pairs:
+            access.consume(identity, split)
+    rows = [{"passage_id": identity, "split": split} for identity, split in sorted(set(pairs))]
+    pq.write_table(pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA), folder / "expected")
+    assert (folder / "consumed.parquet").read_bytes() == (folder / "expected").read_bytes()
+
+
+def test_an_id_that_a_ledger_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="'aaaaaaaaaaaaaaaa1' is longer than 16"):
+        SplitAccess([Split.DEV]).consume("a" * 16 + "1", Split.DEV)
+
+
+def test_a_ledger_holds_some_bytes_an_id(tmp_path):
+    less, more = (peak_of_ledger(tmp_path, num_ids) for num_ids in (8_000, 40_000))
+    assert more - less < 100 * 32_000
+
+
+def peak_of_ledger(folder, num_ids):
+    """The most bytes that are held at once while so many ids are noted twice, and stored."""
+    tracemalloc.start()
+    try:
+        with recorded_access(Split, folder) as access:
+            for number in (*range(num_ids), *range(num_ids)):
+                access.consume(f"{number:016x}", Split.DEV)
+        (folder / "consumed.parquet").unlink()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_stage_that_read_nothing_has_an_empty_ledger(tmp_path):

@@ -11,8 +11,9 @@ from pathlib import Path
 from interlingua.models.hosts.activations import Reader
 from interlingua.models.hosts.host import hash_of_vocabulary, load_tokenizer
 from interlingua.models.hosts.nearness import around, check_near, median_cosines, size_of
-from interlingua.sources.activation_file import BadRows, JoinedRows
+from interlingua.sources.activation_file import BadRows
 from interlingua.sources.files import TEXTS, files_of, num_rows_of
+from interlingua.sources.joined_rows import JoinedRows
 from interlingua.sources.vector_file import Vectors
 from interlingua.specs.corpora import PassagesSpec, TextFiles
 from interlingua.specs.extraction import StoredRowsSpec

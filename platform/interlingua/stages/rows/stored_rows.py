@@ -6,6 +6,7 @@ it was. Some rows are compared with those of the host.
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
@@ -47,7 +48,8 @@ def run(
     """Check and join, compare with the host, then store what is not stored yet."""
     import torch
 
-    from interlingua.sources.activation_file import check_reading, joined, opened
+    from interlingua.sources.activation_file import check_reading, opened
+    from interlingua.sources.joined_rows import joined
     from interlingua.stages.rows.stored_blocks import (
         check_size,
         compared,
@@ -67,10 +69,10 @@ def run(
     if inputs.host is not None:
         check_size(spec, inputs.host, vectors)
     with recorded_access(spec.splits, out) as access:
-        passages = read_passages(path, spec.splits, access)
+        passages = partial(read_passages, path, spec.splits, access)
         rows = joined(spec.file, vectors, passages, spec.splits, num_texts=num_texts)
         few = rows.some(spec.file.num_compared if inputs.host is not None else 0)
-        texts = texts_of(few, read_passages(path, spec.splits, access))
+        texts = texts_of(few, passages())
     cosines = compared(spec, inputs.host, vectors, few, texts, place) if texts else {}
     header = header_of(spec, inputs.host, vectors)
     counts = write_blocks(header, vectors, rows, out, place.block_passages)

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from interlingua.store.atomic import write_atomically
 from interlingua.store.reading import REMEDY
-from interlingua.store.rows.splits import ID_LENGTH
+from interlingua.store.rows.splits import ID_DTYPE, ID_LENGTH
 
 Key = tuple[str, int]  # passage and position
 POOLED_POSITION = -1
@@ -23,7 +23,6 @@ POOLED, POOLED_WITH_FIRST = "pooled", "pooled_with_first"
 LAST, TOKEN, SPAN = "last", "token", "span"
 HEADER_KEY = "header"
 CHECKSUM_KEY = "sha256"
-ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
 # The types of safetensors that a shard uses.
 DTYPES = {"F32": np.float32, "I32": np.int32, "U8": np.uint8, "BOOL": np.bool_}
 

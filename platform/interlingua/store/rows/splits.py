@@ -4,14 +4,16 @@ A split is a function of a content hash and a seed alone: no order, count or mac
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from interlingua.specs.splits import Split, SplitSpec
 from interlingua.store.atomic import write_atomically
@@ -21,7 +23,9 @@ LEDGER_NAME = "consumed.parquet"
 LEDGER_SCHEMA = pa.schema([("passage_id", pa.string()), ("split", pa.string())])
 
 ID_LENGTH = 16
+ID_DTYPE = np.dtype(f"S{ID_LENGTH}")
 HASH_BITS = 64
+LEAST_BYTES = 1 << 16
 
 
 class SplitViolation(RuntimeError):
@@ -46,7 +50,7 @@ class SplitAccess:
 
     def __init__(self, permitted: Iterable[Split]) -> None:
         self.permitted = frozenset(permitted)
-        self._consumed: dict[Split, set[str]] = {split: set() for split in sorted(self.permitted)}
+        self._consumed = {split: _Ids() for split in sorted(self.permitted)}
 
     def permit(self, splits: Iterable[Split]) -> None:
         """Raise SplitViolation unless every one of the splits may be read."""
@@ -66,19 +70,47 @@ class SplitAccess:
 
     def consumed(self) -> dict[Split, frozenset[str]]:
         """The ids noted so far, by split."""
-        return {split: frozenset(ids) for split, ids in self._consumed.items() if ids}
+        unique = {split: ids.unique() for split, ids in self._consumed.items()}
+        return {
+            split: frozenset(ids.astype(str).tolist()) for split, ids in unique.items() if len(ids)
+        }
 
     def write(self, out: Path) -> None:
         """Store the ledger in the stage's folder, joined with that of an earlier attempt."""
         path = out / LEDGER_NAME
-        pairs = _pairs(self._consumed)
+        parts = [(split, ids.unique()) for split, ids in self._consumed.items()]
         # What an earlier attempt trained on is in the checkpoint that this one went on from.
         if path.exists():
-            pairs |= _pairs(read_consumed(path))
-        rows = [{"passage_id": identity, "split": split} for identity, split in sorted(pairs)]
-        table = pa.Table.from_pylist(rows, schema=LEDGER_SCHEMA)
+            earlier = read_consumed(path).items()
+            parts += [(split, np.array(list(ids), ID_DTYPE)) for split, ids in earlier]
         with write_atomically(path) as file:
-            pq.write_table(table, file)
+            pq.write_table(_ledger(parts), file)
+
+
+class _Ids:
+    """A set of ids, for which 16 bytes of each are held, and as much again while it grows."""
+
+    # Not a set of Python's: 110 bytes an id, and a corpus has millions.
+    def __init__(self) -> None:
+        self._unique, self._new = np.zeros(0, ID_DTYPE), bytearray()
+
+    def add(self, identity: str) -> None:
+        """Note an id."""
+        name = identity.encode()
+        if len(name) > ID_LENGTH:
+            raise ValueError(f"id {identity!r} is longer than {ID_LENGTH} characters")
+        self._new += name.ljust(ID_LENGTH, b"\0")
+        # A share of what is there: ids that come again and again are sorted as rarely as new ones.
+        if 2 * len(self._new) > max(self._unique.nbytes, LEAST_BYTES):
+            self.unique()
+
+    def unique(self) -> NDArray[np.bytes_]:
+        """Every id once, ascending."""
+        if self._new:
+            new = np.frombuffer(bytes(self._new), ID_DTYPE)
+            self._new.clear()
+            self._unique = np.union1d(self._unique, new)
+        return self._unique
 
 
 @contextmanager
@@ -98,8 +130,18 @@ def read_consumed(path: Path) -> dict[Split, set[str]]:
     return consumed
 
 
-def _pairs(consumed: Mapping[Split, Iterable[str]]) -> set[tuple[str, str]]:
-    return {(identity, split.value) for split, ids in consumed.items() for identity in ids}
+def _ledger(parts: Sequence[tuple[Split, NDArray[np.bytes_]]]) -> pa.Table:
+    """The pairs of id and split of some parts, each pair once, ascending."""
+    names = sorted(Split)
+    ids = np.concatenate([np.zeros(0, ID_DTYPE), *(ids for _, ids in parts)])
+    rank_of_part = np.array([names.index(split) for split, _ in parts], np.int8)
+    ranks = np.repeat(rank_of_part, [len(ids) for _, ids in parts])
+    order = np.lexsort((ranks, ids))
+    ids, ranks = ids[order], ranks[order]
+    is_first = np.append(True, (ids[1:] != ids[:-1]) | (ranks[1:] != ranks[:-1]))[: len(ids)]
+    splits = pa.DictionaryArray.from_arrays(ranks[is_first], [split.value for split in names])
+    columns = [pa.array(ids[is_first], pa.binary()), splits]
+    return pa.table([c.cast(pa.string()) for c in columns], schema=LEDGER_SCHEMA)
 
 
 @lru_cache
