@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -154,7 +155,7 @@ def peak_of_ledger(folder, num_ids):
     tracemalloc.start()
     try:
         with recorded_access(Split, folder) as access:
-            for number in (*range(num_ids), *range(num_ids)):
+            for number in chain(range(num_ids), range(num_ids)):
                 access.consume(f"{number:016x}", Split.DEV)
         (folder / "consumed.parquet").unlink()
         return tracemalloc.get_traced_memory()[1]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -107,9 +108,10 @@ class _Ids:
     def unique(self) -> NDArray[np.bytes_]:
         """Every id once, ascending."""
         if self._new:
-            new = np.frombuffer(bytes(self._new), ID_DTYPE)
-            self._new.clear()
-            self._unique = np.union1d(self._unique, new)
+            ids = np.concatenate([self._unique, np.frombuffer(self._new, ID_DTYPE)])
+            self._new = bytearray()
+            ids.sort()
+            self._unique = ids[_is_first(ids)]
         return self._unique
 
 
@@ -138,10 +140,15 @@ def _ledger(parts: Sequence[tuple[Split, NDArray[np.bytes_]]]) -> pa.Table:
     ranks = np.repeat(rank_of_part, [len(ids) for _, ids in parts])
     order = np.lexsort((ranks, ids))
     ids, ranks = ids[order], ranks[order]
-    is_first = np.append(True, (ids[1:] != ids[:-1]) | (ranks[1:] != ranks[:-1]))[: len(ids)]
+    is_first = _is_first(ids) | _is_first(ranks)
     splits = pa.DictionaryArray.from_arrays(ranks[is_first], [split.value for split in names])
     columns = [pa.array(ids[is_first], pa.binary()), splits]
     return pa.table([c.cast(pa.string()) for c in columns], schema=LEDGER_SCHEMA)
+
+
+def _is_first(sorted_N: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each is another than the one before it."""
+    return np.append(True, sorted_N[1:] != sorted_N[:-1])[: len(sorted_N)]
 
 
 @lru_cache
