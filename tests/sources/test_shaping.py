@@ -1,14 +1,18 @@
 """Records become passages: rendered, cut, chosen, each once; what is left out is counted."""
 
+import json
 import random
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from interlingua.sources.files import sha256_of_files
 from interlingua.sources.seen import SeenIds
 from interlingua.sources.shaping import pieces_of, shaped
 from interlingua.sources.source import Message, Record
+from interlingua.sources.text_files import opened
 from interlingua.specs.corpora import ChatTemplate, PassagesSpec, Pieces, TextFiles
 from interlingua.specs.splits import SplitSpec
 from interlingua.store.rows.passages import Mention
@@ -197,7 +201,29 @@ def test_messages_need_a_template_and_a_template_messages():
 def test_what_was_seen_is_known_whatever_the_table_has_grown_to():
     rng, seen, expected = random.Random(0), SeenIds(), set()
     for _ in range(20_000):
-        identity = f"{rng.choice([rng.getrandbits(64), rng.getrandbits(13)]):016x}"
-        assert seen.is_new(identity) == (identity not in expected)
-        expected.add(identity)
+        value = rng.choice([rng.getrandbits(64), 1 + rng.getrandbits(13)])
+        assert seen.is_new(value) == (value not in expected)
+        expected.add(value)
     assert len(seen) == len(expected) > 8192
+
+
+def test_shaping_holds_some_bytes_a_row(tmp_path):
+    less, more = 2_000, 16_000
+    grown = peak_of_shaping(tmp_path, more) - peak_of_shaping(tmp_path, less)
+    assert grown < 100 * (more - less)
+
+
+def peak_of_shaping(folder, num_rows):
+    """The most bytes that are held at once while so many named rows of a file become passages."""
+    path = folder / "texts.jsonl"
+    rows = ({"id": f"r{n}", "document": f"d{n // 10}", "text": f"a {n}"} for n in range(num_rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    names = {"id_field": "id", "document_field": "document"}
+    corpus = TextFiles(path=str(path), sha256=sha256_of_files([path]), **names)
+    tracemalloc.start()
+    try:
+        found = shaped(opened(corpus).records(), replace(SPEC, corpus=corpus), Counter())
+        assert sum(1 for _ in found) == num_rows
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

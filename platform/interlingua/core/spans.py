@@ -38,6 +38,11 @@ def words(text: str, span: Span | None = None) -> list[Span]:
     return [found.span() for found in _WORD.finditer(text, start, end)]
 
 
+def num_words(text: str) -> int:
+    """How many words a text has."""
+    return len(_WORD.findall(text))
+
+
 def tokens_of(span: Span, offsets: list[Span]) -> list[int]:
     """The tokens of which at least one character lies in the span, by their offsets.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from interlingua.sources.files import Row
+from interlingua.sources.seen import SeenIds
 from interlingua.sources.source import Message, Record
 from interlingua.specs.corpora import HubText, TextFiles
 
@@ -88,20 +89,18 @@ class _Names:
 
     def __init__(self, spec: TextFiles | HubText, again: Rows) -> None:
         self._spec, self._again = spec, again
-        self._rows: set[int] = set()
-        self._ended: set[int] = set()  # documents before the current one
+        self._rows, self._documents = SeenIds(), SeenIds()
         self._current: str | None = None
 
     def row(self, row: Row) -> str:
         field = self._spec.id_field
         assert field is not None
         name = _name(row, field, "id_field")
-        if (key := _hash(name)) in self._rows and (first := self._first(row, field, name)):
+        if not self._rows.is_new(_hash(name)) and (first := self._first(row, field, name)):
             raise ValueError(
                 f"{row.where}: field {field!r} is {name!r}, as in {first}; each row needs a name "
                 "of its own: change one, or number the rows with id_field=none"
             )
-        self._rows.add(key)
         return name
 
     def document(self, row: Row) -> str | None:
@@ -111,13 +110,11 @@ class _Names:
         name = _name(row, field, "document_field")
         if name == self._current:
             return name
-        if _hash(name) in self._ended and (first := self._first(row, field, name)):
+        if not self._documents.is_new(_hash(name)) and (first := self._first(row, field, name)):
             raise ValueError(
                 f"{row.where}: document {name!r} began in {first}, and rows of others stand "
                 f"between; sort the rows by {field!r}, so that those of a document stand together"
             )
-        if self._current is not None:
-            self._ended.add(_hash(self._current))
         self._current = name
         return name
 

@@ -1,4 +1,4 @@
-"""Which passages came before, in 16 to 32 bytes each. Holds no text."""
+"""Which ids or hashes came before, in 16 to 32 bytes each. Holds no text."""
 
 from array import array
 
@@ -6,7 +6,7 @@ LEAST_SLOTS = 1 << 10
 
 
 class SeenIds:
-    """A set of passage ids as 8-byte numbers: an open table, at most half full."""
+    """A set of hashes of 8 bytes: an open table, at most half full."""
 
     # Not a set of Python's: 100 bytes an id, and a corpus has millions.
     def __init__(self) -> None:
@@ -15,9 +15,9 @@ class SeenIds:
     def __len__(self) -> int:
         return self._count
 
-    def is_new(self, passage_id: str) -> bool:
-        """Whether the id did not come before; from now on it did."""
-        if not self._put(int(passage_id, 16) or 1):  # 0 is a free slot
+    def is_new(self, value: int) -> bool:
+        """Whether the hash did not come before; from now on it did."""
+        if not self._put(value or 1):  # 0 is a free slot
             return False
         self._count += 1
         if 2 * self._count > len(self._slots):
@@ -26,7 +26,7 @@ class SeenIds:
 
     def _put(self, value: int) -> bool:
         slots, last = self._slots, len(self._slots) - 1
-        place = value & last  # ids are hashes: their low bits are evenly spread
+        place = value & last  # of a hash the low bits are evenly spread
         while slots[place] != value:
             if not slots[place]:
                 slots[place] = value

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from interlingua.core.spans import Span, sentences, words
+from interlingua.core.spans import Span, num_words, sentences, words
 from interlingua.sources.chat import check_arguments, text_of
 from interlingua.sources.languages import language_of
 from interlingua.sources.seen import SeenIds
 from interlingua.sources.source import Record
 from interlingua.specs.corpora import PassagesSpec, Pieces
 from interlingua.store.rows.passages import Mention, Passage
-from interlingua.store.rows.splits import passage_id, split_of
+from interlingua.store.rows.splits import passage_id, splitter
 
 
 def shaped(
@@ -30,18 +30,18 @@ def shaped(
 def _passages(
     records: Iterable[Record], spec: PassagesSpec, counts: Counter[str]
 ) -> Iterator[Passage]:
-    seen, cut = SeenIds(), _Cut(spec.pieces)
+    seen, cut, split_of = SeenIds(), _Cut(spec.pieces), splitter(spec.split)
     for record in records:
         counts["num_records"] += 1
         whole = text_of(record, spec.chat)
         # Of the whole text: pieces of one document share a split.
         document_id = passage_id(whole) if record.document_id is None else record.document_id
-        split = split_of(document_id, spec.split)
+        split = split_of(document_id)
         for number, span in enumerate(cut.spans(whole, document_id, counts)):
             text = whole[slice(*span)]
             identity = passage_id(text)
             reason = _reason_against(text, spec)
-            if reason is None and not seen.is_new(identity):
+            if reason is None and not seen.is_new(int(identity, 16)):
                 reason = "num_repeated"
             if reason is not None:
                 counts[reason] += 1
@@ -99,10 +99,10 @@ class _Cut:
 
 def _reason_against(text: str, spec: PassagesSpec) -> str | None:
     """The count of those that are left out for the same reason; None: it is a passage."""
-    num_words = len(words(text))
-    if num_words < spec.least_words:
+    count = num_words(text)
+    if count < spec.least_words:
         return "num_too_short"
-    if spec.most_words is not None and num_words > spec.most_words:
+    if spec.most_words is not None and count > spec.most_words:
         return "num_too_long"
     if not spec.languages:
         return None

@@ -70,13 +70,13 @@ def numbered(
     numbers = count()
     for path in files:
         num_read[path] = 0
+        name = None
+        if base is not None and kind_of(path) in PLAIN:
+            name = path.relative_to(base).as_posix()
         for row in rows_of(path, (spec.text_field, *optional)):
             num_read[path] += 1
             number = next(numbers)
-            if base is not None and kind_of(path) in PLAIN:
-                yield NamedRow(row, path.relative_to(base).as_posix())
-            else:
-                yield NamedRow(row, str(number))
+            yield NamedRow(row, str(number) if name is None else name)
 
 
 def check_kinds(spec: TextFiles | HubText, files: Iterable[Path]) -> None:

@@ -13,6 +13,7 @@ from interlingua.store.rows.passages import (
     CorruptPassages,
     Mention,
     Passage,
+    all_passages,
     count_by_split,
     documents_of,
     read_passages,
@@ -82,6 +83,10 @@ def test_only_the_asked_splits_come_in_file_order_and_are_noted(path, passages):
         for split in (Split.DEV, Split.TEST)
     }
     assert access.consumed() == expected
+
+
+def test_all_passages_come_to_the_stage_that_wrote_them(path, passages):
+    assert list(all_passages(path)) == passages
 
 
 def test_documents_are_those_of_the_asked_passages_which_are_noted(tmp_path):

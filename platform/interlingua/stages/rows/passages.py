@@ -1,7 +1,8 @@
 """Stage `passages`: the texts of a corpus, each with its id, its document and its split."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,10 @@ def run(
     from interlingua.store.atomic import write_atomically
     from interlingua.store.rows.passages import (
         PASSAGES_NAME,
-        Passage,
+        all_passages,
         count_by_split,
-        read_passages,
         write_passages,
     )
-    from interlingua.store.rows.splits import SplitAccess
 
     corpus, counts, path = corpus_of(spec.corpus), Counter[str](), out / PASSAGES_NAME
     if spec.near_duplicates is None:
@@ -46,10 +45,7 @@ def run(
         # Read twice, from one file: the source itself may be far away.
         every = out / SHAPED_NAME
         write_passages(every, shaped(corpus.records(), spec, counts), split_spec=spec.split)
-
-        def again() -> Iterator[Passage]:
-            return read_passages(every, Split, SplitAccess(Split))
-
+        again = partial(all_passages, every)
         found = without_near_duplicates(again, spec.near_duplicates, counts)
         write_passages(path, found, split_spec=spec.split)
         every.unlink()

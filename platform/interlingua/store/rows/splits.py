@@ -4,7 +4,8 @@ A split is a function of a content hash and a seed alone: no order, count or mac
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
@@ -40,10 +41,22 @@ def passage_id(text: str) -> str:
 
 def split_of(identity: str, spec: SplitSpec) -> Split:
     """The split of a passage id or document id."""
-    digest = hashlib.sha256(f"{spec.seed}|{identity}".encode()).digest()
-    # The first eight bytes of the hash, as a point uniform on 0 .. 2**64 - 1.
-    point = int.from_bytes(digest[: HASH_BITS // 8], "big")
-    return next(split for split, bound in _upper_bounds(spec) if point < bound)
+    return splitter(spec)(identity)
+
+
+def splitter(spec: SplitSpec) -> Callable[[str], Split]:
+    """The function of a passage id or document id that gives its split."""
+    splits, bounds = zip(*_upper_bounds(spec), strict=True)
+
+    @lru_cache(maxsize=1)  # rows of a document stand together
+    def split(identity: str) -> Split:
+        digest = hashlib.sha256(f"{spec.seed}|{identity}".encode()).digest()
+        # The first eight bytes of the hash, as a point uniform on 0 .. 2**64 - 1.
+        point = int.from_bytes(digest[: HASH_BITS // 8], "big")
+        found: Split = splits[bisect_right(bounds, point)]
+        return found
+
+    return split
 
 
 class SplitAccess:
