@@ -6,6 +6,7 @@ from tests.models.gguf_files import SPECIAL, small_llama, small_tokenizer
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
+from interlingua.models.pair.prompts import CLOSING, OPENING
 from interlingua.recipes.world import world_mini
 from interlingua.world.text import telling_of
 
@@ -20,8 +21,8 @@ def texts(count: int, first: int = 9000) -> list[str]:
 
 
 def tokenizer_of_texts(vocab_size: int = VOCABULARY) -> Tokenizer:
-    """A tokenizer that learned such texts, and the marker."""
-    learned = [*texts(100), *[MARKER] * 100]
+    """A tokenizer that learned such texts, the marker, and the tags of an explanation."""
+    learned = [*texts(100), *[MARKER, f"{OPENING}\n", f"\n{CLOSING}"] * 100]
     return small_tokenizer(has_single_digits=True, texts=learned, vocab_size=vocab_size)
 
 
