@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.core.keyed import keyed_random
 from interlingua.models.hosts.activations import Reader
 from interlingua.recipes.own import nla_of
 from interlingua.recipes.world import MINI_WATCH
+from interlingua.sources.pinned import pinned
 from interlingua.specs.corpora import TextFiles
 from interlingua.specs.evaluation import GateName
 from interlingua.specs.extraction import ExtractSpec, Pooled
@@ -18,6 +20,9 @@ from interlingua.specs.models import HubHost
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import ExplanationFile
+from interlingua.stages.graph.order import graph_of
+from interlingua.stages.running.console import ConsoleWatcher
+from interlingua.store.artifact import Artifact, find
 from interlingua.world.teacher import explanation_from
 from interlingua.world.text import telling_of
 
@@ -86,6 +91,15 @@ def own_recipe(folder: Path, **parts: object) -> Recipe:
         # A model that learned nothing: every gate that judges what it says must fail.
         evaluation=replace(recipe.evaluation, rows=16, samples=2, accepts=tuple(GateName)),
     )
+
+
+def built(recipe: Recipe, root: Path) -> dict[tuple[str, str], Artifact]:
+    """All artifacts of the recipe by kind and label, built in this process; its pins taken."""
+    recipe = pinned(recipe)
+    stages = graph_of(recipe)
+    with ConsoleWatcher(root, stages) as watcher:
+        LocalBackend().build_all(stages, root, local_context(recipe.placement), watcher)
+    return {(stage.kind, stage.label): made for stage in stages if (made := find(stage, root))}
 
 
 def _explained(facts: dict[str, str], key: str, sample: int) -> str:

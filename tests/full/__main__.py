@@ -24,6 +24,7 @@ PARTS = {
     "serving": "tests/full/test_serving_soak.py",
     "tour": "tests/full/test_tour.py",
     "chaos": "tests/chaos",
+    "doors": "tests/full/front_door",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
 }
 

@@ -1,7 +1,7 @@
 """A tiny llama written as a GGUF file: the model, its tokenizer, and the file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ NAMES = {
 }
 
 
-def small_tokenizer(*, has_single_digits: bool) -> Tokenizer:
+def small_tokenizer(
+    *, has_single_digits: bool, texts: Sequence[str] = (TEXT,) * 20, vocab_size: int = 320
+) -> Tokenizer:
     """Byte-level BPE, which makes numbers into one token unless digits stand alone."""
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
@@ -46,18 +48,18 @@ def small_tokenizer(*, has_single_digits: bool) -> Tokenizer:
     learned = Tokenizer(models.BPE())
     learned.pre_tokenizer = byte_level
     trainer = trainers.BpeTrainer(
-        vocab_size=320,
+        vocab_size=vocab_size,
         special_tokens=list(SPECIAL),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    learned.train_from_iterator([TEXT] * 20, trainer)
+    learned.train_from_iterator(texts, trainer)
     tokenizer.model = learned.model
     tokenizer.add_special_tokens(list(SPECIAL))
     return tokenizer
 
 
-def small_llama(vocab_size: int, *, is_tied: bool) -> LlamaForCausalLM:
+def small_llama(vocab_size: int, *, is_tied: bool, positions: int = 64) -> LlamaForCausalLM:
     """A random model whose norms are not all one."""
     config = LlamaConfig(
         vocab_size=vocab_size,
@@ -66,7 +68,7 @@ def small_llama(vocab_size: int, *, is_tied: bool) -> LlamaForCausalLM:
         num_hidden_layers=NUM_BLOCKS,
         num_attention_heads=HEADS,
         num_key_value_heads=KV_HEADS,
-        max_position_embeddings=64,
+        max_position_embeddings=positions,
         tie_word_embeddings=is_tied,
         rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": 50_000.0},

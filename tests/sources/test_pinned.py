@@ -1,6 +1,7 @@
 """A recipe that is pinned says what is computed; what it lacks is said before any work."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,29 @@ def test_other_content_is_another_recipe(folder, name):
     (folder / name).write_text((folder / name).read_text().replace("e", "3"))
     changed = keys_of(own_recipe(folder))
     assert changed[-1] != before[-1]
+
+
+def test_files_that_are_gone_are_known_by_the_hashes_that_a_recipe_names(folder):
+    once = pinned(own_recipe(folder))
+    keys = [stage.key for stage in graph_of(once)]
+    for name in ("texts.jsonl", "explanations.jsonl"):
+        (folder / name).unlink()
+    assert pinned(once) == once and keys_of(once) == keys
+    hashes = ("passages.corpus.sha256", "av_lessons.teacher.sha256", "ar_lessons.teacher.sha256")
+    for name in hashes:
+        with pytest.raises(ValueError) as caught:
+            pinned(with_overrides(once, [f"{name}=none"]))
+        said = str(caught.value)
+        assert said.startswith(f"{name.replace('sha256', 'path')}={folder}") and "\n" not in said
+        assert f"set {name} to what the records of that run say" in said
+
+
+def test_a_model_that_is_gone_is_known_by_its_hash_and_depth(folder):
+    once = pinned(own_recipe(folder))
+    shutil.rmtree(folder / "model")
+    assert pinned(once) == once
+    with pytest.raises(ValueError, match="nothing is there"):
+        pinned(own_recipe(folder))
 
 
 def test_a_file_that_changed_since_it_was_pinned_is_refused(folder):

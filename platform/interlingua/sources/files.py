@@ -29,14 +29,7 @@ class Row(NamedTuple):
 
 def files_of(path: str, suffixes: Sequence[str], *, field: str) -> list[Path]:
     """The files of a path (a file, a folder, a pattern), by name; `field` is for the error."""
-    given = Path(path).expanduser()
-    if has_magic(path) and not given.exists():
-        found = [Path(name) for name in glob(str(given), recursive=True)]
-    elif given.is_dir():
-        found = [one for one in given.rglob("*") if kind_of(one) in suffixes]
-    else:
-        found = [given]
-    files = sorted(one for one in found if one.is_file())
+    files = _found(path, suffixes)
     if not files:
         what = "names no file" if path else "is not set"
         raise ValueError(f"{field}={path} {what}; give a file, a folder or a pattern with *")
@@ -44,6 +37,11 @@ def files_of(path: str, suffixes: Sequence[str], *, field: str) -> list[Path]:
         if kind_of(one) not in suffixes:
             raise ValueError(f"{one} ends with none of {', '.join(suffixes)} (or .gz behind it)")
     return files
+
+
+def are_gone(path: str, suffixes: Sequence[str]) -> bool:
+    """Whether a path names no file (any more)."""
+    return not _found(path, suffixes)
 
 
 def kind_of(path: Path) -> str:
@@ -99,6 +97,17 @@ def num_rows_of(path: Path) -> int:
         with _readable(path), _opened(path) as file:
             return sum(bool(line.strip()) for line in file)
     return 1
+
+
+def _found(path: str, suffixes: Sequence[str]) -> list[Path]:
+    given = Path(path).expanduser()
+    if has_magic(path) and not given.exists():
+        found = [Path(name) for name in glob(str(given), recursive=True)]
+    elif given.is_dir():
+        found = [one for one in given.rglob("*") if kind_of(one) in suffixes]
+    else:
+        found = [given]
+    return sorted(one for one in found if one.is_file())
 
 
 def _json_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:

@@ -3,11 +3,11 @@
 After it the recipe says what is computed, whatever happens to the files: each stage compares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from interlingua.sources.files import TABLES, TEXTS, files_of, sha256_of_files
+from interlingua.sources.files import TABLES, TEXTS, are_gone, files_of, sha256_of_files
 from interlingua.specs.corpora import CorpusSpec, HubText, Mixture, TextFiles
 from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
@@ -109,6 +109,9 @@ def _with_files(host: HubHost, field: str | None = None) -> HubHost:
         digits = host.files_sha256 or take(place)
         return replace(host, source=str(place.resolve()), files_sha256=digits)
     if place.is_absolute() or host.source.startswith(".") or place.suffix == GGUF:
+        if host.files_sha256 is not None:
+            # Named by its hash: of a GGUF file a run has a copy, and needs it no more.
+            return replace(host, source=str(place.resolve()))
         raise ValueError(
             f"{field}.source={host.source}: nothing is there; a model is a folder "
             "that save_pretrained wrote, a .gguf file, or a hub id"
@@ -144,24 +147,18 @@ def _host(host: HostSpec) -> HostSpec:
 
 
 def _rows(rows: ActivationFile, field: str) -> ActivationFile:
-    files = files_of(rows.path, VECTORS, field=f"{field}.path")
-    found = replace(
-        rows,
-        path=_absolute(rows.path),
-        sha256=rows.sha256 or sha256_of_files(files),
-    )
+    digits = _taken(rows.path, VECTORS, rows.sha256, f"{field}.path")
+    found = replace(rows, path=_absolute(rows.path), sha256=digits)
     if rows.index is None:
         return found
-    index = files_of(rows.index, TABLES, field=f"{field}.index")
-    digits = rows.index_sha256 or sha256_of_files(index)
+    digits = _taken(rows.index, TABLES, rows.index_sha256, f"{field}.index")
     return replace(found, index=_absolute(rows.index), index_sha256=digits)
 
 
 def _corpus(corpus: CorpusSpec, field: str) -> CorpusSpec:
     match corpus:
         case TextFiles():
-            files = files_of(corpus.path, TEXTS, field=f"{field}.path")
-            digits = corpus.sha256 or sha256_of_files(files)
+            digits = _taken(corpus.path, TEXTS, corpus.sha256, f"{field}.path")
             return replace(corpus, path=_absolute(corpus.path), sha256=digits)
         case Mixture():
             parts = []
@@ -178,9 +175,22 @@ def _taught(taught: TeachingSpec, field: str) -> TeachingSpec:
     teacher = taught.teacher
     if not isinstance(teacher, ExplanationFile):
         return taught
-    files = files_of(teacher.path, TABLES, field=f"{field}.teacher.path")
-    digits = teacher.sha256 or sha256_of_files(files)
+    digits = _taken(teacher.path, TABLES, teacher.sha256, f"{field}.teacher.path")
     return replace(taught, teacher=replace(teacher, path=_absolute(teacher.path), sha256=digits))
+
+
+def _taken(path: str, suffixes: Sequence[str], sha256: str | None, field: str) -> str:
+    """The hash that is named, or that of the files; behind a finished run they may be gone."""
+    if not are_gone(path, suffixes):
+        return sha256 or sha256_of_files(files_of(path, suffixes, field=field))
+    if sha256 is not None:
+        return sha256
+    owner, _, name = field.rpartition(".")
+    digits = f"{owner}.{'index_' if name == 'index' else ''}sha256"
+    raise ValueError(
+        f"{field}={path} names no file; give a file, a folder or a pattern with *. Where a run has "
+        f"read it and it is gone, set {digits} to what the records of that run say"
+    )
 
 
 def _sha256(path: Path) -> str:

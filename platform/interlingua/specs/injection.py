@@ -45,7 +45,7 @@ class Readout(StrEnum):
 class BosRule(StrEnum):
     """The rule for a BOS token at the beginning of the AR's prompt."""
 
-    TOKENIZER_DEFAULT = "tokenizer_default"  # present where the tokenizer has one
+    TOKENIZER_DEFAULT = "tokenizer_default"  # as the tokenizer begins a text
     PRESENT = "present"
     ABSENT = "absent"
 

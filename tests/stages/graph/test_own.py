@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.own_data import BLOCK, NUM_DOCUMENTS, PER_DOCUMENT, TAG, own_recipe, write_own
+from tests.own_data import BLOCK, NUM_DOCUMENTS, PER_DOCUMENT, TAG, built, own_recipe, write_own
 
 from interlingua import NLA
-from interlingua.cluster.local import LocalBackend, local_context
+from interlingua.cluster.local import local_context
 from interlingua.recipes.world import world_mini
 from interlingua.report.numbers import NUMBERS_NAME, read_numbers
 from interlingua.report.page import PAGE_NAME
@@ -18,7 +18,6 @@ from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
-from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store.artifact import find, lineage
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.scored import read_scored
@@ -35,14 +34,6 @@ def folder(mini_root, tmp_path_factory):
     copy = tmp_path_factory.mktemp("model") / "model"
     shutil.copytree(find(host, mini_root).path, copy)
     return write_own(tmp_path_factory.mktemp("own"), copy)
-
-
-def built(recipe, root):
-    recipe = pinned(recipe)
-    stages = graph_of(recipe)
-    with ConsoleWatcher(root, stages) as watcher:
-        LocalBackend().build_all(stages, root, local_context(recipe.placement), watcher)
-    return {(stage.kind, stage.label): find(stage, root) for stage in stages}
 
 
 @pytest.fixture(scope="module")

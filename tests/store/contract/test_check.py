@@ -48,7 +48,11 @@ CHAT = (
 
 
 def build_tokenizer(
-    *, marker: str | None = MARKER, has_bos: bool = True, has_prefix_space: bool = False
+    *,
+    marker: str | None = MARKER,
+    has_bos: bool = True,
+    has_prefix_space: bool = False,
+    chat_template: str | None = CHAT,
 ) -> PreTrainedTokenizerFast:
     """A byte-level BPE trained on a few lines, with a chat template."""
     raw = Tokenizer(models.BPE())
@@ -68,7 +72,7 @@ def build_tokenizer(
             single="<bos> $A", special_tokens=[("<bos>", raw.token_to_id("<bos>"))]
         )
     return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<bos>", eos_token="<eos>", chat_template=CHAT
+        tokenizer_object=raw, bos_token="<bos>", eos_token="<eos>", chat_template=chat_template
     )
 
 
@@ -108,6 +112,15 @@ def test_what_was_measured_verifies(tokenizer: PreTrainedTokenizerFast, num_slot
     assert tokenizer.decode(contract.tokens.left_id).endswith(">")
     assert ids.count(tokenizer.bos_token_id) == 1
     assert len(contract.ar_suffix_ids or ()) >= 2
+
+
+@pytest.mark.parametrize("has_bos", [True, False])
+def test_a_base_model_reads_the_message_as_any_text(has_bos: bool) -> None:
+    tokenizer = build_tokenizer(has_bos=has_bos, chat_template=None)
+    contract = measured(tokenizer, 3)
+    verify_av(contract, tokenizer)
+    ids = av_prompt_ids(contract.av_message(), tokenizer)
+    assert tokenizer.decode(ids) == f"{'<bos>' * has_bos}{contract.av_message()}"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +221,15 @@ def test_a_tokenizer_that_has_no_bos_needs_none_by_default() -> None:
     verify_ar(measured(plain), plain)
     with pytest.raises(ContractMismatch, match="BOS"):
         verify_ar(measured(plain, ar_bos=BosRule.PRESENT), plain)
+
+
+def test_a_tokenizer_that_is_known_may_have_a_bos_and_not_begin_by_it() -> None:
+    """As GPT-2's: what ends its texts is its BOS, too."""
+    plain = build_tokenizer(has_bos=False)
+    verify_ar(measured(plain, tokenizer_sha256="0" * 64), plain)
+    for recorded in ({}, {"tokenizer_sha256": "0" * 64, "ar_bos": BosRule.PRESENT}):
+        with pytest.raises(ContractMismatch, match="BOS .*expected True, found False"):
+            verify_ar(measured(plain, **recorded), plain)
 
 
 def test_a_prefix_space_is_refused() -> None:

@@ -57,7 +57,9 @@ def outside_rows(spec: FamiliaritySpec, host: Artifact, rows: Artifact) -> Mappi
             found[kind] = reader.over(texts, [(0, len(text)) for text in texts])
         else:
             keyed = [(f"{number:016x}", text) for number, text in enumerate(texts)]
-            found[kind] = reader.rows(keyed).vectors_by_block[spec.block_index]
+            # Each is a document of its own, where positions are drawn by documents.
+            read_rows = reader.rows(keyed, [key for key, _ in keyed])
+            found[kind] = read_rows.vectors_by_block[spec.block_index]
     rng = np.random.default_rng(spec.seed)
     found[RANDOM] = rng.normal(size=(spec.num_outside, reader.width)).astype(np.float32)
     return found

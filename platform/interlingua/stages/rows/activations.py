@@ -75,7 +75,20 @@ def run(
     # An earlier attempt with smaller blocks left more of them: their rows would come twice.
     keep_blocks(out, -(-num_passages // place.block_passages), "output_of_block_*/shard-*")
     assert counts["num_passages"] == num_passages, f"{counts['num_passages']} of {num_passages}"
+    _check_any(spec, counts)
     return {**counts, "rows_per_cpu_second": 1000 * counts["num_rows"] / counts["cpu_ms"]}
+
+
+def _check_any(spec: ExtractSpec, counts: Mapping[str, int]) -> None:
+    """Raise where no passage has anything to read: what comes later would not say why."""
+    if not counts["num_rows"]:
+        tag = spec.host_tag
+        raise ValueError(
+            f"hosts.{tag}: no row of {', '.join(spec.splits)}; of {counts['num_passages']} "
+            f"passages {counts['num_truncated']} are longer than max_tokens ({spec.max_tokens}), "
+            f"and none has what {spec.read} reads. Raise hosts.{tag}.max_tokens, or set read or "
+            "the lengths of passages (passages.pieces, least_words, most_words) to fit"
+        )
 
 
 def _begun(spec: ExtractSpec, passages: Artifact, out: Path) -> int:

@@ -36,6 +36,7 @@ from interlingua.stages.sft.engine import ParamGroup
 from interlingua.stages.sft.job import LearningInputs, TrainingJob
 from interlingua.stages.sft.loop import Placed, Rows, Share
 from interlingua.store.artifact import Artifact
+from interlingua.store.contract.check import verify_ar
 from interlingua.store.hosts import opened_from
 from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.shards import Key
@@ -131,6 +132,7 @@ class ArProgram:
             fresh_reconstructor(source, spec.ar, revision=revision, device=job.device)
         )
         contract = contract_of(tokenizer, self.module.reconstructor.width, ar=spec.ar)
+        verify_ar(contract, tokenizer)  # not first when the bundle is opened, after the training
         # Padding is masked: any id will do where the tokenizer has none.
         self._pad = tokenizer.pad_token_id or 0
         self._texts, self._dev_texts = (

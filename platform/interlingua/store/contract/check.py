@@ -31,6 +31,9 @@ class Tokenizer(Protocol):
     @property
     def bos_token_id(self) -> int | None: ...
 
+    @property
+    def chat_template(self) -> Any: ...
+
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
 
     def apply_chat_template(
@@ -59,13 +62,21 @@ def verify_ar(contract: Contract, tokenizer: Tokenizer) -> None:
         what = f"the end of the AR prompt of {explanation!r}"
         symptom = "symptom: the AR reads another token than it was trained on"
         _expect(what, ids[-len(suffix) :], suffix, symptom)
-    # Of the last of these prompts: all begin alike.
+    _verify_bos(contract, tokenizer, ids)
+
+
+def _verify_bos(contract: Contract, tokenizer: Tokenizer, ids: list[int]) -> None:
+    """Raise unless a prompt of the AR begins as its rule says; all of them begin alike."""
+    rule = contract.extension.ar_bos
+    if rule is BosRule.TOKENIZER_DEFAULT and contract.extension.tokenizer_sha256 is not None:
+        # By its hash it is the tokenizer of the training: some have a BOS and begin no text by it.
+        return
     has_bos = tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id
     is_expected = {
         BosRule.TOKENIZER_DEFAULT: tokenizer.bos_token_id is not None,
         BosRule.PRESENT: True,
         BosRule.ABSENT: False,
-    }[contract.extension.ar_bos]
+    }[rule]
     symptom = "symptom: the FVE halves and nothing else is wrong; record ar_bos as it was trained"
     _expect("a BOS before the AR prompt", has_bos, is_expected, symptom)
 
@@ -133,7 +144,12 @@ def measured_suffix(ar_template: str, tokenizer: Tokenizer) -> tuple[int, ...]:
 
 
 def av_prompt_ids(message: str, tokenizer: Tokenizer) -> list[int]:
-    """The AV's prompt: the message in the chat template, which brings its own BOS."""
+    """The AV's prompt: the message in the chat template, which brings its own BOS.
+
+    A base model has no template: its prompt is the message, as it reads every text.
+    """
+    if tokenizer.chat_template is None:
+        return tokenizer.encode(message, add_special_tokens=True)
     turn = [{"role": "user", "content": message}]
     # In two steps, without special tokens: a BOS of the tokenizer's own would be a second one.
     text = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)

@@ -9,7 +9,7 @@ import torch
 from tests.local_host import local_host
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from interlingua.specs.extraction import TokenPositions
+from interlingua.specs.extraction import LastToken, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.stages.rows.activations import activations_stage
 from interlingua.stages.rows.adopted_host import adopted_stage
@@ -74,3 +74,12 @@ def test_a_split_without_passages_is_refused(recipe, host_folder, context, poole
         build(stage, tmp_path, context)
     with pytest.raises(ValueError, match="fit; no passage"):
         build(activations_stage(host, passages, pooled_spec), tmp_path, context)
+
+
+def test_where_nothing_can_be_read_it_says_why(stage_of, own_root, context, pooled_spec):
+    spec = replace(pooled_spec, read=LastToken(), max_tokens=4)
+    with pytest.raises(ValueError) as caught:
+        build(stage_of(spec), own_root, context)
+    said = str(caught.value)
+    assert said.startswith("hosts.tiny: no row of fit; of ") and "\n" not in said
+    assert "are longer than max_tokens (4)" in said and "Raise hosts.tiny.max_tokens" in said
