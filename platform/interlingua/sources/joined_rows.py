@@ -1,7 +1,7 @@
 """Rows of a file of vectors joined to passages, by number or by an index.
 
-Holds some 70 bytes of a passage and of a row while they are joined, 28 of a row then; neither texts
-nor vectors. N rows, P passages, B rows of a batch.
+Holds 60 to 90 bytes of a passage with its row while they are joined, 28 of a row then; neither
+texts nor vectors. N rows, P passages, B rows of a batch.
 """
 
 import hashlib

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -148,18 +147,22 @@ def read_consumed(path: Path) -> dict[Split, set[str]]:
 def _ledger(parts: Sequence[tuple[Split, NDArray[np.bytes_]]]) -> pa.Table:
     """The pairs of id and split of some parts, each pair once, ascending."""
     names = sorted(Split)
-    ids = np.concatenate([np.zeros(0, ID_DTYPE), *(ids for _, ids in parts)])
-    rank_of_part = np.array([names.index(split) for split, _ in parts], np.int8)
-    ranks = np.repeat(rank_of_part, [len(ids) for _, ids in parts])
-    order = np.lexsort((ranks, ids))
-    ids, ranks = ids[order], ranks[order]
-    is_first = _is_first(ids) | _is_first(ranks)
-    splits = pa.DictionaryArray.from_arrays(ranks[is_first], [split.value for split in names])
-    columns = [pa.array(ids[is_first], pa.binary()), splits]
-    return pa.table([c.cast(pa.string()) for c in columns], schema=LEDGER_SCHEMA)
+    pairs = np.empty(sum(len(ids) for _, ids in parts), [("id", ID_DTYPE), ("rank", np.uint8)])
+    begin = 0
+    for split, ids in parts:
+        part = pairs[begin : begin + len(ids)]
+        part["id"], part["rank"] = ids, names.index(split)
+        begin += len(ids)
+    # As one string of bytes each: sorted in place, by id and then by split.
+    strings = pairs.view(f"S{pairs.itemsize}")
+    strings.sort()
+    pairs = pairs[_is_first(strings)]
+    splits = pa.DictionaryArray.from_arrays(pairs["rank"], [split.value for split in names])
+    columns = [pa.array(pairs["id"], pa.binary()), splits]
+    return pa.table([column.cast(pa.string()) for column in columns], schema=LEDGER_SCHEMA)
 
 
-def _is_first(sorted_N: NDArray[Any]) -> NDArray[np.bool_]:
+def _is_first(sorted_N: NDArray[np.bytes_]) -> NDArray[np.bool_]:
     """Whether each is another than the one before it."""
     return np.append(True, sorted_N[1:] != sorted_N[:-1])[: len(sorted_N)]
 
