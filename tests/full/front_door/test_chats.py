@@ -75,8 +75,12 @@ def recipe(folder: Path, **changes: object) -> Recipe:
     mine = own_recipe(
         folder,
         model=HubHost(tag=ANCHOR, source=str(folder / ANCHOR)),
-        texts=TextFiles(path=str(folder / "chats.jsonl"), text_field="messages", id_field="id"),
-        explanations=ExplanationFile(path=str(folder / "explanations.jsonl"), teacher_field="by"),
+        texts=TextFiles(
+            path=str(folder / "chats.jsonl"), text_field="messages", id_field="id"
+        ),
+        explanations=ExplanationFile(
+            path=str(folder / "explanations.jsonl"), teacher_field="by"
+        ),
         read=LastToken(),
         block=block,
     )

@@ -145,6 +145,4 @@ def test_a_start_from_elsewhere_is_where_the_pair_begins(from_trunk, from_elsewh
     [key] = [one for one in trained if one.endswith(name)]
     near, far = ((trained[key] - one[name]).norm() for one in (merged, trunk))
     assert near < far
-    assert (
-        from_trunk["rl", "rl"].record.fingerprint != from_elsewhere["rl", "rl"].record.fingerprint
-    )
+    assert from_trunk["rl", "rl"].record.fingerprint != from_elsewhere["rl", "rl"].record.fingerprint
