@@ -47,6 +47,13 @@ def test_a_command_that_fails_shows_its_last_lines_and_where_the_others_are(tour
     assert not tour.done
 
 
+@pytest.mark.parametrize(
+    ("arguments", "recipe"), [([], "demo"), (["world"], "world"), (["--recipe", "x.py"], "x.py")]
+)
+def test_without_a_recipe_it_walks_the_demo(arguments, recipe):
+    assert tour_parser().parse_args(arguments).recipe == recipe
+
+
 def test_it_says_where_it_must_be_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="from the root of the repository"):

@@ -1,8 +1,10 @@
 """What a command line asks for is one run, named by what it changes."""
 
 import argparse
+from dataclasses import replace
 
 from interlingua.commands.tracked_run import MOST_LETTERS, title, tracked_run
+from interlingua.recipes.own import mine
 from interlingua.recipes.world import demo, world_rl_ablation
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of, needed_for
@@ -26,7 +28,7 @@ def test_where_too_much_differs_there_is_no_name():
 
 
 def test_however_far_a_recipe_is_built_it_is_one_run():
-    arguments, stages = argparse.Namespace(recipe="demo"), graph_of(demo())
+    arguments, stages = argparse.Namespace(recipe="demo", overrides=[]), graph_of(demo())
     whole, part = (
         tracked_run(demo(), chosen, arguments, None)
         for chosen in (stages, needed_for("encoder", stages))
@@ -35,7 +37,18 @@ def test_however_far_a_recipe_is_built_it_is_one_run():
 
 
 def test_a_host_that_is_added_is_a_run_of_its_own():
-    arguments, stages = argparse.Namespace(recipe="demo"), graph_of(demo())
+    arguments, stages = argparse.Namespace(recipe="demo", overrides=[]), graph_of(demo())
     added = tracked_run(demo(), stages[:3], arguments, "mine")
     assert added.identity.title == "demo + mine"
     assert added.identity.name != tracked_run(demo(), stages, arguments, None).identity.name
+
+
+def test_what_pinning_adds_is_no_change(tmp_path):
+    path = tmp_path / "my.py"
+    path.write_text("from interlingua.recipes.own import mine\n\nrecipe = mine\n")
+    written = mine()
+    (host,) = written.hosts
+    as_if_pinned = replace(host, source=replace(host.source, num_blocks=4, source="/a/model"))
+    recipe = replace(written, hosts=(as_if_pinned,))
+    arguments = argparse.Namespace(recipe=str(path), overrides=["av.num_steps=7"])
+    assert tracked_run(recipe, (), arguments, None).identity.title == "mine av.num_steps=7"

@@ -147,6 +147,101 @@ def test_a_mistake_is_told_in_one_line(start_job, tmp_path, mistake):
     assert not (tmp_path / "root").exists()
 
 
+MINE = """
+from interlingua.recipes.own import nla_of
+from interlingua.specs.corpora import TextFiles
+from interlingua.specs.models import HubHost
+
+def recipe():
+    model = HubHost(tag="mine", source="{folder}/model")
+    return nla_of("mine", model=model, texts=TextFiles(path="{folder}/texts.jsonl"))
+
+def raises():
+    return recipe().replaced
+
+def other():
+    return 7
+"""
+OF_A_FILE = {
+    "what mine needs": (
+        ["mine"],
+        "error: mine needs --set hosts.model.source.source=... --set passages.corpus.path=...",
+    ),
+    "what mine still needs": (
+        ["mine", "--set", "passages.corpus.path={folder}/texts.jsonl"],
+        "error: mine needs --set hosts.model.source.source=...",
+    ),
+    "nowhere": (
+        ["--recipe", "{folder}/no.py"],
+        "error: {folder}/no.py is not there; a recipe of your own is FILE.py:NAME",
+    ),
+    "no function recipe": (
+        ["--recipe", "{folder}/empty.py"],
+        "error: {folder}/empty.py has no function recipe; a recipe of your own is FILE.py:NAME",
+    ),
+    "no such function": (
+        ["--recipe", "{folder}/my.py:its"],
+        "error: {folder}/my.py has no function its; a recipe of your own is FILE.py:NAME",
+    ),
+    "no Python": (
+        ["--recipe", "{folder}/broken.py"],
+        "error: {folder}/broken.py cannot be run: SyntaxError: invalid syntax (broken.py, line 1); "
+        "correct it there",
+    ),
+    "it raises": (
+        ["--recipe", "{folder}/my.py:raises"],
+        "error: raises of {folder}/my.py raised AttributeError: 'Recipe' object has no attribute "
+        "'replaced'; correct it there",
+    ),
+    "no recipe": (
+        ["--recipe", "{folder}/my.py:other"],
+        "error: other of {folder}/my.py returned a int; it must be a Recipe",
+    ),
+    "a text is empty": (
+        ["--recipe", "{folder}/my.py"],
+        "error: {folder}/texts.jsonl, line 2: field 'text' is empty; leave it out",
+    ),
+}
+
+
+@pytest.fixture
+def own_files(tmp_path):
+    """A recipe in a file, a model and two texts, of which one is empty."""
+    (tmp_path / "my.py").write_text(MINE.format(folder=tmp_path))
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "broken.py").write_text("def recipe(:\n")
+    (tmp_path / "texts.jsonl").write_text('{"text": "One."}\n{"text": ""}\n')
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text('{"num_hidden_layers": 4}')
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
+    return tmp_path
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize("mistake", OF_A_FILE)
+def test_a_mistake_in_a_recipe_of_ones_own_is_told_before_any_work(
+    run_job, own_files, mistake, dry
+):
+    given, line = OF_A_FILE[mistake]
+    arguments = [word.format(folder=own_files) for word in given]
+    root = own_files / "root"
+    code, out, err = run_job("jobs.run", *arguments, *dry, "--root", root)
+    assert (code, out, err) == (1, "", line.format(folder=own_files) + "\n")
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "one of the arguments recipe --recipe is required"),
+        (["demo", "--recipe", "my.py"], "--recipe: not allowed with argument recipe"),
+    ],
+)
+def test_one_recipe_is_named(run_job, arguments, words):
+    code, _, err = run_job("jobs.run", *arguments)
+    assert code == 2 and words in err.splitlines()[-1]
+
+
 def test_a_traceback_is_shown_to_those_who_ask_for_it(start_job):
     code, _, err = ended(start_job("world_min", "--traceback"))
     assert code == 1

@@ -142,7 +142,11 @@ def test_parquet_and_several_files_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("bad", "changed", "words"),
     [
-        ({"id": "a"}, {}, r"line 2 has no field 'explanation'; name one that it has: id"),
+        (
+            {"id": "a"},
+            {},
+            r"line 2 has no field 'explanation'; name in text_field one that it has: id",
+        ),
         ({"explanation": "x"}, {}, r"line 2 has no field 'id'"),
         (row("a", " \n"), {}, r"line 2: explanation is empty; fill it in, or leave the row out"),
         (row("a", None), {}, r"line 2: explanation is null; it must be a text"),

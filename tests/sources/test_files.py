@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from interlingua.sources import files as sources
 from interlingua.sources.files import (
     BATCH_ROWS,
     TEXTS,
@@ -19,6 +20,9 @@ from interlingua.sources.files import (
     rows_of,
     sha256_of_files,
 )
+from interlingua.store.integrity import sha256_of
+
+TEXT = {"text": "text_field"}
 
 ROWS = [{"text": "a", "id": 1}, {"text": "b", "id": 2}]
 
@@ -111,10 +115,23 @@ def test_files_that_changed_are_refused(tmp_path):
     )
 
 
+def test_a_file_is_hashed_again_where_it_may_have_changed(tmp_path, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(sources, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
+    path = written(tmp_path / "a.txt", b"one")
+    before = sha256_of_files([path])
+    written(path, b"two")  # as long, and as young as the clock of the disk can tell
+    assert sha256_of_files([path]) != before and len(hashed) == 2
+    monkeypatch.setattr(sources, "MOMENT_NS", 0)  # as if that was a while ago
+    assert len({sha256_of_files([path]) for _ in range(3)}) == 1 and len(hashed) == 3
+    written(path, b"three")
+    assert sha256_of_files([path]) == sha256_of(path) and len(hashed) == 4
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.jsonl.gz"])
 def test_json_lines(tmp_path, name):
     path = written(tmp_path / name, b"\xef\xbb\xbf" + json_lines(ROWS).replace(b"\n", b"\r\n\n"))
-    rows = list(rows_of(path, ["text"], ["id", "none"]))
+    rows = list(rows_of(path, TEXT, ["id", "none"]))
     assert [dict(row.values) for row in rows] == ROWS
     assert [row.where for row in rows] == [f"{path}, line 1", f"{path}, line 3"]
     assert num_rows_of(path) == 2
@@ -124,7 +141,7 @@ def test_parquet_is_read_by_column(tmp_path):
     path, count = tmp_path / "a.parquet", 2 * BATCH_ROWS + 1
     numbers = list(range(count))
     pq.write_table(pa.table({"n": numbers, "text": list(map(str, numbers)), "x": numbers}), path)
-    rows = list(rows_of(path, ["text"], ["n", "none"]))
+    rows = list(rows_of(path, TEXT, ["n", "none"]))
     assert [row.values for row in rows] == [{"text": str(n), "n": n} for n in numbers]
     assert rows[-1].where == f"{path}, row {count - 1}"
     assert num_rows_of(path) == count
@@ -133,23 +150,23 @@ def test_parquet_is_read_by_column(tmp_path):
 @pytest.mark.parametrize("name", ["a.txt", "a.md.gz"])
 def test_a_plain_text_is_a_row(tmp_path, name):
     path = written(tmp_path / name, "two\nlines \u00e9".encode())
-    (row,) = rows_of(path, ["text"])
+    (row,) = rows_of(path, TEXT)
     assert (row.where, row.values) == (str(path), {"text": "two\nlines \u00e9"})
     assert num_rows_of(path) == 1
 
 
 def test_a_field_that_is_missing(tmp_path):
     lines = written(tmp_path / "a.jsonl", json_lines([*ROWS, {"body": "c", "n": 1}]))
-    assert refusal(rows_of, lines, ["text"]) == (
-        f"{lines}, line 3 has no field 'text'; name one that it has: body, n"
+    assert refusal(rows_of, lines, TEXT) == (
+        f"{lines}, line 3 has no field 'text'; name in text_field one that it has: body, n"
     )
     table = tmp_path / "a.parquet"
     pq.write_table(pa.table({"body": ["a"]}), table)
-    assert refusal(rows_of, table, ["text"]) == (
-        f"{table} has no field 'text'; name one that it has: body"
+    assert refusal(rows_of, table, TEXT) == (
+        f"{table} has no field 'text'; name in text_field one that it has: body"
     )
     nothing = written(tmp_path / "b.jsonl", b"{}")
-    assert refusal(rows_of, nothing, ["text"]).endswith("name one that it has: none")
+    assert refusal(rows_of, nothing, TEXT).endswith("name in text_field one that it has: none")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +180,7 @@ def test_a_field_that_is_missing(tmp_path):
 )
 def test_a_line_that_is_no_row(tmp_path, line, words):
     path = written(tmp_path / "a.jsonl", json_lines(ROWS) + line)
-    assert refusal(rows_of, path, ["text"]).startswith(f"{path}, {words}")
+    assert refusal(rows_of, path, TEXT).startswith(f"{path}, {words}")
 
 
 def test_a_damaged_file(tmp_path):
@@ -178,8 +195,8 @@ def test_a_damaged_file(tmp_path):
         path.write_bytes(content)
         assert re.fullmatch(
             rf"{path} cannot be read: .+; it is damaged, or not what its name says",
-            refusal(rows_of, path, ["text"]),
+            refusal(rows_of, path, TEXT),
         )
     missing = tmp_path / "gone.jsonl"
-    assert refusal(rows_of, missing, ["text"]).startswith(f"{missing} cannot be read: ")
+    assert refusal(rows_of, missing, TEXT).startswith(f"{missing} cannot be read: ")
     assert refusal(num_rows_of, tmp_path / "cut.jsonl.gz").startswith(f"{tmp_path}/cut.jsonl.gz")

@@ -122,7 +122,7 @@ def test_mistakes_without_an_index(tmp_path):
          r"of id 'r7' at position 2"),
         ([{"id": "r7", "at": -1}] * 4, {"position_field": "at"}, r"line 1: at is -1, the whole"),
         ([{"id": "r7", "at": 2.0}] * 4, {"position_field": "at"}, r"line 1: at is float; a pos"),
-        ([{"row": "r7"}] * 4, {}, r"line 1 has no field 'id'; name one that it has: row"),
+        ([{"row": "r7"}] * 4, {}, r"has no field 'id'; name in id_field one that it has: row"),
         ([{"id": None}] * 4, {}, r"line 1: id is null; an id is a text or a whole number"),
     ],
 )  # fmt: skip

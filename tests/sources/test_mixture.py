@@ -97,7 +97,9 @@ def test_files_that_were_read_are_recorded_by_part(tmp_path):
 
 def test_a_mistake_in_a_part_is_named(tmp_path):
     parts = part(tmp_path, "a", 0.5, [1] * 5), part(tmp_path, "b", 0.5, [1], text_field="body")
-    with pytest.raises(ValueError, match=r"b.jsonl, line 1 has no field 'body'; name one that it"):
+    with pytest.raises(
+        ValueError, match=r"b.jsonl, line 1 has no field 'body'; name in text_field one"
+    ):
         tags(Mixture(parts=parts))
 
 

@@ -167,7 +167,8 @@ def test_a_message_that_is_none(tmp_path, message, words):
 
 def test_a_field_that_is_missing(stories):
     assert refusal(pinned(stories, text_field="body")) == (
-        f"{stories}/0.jsonl, line 1 has no field 'body'; name one that it has: text, doc, id"
+        f"{stories}/0.jsonl, line 1 has no field 'body'; name in text_field one that it has: text, "
+        "doc, id"
     )
     assert "has no field 'key'" in refusal(pinned(stories, id_field="key"))
     assert "has no field 'book'" in refusal(pinned(stories, document_field="book"))

@@ -1,8 +1,10 @@
 """Cells of a sweep: what they share, what a seed changes, and faults that are said beforehand."""
 
+import json
 from dataclasses import replace
 
 import pytest
+from tests.own_data import own_recipe, write_rows
 
 from interlingua.core.contrasts import Contrast
 from interlingua.recipes.world import world_mini, world_token
@@ -181,3 +183,41 @@ def test_a_search_shares_what_no_dial_changes():
     assert own[0] == "rl" and own[-1] == "cell"
     with pytest.raises(ValueError, match="there are: av_rate"):
         rl_search(world_mini(), ("rate",), seed=0)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A recipe on files, as it was written: nothing in it is pinned."""
+    (tmp_path / "model").mkdir()
+    config = {"model_type": "llama", "num_hidden_layers": 6}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"weights")
+    write_rows(tmp_path / "texts.jsonl", [{"id": "a", "text": "One.", "doc": "d"}])
+    for name in ("explanations", "others"):
+        write_rows(tmp_path / f"{name}.jsonl", [{"id": "a", "explanation": name}])
+    return own_recipe(tmp_path)
+
+
+def cells_over(recipe, axis):
+    return cells_of(Sweep(name="own", base=recipe, axes=(axis_of(axis),), seeds=(0,)))
+
+
+def test_every_cell_of_a_recipe_on_files_is_pinned(own):
+    first, second = cells_over(own, "hosts.mine.block.fraction=0.2,0.8")
+    # The AR has the blocks up to that which is read: of each cell, not of the first.
+    assert [cell.recipe.ar.block_index for cell in (first, second)] == [1, 4]
+    assert first.recipe.hosts[0].source.files_sha256 and own.ar.block_index is None
+
+
+def test_files_can_be_what_varies(own, tmp_path):
+    paths = [f"{tmp_path}/{name}.jsonl" for name in ("explanations", "others")]
+    first, second = cells_over(own, f"av_lessons.teacher.path={','.join(paths)}")
+    teachers = [cell.recipe.av_lessons.teacher for cell in (first, second)]
+    assert [one.path for one in teachers] == paths
+    assert teachers[0].sha256 != teachers[1].sha256
+    assert first.setting.endswith("explanationspjsonl") and "/" not in first.setting
+
+
+def test_an_axis_with_a_value_twice_is_refused():
+    with pytest.raises(ValueError, match="axis av.num_steps has a value twice"):
+        axis_of("av.num_steps=1,1")

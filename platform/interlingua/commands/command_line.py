@@ -12,6 +12,7 @@ from textwrap import fill
 from interlingua.published.run import PublishedRun
 from interlingua.published.single_host import PUBLISHED
 from interlingua.recipes.registry import OWN, RECIPES, recipe_named
+from interlingua.sources.checks import check_files
 from interlingua.sources.pinned import pinned
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
@@ -26,8 +27,11 @@ overrides (--dry-run lists every path and its value):
   --set hosts.toy-qwen3-1p7b.source.teacher=none"""
 
 
-def parser(module: str, description: str) -> argparse.ArgumentParser:
-    """The arguments that every job takes; the module is the one that people run."""
+def parser(module: str, description: str, *, recipe: str | None = None) -> argparse.ArgumentParser:
+    """The arguments that every job takes; the module is the one that people run.
+
+    `recipe` is taken where none is named; None: one must be.
+    """
     # The docstrings of recipes are their help: a recipe is described in one place.
     width = max(map(len, RECIPES))
     summaries, own = (
@@ -41,7 +45,7 @@ def parser(module: str, description: str) -> argparse.ArgumentParser:
         epilog=f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\n{published}\n\n{EXAMPLES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_recipe(made)
+    _add_recipe(made, recipe)
     made.add_argument(
         "--set",
         metavar="PATH=VALUE",
@@ -77,9 +81,18 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
 
 
 def resolved(arguments: argparse.Namespace) -> Recipe | PublishedRun:
-    """The recipe, or published run, with its overrides, and pinned to the files that it names."""
-    found = with_overrides(recipe_named(arguments.recipe), arguments.overrides)
-    return pinned(found) if isinstance(found, Recipe) else found
+    """The recipe, or published run, with its overrides; pinned to its files, which are checked."""
+    found = chosen(arguments)
+    if not isinstance(found, Recipe):
+        return found
+    recipe = pinned(found)
+    check_files(recipe)
+    return recipe
+
+
+def chosen(arguments: argparse.Namespace) -> Recipe | PublishedRun:
+    """The recipe, or published run, with its overrides, as it was written: nothing is pinned."""
+    return with_overrides(recipe_named(arguments.recipe), arguments.overrides)
 
 
 def prepared_root(root: Path) -> Path:
@@ -100,9 +113,11 @@ def prepared_root(root: Path) -> Path:
     return root.absolute()
 
 
-def _add_recipe(made: argparse.ArgumentParser) -> None:
+def _add_recipe(made: argparse.ArgumentParser, default: str | None) -> None:
     """The recipe: by its name, or a function in a file."""
-    named = made.add_mutually_exclusive_group(required=True)
+    if default is not None:
+        made.set_defaults(recipe=default)  # before its arguments, which would take it as theirs
+    named = made.add_mutually_exclusive_group(required=default is None)
     named.add_argument(
         "recipe", nargs="?", default=argparse.SUPPRESS, help="which experiment (see below)"
     )

@@ -12,6 +12,7 @@ from rich.console import Console
 from interlingua.commands.command_line import prepared_root
 from interlingua.commands.sweep_plan import show_sweep_plan
 from interlingua.commands.sweep_tracking import SweepUploads
+from interlingua.sources.checks import check_files
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.sweeps import LeftOut
 from interlingua.store.artifact import Artifact, build, find
@@ -32,6 +33,7 @@ class CellsFailed(RuntimeError):
 def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
     """Build what is missing of every cell, then show and store what the sweep says."""
     cells = cells_of(sweep)  # every fault of every cell, before anything runs
+    _check_files(cells)
     if arguments.dry_run:
         show_sweep_plan(sweep, cells, arguments.root)
         return
@@ -56,6 +58,17 @@ def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
             + "; ".join(f"{cell.name}: {cell.cause}" for cell in failed)
             + ". The same command tries them again"
         )
+
+
+def _check_files(cells: Sequence[Cell]) -> None:
+    """Check the files of every cell, once where they are the same."""
+    recipes = [cell.recipe for cell in cells]
+    of_files = {
+        (one.passages, one.hosts, one.read, one.av_lessons, one.ar_lessons, one.evaluation): one
+        for one in recipes
+    }
+    for recipe in of_files.values():
+        check_files(recipe)
 
 
 def train_cells(

@@ -73,11 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def tour_parser() -> argparse.ArgumentParser:
     """The shared arguments; the recipe is `demo` where none is named."""
-    made = parser("jobs.tour", __doc__ or "")
-    for action in made._actions:
-        if action.dest == "recipe":
-            action.nargs, action.default = "?", "demo"
-    return made
+    return parser("jobs.tour", __doc__ or "", recipe="demo")
 
 
 class Tour:

@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
+from interlingua.published.run import PublishedRun
 from interlingua.recipes.registry import recipe_named
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.text.overrides import list_paths
+from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running.recipe_runs import RecipeRun
 from interlingua.store.artifact import Stage
@@ -20,13 +21,15 @@ def tracked_run(
 
     Stages that are `beside` it, a new host or a server, are a run of their own.
     """
-    name = title(recipe, recipe_named(arguments.recipe))
+    # As they were written: what pinning adds is no choice of who ran it.
+    registered = recipe_named(arguments.recipe)
+    name = title(with_overrides(registered, arguments.overrides), registered)
     if beside is not None:
         return RecipeRun(recipe, stages, name=f"{recipe.name} + {beside}")
     return RecipeRun(recipe, graph_of(recipe), name=name)
 
 
-def title(recipe: Recipe, registered: object) -> str | None:
+def title(recipe: Recipe | PublishedRun, registered: object) -> str | None:
     """The recipe's name with the values that are not the registered ones; None: too many."""
     known = {path: value for path, _, value in list_paths(registered)}
     # A placement is no part of what is computed: it makes no other run.

@@ -7,7 +7,7 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from interlingua.commands.command_line import parser, resolved
+from interlingua.commands.command_line import chosen, parser
 from interlingua.commands.sweep import run_sweep
 from interlingua.commands.sweep_plan import published_plan
 from interlingua.core.contrasts import Contrast
@@ -29,7 +29,7 @@ from interlingua.sweeps.sweep import LEAST_SEEDS, Sweep, axis_of
 
 def slots_main(arguments: argparse.Namespace) -> None:
     """Slots x affine maps (x rule) x seeds; of a published run the plan alone."""
-    experiment = resolved(arguments)
+    experiment = chosen(arguments)
     if isinstance(experiment, PublishedRun):
         _only_dry(experiment, arguments)
         trunk = pool_host(experiment.trunk)
@@ -169,7 +169,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
-    experiment = resolved(arguments)
+    experiment = chosen(arguments)
     if isinstance(experiment, PublishedRun):
         raise ValueError(
             f"{experiment.name} cannot be run here: its corpus and explanations are not included; "

@@ -64,10 +64,20 @@ def _recipe_in(path: str, name: str) -> Recipe:
     """The recipe that the function of that name in a file returns."""
     if not Path(path).is_file():
         raise ValueError(f"{path} is not there; a recipe of your own is FILE.py:NAME")
-    make = runpy.run_path(path).get(name)
+    try:
+        make = runpy.run_path(path).get(name)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be run: {_line(error)}; correct it there") from error
     if not callable(make):
         raise ValueError(f"{path} has no function {name}; a recipe of your own is FILE.py:NAME")
-    made = make()
+    try:
+        made = make()
+    except Exception as error:
+        raise ValueError(f"{name} of {path} raised {_line(error)}; correct it there") from error
     if not isinstance(made, Recipe):
         raise ValueError(f"{name} of {path} returned a {type(made).__name__}; it must be a Recipe")
     return made
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -26,7 +26,7 @@ def sample_panels(folder: Path, predictor: Predictor) -> Iterator[Panel]:
         columns = (first[name][:SHOWN_ROWS].tolist() for name in names)
         for passage_id, position, end, text, explanation, true in zip(*columns, strict=True):
             passage = passages[passage_id]
-            shown, where, facts = passage.text, "pooled", passage.facts
+            shown, where, facts = passage.text, "whole passage", passage.facts
             if end >= 0:
                 shown, where = passage.text[position:end], "one sentence of a passage"
                 facts = dict(fact.split("=", 1) for fact in true or ())

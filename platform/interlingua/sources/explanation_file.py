@@ -5,11 +5,13 @@ Holds the texts of the passages that it is prepared for, and no others. Knows no
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from interlingua.sources.files import TABLES, Row, check_unchanged, files_of, rows_of
-from interlingua.sources.source import Site, Teacher
+from interlingua.sources.source import Explained, Site
+from interlingua.specs.extraction import Reading, Spans, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import ExplanationFile
 from interlingua.store.rows.passages import Passage
@@ -21,15 +23,16 @@ OPENING, CLOSING = "<explanation>", "</explanation>"
 _TAGGED = re.compile(f"{OPENING}(.*?){CLOSING}", re.DOTALL)
 
 Key = tuple[str, int]  # what a row is joined by, and its position
-Explained = tuple[str, str]  # who wrote it, and the text
 
 
-def opened(spec: ExplanationFile, **_: Any) -> Teacher:
+def opened(spec: ExplanationFile, **_: Any) -> "StoredExplanations":
     """The explanations of a file, or of several; nothing is read yet."""
-    return _Stored(spec)
+    return StoredExplanations(spec)
 
 
-class _Stored:
+class StoredExplanations:
+    """The explanations of the passages that it was prepared for."""
+
     prepares_on: tuple[Split, ...] = ()
 
     def __init__(self, spec: ExplanationFile) -> None:
@@ -40,22 +43,23 @@ class _Stored:
 
     def prepare(self, passages: Iterable[Passage]) -> None:
         """Read all rows, and hold those of these passages; raises where one is wrong."""
-        spec, ids = self._spec, self._ids(passages)
-        files = files_of(spec.path, TABLES, field=f"{FIELD}.path")
-        check_unchanged(files, spec.sha256, field=f"{FIELD}.path")
-        assert spec.sha256 is not None
+        ids = self._ids(passages)
         self._found, num_rows, other = {}, 0, ""
-        for path in files:
-            for row in rows_of(path, self._fields()):
-                (joined_by, position), text = self._key(row), _text(row, spec.text_field)
-                num_rows += 1
-                if joined_by in ids:
-                    self._add((joined_by, position), (self._teacher(row, spec.sha256), text))
-                else:
-                    self._counts["num_of_other_rows"] += 1
-                    other = other or self._shown(joined_by, row)
+        for row, (joined_by, position), explained in self._rows():
+            num_rows += 1
+            if joined_by in ids:
+                self._add((joined_by, position), explained)
+            else:
+                self._counts["num_of_other_rows"] += 1
+                other = other or self._shown(joined_by, row)
         if not self._found:
             self._raise_not_joined(num_rows, other, ids)
+
+    def joins_first(self, passages: Iterable[Passage], most_rows: int) -> bool:
+        """Whether one of the first rows is of these passages; raises where one of them is wrong."""
+        ids = {self._joined_by(passage) for passage in passages}
+        keys = [joined_by for _, (joined_by, _), _ in islice(self._rows(), most_rows)]
+        return any(key in ids for key in keys)
 
     def explain(
         self, asked: Sequence[tuple[Passage, Site]], num_samples: int
@@ -65,12 +69,7 @@ class _Stored:
 
     def _texts(self, passage: Passage, site: Site) -> list[Explained]:
         position = site.position
-        if self._spec.position_field is None and position != POOLED_POSITION:
-            raise ValueError(
-                f"{FIELD}.position_field is none, but activations are read within passages (the "
-                f"first at {position}): name the field that says where a row of {self._spec.path} "
-                "stands, or read whole passages"
-            )
+        _check_position_field(self._spec, is_within=position != POOLED_POSITION)
         found = self._found.get((self._joined_by(passage), position), [])
         self._counts["num_explained" if found else "num_without_explanation"] += 1
         return found
@@ -78,6 +77,17 @@ class _Stored:
     def counts(self) -> Mapping[str, int]:
         """Activations with and without a text, and rows of the files that are of other passages."""
         return self._counts
+
+    def _rows(self) -> Iterator[tuple[Row, Key, Explained]]:
+        """All rows of all files, each checked when its turn comes."""
+        spec = self._spec
+        files = files_of(spec.path, TABLES, field=f"{FIELD}.path")
+        check_unchanged(files, spec.sha256, field=f"{FIELD}.path")
+        assert spec.sha256 is not None
+        for path in files:
+            for row in rows_of(path, self._fields()):
+                key, text = self._key(row), _text(row, spec.text_field)
+                yield row, key, (self._teacher(row, spec.sha256), text)
 
     def _ids(self, passages: Iterable[Passage]) -> dict[str, str]:
         """What rows are joined by, each with the id of its passage."""
@@ -103,11 +113,12 @@ class _Stored:
     def _joined_by(self, passage: Passage) -> str:
         return passage.passage_id if self._spec.id_field is None else passage.row_id
 
-    def _fields(self) -> list[str]:
+    def _fields(self) -> dict[str, str]:
         spec = self._spec
-        joined_by = spec.passage_field if spec.id_field is None else spec.id_field
-        optional = (spec.position_field, spec.teacher_field)
-        return [joined_by, spec.text_field, *(name for name in optional if name is not None)]
+        joined_by = "passage_field" if spec.id_field is None else "id_field"
+        settings = (joined_by, "text_field", "position_field", "teacher_field")
+        named = {getattr(spec, setting): setting for setting in settings}
+        return {name: setting for name, setting in named.items() if name is not None}
 
     def _key(self, row: Row) -> Key:
         spec = self._spec
@@ -150,12 +161,26 @@ class _Stored:
         )
 
 
+def check_reading(spec: ExplanationFile, read: Reading) -> None:
+    """Raise where it cannot be known what an explanation is of."""
+    _check_position_field(spec, is_within=isinstance(read, Spans | TokenPositions))
+
+
+def _check_position_field(spec: ExplanationFile, *, is_within: bool) -> None:
+    if spec.position_field is None and is_within:
+        raise ValueError(
+            f"{FIELD}.position_field is none, but activations are read within passages: name the "
+            f"field that says where a row of {spec.path} stands, or read whole passages"
+        )
+
+
 def id_of(row: Row, field: str) -> str:
     """The id in a field: a text or a whole number."""
     value = row.values[field]
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(
-            f"{row.where}: {field} is {_kind(value)}; an id is a text or a whole number"
+            f"{row.where}: {field} is {_kind(value)}; an id is a text or a whole number: name "
+            "another field with id_field, or leave the row out"
         )
     return str(value)
 

@@ -7,7 +7,9 @@ wrong is said in one line that names file, row and field. Knows no meaning of a 
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from glob import glob, has_magic
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -18,6 +20,9 @@ JSON_LINES, PARQUET, PLAIN = (".jsonl", ".ndjson"), (".parquet",), (".txt", ".md
 TABLES = (*JSON_LINES, *PARQUET)
 TEXTS = (*TABLES, *PLAIN)
 BATCH_ROWS = 1024
+MOMENT_NS = 2 * 10**9  # coarser than the clock of any file system in use
+
+State = tuple[tuple[Path, int, int, int], ...]
 
 
 class Row(NamedTuple):
@@ -55,12 +60,36 @@ def kind_of(path: Path) -> str:
 def sha256_of_files(files: Sequence[Path]) -> str:
     """One hash of names and contents; of one file alone, of its content."""
     if len(files) == 1:
-        return sha256_of(files[0])
+        return _sha256_of(files[0])
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.name.encode())
-        digest.update(bytes.fromhex(sha256_of(path)))
+        digest.update(bytes.fromhex(_sha256_of(path)))
     return digest.hexdigest()
+
+
+def state_of(files: Iterable[Path]) -> State | None:
+    """What files look like from outside, as long as that says whether they changed since.
+
+    None of files that changed a moment ago: after another change they might look the same.
+    """
+    found = [(path, path.stat()) for path in files]
+    newest = max((max(one.st_mtime_ns, one.st_ctime_ns) for _, one in found), default=0)
+    if time.time_ns() - newest < MOMENT_NS:
+        return None
+    return tuple((path, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in found)
+
+
+def _sha256_of(path: Path) -> str:
+    state = state_of([path.absolute()])
+    return sha256_of(path) if state is None else _sha256_as_of(state)
+
+
+@lru_cache(maxsize=4096)
+def _sha256_as_of(state: State) -> str:
+    # Once a process: files are hashed where they are pinned, and opened soon after.
+    ((path, *_),) = state
+    return sha256_of(path)
 
 
 def check_unchanged(files: Sequence[Path], sha256: str | None, *, field: str) -> None:
@@ -75,8 +104,11 @@ def check_unchanged(files: Sequence[Path], sha256: str | None, *, field: str) ->
         )
 
 
-def rows_of(path: Path, fields: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Row]:
-    """The rows of one file, each with these fields; raises where a row lacks one."""
+def rows_of(path: Path, fields: Mapping[str, str], optional: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of one file, each with these fields; raises where a row lacks one.
+
+    A field stands with the setting that names it.
+    """
     match kind_of(path):
         case kind if kind in JSON_LINES:
             yield from _json_rows(path, fields, optional)
@@ -110,7 +142,7 @@ def _found(path: str, suffixes: Sequence[str]) -> list[Path]:
     return sorted(one for one in found if one.is_file())
 
 
-def _json_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
+def _json_rows(path: Path, fields: Mapping[str, str], optional: Sequence[str]) -> Iterator[Row]:
     with _readable(path), _opened(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -125,7 +157,7 @@ def _json_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> It
             yield Row(where, _chosen(where, value, fields, optional))
 
 
-def _parquet_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
+def _parquet_rows(path: Path, fields: Mapping[str, str], optional: Sequence[str]) -> Iterator[Row]:
     import pyarrow.parquet as pq  # a dry run needs none of it
 
     with _readable(path):
@@ -143,12 +175,12 @@ def _parquet_rows(path: Path, fields: Sequence[str], optional: Sequence[str]) ->
 
 
 def _chosen(
-    where: str, value: Mapping[str, Any], fields: Sequence[str], optional: Sequence[str]
+    where: str, value: Mapping[str, Any], fields: Mapping[str, str], optional: Sequence[str]
 ) -> dict[str, Any]:
     missing = [name for name in fields if name not in value]
     if missing:
         raise ValueError(
-            f"{where} has no field {missing[0]!r}; name one that it has: "
+            f"{where} has no field {missing[0]!r}; name in {fields[missing[0]]} one that it has: "
             f"{', '.join(map(str, value)) or 'none'}"
         )
     return {name: value[name] for name in (*fields, *optional) if name in value}

@@ -173,7 +173,7 @@ def _by_index(
     if num_rows != vectors.num_rows:
         raise ValueError(
             f"{spec.index} has {num_rows} rows, {vectors.where} {vectors.num_rows} vectors: row "
-            "i of the index says what vector i is of"
+            "i of the index says what vector i is of; name the index of these vectors"
         )
     found = _Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     if not len(found.numbers_N):
@@ -213,7 +213,9 @@ def _index_rows(spec: ActivationFile) -> Iterator[tuple[str, str, int]]:
     assert spec.index is not None
     files = files_of(spec.index, TABLES, field=f"{FIELD}.index")
     check_unchanged(files, spec.index_sha256, field=f"{FIELD}.index")
-    fields = [spec.id_field, *([] if spec.position_field is None else [spec.position_field])]
+    fields = {spec.id_field: "id_field"}
+    if spec.position_field is not None:
+        fields[spec.position_field] = "position_field"
     for path in files:
         for row in rows_of(path, fields):
             position = POOLED_POSITION

@@ -5,9 +5,18 @@ After it the recipe says what is computed, whatever happens to the files: each s
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
-from interlingua.sources.files import TABLES, TEXTS, are_gone, files_of, sha256_of_files
+from interlingua.sources.files import (
+    TABLES,
+    TEXTS,
+    State,
+    are_gone,
+    files_of,
+    sha256_of_files,
+    state_of,
+)
 from interlingua.specs.corpora import CorpusSpec, HubText, Mixture, TextFiles
 from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
@@ -91,13 +100,11 @@ def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
 
 
 def _with_files(host: HubHost, field: str | None = None) -> HubHost:
-    from interlingua.store.model_files import files_sha256
-
     field = f"hosts.{host.tag}.source" if field is None else field
     place = Path(host.source).expanduser()
     take: Callable[[Path], str] | None = None
     if place.is_dir():
-        take = files_sha256
+        take = _sha256_of_model
     elif place.is_file() and place.suffix == GGUF:
         take = _sha256
     if take is not None:
@@ -191,6 +198,21 @@ def _taken(path: str, suffixes: Sequence[str], sha256: str | None, field: str) -
         f"{field}={path} names no file; give a file, a folder or a pattern with *. Where a run has "
         f"read it and it is gone, set {digits} to what the records of that run say"
     )
+
+
+def _sha256_of_model(folder: Path) -> str:
+    from interlingua.store.model_files import files_sha256
+
+    state = state_of(sorted(path for path in folder.rglob("*") if path.is_file()))
+    return files_sha256(folder) if state is None else _sha256_of_model_as_of(folder, state)
+
+
+@lru_cache(maxsize=64)
+def _sha256_of_model_as_of(folder: Path, state: State) -> str:
+    # Once a process: a sweep pins the recipe of each of its cells.
+    from interlingua.store.model_files import files_sha256
+
+    return files_sha256(folder)
 
 
 def _sha256(path: Path) -> str:

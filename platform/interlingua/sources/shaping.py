@@ -4,7 +4,7 @@ Near-duplicates, which need all passages twice, are left out by `duplicates.py`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from interlingua.core.spans import Span, num_words, sentences, words
@@ -13,6 +13,7 @@ from interlingua.sources.languages import language_of
 from interlingua.sources.seen import SeenIds
 from interlingua.sources.source import Record
 from interlingua.specs.corpora import PassagesSpec, Pieces
+from interlingua.specs.splits import Split
 from interlingua.store.rows.passages import Mention, Passage
 from interlingua.store.rows.splits import passage_id, splitter
 
@@ -55,6 +56,16 @@ def _passages(
                 facts=record.facts,
                 mentions=_within(record.mentions, span),
                 row_id=f"{record.row_id}#{number}" if number else record.row_id,
+            )
+
+
+def check_splits(spec: PassagesSpec, by_split: Mapping[Split, int]) -> None:
+    """Raise where a split that is to have a share has nothing."""
+    for split, share in spec.split.shares().items():
+        if share and not by_split.get(split):
+            raise ValueError(
+                f"split {split} came out empty: passages.split.{split} is {share:g} of "
+                f"{sum(by_split.values())} passages. Bring more documents, or a larger share"
             )
 
 

@@ -66,14 +66,16 @@ def numbered(
 
     Counts in `num_read` as it goes.
     """
-    optional = [name for name in (spec.id_field, spec.document_field) if name is not None]
+    named = {spec.id_field: "id_field", spec.document_field: "document_field"}
+    fields = {spec.text_field: "text_field"}
+    fields |= {name: setting for name, setting in named.items() if name is not None}
     numbers = count()
     for path in files:
         num_read[path] = 0
         name = None
         if base is not None and kind_of(path) in PLAIN:
             name = path.relative_to(base).as_posix()
-        for row in rows_of(path, (spec.text_field, *optional)):
+        for row in rows_of(path, fields):
             num_read[path] += 1
             number = next(numbers)
             yield NamedRow(row, str(number) if name is None else name)

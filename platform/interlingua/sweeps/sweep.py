@@ -5,6 +5,7 @@ initialisation and the batch order of what is trained in a cell and nothing else
 share world, rows, teacher and AR. Knows no backend and runs nothing.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from itertools import product
 from typing import Any
 
 from interlingua.core.contrasts import Contrast
+from interlingua.sources.pinned import pinned
 from interlingua.specs.checks import check_slug
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
@@ -43,8 +45,13 @@ def path_axis(path: str, values: Sequence[str]) -> Axis:
         return with_overrides(recipe, [f"{path}={value}"])
 
     leaf = path.rpartition(".")[2]
-    # A name has no point: 0.001 is called 0p001.
-    labels = {f"{leaf}-{value.strip().replace('.', 'p')}": value.strip() for value in values}
+    # A name has no point: 0.001 is called 0p001. Nor has it the slash of a path.
+    labels = {
+        f"{leaf}-{re.sub(r'[^A-Za-z0-9_-]+', '-', value.strip().replace('.', 'p'))}": value.strip()
+        for value in values
+    }
+    if len(labels) < len(values):
+        raise ValueError(f"axis {path} has a value twice, or two that differ in signs alone")
     return Axis(name=path, values=labels, apply=apply)
 
 
@@ -82,7 +89,7 @@ class Sweep:
     """Every combination of the axes' values with every seed."""
 
     name: str
-    base: Recipe
+    base: Recipe  # as it was written: the recipes of cells are pinned
     axes: tuple[Axis, ...]
     seeds: tuple[int, ...]
     contrasts: tuple[Contrast, ...] = ()
@@ -103,11 +110,11 @@ class Sweep:
         return {"-".join(labels.values()) or "base": labels for labels in found}
 
     def recipe(self, values: Mapping[str, str], seed: int) -> Recipe:
-        """The recipe of one cell."""
+        """The recipe of one cell, pinned: an axis may name other files, or another block."""
         recipe = self.base
         for axis in self.axes:
             recipe = axis.apply(recipe, axis.values[values[axis.name]])
-        return with_seed(recipe, seed)
+        return pinned(with_seed(recipe, seed))
 
 
 class SweepRefused(ValueError):

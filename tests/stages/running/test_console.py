@@ -5,14 +5,16 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from interlingua.recipes.world import world_mini
 from interlingua.specs.evaluation import Predictor, ReportSpec
+from interlingua.specs.extraction import LastToken, Pooled, Spans, TokenPositions
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running import console as watch
-from interlingua.stages.running.console import ConsoleWatcher
+from interlingua.stages.running.console import ConsoleWatcher, _where
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog
@@ -61,6 +63,19 @@ def test_stages_of_one_name_are_told_apart(tmp_path) -> None:
         f"[2/3] {other.key} reused",
         "[3/3] rl/there reused",
     ]
+
+
+@pytest.mark.parametrize(
+    ("read", "where"),
+    [
+        (Pooled(include_first=False), "pooled"),
+        (LastToken(), "last token"),
+        (Spans(per_passage=1, min_sentence=0, seed=0), "one sentence"),
+        (TokenPositions(per_passage=1, min_position=0, seed=0), "token 7"),
+    ],
+)
+def test_it_says_what_an_activation_is_of(read, where):
+    assert _where(read, 7) == where
 
 
 def test_the_first_explanation_is_shown_once_there_is_one(mini_nla_root, tmp_path) -> None:

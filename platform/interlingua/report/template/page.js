@@ -72,7 +72,7 @@
   function card(row) {
     const made = element("article", "explained");
     const head = element("header", "");
-    const where = row.end >= 0 ? "one sentence" : row.position < 0 ? "pooled" : "token " + row.position;
+    const where = row.end >= 0 ? "one sentence" : row.position < 0 ? "whole passage" : "token " + row.position;
     head.append(element("span", "", where + (row.sample > 0 ? ", sample " + (row.sample + 1) : "")), score(row));
     made.append(head, marked(row.text, row.said));
     if (row.failed) made.append(element("p", "failed", "No explanation between tags; this is the raw text."));

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.specs.corpora import PassagesSpec
-from interlingua.specs.splits import Split
 from interlingua.specs.text.typed import variant_name
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -28,7 +27,7 @@ def run(
     import json
 
     from interlingua.sources.duplicates import without_near_duplicates
-    from interlingua.sources.shaping import shaped
+    from interlingua.sources.shaping import check_splits, shaped
     from interlingua.sources.source import corpus_of
     from interlingua.store.atomic import write_atomically
     from interlingua.store.rows.passages import (
@@ -53,15 +52,5 @@ def run(
         with write_atomically(out / SHARDS_NAME) as file:
             file.write(json.dumps(shards, indent=1).encode())
     by_split = count_by_split(path)
-    _check_splits(spec, by_split)
+    check_splits(spec, by_split)
     return {**{f"passages/{split}": count for split, count in by_split.items()}, **counts}
-
-
-def _check_splits(spec: PassagesSpec, by_split: Mapping[Split, int]) -> None:
-    """Raise where a split that is to have a share has nothing."""
-    for split, share in spec.split.shares().items():
-        if share and not by_split.get(split):
-            raise ValueError(
-                f"split {split} came out empty: passages.split.{split} is {share:g} of "
-                f"{sum(by_split.values())} passages. Bring more documents, or a larger share"
-            )

@@ -12,13 +12,11 @@ from interlingua.models.hosts.activations import Reader
 from interlingua.models.hosts.host import hash_of_vocabulary, load_tokenizer
 from interlingua.models.hosts.nearness import around, check_near, median_cosines, size_of
 from interlingua.sources.activation_file import BadRows
-from interlingua.sources.files import TEXTS, files_of, num_rows_of
+from interlingua.sources.fitting_vectors import check_size
 from interlingua.sources.joined_rows import JoinedRows
 from interlingua.sources.vector_file import Vectors
-from interlingua.specs.corpora import PassagesSpec, TextFiles
 from interlingua.specs.extraction import StoredRowsSpec
 from interlingua.specs.placement import ExtractionPlacement
-from interlingua.specs.text.recorded import from_jsonable
 from interlingua.stages.rows.block_reader import read_mode
 from interlingua.store.artifact import Artifact
 from interlingua.store.blocks import (
@@ -43,33 +41,16 @@ from interlingua.store.rows.shards import (
 COSINE = "cosine_of_host"
 
 
-def num_texts_of(passages: Artifact) -> int | None:
-    """How many texts the corpus has, where they are the rows of local files; refuses pieces."""
-    spec = from_jsonable(PassagesSpec, passages.record.spec)
-    if spec.pieces is not None:
-        raise ValueError(
-            "passages.pieces cuts documents, and a vector that was read elsewhere is of a whole "
-            "text: set it to none, and bring a text for every vector"
-        )
-    corpus = spec.corpus
-    if not isinstance(corpus, TextFiles) or corpus.first or corpus.count is not None:
-        return None  # of a part of a file there may be vectors of that part, or of all
-    return sum(map(num_rows_of, files_of(corpus.path, TEXTS, field="TextFiles.path")))
-
-
-def check_size(spec: StoredRowsSpec, host: Artifact, vectors: Vectors) -> None:
+def check_of_host(spec: StoredRowsSpec, host: Artifact, vectors: Vectors) -> None:
     """Raise where the host has no such block, or is of another width."""
-    size, block_index = size_of(*opened_from(host)), spec.block_indices[0]
-    if block_index >= size.num_blocks:
-        raise ValueError(
-            f"hosts.{spec.host_tag}.block is {block_index}, but its blocks are "
-            f"0..{size.num_blocks - 1}: hidden_states[K+1] is block K"
-        )
-    if vectors.width != size.width:
-        raise ValueError(
-            f"{vectors.where} is {vectors.width} wide, {spec.host_tag} {size.width}: name the host "
-            "that the vectors are of, or the file of this host"
-        )
+    size = size_of(*opened_from(host))
+    check_size(
+        vectors,
+        spec.host_tag,
+        spec.block_indices[0],
+        width=size.width,
+        num_blocks=size.num_blocks,
+    )
 
 
 def texts_of(few: JoinedRows, passages: Iterable[Passage]) -> Mapping[str, str]:

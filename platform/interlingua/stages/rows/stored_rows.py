@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
+from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.extraction import ExtractSpec, StoredRowsSpec
 from interlingua.specs.models import ActivationFile
+from interlingua.specs.text.recorded import from_jsonable
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.inputs import Member
@@ -49,12 +51,12 @@ def run(
     import torch
 
     from interlingua.sources.activation_file import check_reading, opened
+    from interlingua.sources.fitting_vectors import num_texts_of
     from interlingua.sources.joined_rows import joined
     from interlingua.stages.rows.stored_blocks import (
-        check_size,
+        check_of_host,
         compared,
         header_of,
-        num_texts_of,
         texts_of,
         write_blocks,
     )
@@ -64,10 +66,10 @@ def run(
     torch.set_num_threads(context.placement.threads_per_worker)
     place, path = context.placement.extraction, inputs.passages.path / PASSAGES_NAME
     check_reading(spec.file, spec.read)
-    num_texts = num_texts_of(inputs.passages)
+    num_texts = num_texts_of(from_jsonable(PassagesSpec, inputs.passages.record.spec))
     vectors = opened(spec.file, spec.block_indices[0])
     if inputs.host is not None:
-        check_size(spec, inputs.host, vectors)
+        check_of_host(spec, inputs.host, vectors)
     with recorded_access(spec.splits, out) as access:
         passages = partial(read_passages, path, spec.splits, access)
         rows = joined(spec.file, vectors, passages, spec.splits, num_texts=num_texts)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from interlingua.specs.extraction import LastToken, Pooled, Reading, Spans
 from interlingua.stages.running.context import names_of
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
@@ -117,10 +118,22 @@ def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
     passages = folder(stage.inputs.rows[split].inputs.passages, root) / PASSAGES_NAME
     for passage in read_passages(passages, {split}, access):
         if passage.passage_id == row.passage_id:
-            where = "pooled" if row.position < 0 else f"token {row.position}"
+            where = _where(stage.inputs.rows[split].spec.read, row.position)
             yield f"{stage.spec.host_tag}, {where}: {passage.text}"
             yield f"AV: {row.explanation}"
             return
+
+
+def _where(read: Reading, position: int) -> str:
+    """What an activation is of."""
+    match read:
+        case Pooled():
+            return "pooled"
+        case LastToken():
+            return "last token"
+        case Spans():
+            return "one sentence"
+    return f"token {position}"
 
 
 def _last_report(out: Path) -> dict[str, Any] | None:
