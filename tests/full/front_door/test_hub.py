@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
-from tests.full.front_door.made import save_model, texts
 from tests.own_data import TAG, built, own_recipe
+from tests.own_model import save_model, texts
 from tests.sources.hub import COMMIT, serving, use
 
 from interlingua import NLA
