@@ -157,13 +157,13 @@ def check_speaks(tokenizer: PreTrainedTokenizerBase, contract: Contract, num_ids
     if tokens.marker_id >= num_ids:
         raise NoMarker(
             f"the marker {tokens.marker!r} is token {tokens.marker_id} of {_place(tokenizer)}, and "
-            f"the model embeds {num_ids}: resize its embeddings (transformers' resize_token_embeddings) to "
-            f"{len(tokenizer)} and save it again"
+            f"the model embeds {num_ids}: resize its embeddings (transformers' "
+            f"resize_token_embeddings) to {len(tokenizer)} and save it again"
         )
     if tokenizer.eos_token_id is None:
         raise NoEnd(
-            f"the tokenizer of {_place(tokenizer)} has no eos_token, by which an AV ends a text; set it to "
-            "one of its tokens and save the tokenizer again"
+            f"the tokenizer of {_place(tokenizer)} has no eos_token, by which an AV ends "
+            "a text; set it to one of its tokens and save the tokenizer again"
         )
 
 
