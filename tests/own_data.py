@@ -1,7 +1,7 @@
 """What a user brings, small: a model in a folder, texts, explanations and activations of them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from interlingua.specs.corpora import TextFiles
 from interlingua.specs.evaluation import GateName
 from interlingua.specs.extraction import ExtractSpec, Pooled
 from interlingua.specs.models import HubHost
+from interlingua.specs.placement import Placement
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import ExplanationFile
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running.console import ConsoleWatcher
-from interlingua.store.artifact import Artifact, find
+from interlingua.store.artifact import Artifact, Stage, find
 from interlingua.world.teacher import explanation_from
 from interlingua.world.text import telling_of
 
@@ -97,9 +98,14 @@ def built(recipe: Recipe, root: Path) -> dict[tuple[str, str], Artifact]:
     """All artifacts of the recipe by kind and label, built in this process; its pins taken."""
     recipe = pinned(recipe)
     stages = graph_of(recipe)
-    with ConsoleWatcher(root, stages) as watcher:
-        LocalBackend().build_all(stages, root, local_context(recipe.placement), watcher)
+    build_here(stages, root, recipe.placement)
     return {(stage.kind, stage.label): made for stage in stages if (made := find(stage, root))}
+
+
+def build_here(stages: Sequence[Stage], root: Path, place: Placement) -> None:
+    """Build these stages in this process."""
+    with ConsoleWatcher(root, stages) as watcher:
+        LocalBackend().build_all(stages, root, local_context(place), watcher)
 
 
 def _explained(facts: dict[str, str], key: str, sample: int) -> str:

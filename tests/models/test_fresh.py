@@ -1,12 +1,20 @@
 """What a pair goes by before it is trained: its marker, its contract, its dtypes."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from interlingua.models.pair.fresh import NoMarker, contract_of, marker_of, tokenizer_sha256
+from interlingua.models.pair.fresh import (
+    NoEnd,
+    NoMarker,
+    check_speaks,
+    contract_of,
+    marker_of,
+    tokenizer_sha256,
+)
 from interlingua.recipes.parts import WORLD_AR, WORLD_AV
 from interlingua.specs.injection import BosRule, Centring, Readout, Replace
 from interlingua.specs.world import ChatFormat, TokenizerKind, TokenizerSpec
@@ -62,6 +70,17 @@ def test_each_model_alone_states_its_own_part_only(tokenizer):
     av, ar = contract_of(tokenizer, 96, av=WORLD_AV), contract_of(tokenizer, 96, ar=WORLD_AR)
     assert (av.ar_template, av.ar_suffix_ids, av.block_index) == (None, None, None)
     assert (ar.av_template, ar.injection_scale, ar.block_index) == (None, None, 2)
+
+
+def test_a_trunk_must_embed_the_marker_and_end_a_text(tokenizer):
+    contract = contract_of(tokenizer, 96, av=WORLD_AV)
+    check_speaks(tokenizer, contract, len(tokenizer))
+    with pytest.raises(NoMarker, match=f"resize its embeddings .* to {len(tokenizer)} and save"):
+        check_speaks(tokenizer, contract, contract.tokens.marker_id)
+    endless = copy.deepcopy(tokenizer)
+    endless.eos_token = None
+    with pytest.raises(NoEnd, match="has no eos_token.*set it to one of its tokens"):
+        check_speaks(endless, contract, len(tokenizer))
 
 
 def test_the_hash_of_a_tokenizer_is_not_that_of_its_last_call(tokenizer):

@@ -4,9 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.full.front_door.made import POSITIONS, texts, tokenizer_of_texts
 from tests.models.gguf_files import small_llama, write_gguf
 from tests.own_data import TAG, built, own_recipe, write_rows
+from tests.own_model import POSITIONS, texts, tokenizer_of_texts
 
 from interlingua import NLA
 from interlingua.specs.corpora import TextFiles

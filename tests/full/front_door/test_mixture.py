@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.full.front_door.made import save_model, texts
 from tests.own_data import TAG, built, own_recipe, write_rows
+from tests.own_model import save_model, texts
 
 from interlingua import NLA
 from interlingua.report.numbers import DOCUMENTS, NUMBERS_NAME, PASSAGES, read_numbers

@@ -1,4 +1,4 @@
-"""A pair on a model of one's own is reinforced without a truth, from the trunk and from elsewhere."""
+"""A pair on a model of one's own is reinforced without a truth, from two beginnings."""
 
 import json
 import shutil
@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tests.full.front_door.made import save_model, texts
 from tests.own_data import TAG, built, own_recipe, write_rows
+from tests.own_model import save_model, texts
 from tests.specs.small_rl import SPEC
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -145,4 +145,6 @@ def test_a_start_from_elsewhere_is_where_the_pair_begins(from_trunk, from_elsewh
     [key] = [one for one in trained if one.endswith(name)]
     near, far = ((trained[key] - one[name]).norm() for one in (merged, trunk))
     assert near < far
-    assert from_trunk["rl", "rl"].record.fingerprint != from_elsewhere["rl", "rl"].record.fingerprint
+    assert (
+        from_trunk["rl", "rl"].record.fingerprint != from_elsewhere["rl", "rl"].record.fingerprint
+    )

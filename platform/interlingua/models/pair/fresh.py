@@ -36,6 +36,10 @@ class NoMarker(ValueError):
     """A tokenizer has no character that could be a marker."""
 
 
+class NoEnd(ValueError):
+    """A tokenizer has no token that ends a text."""
+
+
 def fresh_verbalizer(
     source: str, spec: AvSpec, *, revision: str | None = None, device: str = "cpu"
 ) -> Verbalizer:
@@ -141,9 +145,30 @@ def marker_of(tokenizer: PreTrainedTokenizerBase, num_slots: int) -> str:
         if len(ids) == 1 and ids[0] != tokenizer.unk_token_id and run == ids * num_slots:
             return chr(point)
     raise NoMarker(
-        f"{type(tokenizer).__name__} knows no character of U+3200..U+33FF as one token; "
-        "add one as a special token of the trunk (its embedding is never read)"
+        f"the tokenizer of {_place(tokenizer)} knows no character of U+3200..U+33FF as one token; "
+        "add one as a special token of the trunk, resize its embeddings (transformers' "
+        "resize_token_embeddings) and save both; what is embedded there is never read"
     )
+
+
+def check_speaks(tokenizer: PreTrainedTokenizerBase, contract: Contract, num_ids: int) -> None:
+    """Raise where a trunk that embeds so many ids cannot hold the marker, or end a text."""
+    tokens = contract.tokens
+    if tokens.marker_id >= num_ids:
+        raise NoMarker(
+            f"the marker {tokens.marker!r} is token {tokens.marker_id} of {_place(tokenizer)}, and "
+            f"the model embeds {num_ids}: resize its embeddings (transformers' "
+            f"resize_token_embeddings) to {len(tokenizer)} and save it again"
+        )
+    if tokenizer.eos_token_id is None:
+        raise NoEnd(
+            f"the tokenizer of {_place(tokenizer)} has no eos_token, by which an AV ends "
+            "a text; set it to one of its tokens and save the tokenizer again"
+        )
+
+
+def _place(tokenizer: PreTrainedTokenizerBase) -> str:
+    return tokenizer.name_or_path or type(tokenizer).__name__
 
 
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:

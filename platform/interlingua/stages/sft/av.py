@@ -12,7 +12,7 @@ from torch import nn
 
 from interlingua.core.metrics import derangement
 from interlingua.models.hosts.host import load_tokenizer
-from interlingua.models.pair.fresh import contract_of, fresh_verbalizer
+from interlingua.models.pair.fresh import check_speaks, contract_of, fresh_verbalizer
 from interlingua.models.pair.prompts import av_prompt, response_ids
 from interlingua.models.pair.trained import put_start
 from interlingua.specs.splits import Split
@@ -183,5 +183,7 @@ def _learner(job: TrainingJob, source: str, revision: str | None, tokenizer: Any
     if job.inputs.start is not None:
         put_start(verbalizer, weights_of(job.inputs.start, AV_PREFIX))
     contract = contract_of(tokenizer, space.width, av=spec.av)
+    embedding = verbalizer.trunk.model.get_input_embeddings()
+    check_speaks(tokenizer, contract, len(embedding.weight))
     prompts = {tag: av_prompt(contract, tokenizer, tag) for tag in spec.host_tags}
     return AvLearner(verbalizer, space, prompts)

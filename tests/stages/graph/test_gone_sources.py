@@ -7,18 +7,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.full.front_door.made import save_model, texts
-from tests.own_data import BLOCK, TAG, activations, built, own_recipe, write_rows
+from tests.own_data import (
+    BLOCK,
+    TAG,
+    activations,
+    build_here,
+    built,
+    own_recipe,
+    write_rows,
+)
+from tests.own_model import save_model, texts
+from tests.serving.client.served import served
 
 from interlingua.commands import recompute, verbalize, verify
+from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+from interlingua.serving.backend import Limits
+from interlingua.serving.engines.local import opened_backend
+from interlingua.serving.own.app import Settings, make_app
 from interlingua.sources.pinned import pinned
 from interlingua.specs.corpora import TextFiles
 from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HubHost
+from interlingua.specs.placement import ServerPlacement
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.stages.graph.order import graph_of
+from interlingua.stages.graph.served import served_stages
 from interlingua.store.artifact import find
+from interlingua.store.bundle import bundle_digest
+
+pytestmark = pytest.mark.slow
 
 NUM_TEXTS = 160
 
@@ -92,7 +110,7 @@ def test_passages_and_texts_are_explained(walked, tmp_path, asked):
 
 def test_the_recipe_with_its_hashes_finds_everything_done(walked, root):
     mine, named, artifacts = walked
-    with pytest.raises(ValueError, match="passages.corpus.path=.* names no file.* records of that"):
+    with pytest.raises(ValueError, match="rows.path=.* names no file.* what the records of that"):
         pinned(mine)
     corpus = artifacts["passages", "text_files"].record.spec["corpus"]
     teacher = artifacts["explanations", "teacher-dev"].record.spec["teacher"]
@@ -116,3 +134,26 @@ def test_what_is_not_made_yet_says_which_file_it_wants(walked, tmp_path):
     with pytest.raises(ValueError, match="TextFiles.path=.*texts.jsonl names no file") as caught:
         built(replace(named, name="other"), tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_of_the_bundle_gives_its_numbers(walked, root):
+    mine, artifacts = walked[1:]
+    bundle = artifacts["bundle", "own"].path
+    engines = opened_backend(bundle, limits=Limits())
+    try:
+        with served(make_app({"own": engines}, Settings())) as url:
+            place = mine.placement
+            verbalizing = replace(place.verbalizing, server=ServerPlacement(url=url, model=None))
+            stages = served_stages(
+                replace(mine, placement=replace(place, verbalizing=verbalizing)),
+                bundle_digest(bundle),
+                next(stage for stage in graph_of(mine) if stage.kind == "bundle"),
+            )
+            build_here(stages, root, replace(place, verbalizing=verbalizing))
+    finally:
+        engines.close()
+    [evaluation] = [stage for stage in stages if stage.kind == "evaluation"]
+    there = read_numbers(find(evaluation, root).path / NUMBERS_NAME)
+    here = read_numbers(artifacts["evaluation", "own"].path / NUMBERS_NAME)
+    count, largest = here.largest_difference(there)
+    assert count > 100 and largest < 1e-3

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.full.front_door.made import save_model, texts
 from tests.own_data import built, own_recipe, write_rows
+from tests.own_model import save_model, texts
 
 from interlingua import NLA
 from interlingua.report.numbers import NUMBERS_NAME, read_numbers
@@ -22,6 +22,8 @@ from interlingua.specs.teachers import ExplanationFile
 from interlingua.store.rows.explanations import EXPLANATIONS_NAME
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess
+
+pytestmark = pytest.mark.slow
 
 NUM_CHATS, ANCHOR, OTHER = 160, "anchor", "other"
 # As Qwen's: the switch decides whether an answer begins with an empty thought.
@@ -75,12 +77,8 @@ def recipe(folder: Path, **changes: object) -> Recipe:
     mine = own_recipe(
         folder,
         model=HubHost(tag=ANCHOR, source=str(folder / ANCHOR)),
-        texts=TextFiles(
-            path=str(folder / "chats.jsonl"), text_field="messages", id_field="id"
-        ),
-        explanations=ExplanationFile(
-            path=str(folder / "explanations.jsonl"), teacher_field="by"
-        ),
+        texts=TextFiles(path=str(folder / "chats.jsonl"), text_field="messages", id_field="id"),
+        explanations=ExplanationFile(path=str(folder / "explanations.jsonl"), teacher_field="by"),
         read=LastToken(),
         block=block,
     )
