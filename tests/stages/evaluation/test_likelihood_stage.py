@@ -54,13 +54,18 @@ def rows(artifact):
 
 @pytest.fixture
 def run_again(mini_nla_root, tmp_path, inputs):
-    """Run the stage anew, under another placement."""
+    """Run the stage anew, under another placement, in a root of its own."""
+    root = tmp_path / "root"
+    root.mkdir()
+    for kind in mini_nla_root.iterdir():
+        if kind.is_dir() and kind.name != "likelihood":
+            (root / kind.name).symlink_to(kind)
 
     def run(spec=STAGE.spec, **changes):
         place = replace(RECIPE.placement.verbalizing, **changes)
         context = local_context(replace(RECIPE.placement, verbalizing=place))
-        out = mini_nla_root / "likelihood" / tmp_path.name
-        out.mkdir()
+        out = root / "likelihood" / "again"
+        out.mkdir(parents=True)
         counts = likelihood.run(spec, inputs, out, context)
         return read_likelihood(out), counts
 
