@@ -9,6 +9,8 @@ import pytest
 from tests.full.whole import added_host_stages, build_whole, context, whole_mini
 from tests.local_host import local_host
 
+from interlingua.specs.hosts import AtBlock
+from interlingua.specs.models import HostSpec
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.integrity import CorruptFile
@@ -25,10 +27,9 @@ def everything(whole_root, tmp_path_factory) -> tuple[Path, tuple[Stage, ...]]:
     root = Path(shutil.copytree(whole_root, path / "root"))
     elsewhere = Path(shutil.copytree(next(root.glob("host/toy-gpt2-medium-*")), path / "elsewhere"))
     (elsewhere / "artifact.json").unlink()
-    added = added_host_stages(
-        whole_mini(), local_host("mine", str(elsewhere), None),
-        block_index=0, max_tokens=256, dtype="float32",
-    )  # fmt: skip
+    source = local_host("mine", str(elsewhere), None)
+    host = HostSpec(source=source, block=AtBlock(index=0), max_tokens=256)
+    added = added_host_stages(whole_mini(), host)
     build_whole(root, added)
     stages = {(s.kind, s.label): s for s in (*graph_of(whole_mini()), *added)}
     return root, tuple(stages.values())
