@@ -30,8 +30,8 @@ from transformers import (
     XLMWithLMHeadModel,
 )
 
-from interlingua.models.hosts.checkpoint import NotADecoder
-from interlingua.models.hosts.host import Host, depth_of, load_host, read_block
+from interlingua.models.hosts.checkpoint import NotADecoder, decoder_config
+from interlingua.models.hosts.host import Host, load_host, read_block
 from interlingua.models.hosts.parts import NotCausal, UnknownArchitecture, find_parts
 from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.models.pair.trunk import Trunk
@@ -85,7 +85,7 @@ def test_an_encoder_decoder_has_no_single_stream(family, up_to_block, tmp_path) 
         "name a decoder-only language model"
     )
     with pytest.raises(NotADecoder, match="encoder-decoder"):
-        depth_of(str(tmp_path))
+        decoder_config(str(tmp_path), None)
 
 
 @KEPT

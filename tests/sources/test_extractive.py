@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tests.word_model import save_word_model
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model, PreTrainedTokenizerFast
 
 from interlingua.models.hosts.next_tokens import NextTokens
@@ -188,24 +188,8 @@ def test_next_tokens_need_a_host():
 def folder(tmp_path_factory):
     """A random model whose vocabulary is words."""
     path = tmp_path_factory.mktemp("model")
-    vocabulary = {"<end>": 0, "<unk>": 1}
-    for word in ["the", "lamp", "is", "lit", "and", "rain", "fell", "on", "a", "red", "door"]:
-        vocabulary[word] = len(vocabulary)
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unk>"
-    ).save_pretrained(path)
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(vocabulary), n_positions=12, n_embd=16, n_layer=2, n_head=2,
-        bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
-    model = GPT2LMHeadModel(config)
-    with torch.no_grad():  # far from ties
-        for weight in model.parameters():
-            weight.mul_(3)
-    model.save_pretrained(path)
+    words = ["the", "lamp", "is", "lit", "and", "rain", "fell", "on", "a", "red", "door"]
+    save_word_model(path, words, num_blocks=2, num_positions=12, scale=3)  # far from ties
     return path
 
 

@@ -30,7 +30,7 @@ GGUF = ".gguf"
 
 def pinned(recipe: Recipe) -> Recipe:
     """The recipe with every hash and depth that it left to be taken; raises with all it lacks."""
-    if missing := list(unset(recipe)):
+    if missing := unset(recipe):
         raise ValueError(f"{recipe.name} needs " + " ".join(f"--set {one}=..." for one in missing))
     _check_numbered(recipe)
     hosts = tuple(_host(host) for host in recipe.hosts)

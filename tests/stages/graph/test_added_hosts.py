@@ -9,7 +9,7 @@ from tests.local_host import local_host
 from transformers import CONFIG_MAPPING
 
 from interlingua.cluster.local import local_context
-from interlingua.models.hosts.host import depth_of
+from interlingua.models.hosts.sizes import num_blocks_of
 from interlingua.recipes.world import world_mini
 from interlingua.specs.extraction import Pooled
 from interlingua.specs.hosts import AtBlock
@@ -59,7 +59,7 @@ def test_a_new_family_needs_no_change(family, tokenizer, mini_root, tmp_path) ->
     tokenizer.save_pretrained(tmp_path)
     recipe = world_mini()
     host = added(f"tiny-{family}", str(tmp_path), None)
-    assert depth_of(host.source.source) == 3
+    assert num_blocks_of(host.source) == 3
     stages = added_host_stages(recipe, host)
     context = local_context(recipe.placement)
     built = {(s.kind, s.label): build(s, mini_root, context) for s in stages}

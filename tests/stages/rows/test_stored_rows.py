@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from tests.word_model import save_word_model
 
 from interlingua.models.hosts.activations import Reader
 from interlingua.models.hosts.nearness import NotOfHost
@@ -85,22 +84,8 @@ def passages_run(spec, inputs, out, context):
 
 def host_run(spec, inputs, out, context):
     """A random model whose vocabulary is words."""
-    vocabulary = {word: number for number, word in enumerate(["<end>", "<unk>", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unk>"
-    ).save_pretrained(out)
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(vocabulary), n_positions=64, n_embd=16, n_layer=4, n_head=2,
-        bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
-    model = GPT2LMHeadModel(config)
-    with torch.no_grad():  # each block must change what it reads
-        for weight in model.parameters():
-            weight.mul_(4)
-    model.save_pretrained(out)
+    # Each block must change what it reads.
+    save_word_model(out, WORDS, num_blocks=4, num_positions=64, scale=4)
     return {}
 
 

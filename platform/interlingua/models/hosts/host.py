@@ -108,11 +108,6 @@ def load_host(
     )
 
 
-def depth_of(source: str, *, revision: str | None = None) -> int:
-    """The number of blocks of a host, by its configuration alone."""
-    return int(text_config(decoder_config(source, revision)).num_hidden_layers)
-
-
 def load_tokenizer(source: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer with exactly the ids of tokenizer.json, where the source has one.
 
