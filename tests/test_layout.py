@@ -57,6 +57,7 @@ OWNERS = {
     "peft": {"models", "world"},
     "tokenizers": {"models", "world"},
     "huggingface_hub": {"models"},
+    "openai": {"sources"},
 }
 
 

@@ -8,13 +8,14 @@ from interlingua.memory.cards import THREE_CARDS
 from interlingua.report.headline import headline
 from interlingua.report.material import read_material
 from interlingua.report.reinforced import BARS, curve, reinforced_table, reinforcing_grids
+from interlingua.stages.rl.results import role_rows
 from interlingua.store.progress import MetricsLog
 
 METRICS = {
     "num_steps": 64, "best_step": 48, "start/reward": -1.2, "dev/reward": -0.6,
     "dev/kl_per_token": 0.21, "dev/kl_per_text": 3.9, "num_samples": 512, "num_failed": 8,
     "seconds_sample": 0.25, "seconds_judge": 0.5, "seconds_wait": 0.125, "seconds_learn_av": 1.0,
-    "seconds_learn_ar": 0.75, "seconds_step": 2.5, "roles": THREE_CARDS.as_rows(),
+    "seconds_learn_ar": 0.75, "seconds_step": 2.5, "roles": role_rows(THREE_CARDS),
     "stopped_by": "unique_share is 0.1, below its gate at 0.8",
 }  # fmt: skip
 

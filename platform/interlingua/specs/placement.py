@@ -145,11 +145,6 @@ class Single:
     def __post_init__(self) -> None:
         check_positive(self, micro_batch_rows=self.micro_batch_rows, batch_rows=self.batch_rows)
 
-    def as_rows(self) -> list[dict[str, str]]:
-        """A row for each role with its workers and device, for people."""
-        where = {"workers": "the stage's own process", "device": self.device, "each": "-"}
-        return [{"role": role, **where} for role in ("av", "av_init", "ar")]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenPlacement:
@@ -214,17 +209,39 @@ class ThreeGroups:
         """The placement of every role, by name."""
         return {"av": self.av, "av_init": self.av_init, "ar": self.ar}
 
-    def as_rows(self) -> list[dict[str, str]]:
-        """A row for each role with its workers and device, for people."""
-        return [
-            {
-                "role": role,
-                "workers": f"{one.workers.count}, in a placement group of their own",
-                "device": one.device,
-                "each": f"{one.workers.cpus:g} CPUs, {one.workers.gpus:g} GPUs",
-            }
-            for role, one in self.roles().items()
-        ]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeachingPlacement:
+    """An OpenAI-compatible endpoint, and what may be asked of it.
+
+    `key_variable` names the variable of the environment that holds the key; the key itself stands
+    nowhere. A budget of None is no limit; prices are in US dollars for a million tokens.
+    """
+
+    url: str = ""
+    key_variable: str | None = None
+    concurrency: int = 16
+    requests_per_minute: int | None = None
+    timeout_seconds: float = 120.0
+    max_tokens: int | None = None  # of prompts and answers together
+    max_dollars: float | None = None
+    prompt_price: float | None = None
+    answer_price: float | None = None
+    repeats_lost: bool = False  # asks again what was in flight when the process died: paid twice
+
+    def __post_init__(self) -> None:
+        check_positive(self, concurrency=self.concurrency, timeout_seconds=self.timeout_seconds)
+        for name in ("requests_per_minute", "max_tokens", "max_dollars"):
+            if (value := getattr(self, name)) is not None:
+                check_positive(self, **{name: value})
+        for name in ("prompt_price", "answer_price"):
+            if (value := getattr(self, name)) is not None:
+                check_not_negative(self, **{name: value})
+        if self.max_dollars is not None and None in (self.prompt_price, self.answer_price):
+            raise ValueError(
+                f"TeachingPlacement.max_dollars is {self.max_dollars}, which needs prompt_price "
+                "and answer_price, in dollars for a million tokens"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +255,7 @@ class Placement:
     training: TrainingPlacement
     verbalizing: VerbalizingPlacement
     reinforcing: Single | ThreeGroups
+    teaching: TeachingPlacement = TeachingPlacement()
 
     def __post_init__(self) -> None:
         check_positive(

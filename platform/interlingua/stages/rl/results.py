@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from interlingua.core.statistics import clustered_ratio_of_sums
+from interlingua.specs.placement import Single, ThreeGroups
 from interlingua.specs.rl import RlSpec
 from interlingua.stages.rl.loop import PHASES, START_ROWS_NAME
 from interlingua.stages.sft.best_weights import ROWS_NAME, best_dev_eval
@@ -17,6 +18,22 @@ def seconds(out: Path) -> dict[str, float]:
     steps = read_metrics(out)
     names = [f"seconds_{phase}" for phase in (*PHASES, "wait", "step")]
     return {name: float(np.mean([step[name] for step in steps])) for name in names}
+
+
+def role_rows(place: Single | ThreeGroups) -> list[dict[str, str]]:
+    """A row for each role with its workers and device, for people."""
+    if isinstance(place, Single):
+        where = {"workers": "the stage's own process", "device": place.device, "each": "-"}
+        return [{"role": role, **where} for role in ("av", "av_init", "ar")]
+    return [
+        {
+            "role": role,
+            "workers": f"{one.workers.count}, in a placement group of their own",
+            "device": one.device,
+            "each": f"{one.workers.cpus:g} CPUs, {one.workers.gpus:g} GPUs",
+        }
+        for role, one in place.roles().items()
+    ]
 
 
 def log_ratios(out: Path) -> dict[str, float]:

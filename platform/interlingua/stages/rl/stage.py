@@ -46,7 +46,7 @@ def run(
     """Reinforce the pair; both models' best weights lie in one file, as `pair.py` opens them."""
     from interlingua.stages.rl.corpus import RlKeys
     from interlingua.stages.rl.loop import play
-    from interlingua.stages.rl.results import gains, log_ratios, seconds
+    from interlingua.stages.rl.results import gains, log_ratios, role_rows, seconds
     from interlingua.stages.sft.best_weights import store_best
     from interlingua.stages.sft.checkpoints import forget_training
     from interlingua.store.rows.splits import recorded_access
@@ -67,7 +67,7 @@ def run(
         **counts,
         **seconds(out),
         **log_ratios(out),
-        "roles": place.as_rows(),
+        "roles": role_rows(place),
         "stopped_by": gate or "",
         # As the supervised AR has it: a bundle of either pair states the same denominator.
         TRAIN_VARIANCE: inputs.pair.ar.record.metrics[TRAIN_VARIANCE],
