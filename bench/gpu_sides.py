@@ -21,7 +21,7 @@ from interlingua.models.pair.fresh import fresh_reconstructor, fresh_verbalizer
 from interlingua.models.pair.prompts import AvPrompt
 from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.models.pair.verbalizer import Verbalizer
-from interlingua.published.universal import AR, AV
+from interlingua.recipes.universal_parts import AR, AV
 from interlingua.specs.injection import InjectionRule, Replace
 from interlingua.specs.training import OptimSpec
 from interlingua.stages.rl.local_roles import groups_of

@@ -16,7 +16,7 @@ from bench.rl_roles import ADAPTERS, HOST, identity_space
 from bench.rounds import interleaved
 from bench.synthetic import draw_passages, open_reader, save_host
 from interlingua.models.pair.trunk import add_lora
-from interlingua.published.universal import AV
+from interlingua.recipes.universal_parts import AV
 from interlingua.stages.rl.local_roles import groups_of
 from interlingua.stages.sft.av import AvBatch, AvLearner
 from interlingua.stages.sft.engine import TorchEngine

@@ -22,7 +22,7 @@ from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.models.pair.trunk import add_lora
 from interlingua.models.sampling.decoding import Decoder
 from interlingua.models.sampling.ending import Decoded
-from interlingua.published.universal import LORA
+from interlingua.recipes.universal_parts import LORA
 from interlingua.specs.injection import Centring, Readout
 from interlingua.specs.rl import RlSpec, RlWatch, ScaledError
 from interlingua.specs.training import OptimSpec, RateDecay, SamplingSpec

@@ -58,8 +58,3 @@ def test_it_says_where_it_must_be_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="from the root of the repository"):
         main(tour_parser().parse_args(["world_mini", "--root", str(tmp_path)]))
-
-
-def test_a_published_run_is_refused():
-    with pytest.raises(ValueError, match="published run"):
-        main(tour_parser().parse_args(["universal_v7"]))

@@ -19,7 +19,7 @@ def test_a_dry_run_of_a_published_run_says_what_fits_on_which_cards(start_job, n
     rows = [line.split() for line in out.splitlines()]
     for first in ("three", "single", "av", "av_init", "ar"):
         assert sum(row[:1] == [first] and row[-1] != "=" for row in rows) >= 3
-    assert "rl.kl_coef = 0.05" in out and "weights: 2 B a parameter" in out
+    assert "rl.rl.kl_coef = 0.05" in out and "weights: 2 B a parameter" in out
 
 
 def test_an_override_changes_what_it_takes(start_job):
@@ -30,7 +30,6 @@ def test_an_override_changes_what_it_takes(start_job):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["universal_v6_rl"], "the pair that it goes on from is not included"),
         (["world_mini"], "world_mini has no reinforcement learning; recipes with it: demo, "),
         (["universal_v6_rl", "--dry-run", "--set", "rl.group_size=1"], "must be at least 2"),
     ],

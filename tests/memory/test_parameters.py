@@ -15,10 +15,10 @@ from interlingua.memory.parameters import (
     size_rows,
 )
 from interlingua.published.hosts import pool_host
-from interlingua.published.single_host import PUBLISHED
+from interlingua.recipes.registry import PUBLISHED
 from interlingua.specs.injection import Affine, BiasOnly, Full, LowRank, Shared
 
-SLOTS, V6 = PUBLISHED["slots16_affine_qwen3_8b"], PUBLISHED["universal_v6"]
+SLOTS, V6 = PUBLISHED["slots16_affine_qwen3_8b"](), PUBLISHED["universal_v6"]()
 QWEN3_8B, TRUNK = pool_host("qwen3-8b"), pool_host("qwen3-1p7b")
 D = 4096
 
@@ -74,7 +74,7 @@ def test_what_is_trained_has_fp32_gradients_and_moments_and_what_is_frozen_has_n
 
 
 def test_adapters_are_as_many_as_published() -> None:
-    nano = PUBLISHED["nano_qwen3_8b_L24"]
+    nano = PUBLISHED["nano_qwen3_8b_L24"]()
     size = av_size(QWEN3_8B, nano.av, [])
     assert round(size.num_trained / 1e6) == 123
     assert round(100 * size.num_trained / size.num_parameters, 2) == 1.48

@@ -4,23 +4,35 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.memory.cards import LEARNER, RANKS, THREE_CARDS, card_lines, card_rows
+from interlingua.memory.cards import (
+    LEARNER,
+    RANKS,
+    THREE_CARDS,
+    card_lines,
+    card_rows,
+    card_shapes,
+)
 from interlingua.memory.roles import groups_memory
 from interlingua.published.hosts import pool_host
-from interlingua.published.reinforcement import PUBLISHED_RL, V6_RL, V7_RL
+from interlingua.recipes.universal import universal_v6_rl, universal_v7_rl_4b
 from interlingua.specs.placement import Workers
 
 CARD = 32 * 2**30
+V6_RL, V7_RL = universal_v6_rl(), universal_v7_rl_4b()
+
+
+def shapes_of(run):
+    """Counts of a step of the recipe's reinforcement."""
+    return card_shapes(run.rl[0], run.ar)
 
 
 def rows_of(run, rank, device_bytes=CARD):
     """The rows of a run on cards, at a rank of LoRA."""
-    trunk = pool_host(run.supervised.trunk)
+    trunk = pool_host(run.anchor)
     av, ar = (
-        replace(spec, lora=rank and replace(spec.lora, rank=rank))
-        for spec in (run.supervised.av, run.supervised.ar)
+        replace(spec, lora=rank and replace(spec.lora, rank=rank)) for spec in (run.av, run.ar)
     )
-    return card_rows(trunk, av, ar, shapes=run.shapes(), device_bytes=device_bytes)
+    return card_rows(trunk, av, ar, shapes=shapes_of(run), device_bytes=device_bytes)
 
 
 def test_one_row_by_hand():
@@ -39,7 +51,7 @@ def test_one_row_by_hand():
 
 
 @pytest.mark.parametrize("rank", RANKS)
-@pytest.mark.parametrize("run", PUBLISHED_RL.values(), ids=lambda run: run.name)
+@pytest.mark.parametrize("run", [V6_RL, V7_RL], ids=lambda run: run.name)
 def test_every_verdict_follows_from_its_row(run, rank):
     for row in rows_of(run, rank):
         cells = row.cells()
@@ -60,14 +72,14 @@ def test_three_copies_take_what_three_cards_take_and_one_process_takes_less():
 
 @pytest.mark.parametrize(("zero_stage", "shares"), [(0, (1, 1, 1)), (1, (4, 4, 1)), (2, (4, 4, 4))])
 def test_zero_shares_out_state_and_then_gradients(zero_stage, shares):
-    run = V6_RL.supervised
+    run = V6_RL
     four = replace(LEARNER, workers=Workers(count=4, cpus=1, gpus=1), zero_stage=zero_stage)
     one, many = (
         groups_memory(
-            pool_host(run.trunk),
+            pool_host(run.anchor),
             run.av,
             run.ar,
-            shapes=V6_RL.shapes(),
+            shapes=shapes_of(run),
             place=replace(THREE_CARDS, av=learner),
             device_bytes=CARD,
         )[0]
@@ -79,8 +91,8 @@ def test_zero_shares_out_state_and_then_gradients(zero_stage, shares):
 
 
 def test_the_table_stands_below_its_arithmetic():
-    run = V7_RL.supervised
-    lines = list(card_lines(pool_host(run.trunk), run.av, run.ar, V7_RL.shapes()))
+    run = V7_RL
+    lines = list(card_lines(pool_host(run.anchor), run.av, run.ar, shapes_of(run)))
     assert any("8 rows x 188 tokens x (36 x 2,560 + 90,112) numbers" in line for line in lines)
     assert sum("three copies" in line and "short of" in line for line in lines) == 2
     assert sum(line.split()[:1] == ["av_init"] for line in lines) == 3

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from interlingua.memory.tokens import saved_numbers
 from interlingua.models.pair.trunk import add_lora
 from interlingua.published.hosts import pool_host
-from interlingua.published.run import ALL_LINEAR
+from interlingua.recipes.parts import ALL_LINEAR
 from interlingua.specs.training import LoraSpec
 
 ROWS, TOKENS = 2, 40

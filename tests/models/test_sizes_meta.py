@@ -15,7 +15,7 @@ from interlingua.models.hosts.parts import find_blocks, find_parts
 from interlingua.models.pair.reconstructor import Reconstructor
 from interlingua.models.pair.trunk import add_lora
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL, pool_host
-from interlingua.published.single_host import PUBLISHED
+from interlingua.recipes.registry import PUBLISHED
 from interlingua.specs.hosts import AtBlock, PoolHost
 from interlingua.specs.injection import Affine, BiasOnly, Full, LowRank, Shared
 from interlingua.specs.training import ArSpec, AvSpec, LoraSpec
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 NOT_ALIKE = {"gemma4_text", "lfm2"}
 HOSTS = [h for h in (*UNIVERSAL_POOL, *SINGLE_HOSTS) if h.model_type not in NOT_ALIKE]
 TRUNKS = ("qwen3-1p7b", "qwen3-4b", "qwen3-8b", "qwen2p5-7b", "gemma3-27b-it")
-AV, AR = PUBLISHED["universal_v6"].av, PUBLISHED["universal_v6"].ar
+AV, AR = PUBLISHED["universal_v6"]().av, PUBLISHED["universal_v6"]().ar
 V6_LORA = AV.lora
 assert V6_LORA is not None
 

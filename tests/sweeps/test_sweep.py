@@ -7,11 +7,10 @@ import pytest
 from tests.own_data import own_recipe, write_rows
 
 from interlingua.core.contrasts import Contrast
-from interlingua.recipes.world import world_mini, world_token
+from interlingua.recipes.world import world_mini
 from interlingua.specs.injection import Full, Replace
 from interlingua.sweeps.catalog import (
     continued,
-    published_settings,
     scaling_sweep,
     seeds_sweep,
     slots_sweep,
@@ -167,12 +166,6 @@ def test_rows_that_are_not_there_are_refused_before_anything_runs():
     sweep = scaling_sweep(world_mini(), widths=(32,), ranks=(4,), rows=(20, 5000), seeds=(0, 1))
     with pytest.raises(SweepRefused, match="rows5000.*av.train_rows is 5000; of 600 passages"):
         cells_of(sweep)
-
-
-def test_a_published_run_has_settings_too():
-    settings = dict(published_settings(world_token().av, (1, 16), ("none", "full")))
-    assert list(settings) == ["slots1-none", "slots1-full", "slots16-none", "slots16-full"]
-    assert settings["slots16-full"].injection.num_slots == 16
 
 
 def test_a_search_shares_what_no_dial_changes():

@@ -7,15 +7,12 @@ from interlingua.commands.command_line import parser, resolved
 from interlingua.sources.pinned import pinned_host
 from interlingua.specs.hosts import DTYPES, AtBlock
 from interlingua.specs.models import HostSpec, HubHost
-from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the host's activations and fit its encoder; the recipe's own hosts stay as they are."""
     recipe = resolved(arguments)
-    if not isinstance(recipe, Recipe):
-        raise ValueError(f"{recipe.name} has no trained hosts here to fit a new one to")
     source = pinned_host(
         HubHost(tag=arguments.tag, source=arguments.source, revision=arguments.revision),
         needs_depth=arguments.block_index is None,

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, si
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.memory.table import table_lines
 from interlingua.models.hosts.sizes import size_of
-from interlingua.published.run import PublishedRun, check_teachers
+from interlingua.sources.commits import open_names
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
@@ -28,20 +29,11 @@ class GatesFailed(ValueError):
 
 def build_recipe(
     arguments: argparse.Namespace, chosen: Callable[[Recipe], Sequence[Stage]]
-) -> None:
-    """Build `chosen(recipe)`; of a published run only print its values and its roles' memory."""
-    experiment = resolved(arguments)
-    if isinstance(experiment, Recipe):
-        build_and_show(experiment, chosen(experiment), arguments)
-        return
-    check_teachers(experiment)
-    if not arguments.dry_run:
-        raise ValueError(
-            f"{experiment.name} cannot be run here: its corpus and the explanations of "
-            f"{', '.join(experiment.teachers)} are not included; --dry-run prints it"
-        )
-    _show_values(experiment)
-    _show_sizes(experiment.sizes())
+) -> Recipe:
+    """Build `chosen(recipe)`; returns the recipe."""
+    recipe = resolved(arguments)
+    build_and_show(recipe, chosen(recipe), arguments)
+    return recipe
 
 
 def build_and_show(
@@ -103,9 +95,20 @@ def _build(
 def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
     """The resolved recipe, and every stage with its fingerprint and whether it is done."""
     _show_values(recipe)
+    if recipe.notes:
+        print(*textwrap.wrap(recipe.notes, 100), "", sep="\n")
+    is_open = open_names(recipe)
     for stage in stages:
+        if is_open:  # fingerprints will be others
+            print(stage.name)
+            continue
         state = "done" if find(stage, root) else "missing"
         print(f"{stage.name:32} {stage.fingerprint} {state}")
+    if is_open:
+        print(
+            f"\nnamed without a commit, which the hub is asked for at the first run in {root}: "
+            f"{', '.join(is_open)}"
+        )
     trunk = size_of(recipe.host(recipe.anchor).source)
     if trunk is None:
         print(f"\nthe size of {recipe.anchor} is known once it has been fetched: no memory table")
@@ -182,7 +185,7 @@ def check_gates(recipe: Recipe, artifacts: Sequence[Artifact]) -> None:
             )
 
 
-def _show_values(experiment: Recipe | PublishedRun) -> None:
+def _show_values(experiment: Recipe) -> None:
     for path, _, value in list_paths(experiment):
         print(f"{path} = {value}")
     print()

@@ -7,12 +7,10 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from textwrap import fill
 
-from interlingua.published.run import PublishedRun
-from interlingua.published.single_host import PUBLISHED
-from interlingua.recipes.registry import OWN, RECIPES, recipe_named
+from interlingua.recipes.registry import OWN, PUBLISHED, RECIPES, recipe_named
 from interlingua.sources.checks import check_files
+from interlingua.sources.commits import commits_in, committed, note_commits
 from interlingua.sources.pinned import pinned
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
@@ -33,16 +31,18 @@ def parser(module: str, description: str, *, recipe: str | None = None) -> argpa
     `recipe` is taken where none is named; None: one must be.
     """
     # The docstrings of recipes are their help: a recipe is described in one place.
-    width = max(map(len, RECIPES))
-    summaries, own = (
+    width = max(map(len, [*RECIPES, *PUBLISHED]))
+    summaries, own, published = (
         "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in recipes.items())
-        for recipes in (RECIPES, OWN)
+        for recipes in (RECIPES, OWN, PUBLISHED)
     )
-    published = fill("published runs, to look at with --dry-run: " + ", ".join(PUBLISHED), 100)
     made = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
-        epilog=f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\n{published}\n\n{EXAMPLES}",
+        epilog=(
+            f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\npublished runs, which need a "
+            f"hub, a teacher and cards:\n{published}\n\n{EXAMPLES}"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_recipe(made, recipe)
@@ -80,18 +80,23 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
         sys.exit(f"error: {_error_line(error)}")
 
 
-def resolved(arguments: argparse.Namespace) -> Recipe | PublishedRun:
-    """The recipe, or published run, with its overrides; pinned to its files, which are checked."""
-    found = chosen(arguments)
-    if not isinstance(found, Recipe):
-        return found
-    recipe = pinned(found)
+def resolved(arguments: argparse.Namespace) -> Recipe:
+    """The recipe with its overrides; pinned to its files, which are checked."""
+    found = with_commits(chosen(arguments), arguments)
+    # A dry run asks no hub: what has no commit yet is shown without.
+    recipe = pinned(found, needs_commits=not arguments.dry_run)
     check_files(recipe)
     return recipe
 
 
-def chosen(arguments: argparse.Namespace) -> Recipe | PublishedRun:
-    """The recipe, or published run, with its overrides, as it was written: nothing is pinned."""
+def with_commits(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
+    """The recipe with the commits that are noted in the root; others are asked of the hub."""
+    root = arguments.root
+    return committed(recipe, commits_in(root) if arguments.dry_run else note_commits(recipe, root))
+
+
+def chosen(arguments: argparse.Namespace) -> Recipe:
+    """The recipe with its overrides, as it was written: nothing is pinned."""
     return with_overrides(recipe_named(arguments.recipe), arguments.overrides)
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class CellsFailed(RuntimeError):
 
 def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
     """Build what is missing of every cell, then show and store what the sweep says."""
+    sweep = replace(sweep, needs_commits=not arguments.dry_run)
     cells = cells_of(sweep)  # every fault of every cell, before anything runs
     _check_files(cells)
     if arguments.dry_run:

@@ -1,14 +1,16 @@
 """The plan of a sweep: its cells, what they share, what is missing, and what it would take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from interlingua.core.contrasts import detectable
 from interlingua.memory.parameters import av_size
 from interlingua.memory.table import table_lines
 from interlingua.models.hosts.sizes import size_of
-from interlingua.specs.training import AvSpec
-from interlingua.store.artifact import find
+from interlingua.sources.commits import open_names
+from interlingua.specs.hosts import PoolHost
+from interlingua.specs.models import HubHost
+from interlingua.store.artifact import Stage, find
 from interlingua.sweeps.sweep import Cell, Sweep, own_stages, shared_stages
 
 # Of a forward and a backward: 2 and 4 multiply-adds a weight and token, as is usual to count.
@@ -32,12 +34,14 @@ def show_sweep_plan(sweep: Sweep, cells: Sequence[Cell], root: Path) -> None:
         terms = " ".join(f"{weight:+g} {name}" for name, weight in contrast.weights.items())
         print(f"contrast {contrast.name}: {terms}")
     print("\nshared by several cells, built once:")
+    # Without commits fingerprints will be others.
+    is_open = bool(open_names(cells[0].recipe))
     for stage in shared:
-        print(f"  {stage.name:40} {stage.fingerprint} {_state(stage, root)}")
+        print(f"  {stage.name:40} {'' if is_open else _fingerprint(stage, root)}".rstrip())
     print("\nof each cell alone, in its trial:")
     for cell in cells:
         own = ", ".join(stage.name for stage in own_stages(cell, shared))
-        print(f"  {cell.name:32} {cell.stage.fingerprint} {_state(cell.stage, root):8} {own}")
+        print(f"  {cell.name:32} {'' if is_open else _fingerprint(cell.stage, root)} {own}")
     print()
     for line in cost_lines(sweep, cells, root):
         print(line)
@@ -47,7 +51,8 @@ def cost_lines(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[str]:
     """What the missing cells would take, from finished ones where there are any."""
     missing = [cell for cell in cells if find(cell.stage, root) is None]
     done = [found for cell in cells if (found := find(cell.stage, root)) is not None]
-    trunk = size_of(sweep.base.host(sweep.base.anchor).source)
+    anchor = sweep.base.host(sweep.base.anchor).source
+    trunk = size_of(anchor)
     lines = [f"{len(done)} cells done, {len(missing)} missing"]
     if trunk is not None:
         trained = [av_size(trunk, cell.recipe.av, ()) for cell in cells]
@@ -56,41 +61,38 @@ def cost_lines(sweep: Sweep, cells: Sequence[Cell], root: Path) -> list[str]:
             f"weights of a cell: {min(num_bytes) / 2**20:.1f} to {max(num_bytes) / 2**20:.1f} MiB "
             f"(trained parameters x {BYTES_A_TRAINED} bytes), while it trains three times as much"
         )
+        if isinstance(anchor, HubHost):
+            lines += device_hours(sweep, cells, trunk)
     lines.append(seeds_line(len(sweep.seeds)))
     return lines
 
 
-def published_plan(name: str, settings: Sequence[tuple[str, AvSpec, int, int]], seeds: int) -> None:
-    """Print device-hours and bytes of settings of a size that cannot run here.
-
-    A setting has its name, its AV, the parameters of its forward, and those that are trained.
-    """
-    rows = []
-    hours = 0.0
-    for setting, av, num_parameters, num_trained in settings:
+def device_hours(sweep: Sweep, cells: Sequence[Cell], trunk: PoolHost) -> Iterator[str]:
+    """A table of device-hours and bytes of the settings, by arithmetic."""
+    rows, hours, seeds = [], 0.0, len(sweep.seeds)
+    for cell in cells[: len(sweep.settings())]:  # those of the first seed
+        av = cell.recipe.av
+        size = av_size(trunk, av, ())
         tokens = av.num_steps * av.batch_rows * (PROMPT_TOKENS + av.max_response_tokens / 4)
-        flops = FLOPS_A_WEIGHT * num_parameters * tokens
-        own = flops / (PEAK_FLOPS * USED_SHARE) / 3600
+        own = FLOPS_A_WEIGHT * size.num_parameters * tokens / (PEAK_FLOPS * USED_SHARE) / 3600
         hours += own * seeds
         rows.append(
             (
-                setting,
-                f"{num_parameters / 1e9:.2f} B",
-                f"{num_trained / 1e6:.0f} M",
-                f"{num_trained * BYTES_A_TRAINED / 2**30:.1f} GiB",
+                cell.setting,
+                f"{size.num_parameters / 1e9:.2f} B",
+                f"{size.num_trained / 1e6:.0f} M",
+                f"{size.num_trained * BYTES_A_TRAINED / 2**30:.1f} GiB",
                 f"{tokens / 1e6:.1f} M",
                 f"{own:.1f}",
             )
         )
     columns = ("setting", "parameters", "trained", "weights", "tokens", f"{CARD} hours a seed")
-    print(f"{name}: {len(settings)} settings x {seeds} seeds = {len(settings) * seeds} cells")
-    print(*table_lines(columns, rows), sep="\n")
-    print(
+    yield from table_lines(columns, rows)
+    yield (
         f"hours = {FLOPS_A_WEIGHT} x parameters x tokens / ({PEAK_FLOPS / 1e12:.0f} TFLOP/s x "
         f"{USED_SHARE:g}), arithmetic, not measured; tokens = steps x rows x ({PROMPT_TOKENS} of "
         f"the prompt + a quarter of the longest response). All cells: {hours:.0f} {CARD} hours"
     )
-    print(seeds_line(seeds))
 
 
 def seeds_line(num_seeds: int) -> str:
@@ -104,5 +106,6 @@ def seeds_line(num_seeds: int) -> str:
     )
 
 
-def _state(stage: object, root: Path) -> str:
-    return "done" if find(stage, root) is not None else "missing"  # type: ignore[arg-type]
+def _fingerprint(stage: Stage, root: Path) -> str:
+    state = "done" if find(stage, root) is not None else "missing"
+    return f"{stage.fingerprint} {state:8}"

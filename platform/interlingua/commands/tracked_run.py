@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 
-from interlingua.published.run import PublishedRun
 from interlingua.recipes.registry import recipe_named
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import list_paths, with_overrides
@@ -29,7 +28,7 @@ def tracked_run(
     return RecipeRun(recipe, graph_of(recipe), name=name)
 
 
-def title(recipe: Recipe | PublishedRun, registered: object) -> str | None:
+def title(recipe: Recipe, registered: object) -> str | None:
     """The recipe's name with the values that are not the registered ones; None: too many."""
     known = {path: value for path, _, value in list_paths(registered)}
     # A placement is no part of what is computed: it makes no other run.

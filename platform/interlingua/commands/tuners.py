@@ -7,19 +7,14 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from interlingua.commands.command_line import chosen, parser
+from interlingua.commands.command_line import chosen, parser, with_commits
 from interlingua.commands.sweep import run_sweep
-from interlingua.commands.sweep_plan import published_plan
 from interlingua.core.contrasts import Contrast
-from interlingua.memory.parameters import av_size
-from interlingua.published.hosts import pool_host
-from interlingua.published.run import PublishedRun
 from interlingua.specs.recipe import Recipe
 from interlingua.sweeps.catalog import (
     AFFINES,
     CONTINUED_STEPS,
     RULES,
-    published_settings,
     scaling_sweep,
     seeds_sweep,
     slots_sweep,
@@ -28,20 +23,10 @@ from interlingua.sweeps.sweep import LEAST_SEEDS, Sweep, axis_of
 
 
 def slots_main(arguments: argparse.Namespace) -> None:
-    """Slots x affine maps (x rule) x seeds; of a published run the plan alone."""
-    experiment = chosen(arguments)
-    if isinstance(experiment, PublishedRun):
-        _only_dry(experiment, arguments)
-        trunk = pool_host(experiment.trunk)
-        settings = []
-        for name, av in published_settings(experiment.av, arguments.slots, arguments.affine):
-            size = av_size(trunk, av, ())
-            settings.append((name, av, size.num_parameters, size.num_trained))
-        published_plan(experiment.name, settings, len(arguments.seeds))
-        return
+    """Slots x affine maps (x rule) x seeds."""
     run_sweep(
         slots_sweep(
-            experiment,
+            _recipe(arguments),
             slots=arguments.slots,
             affines=arguments.affine,
             rules=arguments.rule,
@@ -169,21 +154,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
-    experiment = chosen(arguments)
-    if isinstance(experiment, PublishedRun):
-        raise ValueError(
-            f"{experiment.name} cannot be run here: its corpus and explanations are not included; "
-            "`tuners.slots` with --dry-run says what its sweep would take"
-        )
-    return experiment
-
-
-def _only_dry(run: PublishedRun, arguments: argparse.Namespace) -> None:
-    if not arguments.dry_run:
-        raise ValueError(
-            f"{run.name} cannot be run here: its corpus and explanations are not included; "
-            "--dry-run says what its sweep would take"
-        )
+    return with_commits(chosen(arguments), arguments)
 
 
 def _pair(text: str) -> Sequence[str]:

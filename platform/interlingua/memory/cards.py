@@ -26,8 +26,11 @@ from interlingua.specs.placement import (
     ThreeGroups,
     Workers,
 )
+from interlingua.specs.rl import RlSpec
 from interlingua.specs.training import ArSpec, AvSpec, LoraSpec
 
+# Of the AV's prompt and of the AR's template, by the tokenizers of published trunks.
+PROMPT_TOKENS, TEMPLATE_TOKENS = 128, 16
 CARD_BYTES = 32 * 2**30
 RANKS = (16, 256, None)  # of LoRA; None trains all weights
 ONE_CARD = Workers(count=1, cpus=4, gpus=1)
@@ -49,6 +52,16 @@ THREE_CARDS = ThreeGroups(
 ONE_PROCESS = Single(device="cuda", micro_batch_rows=8, batch_rows=64)
 
 
+def card_shapes(run: RlSpec, ar: ArSpec) -> Shapes:
+    """Counts of a step: rows and tokens; the AR reads no more of a sample than was drawn."""
+    return Shapes(
+        prompt_tokens=PROMPT_TOKENS,
+        new_tokens=run.max_new_tokens,
+        ar_tokens=min(run.max_new_tokens + TEMPLATE_TOKENS, ar.max_tokens),
+        num_samples=run.num_samples,
+    )
+
+
 def card_rows(
     trunk: PoolHost, av: AvSpec, ar: ArSpec, *, shapes: Shapes, device_bytes: int = CARD_BYTES
 ) -> tuple[RoleMemory, ...]:
@@ -63,9 +76,9 @@ def card_rows(
 
 
 def card_lines(trunk: PoolHost, av: AvSpec, ar: ArSpec, shapes: Shapes) -> Iterator[str]:
-    """The arithmetic, then a table for every rank of LoRA."""
+    """The arithmetic, then a table for every rank of LoRA; without LoRA that of all weights."""
     yield from _arithmetic(trunk, av, shapes)
-    for rank in RANKS:
+    for rank in RANKS if av.lora is not None and ar.lora is not None else (None,):
         title = "full fine-tuning" if rank is None else f"LoRA of rank {rank}"
         yield from ("", f"{title}, in GiB:")
         own_av = replace(av, lora=_of_rank(av.lora, rank))
@@ -76,8 +89,9 @@ def card_lines(trunk: PoolHost, av: AvSpec, ar: ArSpec, shapes: Shapes) -> Itera
 
 def _of_rank(lora: LoraSpec | None, rank: int | None) -> LoraSpec | None:
     """The adapters at another rank, with alpha twice the rank; None trains all weights."""
-    assert lora is not None
-    return None if rank is None else replace(lora, rank=rank, alpha=2.0 * rank)
+    if lora is None or rank is None:
+        return None
+    return replace(lora, rank=rank, alpha=2.0 * rank)
 
 
 def _arithmetic(trunk: PoolHost, av: AvSpec, shapes: Shapes) -> Iterator[str]:

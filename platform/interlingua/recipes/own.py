@@ -7,8 +7,13 @@
 from dataclasses import replace
 from typing import Any
 
-from interlingua.published.run import ALL_LINEAR
-from interlingua.recipes.parts import ONE_CORE_A_STAGE, WORLD_AR, WORLD_AV, WORLD_FITTING
+from interlingua.recipes.parts import (
+    ALL_LINEAR,
+    ONE_CORE_A_STAGE,
+    WORLD_AR,
+    WORLD_AV,
+    WORLD_FITTING,
+)
 from interlingua.specs.corpora import CorpusSpec, NearDuplicates, PassagesSpec, TextFiles
 from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.extraction import Pooled, Reading

@@ -5,9 +5,29 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
-from interlingua.published.run import PublishedRun
-from interlingua.published.single_host import PUBLISHED
 from interlingua.recipes.own import mine
+from interlingua.recipes.release import (
+    release_gemma3_12b_L32,
+    release_gemma3_27b_L41,
+    release_llama3p3_70b_L53,
+    release_qwen2p5_7b_L20,
+)
+from interlingua.recipes.single_host import (
+    nano_qwen3_8b_L24,
+    slots1_qwen3_8b,
+    slots16_affine_qwen3_8b,
+)
+from interlingua.recipes.universal import (
+    universal_v1,
+    universal_v2,
+    universal_v3,
+    universal_v4,
+    universal_v5,
+    universal_v6,
+    universal_v6_rl,
+    universal_v7,
+    universal_v7_rl_4b,
+)
 from interlingua.recipes.world import (
     demo,
     world,
@@ -41,19 +61,40 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_slots1": world_slots1,
 }
 
+# They need a hub, a key and cards: --preflight says which of them are there.
+PUBLISHED: dict[str, Callable[[], Recipe]] = {
+    make.__name__: make
+    for make in (
+        universal_v1,
+        universal_v2,
+        universal_v3,
+        universal_v4,
+        universal_v5,
+        universal_v6,
+        universal_v6_rl,
+        universal_v7,
+        universal_v7_rl_4b,
+        nano_qwen3_8b_L24,
+        slots16_affine_qwen3_8b,
+        slots1_qwen3_8b,
+        release_qwen2p5_7b_L20,
+        release_gemma3_12b_L32,
+        release_gemma3_27b_L41,
+        release_llama3p3_70b_L53,
+    )
+}
+
 # They need something to be set.
 OWN: dict[str, Callable[[], Recipe]] = {"mine": mine}
 
 
-def recipe_named(name: str) -> Recipe | PublishedRun:
-    """The recipe, or published run, of that name; FILE.py[:NAME] is a function of one's own."""
+def recipe_named(name: str) -> Recipe:
+    """The recipe of that name; FILE.py[:NAME] is a function of one's own."""
     if name.endswith(".py") or ".py:" in name:
         path, _, function = name.partition(".py:")
         return _recipe_in(f"{path.removesuffix('.py')}.py", function or DEFAULT_NAME)
-    if make := (RECIPES | OWN).get(name):
+    if make := (RECIPES | OWN | PUBLISHED).get(name):
         return make()
-    if name in PUBLISHED:
-        return PUBLISHED[name]
     names = [*RECIPES, *OWN, *PUBLISHED]
     near = get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(near)}" if near else ""

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from interlingua.published.hosts import pool_host
-from interlingua.published.run import MIN_DELTA
 from interlingua.recipes.parts import (
     DEMO_PLACEMENT,
     GROUPS_OF_ONE_CORE,
+    MIN_DELTA,
     ONE_CORE_A_STAGE,
     WORLD_AR,
     WORLD_AV,

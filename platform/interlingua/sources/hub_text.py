@@ -20,6 +20,8 @@ class FetchedTexts:
     truth: Truth | None = None
 
     def __init__(self, spec: HubText) -> None:
+        if spec.revision is None:
+            raise ValueError(f"HubText.revision of {spec.dataset} is none; pin the recipe first")
         self._spec = spec
         self._repository = HubRepository(name=spec.dataset, revision=spec.revision, kind="dataset")
         self._names: dict[Path, str] = {}  # of files that were fetched

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from interlingua.sources.commits import is_on_hub, open_names
 from interlingua.sources.files import (
     TABLES,
     TEXTS,
@@ -22,17 +23,22 @@ from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.teachers import ExplanationFile
-from interlingua.specs.training import Base, Start
+from interlingua.specs.training import Base, HubFolder, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
 GGUF = ".gguf"
 
 
-def pinned(recipe: Recipe) -> Recipe:
-    """The recipe with every hash and depth that it left to be taken; raises with all it lacks."""
+def pinned(recipe: Recipe, *, needs_commits: bool = True) -> Recipe:
+    """The recipe with every hash and depth that it left to be taken; raises with all it lacks.
+
+    Where nothing is built, what is on the hub may be named without a commit.
+    """
     if missing := unset(recipe):
         raise ValueError(f"{recipe.name} needs " + " ".join(f"--set {one}=..." for one in missing))
     _check_numbered(recipe)
+    if needs_commits:
+        _check_commits(recipe)
     hosts = tuple(_host(host) for host in recipe.hosts)
     anchor = next(host for host in hosts if host.tag == recipe.anchor)
     block = anchor.block_index if recipe.ar.block_index is None else recipe.ar.block_index
@@ -89,8 +95,37 @@ def _check_numbered(recipe: Recipe) -> None:
             )
 
 
+def _check_commits(recipe: Recipe) -> None:
+    """Raise where something on the hub is named without a commit."""
+    named = {
+        f"hosts.{host.tag}.source": (host.source.source, host.source.revision)
+        for host in recipe.hosts
+        if isinstance(host.source, HubHost)
+    }
+    if isinstance(start := recipe.av.start, HubFolder):
+        named["av.start"] = (start.source, start.revision)
+    for field, (source, revision) in named.items():
+        if is_on_hub(source, revision):
+            raise ValueError(_without_commit(field, source))
+    if names := open_names(recipe):
+        raise ValueError(_without_commit("passages.corpus", names[0]))
+
+
+def _without_commit(field: str, name: str) -> str:
+    return (
+        f"{field}.revision is none for the hub id {name!r}; name the "
+        "commit, because the default branch moves"
+    )
+
+
 def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
     """The model with the hash of its files, or its commit, and how many blocks it has."""
+    if is_on_hub(host.source, host.revision):
+        raise ValueError(_without_commit(f"hosts.{host.tag}.source", host.source))
+    return _pinned_host(host, needs_depth=needs_depth)
+
+
+def _pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
     from interlingua.models.hosts.sizes import num_blocks_of
 
     found = _with_files(host)
@@ -123,11 +158,6 @@ def _with_files(host: HubHost, field: str | None = None) -> HubHost:
             f"{field}.source={host.source}: nothing is there; a model is a folder "
             "that save_pretrained wrote, a .gguf file, or a hub id"
         )
-    if host.revision is None:
-        raise ValueError(
-            f"{field}.revision is none for the hub id {host.source!r}; name the "
-            "commit, because the default branch moves"
-        )
     return host
 
 
@@ -147,7 +177,7 @@ def _start(start: Start) -> Start:
 def _host(host: HostSpec) -> HostSpec:
     source, rows = host.source, host.rows
     if isinstance(source, HubHost):
-        source = pinned_host(source, needs_depth=not isinstance(host.block, AtBlock))
+        source = _pinned_host(source, needs_depth=not isinstance(host.block, AtBlock))
     if rows is not None:
         rows = _rows(rows, f"hosts.{host.tag}.rows")
     return replace(host, source=source, rows=rows)

@@ -115,6 +115,8 @@ def _reason_against(text: str, spec: PassagesSpec) -> str | None:
         return "num_too_short"
     if spec.most_words is not None and count > spec.most_words:
         return "num_too_long"
+    if spec.most_characters is not None and len(text) > spec.most_characters:
+        return "num_too_long"
     if not spec.languages:
         return None
     language = language_of(text)

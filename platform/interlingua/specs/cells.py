@@ -22,5 +22,4 @@ class CellSpec:
 
     def __post_init__(self) -> None:
         check_one_of(self, (Split.DEV, Split.TEST), split=self.split)
-        check_one_of(self, self.host_tags, anchor=self.anchor)
         check_not_negative(self, seed=self.seed)

@@ -53,5 +53,15 @@ def check_sha256(owner: object, **values: str | None) -> None:
             raise ValueError(f"{_field(owner, name)} is {digits!r}; it must be 64 hex digits")
 
 
+def check_commit(owner: object, **values: str | None) -> None:
+    """Raise unless every value that is there is a commit of the hub."""
+    for name, value in values.items():
+        if value is not None and (len(value) != 40 or not set(value) <= set("0123456789abcdef")):
+            raise ValueError(
+                f"{_field(owner, name)} is {value!r}; name the commit, 40 hex digits, because "
+                "branches and tags move"
+            )
+
+
 def _field(owner: object, name: str) -> str:
     return f"{type(owner).__name__}.{name}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from interlingua.specs.checks import (
+    check_commit,
     check_not_negative,
     check_one_of,
     check_positive,
@@ -50,13 +51,14 @@ class TextFiles:
 class HubText:
     """Texts of a dataset of the hub at a commit, read file by file, no further than asked for.
 
+    `revision` None is the commit of its default branch when a recipe is first pinned in a root.
     The document of a row is `name:number`; `name` None is the dataset's. The release calls them
     `corpus:split:number`, and draws positions by that.
     """
 
     dataset: str
-    revision: str  # a commit: branches move
     files: str  # a pattern of names in the dataset: data/train-*.parquet
+    revision: str | None = None  # a commit: branches move
     text_field: str = "text"
     id_field: str | None = None
     document_field: str | None = None
@@ -67,11 +69,7 @@ class HubText:
     has_truth: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if len(self.revision) != 40 or not set(self.revision) <= set("0123456789abcdef"):
-            raise ValueError(
-                f"HubText.revision is {self.revision!r}; name the commit, 40 hex digits, because "
-                "branches and tags move"
-            )
+        check_commit(self, revision=self.revision)
         _check_slice(self, self.first, self.count)
 
 
@@ -169,11 +167,14 @@ class PassagesSpec:
     pieces: Pieces | None = None
     least_words: int = 1
     most_words: int | None = None
+    most_characters: int | None = None
     languages: tuple[str, ...] = ()  # of LANGUAGES; empty: any
     near_duplicates: NearDuplicates | None = None
 
     def __post_init__(self) -> None:
         check_positive(self, least_words=self.least_words)
+        if self.most_characters is not None:
+            check_positive(self, most_characters=self.most_characters)
         for language in self.languages:
             check_one_of(self, LANGUAGES, languages=language)
         if self.most_words is not None and self.most_words < self.least_words:

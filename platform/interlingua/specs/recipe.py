@@ -7,6 +7,7 @@ from interlingua.specs.checks import check_not_negative, check_positive, check_s
 from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.extraction import LastToken, Pooled, Reading
+from interlingua.specs.injection import AfterBlock
 from interlingua.specs.maps import FittingSpec
 from interlingua.specs.models import HostSpec
 from interlingua.specs.placement import Placement
@@ -58,7 +59,8 @@ class Recipe:
 
     A recipe without trained and held-out hosts is a single-host NLA: its shared space is the
     anchor's own. `av_start` is a training that the AV's goes on from, with a new optimizer; None
-    goes on from the trunk.
+    goes on from the trunk. `notes` say where a published run is followed otherwise, and what of it
+    cannot be known.
     """
 
     name: str
@@ -79,6 +81,8 @@ class Recipe:
     speaking: Speaking
     evaluation: Evaluating
     placement: Placement
+    anchor_learns: bool = True  # False: the pair learns from the trained hosts alone
+    notes: str = ""
 
     def __post_init__(self) -> None:
         check_slug(self, name=self.name)
@@ -99,8 +103,14 @@ class Recipe:
                 f"Recipe.anchor, trained and held_out are {', '.join(parts)}; "
                 f"together they must name every host once: {', '.join(tags)}"
             )
+        if not (self.anchor_learns or self.trained):
+            raise ValueError(
+                "Recipe.anchor_learns is false and Recipe.trained is empty: the pair would learn "
+                "from no host"
+            )
         if self.av_start is not None:
             _check_start(self.av_start, self.av)
+        self._check_models()
         self._check_train_rows()
         runs = [run.tag for run in self.rl]
         if len(set(runs)) < len(runs):
@@ -116,13 +126,34 @@ class Recipe:
         return next(host for host in self.hosts if host.tag == tag)
 
     def learning_tags(self) -> tuple[str, ...]:
-        """The hosts whose activations the pair learns from: the anchor and the trained ones."""
+        """The hosts whose activations the pair learns from: the trained ones, mostly the anchor."""
+        return self.mapped_tags() if self.anchor_learns else self.trained
+
+    def mapped_tags(self) -> tuple[str, ...]:
+        """The hosts whose encoders make the space that the pair learns in."""
         return (self.anchor, *self.trained)
 
     def roles(self) -> dict[str, str]:
         """The role of every host, by tag."""
         trained = dict.fromkeys(self.trained, "trained")
         return {self.anchor: "anchor", **trained, **dict.fromkeys(self.held_out, "held out")}
+
+    def _check_models(self) -> None:
+        """Raise where a block is not in the trunk, or encoders are to be trained and none is."""
+        num_blocks = self.host(self.anchor).source.num_blocks
+        blocks = {"ar.block_index": self.ar.block_index}
+        if isinstance(self.av.injection.rule, AfterBlock):
+            blocks["av.injection.rule.index"] = self.av.injection.rule.index
+        for field, index in blocks.items():
+            if num_blocks is not None and index is not None and index >= num_blocks:
+                raise ValueError(
+                    f"Recipe.{field} is {index}; {self.anchor} has {num_blocks} blocks"
+                )
+        if not self.trained and self.av.encoder_learning_rate is not None:
+            raise ValueError(
+                f"Recipe.av.encoder_learning_rate is {self.av.encoder_learning_rate}, but "
+                "Recipe.trained is empty: the anchor's encoder is the identity and stays so"
+            )
 
     def _check_train_rows(self) -> None:
         """Raise where the AV is to learn from more rows than there can be."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from interlingua.specs.checks import (
     check_not_negative,
-    check_one_of,
     check_positive,
     check_share,
     check_slug,
@@ -172,6 +171,3 @@ class RlTraining:
     ar: ArSpec
     anchor: str
     host_tags: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        check_one_of(self, self.host_tags, anchor=self.anchor)

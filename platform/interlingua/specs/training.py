@@ -239,15 +239,12 @@ class SamplingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AvTraining:
-    """An AV and the hosts whose activations it learns to read, the anchor among them."""
+    """An AV and the hosts whose activations it learns to read; mostly the anchor among them."""
 
     av: AvSpec
     anchor: str
     host_tags: tuple[str, ...]
     accepts_teachers: tuple[str, ...]  # in one corpus
-
-    def __post_init__(self) -> None:
-        check_one_of(self, self.host_tags, anchor=self.anchor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +260,6 @@ class ArTraining:
     accepts_teachers: tuple[str, ...]  # in one corpus
 
     def __post_init__(self) -> None:
-        check_one_of(self, self.host_tags, anchor=self.anchor)
         check_positive(self, most_words=self.most_words)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from interlingua.core.contrasts import Contrast
-from interlingua.published.run import ALL_LINEAR
+from interlingua.recipes.parts import ALL_LINEAR
 from interlingua.specs.injection import (
     Affine,
     AfterBlock,
@@ -206,14 +206,3 @@ def _with_rank(recipe: Recipe, rank: int) -> Recipe:
 
 def _with_rows(recipe: Recipe, rows: int) -> Recipe:
     return replace(recipe, av=replace(recipe.av, train_rows=rows))
-
-
-def published_settings(
-    av: AvSpec, slots: Sequence[int], affines: Sequence[str]
-) -> Iterator[tuple[str, AvSpec]]:
-    """The AV of every setting of slots and maps, by its name."""
-    maps = _chosen("affine", affines, AFFINES)
-    for number in slots:
-        for label, affine in maps.items():
-            own = replace(av, affine_learning_rate=None)
-            yield _setting(number, label, None), _injecting(own, num_slots=number, affine=affine)

@@ -54,7 +54,7 @@ def scored_cell(
     writer = WriterInputs(inputs.pair.trunk, inputs.pair.av)
     texts, learner = usable_texts(writer, explained), opened_learner(writer, space, device=device)
     rows: list[dict[str, Any]] = []
-    for turn, host in enumerate(inputs.hosts.values()):
+    for turn, host in enumerate(inputs.hosts[tag] for tag in spec.host_tags):
         trips = _round_trips(spec, host, space, access)
         keyed = opened_rows(host.rows, [spec.split], access)
         # What has a round trip is what was asked about; without an explanation there is no NLL.

@@ -45,7 +45,7 @@ def cell_stages(recipe: Recipe, label: str) -> tuple[Stage, ...]:
             verbalized_by(recipe, pair, {split: unseen.rows[tag]}, maps.encoders, turns=(turn,)),
             maps.encoders[tag],
         )
-        for tag in recipe.learning_tags()
+        for tag in recipe.mapped_tags()
     }
     inputs = CellInputs(models, unseen.explanations, of_hosts)
     return needed_for(CELL, [cell_stage(_cell_spec(recipe), inputs, label)])

@@ -30,7 +30,7 @@ START_MODEL = "av-start"  # the label of the stage
 
 
 class LearningStages(NamedTuple):
-    """Rows of the learning hosts and explanations, from which both models learn."""
+    """Rows of the mapped hosts and explanations, from which both models learn."""
 
     rows: Mapping[str, Stage]
     av_texts: Stage
@@ -46,8 +46,7 @@ def learning_stages(
 ) -> LearningStages:
     """Rows and explanations of the learning splits, and the teacher's explanations of `dev`."""
     learning = {
-        tag: rows_stage(recipe, tag, hosts[tag], passages, LEARNING)
-        for tag in recipe.learning_tags()
+        tag: rows_stage(recipe, tag, hosts[tag], passages, LEARNING) for tag in recipe.mapped_tags()
     }
     tokens = ReadTokens(hosts[recipe.anchor], learning[recipe.anchor])
     dev_tokens = ReadTokens(hosts[recipe.anchor], rows[recipe.anchor].dev)

@@ -23,12 +23,12 @@ class RlStages(NamedTuple):
 
 
 def rl_rows(recipe: Recipe, hosts: Mapping[str, Stage], passages: Stage) -> RlStages:
-    """The rows of the learning hosts that reinforcement learning asks about."""
+    """The rows that reinforcement learning asks about, of the hosts that make the space."""
     return RlStages(
         passages,
         {
             tag: rows_stage(recipe, tag, hosts[tag], passages, (Split.RL,))
-            for tag in recipe.learning_tags()
+            for tag in recipe.mapped_tags()
         },
     )
 
@@ -51,7 +51,7 @@ def rl_stages(
         ar=recipe.ar,
         anchor=recipe.anchor,
         # The hosts that the pair learned from; held-out hosts stay unseen here, too.
-        host_tags=tuple(learning.rows),
+        host_tags=recipe.learning_tags(),
     )
     models = maps.pair.trained
     of_hosts = {

@@ -29,7 +29,7 @@ class RlKeys:
 
     def __init__(self, spec: RlTraining, inputs: RlInputs[Artifact], access: SplitAccess) -> None:
         self._spec, self._tags = spec.rl, spec.host_tags
-        hosts = inputs.hosts.items()
+        hosts = [(tag, inputs.hosts[tag]) for tag in spec.host_tags]
         self.rows = {tag: opened_rows(host.rows, [Split.RL], access) for tag, host in hosts}
         self._draws = {
             tag: Draws(rows.finite_keys(), seed=spec.rl.seed, name=tag)

@@ -15,7 +15,7 @@ READ = frozenset((Split.RL, Split.FIT, Split.DEV))
 
 
 class RlHost(NamedTuple, Generic[Member]):
-    """A host that is learned from.
+    """A host of the space.
 
     Rows to ask about, rows of `fit` for the variance, rows of `dev`, and the encoder.
     """

@@ -24,9 +24,10 @@ logger = logging.getLogger(__name__)
 
 def rl_stage(spec: RlTraining, inputs: RlInputs[Stage], label: str) -> Stage:
     """Both models after reinforcement learning."""
-    if unknown := [tag for tag in spec.host_tags if tag not in inputs.hosts]:
+    # The anchor makes the space, also where it is not learned from.
+    if unknown := [tag for tag in (spec.anchor, *spec.host_tags) if tag not in inputs.hosts]:
         raise ValueError(
-            f"RlTraining.host_tags names {', '.join(unknown)}; the inputs have "
+            f"RlTraining names {', '.join(unknown)}; the inputs have "
             f"{', '.join(inputs.hosts)}"
         )
     return Stage(

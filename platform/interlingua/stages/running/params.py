@@ -48,7 +48,7 @@ def _corpus(corpus: CorpusSpec) -> Iterator[tuple[str, str]]:
         case TextFiles():
             yield "texts", corpus.path
         case HubText():
-            yield "texts", f"{corpus.dataset} at {corpus.revision[:12]}"
+            yield "texts", f"{corpus.dataset} at {str(corpus.revision)[:12]}"
         case Mixture():
             yield "texts", ", ".join(f"{part.share:g} {part.tag}" for part in corpus.parts)
 

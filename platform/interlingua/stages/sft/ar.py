@@ -106,12 +106,18 @@ class Targets:
 
 
 def opened_targets(
-    spec: ArTraining, inputs: LearningInputs[Artifact], split: Split, access: SplitAccess
+    spec: ArTraining,
+    inputs: LearningInputs[Artifact],
+    split: Split,
+    access: SplitAccess,
+    *,
+    tags: Sequence[str] = (),
 ) -> Targets:
-    """The vectors of all learning hosts: of `dev`, or of the rows to learn from."""
+    """The vectors of all learning hosts, or of some: of `dev`, or of the rows to learn from."""
+    hosts = {tag: inputs.hosts[tag] for tag in tags or spec.host_tags}
     rows = {
         tag: opened_rows(host.dev if split is Split.DEV else host.rows, [split], access)
-        for tag, host in inputs.hosts.items()
+        for tag, host in hosts.items()
     }
     space = opened_space(inputs.encoders(), anchor=spec.anchor, centring=spec.centring)
     return Targets(rows, space, seed=spec.ar.seed)

@@ -63,8 +63,8 @@ class AvProgram:
             )
         )
         self._rows = {
-            tag: opened_rows(host.rows, [Split.AV_SFT], self._access)
-            for tag, host in job.inputs.hosts.items()
+            tag: opened_rows(job.inputs.hosts[tag].rows, [Split.AV_SFT], self._access)
+            for tag in self._tags
         }
         self._draws = {
             tag: Draws(self._learned(rows), seed=self.seed, name=tag)

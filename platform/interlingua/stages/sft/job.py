@@ -10,7 +10,7 @@ from interlingua.store.inputs import Member
 
 
 class LearningHost(NamedTuple, Generic[Member]):
-    """A host that is learned from: rows to learn from, rows of `dev`, and its encoder."""
+    """A host: rows to learn from, rows of `dev`, and its encoder."""
 
     rows: Member
     dev: Member
@@ -19,6 +19,9 @@ class LearningHost(NamedTuple, Generic[Member]):
 
 class LearningInputs(NamedTuple, Generic[Member]):
     """The trunk of the model, the explanations that it learns from, and the hosts by tag.
+
+    The anchor is always among the hosts, because it makes the space; whether it is learned from
+    the spec says.
 
     `start` is the training that it goes on from, `start_model` a model in the trunk's place; None
     is the trunk itself.

@@ -96,7 +96,11 @@ def run_ar(
         # Opened anew: the program lived in the ranks, and its reading was in no ledger.
         train = opened_targets(spec, inputs, Split.AR_SFT, access)
         errors = word_reader_errors(spec, inputs, columns, train, access)
-        train_variance = train.variances[spec.anchor]
+        if spec.anchor in spec.host_tags:
+            train_variance = train.variances[spec.anchor]
+        else:
+            own = opened_targets(spec, inputs, Split.AR_SFT, access, tags=[spec.anchor])
+            train_variance = own.variances[spec.anchor]
     columns = {**columns, **{f"{name}_nmse": errors_N for name, errors_N in errors.items()}}
     # Over the rows that `store_best` copied: now with the columns of the controls.
     store_rows(out, columns)
