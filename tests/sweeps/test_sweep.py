@@ -7,6 +7,7 @@ import pytest
 from tests.own_data import own_recipe, write_rows
 
 from interlingua.core.contrasts import Contrast
+from interlingua.recipes.registry import PUBLISHED
 from interlingua.recipes.world import world_mini
 from interlingua.specs.injection import Full, Replace
 from interlingua.sweeps.catalog import (
@@ -166,6 +167,16 @@ def test_rows_that_are_not_there_are_refused_before_anything_runs():
     sweep = scaling_sweep(world_mini(), widths=(32,), ranks=(4,), rows=(20, 5000), seeds=(0, 1))
     with pytest.raises(SweepRefused, match="rows5000.*av.train_rows is 5000; of 600 passages"):
         cells_of(sweep)
+
+
+def test_cells_of_a_published_run_go_on_from_the_weights_that_it_names():
+    base = PUBLISHED["slots16_affine_qwen3_8b"]()
+    sweep = replace(slots_sweep(base, seeds=(0, 1)), needs_commits=False)
+    cells = cells_of(sweep)
+    assert {cell.recipe.av_start for cell in cells} == {None}
+    assert {cell.recipe.av.start for cell in cells} == {base.av.start}
+    assert {(c.recipe.av.num_steps, c.recipe.av.optim) for c in cells} == {(3000, base.av.optim)}
+    assert slots_sweep(base, num_steps=7).base.av.num_steps == 7
 
 
 def test_a_search_shares_what_no_dial_changes():

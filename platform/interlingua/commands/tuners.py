@@ -87,8 +87,9 @@ def slots_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("--rule", type=words, default=(), help=f"also vary it: {', '.join(RULES)}")
     made.add_argument(
-        "--steps", type=int, default=CONTINUED_STEPS,
-        help=f"of every cell, behind the shared start (default: {CONTINUED_STEPS})",
+        "--steps", type=int,
+        help=f"of every cell, behind the shared start (default: {CONTINUED_STEPS}; from weights "
+        "of elsewhere the recipe's)",
     )  # fmt: skip
     return made
 

@@ -18,7 +18,7 @@ from interlingua.specs.injection import (
 )
 from interlingua.specs.models import HostSpec
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.training import AvSpec, LoraSpec
+from interlingua.specs.training import AvSpec, HubFolder, LoraSpec
 from interlingua.specs.world import WorldHostSpec
 from interlingua.sweeps.sweep import Axis, Sweep
 
@@ -36,7 +36,7 @@ AFFINES: dict[str, Affine | None] = {
 }
 RULES: dict[str, InjectionRule] = {"replace": Replace(), "after_block": AfterBlock(index=1)}
 SLOTS_NOTES = (
-    "Every cell goes on from one supervised AV with one slot and no maps, with a new optimizer.",
+    "Every cell goes on from one trained AV with one slot and no maps, with a new optimizer.",
     "repetition: more slots, no maps. affine: maps against none at as many slots. interaction: "
     "how much more maps give at many slots than at one. published: both at once.",
 )
@@ -49,7 +49,7 @@ def slots_sweep(
     affines: Sequence[str] = ("none", "full", "low_rank"),
     rules: Sequence[str] = (),
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    num_steps: int = CONTINUED_STEPS,
+    num_steps: int | None = None,
 ) -> Sweep:
     """Slots x affine maps (x injection rule): what each of them is worth by itself."""
     axes = [
@@ -72,10 +72,16 @@ def slots_sweep(
     )
 
 
-def continued(base: Recipe, num_steps: int) -> Recipe:
-    """The recipe whose AV goes on from its own training, with one slot and no maps."""
+def continued(base: Recipe, num_steps: int | None = None) -> Recipe:
+    """The recipe whose AV goes on from a trained one, with one slot and no maps.
+
+    Where it does so as it is, from weights of elsewhere, its own rate and steps are what is asked.
+    """
     plain = replace(base.av.injection, num_slots=1, affine=None)
     start = replace(base.av, injection=plain, affine_learning_rate=None)
+    if isinstance(start.start, HubFolder):
+        return replace(base, av=replace(start, num_steps=num_steps or start.num_steps), rl=())
+    num_steps = num_steps or CONTINUED_STEPS
     optim = replace(start.optim, learning_rate=start.optim.learning_rate * CONTINUED_RATE)
     watch = replace(start.watch, validate_every=max(1, num_steps // 3))
     return replace(

@@ -1,4 +1,4 @@
-"""A pair that learns from the trained hosts alone, in the space of an anchor that it never reads."""
+"""A pair that learns from the trained hosts alone, in the space of an anchor that it never saw."""
 
 import os
 import shutil

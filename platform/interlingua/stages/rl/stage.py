@@ -27,8 +27,7 @@ def rl_stage(spec: RlTraining, inputs: RlInputs[Stage], label: str) -> Stage:
     # The anchor makes the space, also where it is not learned from.
     if unknown := [tag for tag in (spec.anchor, *spec.host_tags) if tag not in inputs.hosts]:
         raise ValueError(
-            f"RlTraining names {', '.join(unknown)}; the inputs have "
-            f"{', '.join(inputs.hosts)}"
+            f"RlTraining names {', '.join(unknown)}; the inputs have {', '.join(inputs.hosts)}"
         )
     return Stage(
         kind="rl",
