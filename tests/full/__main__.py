@@ -19,6 +19,7 @@ PARTS = {
     "owners": "tests/full/test_stale_owners.py",
     "kills": "tests/full/test_kills.py",
     "endings": "tests/full/test_endings.py",
+    "verbs": "tests/full/test_submitted_verbs.py",
     "soak": "tests/full/test_soak.py",
     "sweeps": "tests/full/test_sweeps.py",
     "serving": "tests/full/test_serving_soak.py",
