@@ -56,13 +56,10 @@ class RandomReconstructor(ReconstructorWorker):
 def three_roles(ray: Any, job: Job) -> Iterator[tuple[Roles, Policy, AvPrompt]]:
     """The AV in this process, AR and AV_init in actors of their own, asked as the product asks."""
     workers = Workers(count=1, cpus=1, gpus=0 if job.device == "cpu" else 0.3)
-    frozen = FrozenPlacement(
-        workers=workers, device=job.device, node_label=None, batch_rows=job.batch_rows
-    )
+    frozen = FrozenPlacement(workers=workers, device=job.device, batch_rows=job.batch_rows)
     learner = LearnerPlacement(
         workers=workers,
         device=job.device,
-        node_label=None,
         batch_rows=job.batch_rows,
         micro_batch_rows=job.micro_batch_rows,
         zero_stage=None,

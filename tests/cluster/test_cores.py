@@ -1,14 +1,14 @@
 """Which stages are handed to Ray, and when: no more than its cores run, and readers first."""
 
-import math
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
 
 from interlingua.cluster.local import local_context
+from interlingua.cluster.nodes import Added, Cluster, Node
 from interlingua.cluster.schedule import _Schedule
-from interlingua.recipes.parts import GROUPS_OF_ONE_CORE, ONE_CORE_A_STAGE
+from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.placement import Workers, WorkKind
 from interlingua.store.artifact import Stage
 
@@ -20,6 +20,7 @@ class Spec:
     """What a toy stage is asked for."""
 
     number: int
+    host_tag: str = "toy"
 
 
 class FakeRay:
@@ -28,8 +29,9 @@ class FakeRay:
     def __init__(self):
         self.submitted, self.killed, self.num_actors = [], [], 0
 
-    def cluster_resources(self):
-        return {"CPU": 4.0}
+    def nodes(self):
+        node = {"NodeManagerHostname": "all", "NodeID": "0", "Labels": {}, "Alive": True}
+        return [node | {"Resources": {"CPU": 4.0}}]
 
     def kill(self, actor):
         self.killed.append(actor)
@@ -67,14 +69,24 @@ def toy(kind, number, work=None, **inputs):
     )  # fmt: skip
 
 
-@pytest.fixture
-def scheduled(tmp_path, monkeypatch):
-    """A schedule of these stages on four CPUs, and the Ray that it asks."""
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+class Grown(Cluster):
+    """Four CPUs, and a node with as many that may be added."""
 
-    def make(stages, placement=ONE_CORE_A_STAGE):
+    def added(self):
+        return Added((Node("more", None, 4, 0),))
+
+
+@pytest.fixture
+def scheduled(tmp_path):
+    """A schedule of these stages on four CPUs, and the Ray that it asks."""
+
+    def make(stages, placement=ONE_CORE_A_STAGE, is_private=True):
         ray = FakeRay()
-        return _Schedule(ray, stages, tmp_path, local_context(placement), SimpleNamespace()), ray
+        context, cluster = local_context(placement), Cluster(ray, is_private=True)
+        schedule = _Schedule(
+            ray, stages, tmp_path, context, SimpleNamespace(), cluster if is_private else Grown(ray)
+        )
+        return schedule, ray
 
     return make
 
@@ -85,7 +97,7 @@ def end(schedule, name):
     schedule._readers.note_end(stage, is_failed=False)
 
 
-def test_no_more_is_handed_to_ray_than_its_cores_run(scheduled, monkeypatch):
+def test_no_more_is_handed_to_ray_than_its_cores_run_or_may_run(scheduled):
     stages = [toy("toy", n) for n in range(4)]
     schedule, ray = scheduled(stages)
     schedule._submit_ready()
@@ -94,8 +106,7 @@ def test_no_more_is_handed_to_ray_than_its_cores_run(scheduled, monkeypatch):
     schedule._submit_ready()
     assert [name for _, name in ray.submitted] == ["toy/0", "toy/1", "toy/2"]
 
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # it may grow when it is asked
-    schedule, ray = scheduled(stages)
+    schedule, ray = scheduled(stages, is_private=False)
     schedule._submit_ready()
     assert len(ray.submitted) == 4
 
@@ -112,12 +123,6 @@ def test_workers_count_and_what_is_alone_always_runs(cpus, scheduled):
     schedule._submit_ready()
     # beside one worker there is room for one stage of two CPUs, beside five for none
     assert len(ray.submitted) == (2 if cpus == 1 else 1)
-
-
-def test_all_roles_of_placement_groups_count():
-    assert ONE_CORE_A_STAGE.cpus_of(WorkKind.REINFORCING) == 0
-    assert GROUPS_OF_ONE_CORE.cpus_of(WorkKind.REINFORCING) == 3
-    assert math.isclose(GROUPS_OF_ONE_CORE.cpus_of(WorkKind.TRAINING), 1)
 
 
 def test_the_splits_of_a_host_go_to_one_reader_one_after_the_other(scheduled):

@@ -3,13 +3,11 @@
 import os
 import sys
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 
 import pytest
 
+from interlingua.cluster.asked import asked
 from interlingua.cluster.extraction import KeepingPool, RayPool
-from interlingua.cluster.local import local_context
-from interlingua.cluster.schedule import _Schedule
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.placement import Placement, Workers, WorkKind
 from interlingua.store.artifact import Stage
@@ -22,6 +20,7 @@ class Job:
     """A toy job."""
 
     factor: int
+    host_tag: str = "toy"
 
 
 class Multiplier:
@@ -97,16 +96,12 @@ def test_a_keeping_pool_makes_another_worker_behind_a_failure(no_ray):
         (WorkKind.TRAINING, ONE, 0), (WorkKind.VERBALIZING, ONE, 2),
     ],
 )  # fmt: skip
-def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(work, workers, num_cpus, tmp_path):
+def test_a_stage_that_does_its_own_work_asks_for_its_own_cores(work, workers, num_cpus):
     """Else it would wait for workers with the cores that they wait for."""
     placement: Placement = replace(
         ONE_CORE_A_STAGE, extraction=replace(ONE_CORE_A_STAGE.extraction, workers=workers)
     )
-    ray = SimpleNamespace(remote=lambda **_: lambda function: function)
     stage = Stage(
         kind="toy", label="a", spec=Job(1), run=do_nothing, inputs={}, revision=1, work=work
     )
-    schedule = _Schedule(
-        ray, [stage], tmp_path, local_context(placement, RayPool()), SimpleNamespace()
-    )
-    assert schedule._num_cpus(stage) == num_cpus
+    assert asked(stage, placement).own.cpus == num_cpus

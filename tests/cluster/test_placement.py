@@ -4,12 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.cluster.placement import DoesNotFit, Node, fit_together, placed
+from interlingua.cluster.nodes import Node, fit_together
+from interlingua.cluster.placement import placed
+from interlingua.cluster.waiting import DoesNotFit
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.specs.placement import ThreeGroups, Workers
 
 ANYWHERE = ThreeGroups(
-    **{name: replace(role, node_label=None) for name, role in THREE_CARDS.roles().items()},
+    **{
+        name: replace(role, workers=replace(role.workers, node_label=None))
+        for name, role in THREE_CARDS.roles().items()
+    },
     patience_seconds=60,
     failures_survived=0,
 )
@@ -37,7 +42,8 @@ def test_roles_go_to_the_nodes_of_their_label():
 
 def test_a_role_with_a_label_is_placed_before_those_that_may_be_anywhere():
     there = nodes(1, 1, 1, labels=("ar", None, None))
-    only_ar = replace(ANYWHERE, ar=replace(ANYWHERE.ar, node_label="ar"))
+    there_only = replace(ANYWHERE.ar.workers, node_label="ar")
+    only_ar = replace(ANYWHERE, ar=replace(ANYWHERE.ar, workers=there_only))
     assert placed(only_ar, there)["ar"][0].name == "n0"
 
 
@@ -62,10 +68,7 @@ def test_workers_of_one_role_may_share_a_node_and_parts_of_a_card():
 
 def test_runs_are_let_in_whole_so_that_none_holds_what_another_waits_for():
     """Sixteen devices: six runs of 8 + 1 + 1 would hold twelve small ones and wait for ever."""
-    one = (
-        (Workers(count=8, cpus=1, gpus=1), None),
-        *[(Workers(count=1, cpus=1, gpus=1), None)] * 2,
-    )
+    one = (Workers(count=8, cpus=1, gpus=1), *[Workers(count=1, cpus=1, gpus=1)] * 2)
     sixteen = nodes(8, 8)
     assert fit_together([one], sixteen)
     assert not fit_together([one, one], sixteen)
@@ -73,8 +76,9 @@ def test_runs_are_let_in_whole_so_that_none_holds_what_another_waits_for():
 
 
 def test_the_label_of_a_group_holds_beside_other_runs():
-    large = ((Workers(count=1, cpus=1, gpus=4), "av"),)
+    anywhere = Workers(count=1, cpus=1, gpus=4)
+    large = (replace(anywhere, node_label="av"),)
     labelled = nodes(4, 4, labels=("av", None))
     assert fit_together([large], labelled)
     assert not fit_together([large, large], labelled)
-    assert fit_together([large, ((Workers(count=1, cpus=1, gpus=4), None),)], labelled)
+    assert fit_together([large, (anywhere,)], labelled)

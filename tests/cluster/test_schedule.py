@@ -12,7 +12,13 @@ import pytest
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.cluster.schedule import WORKER_DEATHS_SURVIVED, RayBackend, WorkerLost
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
-from interlingua.specs.placement import ExtractionPlacement, HostWorkers, Placement, Workers
+from interlingua.specs.placement import (
+    ExtractionPlacement,
+    HostWorkers,
+    Placement,
+    Workers,
+    WorkKind,
+)
 from interlingua.stages.graph.order import joined
 from interlingua.stages.running.context import StagesFailed
 from interlingua.store.artifact import Stage, find
@@ -37,6 +43,7 @@ class ToySpec:
     """What a toy stage is asked for."""
 
     seed: int
+    host_tag: str = "toy"
 
 
 class Uncopyable(Exception):
@@ -225,18 +232,20 @@ def test_what_fits_on_no_node_is_refused_at_once(on_head, tmp_path):
     cpus = replace(PLACEMENT, cpus_per_stage=5)
     workers = Workers(count=1, cpus=0, gpus=0.5)
     gpus = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, workers=workers))
-    many = replace(PLACEMENT.training, workers=Workers(count=5, cpus=1, gpus=0))
-    large = HostWorkers(tag="llama", workers=Workers(count=1, cpus=1, gpus=2), device="auto")
+    many = Workers(count=5, cpus=1, gpus=0)
+    many = replace(PLACEMENT, training=replace(PLACEMENT.training, workers=many))
+    large = HostWorkers(tag="toy", workers=Workers(count=1, cpus=1, gpus=2), device="auto")
     hosts = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, hosts=(large,)))
-    for placement, told in (
-        (replace(PLACEMENT, training=many), "5 of 1 CPUs each, all at once; the cluster has 4"),
-        (hosts, "extraction.hosts.llama.workers.gpus is 2; the largest node has 0 GPUs"),
-        (cpus, "cpus_per_stage is 5; the largest node has 4 CPUs"),
-        (gpus, "extraction.workers.gpus is 0.5; the largest node has 0 GPUs"),
+    for placement, work, told in (
+        (many, WorkKind.TRAINING, r"5 x \(1 CPUs\), all at once; .* 4 CPUs, 0 GPUs"),
+        (hosts, WorkKind.EXTRACTION, r"1 x \(1 CPUs, 2 GPUs\); of 1 nodes the largest is "),
+        (cpus, None, r"toy/big asks for 1 x \(5 CPUs\); of 1 nodes .* 4 CPUs, 0 GPUs"),
+        (gpus, WorkKind.EXTRACTION, r"1 x \(0.5 GPUs\); of 1 nodes .* 4 CPUs, 0 GPUs"),
     ):
         context = local_context(placement)
         with pytest.raises(ValueError, match=told):
-            RayBackend().build_all([toy("big", write_digest)], tmp_path, context, Listener())
+            stage = replace(toy("big", write_digest), work=work)
+            RayBackend().build_all([stage], tmp_path, context, Listener())
     assert not list(tmp_path.rglob("*big*"))
 
 

@@ -7,7 +7,7 @@ import pytest
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.recipes.world import world_mini
-from interlingua.specs.placement import HostWorkers, Workers, WorkKind
+from interlingua.specs.placement import HostWorkers, Workers
 from interlingua.specs.text.overrides import with_overrides
 
 ONE = Workers(count=1, cpus=1, gpus=0)
@@ -63,15 +63,20 @@ def test_a_host_that_is_not_there_is_named_with_those_that_are():
 
 def test_without_workers_a_stage_does_its_own_work():
     assert ONE_CORE_A_STAGE.extraction.of_host("toy-gpt2-medium") == (None, "cpu")
-    reading = replace(ONE_CORE_A_STAGE.extraction, workers=ONE)
-    placement = replace(ONE_CORE_A_STAGE, extraction=reading)
-    found = {work: placement.workers_of(work) for work in WorkKind}
-    assert found == {
-        WorkKind.EXTRACTION: ONE,
-        WorkKind.TRAINING: placement.training.workers,
-        WorkKind.VERBALIZING: None,
-        WorkKind.REINFORCING: None,
-    }
+
+
+@pytest.mark.parametrize("part", ["extraction", "training", "verbalizing"])
+def test_workers_that_use_a_card_ask_for_it(part):
+    with pytest.raises(ValueError, match="device is cuda, but workers.gpus is 0"):
+        replace(getattr(ONE_CORE_A_STAGE, part), device="cuda", workers=ONE)
+    replace(getattr(ONE_CORE_A_STAGE, part), device="cuda", workers=replace(ONE, gpus=0.5))
+    replace(getattr(ONE_CORE_A_STAGE, part), device="cuda", workers=None)
+
+
+def test_a_host_that_is_read_on_a_card_by_the_workers_of_all_asks_for_it():
+    own = HostWorkers(tag="a", device="cuda")
+    with pytest.raises(ValueError, match="device is cuda, but workers.gpus is 0"):
+        replace(ONE_CORE_A_STAGE.extraction, workers=ONE, hosts=(own,))
 
 
 @pytest.mark.parametrize(
@@ -110,8 +115,3 @@ def test_roles_without_patience_are_refused():
         replace(THREE_CARDS, patience_seconds=0)
     with pytest.raises(ValueError, match="ThreeGroups.failures_survived is -1"):
         replace(THREE_CARDS, failures_survived=-1)
-
-
-def test_a_stage_whose_roles_have_workers_only_waits_for_them():
-    spread = replace(ONE_CORE_A_STAGE, reinforcing=THREE_CARDS)
-    assert spread.workers_of(WorkKind.REINFORCING) == THREE_CARDS.av.workers

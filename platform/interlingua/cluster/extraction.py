@@ -9,15 +9,20 @@ its item goes to whoever is free; what fails for good is raised as it was, witho
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.local import LocalPool
+from interlingua.cluster.nodes import Cluster
+from interlingua.cluster.placement import options
+from interlingua.cluster.waiting import Waiting
 from interlingua.specs.placement import Workers
 from interlingua.stages.running.context import Worker
 
 DEATHS_SURVIVED = 3
+POLL_SECONDS = 1.0
 
 
 class PoolLost(RuntimeError):
@@ -98,8 +103,8 @@ class _InProcess:
 def _actors(worker: Worker, job: Any, workers: Workers) -> "_Actors":
     import ray
 
-    actor_class = ray.remote(_Actor).options(num_cpus=workers.cpus, num_gpus=workers.gpus)
-    return _Actors(ray, lambda: actor_class.remote(worker, job), workers.count)
+    actor_class = ray.remote(_Actor).options(**options(workers))
+    return _Actors(ray, lambda: actor_class.remote(worker, job), workers)
 
 
 class _Actor:
@@ -126,8 +131,9 @@ class _Actors:
     ever where its node is gone for good.
     """
 
-    def __init__(self, ray: Any, hire: Callable[[], Any], count: int) -> None:
-        self._ray, self._hire, self._count = ray, hire, count
+    def __init__(self, ray: Any, hire: Callable[[], Any], workers: Workers) -> None:
+        self._ray, self._hire, self._count = ray, hire, workers.count
+        self._one, self._cluster = replace(workers, count=1), Cluster(ray)
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._working: dict[Any, tuple[Any, tuple[int, Any]]] = {}
@@ -155,8 +161,7 @@ class _Actors:
                 self._working[actor.work.remote(item[1])] = (actor, item)
             if not (is_more or self._waiting or self._working):
                 return
-            finished, _ = self._ray.wait([*self._starting, *self._working], num_returns=1)
-            yield from self._collected(finished[0])
+            yield from self._collected(self._next_finished())
 
     def dismiss(self) -> None:
         """End all actors."""
@@ -166,6 +171,18 @@ class _Actors:
         # A kill can miss an actor that is just being made; it ends when nobody holds it.
         for held in (self._starting, self._idle, self._working):
             held.clear()
+
+    def _next_finished(self) -> Any:
+        """The first result, or start of an actor; what waits for a place is said meanwhile."""
+        waiting = Waiting("a worker process", (self._one,), self._cluster)
+        while True:
+            references = [*self._starting, *self._working]
+            finished, _ = self._ray.wait(references, num_returns=1, timeout=POLL_SECONDS)
+            if finished:
+                return finished[0]
+            # Others that work need no more of them.
+            if not self._working:
+                waiting.step()
 
     def _start(self) -> None:
         # Only an actor that runs gets an item: one that still waits for a device would sit on it.

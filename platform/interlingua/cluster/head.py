@@ -4,6 +4,7 @@ It takes free ports and a folder of its own, and is ended by its process group: 
 the machine, and of the user, go on.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -15,11 +16,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from interlingua.cluster.session import (
     FOLDER_PREFIX,
@@ -30,6 +32,7 @@ from interlingua.cluster.session import (
 START_SECONDS = 180
 POLL_SECONDS = 0.1
 ADDRESS = "127.0.0.1"
+BIN_FOLDER = Path(sys.executable).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +51,30 @@ class Head:
 
 
 @contextmanager
-def ray_head(*, num_cpus: int, variables: Mapping[str, str] | None = None) -> Iterator[Head]:
-    """A head with its dashboard while the block runs; its processes have these `variables`."""
+def ray_head(
+    *,
+    num_cpus: int,
+    variables: Mapping[str, str] | None = None,
+    autoscaling: Callable[[str], Mapping[str, Any]] | None = None,
+) -> Iterator[Head]:
+    """A head with its dashboard while the block runs; its processes have these `variables`.
+
+    `autoscaling` is a configuration of an autoscaler, given the head's address.
+    """
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     port, jobs_port, client_port, agent_port = free_ports(4)
     client = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    bin_folder = Path(sys.executable).parent
     environment = os.environ | client | {
-        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PATH": f"{BIN_FOLDER}:{os.environ['PATH']}",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # by default Ray's workers run at nice 15
         **(variables or {}),
     }  # fmt: skip
-    command = [
-        str(bin_folder / "ray"), "start", "--head", "--block", "--disable-usage-stats",
-        f"--node-ip-address={ADDRESS}", f"--port={port}", f"--dashboard-port={jobs_port}",
-        f"--ray-client-server-port={client_port}", f"--dashboard-agent-listen-port={agent_port}",
-        "--min-worker-port=0", "--max-worker-port=0", f"--num-cpus={num_cpus}",
-        f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder}",
-    ]  # fmt: skip
+    command = _command((port, jobs_port, client_port, agent_port), num_cpus, folder)
+    if autoscaling is not None:
+        config = folder / "autoscaling.json"
+        config.write_text(json.dumps(autoscaling(f"{ADDRESS}:{port}")))
+        command.append(f"--autoscaling-config={config}")
     with (folder / "start.log").open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -91,6 +99,17 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _command(ports: Sequence[int], num_cpus: int, folder: Path) -> list[str]:
+    port, jobs_port, client_port, agent_port = ports
+    return [
+        str(BIN_FOLDER / "ray"), "start", "--head", "--block", "--disable-usage-stats",
+        f"--node-ip-address={ADDRESS}", f"--port={port}", f"--dashboard-port={jobs_port}",
+        f"--ray-client-server-port={client_port}", f"--dashboard-agent-listen-port={agent_port}",
+        "--min-worker-port=0", "--max-worker-port=0", f"--num-cpus={num_cpus}",
+        f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder}",
+    ]  # fmt: skip
 
 
 def _wait_for_jobs(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

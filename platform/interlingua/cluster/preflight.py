@@ -6,22 +6,35 @@ Asks the cluster for its nodes and opens no model.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from interlingua.cluster.placement import DoesNotFit, Node, Role, placed
+from interlingua.cluster.cards import Card
+from interlingua.cluster.nodes import Cluster, Node
+from interlingua.cluster.placement import placed_on
+from interlingua.cluster.waiting import DoesNotFit
 from interlingua.memory.roles import RoleMemory
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.models.hosts.sizes import size_of
 from interlingua.specs.hosts import PoolHost
-from interlingua.specs.placement import Placement, Single, ThreeGroups
+from interlingua.specs.placement import (
+    FrozenPlacement,
+    LearnerPlacement,
+    Placement,
+    Single,
+    ThreeGroups,
+)
 from interlingua.specs.rl import RlTraining
 from interlingua.store.artifact import Stage
 
 Nodes = Sequence[Node]
+Role = FrozenPlacement | LearnerPlacement
 
 
-def preflight(stages: Sequence[Stage], placement: Placement, nodes: Nodes) -> Iterator[str]:
+def preflight(
+    stages: Sequence[Stage], placement: Placement, cluster: Cluster, cards: Mapping[str, Card]
+) -> Iterator[str]:
     """Lines of a table for every run of reinforcement learning among the stages, equal ones once.
 
-    Raises DoesNotFit where the cluster has too few devices, or too small ones.
+    Raises DoesNotFit where the cluster has too few devices, and may get no more, or too small ones.
+    The memory of a card that is not there yet is not known.
     """
     seen: set[tuple[RoleMemory, ...]] = set()
     place = placement.reinforcing
@@ -29,20 +42,30 @@ def preflight(stages: Sequence[Stage], placement: Placement, nodes: Nodes) -> It
         if not isinstance(stage.spec, RlTraining):
             continue
         # Also where the trunk's size is not known: too few devices are an error all the same.
-        found = placed(place, nodes) if isinstance(place, ThreeGroups) else None
+        found = placed_on(place, cluster) if isinstance(place, ThreeGroups) else None
         trunk = _trunk_of(stage)
         if trunk is None:
             continue
         rows = run_memory(trunk, stage.spec, place)
         if found is not None:
             assert isinstance(place, ThreeGroups)
-            rows = tuple(_on_nodes(row, place.roles()[row.role], found) for row in rows)
+            if found:  # else nobody knows on what nodes they will be
+                own = {
+                    name: tuple(with_card(n, cards) for n in nodes) for name, nodes in found.items()
+                }
+                rows = tuple(_on_nodes(row, place.roles()[row.role], own) for row in rows)
         else:
             assert isinstance(place, Single)
+            nodes = [with_card(node, cards) for node in cluster.alive()]
             rows = tuple(_on_any(row, place, placement, nodes) for row in rows)
         if rows not in seen:
             seen.add(rows)
             yield from _memory_table(rows)
+
+
+def with_card(node: Node, cards: Mapping[str, Card]) -> Node:
+    """The node with the memory of its card, where that is known."""
+    return replace(node, card=cards[node.key].num_bytes) if node.key in cards else node
 
 
 def _memory_table(rows: tuple[RoleMemory, ...]) -> list[str]:

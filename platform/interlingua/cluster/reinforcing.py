@@ -10,7 +10,8 @@ from typing import Any
 
 from interlingua.cluster.failures import ERRORS_NAME, noted_errors
 from interlingua.cluster.local import LocalReinforcer
-from interlingua.cluster.placement import nodes_of, placed, reserved
+from interlingua.cluster.nodes import Cluster
+from interlingua.cluster.placement import placed_on, reserved
 from interlingua.cluster.supervisor import Supervisor
 from interlingua.cluster.training import ENDED_NAME, TrainerLost, fit_group
 from interlingua.specs.placement import Single, ThreeGroups
@@ -35,7 +36,7 @@ class RayReinforcer:
             return local.play(play, job, place)
         import ray
 
-        placed(place, nodes_of(ray))  # raises where the cluster is too small
+        placed_on(place, Cluster(ray))  # raises where the cluster is too small
         # Left by an earlier run of the stage: its end would be read as the end of this one.
         for name in (ENDED_NAME, ERRORS_NAME):
             (job.out / name).unlink(missing_ok=True)
@@ -74,7 +75,6 @@ def _fit(play: Play, job: Any, place: ThreeGroups, supervisor: Any, *, is_trial:
             workers=place.av.workers,
             backend="gloo" if place.av.device == "cpu" else "nccl",
             failures_survived=place.failures_survived,
-            node_label=place.av.node_label,
         )
     except TrainerLost as lost:
         noted = noted_errors(job.out)

@@ -4,18 +4,24 @@ Knows no recipe: it is given the stages in the order of their urgency. A worker 
 replaced, and its stage goes on from its own checkpoint.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from interlingua.cluster.asked import Asked, asked_on
+from interlingua.cluster.cards import cards_of
 from interlingua.cluster.failures import raised_by_worker
-from interlingua.cluster.placement import fit_together, nodes_of, run_of
+from interlingua.cluster.nodes import Cluster, Fit
+from interlingua.cluster.placement import options
 from interlingua.cluster.preflight import preflight
 from interlingua.cluster.readers import Readers, key_of
-from interlingua.cluster.session import check_processes, cpus_at_most, ray_session
-from interlingua.specs.placement import Placement
+from interlingua.cluster.session import check_processes, is_private, ray_session
+from interlingua.cluster.waiting import DoesNotFit, Waiting, check_possible
+from interlingua.specs.placement import Placement, WorkKind
 from interlingua.stages.running.context import Context, StagesFailed, Watcher, names_of
-from interlingua.store.artifact import Artifact, Stage, build, find, verify
+from interlingua.store.artifact import Artifact, Stage, build, find, folder, verify
+from interlingua.store.lock import is_locked
 
 POLL_SECONDS = 0.5
 WORKER_DEATHS_SURVIVED = 3
@@ -41,24 +47,38 @@ class RayBackend:
                 watcher.on_done(stage, artifact)
         if missing:
             with ray_session() as ray:
-                _check_fits(ray, context.placement)
-                watcher.on_preflight(list(preflight(missing, context.placement, nodes_of(ray))))
-                _Schedule(ray, missing, root, context, watcher).run()
+                cluster = Cluster(ray, is_private=is_private())
+                check_stages(missing, context.placement, cluster)
+                cards, notices = cards_of(ray, cluster.alive(), context.placement)
+                lines = preflight(missing, context.placement, cluster, cards)
+                watcher.on_preflight([*notices, *lines])
+                _Schedule(ray, missing, root, context, watcher, cluster).run()
 
 
 class _Schedule:
     """State of a build: the stages that wait, that run, and that failed."""
 
     def __init__(
-        self, ray: Any, missing: list[Stage], root: Path, context: Context, watcher: Watcher
+        self,
+        ray: Any,
+        missing: list[Stage],
+        root: Path,
+        context: Context,
+        watcher: Watcher,
+        cluster: Cluster,
     ) -> None:
         self._ray, self._root, self._context, self._watcher = ray, root, context, watcher
         self._waiting = {stage.key: stage for stage in missing}
         self._names = names_of(missing)
         self._running: dict[Any, Stage] = {}
         self._failed: dict[str, BaseException] = {}
+        # `max_calls` cannot be set later: a process that had a card must not keep its memory.
         self._build = ray.remote(max_retries=WORKER_DEATHS_SURVIVED)(build)
+        self._build_on_card = ray.remote(max_retries=WORKER_DEATHS_SURVIVED, max_calls=1)(build)
         self._readers = Readers(ray, missing, WORKER_DEATHS_SURVIVED)
+        self._cluster = cluster
+        self._asked: dict[str, Asked] = {}
+        self._waits: dict[Any, Waiting] = {}  # until the stage has begun
 
     def run(self) -> None:
         """Submit what is ready and collect what is finished, until nothing is left."""
@@ -68,6 +88,7 @@ class _Schedule:
             finished, _ = self._ray.wait(list(self._running), timeout=POLL_SECONDS)
             for ref in finished:
                 self._collect(ref)
+            self._step_waits()
         if self._failed:
             causes = {
                 self._names[key]: _cause(self._ray, error) for key, error in self._failed.items()
@@ -81,52 +102,70 @@ class _Schedule:
         # What has its host open goes first: a reader that waits would hold its cores. The sort is
         # stable, so that urgency decides among the others.
         for stage in sorted(ready, key=lambda stage: not self._readers.is_open(stage)):
-            if self._readers.is_busy(stage) or not self._has_cores(stage):
-                continue
-            if not self._fits_beside(stage):
+            if self._readers.is_busy(stage) or not self._fits_beside(stage):
                 continue
             del self._waiting[stage.key]
-            self._running[self._submitted(stage)] = stage
+            ref = self._submitted(stage)
+            self._running[ref] = stage
+            own = (self._asked_of(stage).own,)
+            self._waits[ref] = Waiting(self._names[stage.key], own, self._cluster)
         self._readers.end_free()
         return bool(ready)
 
     def _submitted(self, stage: Stage) -> Any:
+        asked = self._asked_of(stage)
         if key_of(stage) is not None:
-            return self._readers.submit(stage, self._root, self._context, self._num_cpus(stage))
-        build = self._build.options(name=stage.name, num_cpus=self._num_cpus(stage))
-        return build.remote(stage, self._root, self._context, self._context.placement)
+            return self._readers.submit(stage, self._root, self._context, asked)
+        build = self._build_on_card if asked.own.gpus else self._build
+        # What is heavy and needs no card would else fill the head first.
+        spread = {"scheduling_strategy": "SPREAD"} if asked.own.memory else {}
+        build = build.options(name=stage.name, **options(asked.own), **spread)
+        context = replace(self._context, placement=asked.placement)
+        return build.remote(stage, self._root, context, self._context.placement)
 
-    def _has_cores(self, stage: Stage) -> bool:
-        """True where it could run at once: in Ray's queue no urgent stage overtakes another."""
-        # Nothing runs that would free cores later: it is handed over whatever it asks for.
+    def _fits_beside(self, stage: Stage) -> bool:
+        """True where all of it fits beside all that runs: nothing is let in by parts.
+
+        In Ray's queue no urgent stage overtakes another, and groups that were waited for one by one
+        would each hold what the next one waits for.
+        """
+        # Nothing runs that would free a place later: it is handed over whatever it asks for.
         if not self._running:
             return True
         if len(self._running) >= self._context.placement.stages_side_by_side:
             return False
-        asked = sum(map(self._all_cpus, [stage, *self._running.values()]))
-        return asked <= cpus_at_most(self._ray)
+        held = self._readers.held()
+        # The next stage of an open reader has its place already.
+        held.pop(key_of(stage) or (), None)
+        others = [self._asked_of(one) for one in self._running.values()] + list(held.values())
+        runs = [one.run for one in (self._asked_of(stage), *others)]
+        return self._cluster.fit(runs) is not Fit.NEVER
 
-    def _fits_beside(self, stage: Stage) -> bool:
-        """True where its groups fit beside those of the runs that go on; alone it may always."""
-        placement = self._context.placement
-        own = run_of(placement, stage.work)
-        others = [run_of(placement, one.work) for one in self._running.values()]
-        others = [run for run in others if run]
-        # Alone: an autoscaler may still add the nodes that it waits for.
-        if not own or not others:
-            return True
-        return fit_together([*others, own], nodes_of(self._ray))
+    def _asked_of(self, stage: Stage) -> Asked:
+        """What it asks for, once its inputs are there: then more is known of them."""
+        if stage.key not in self._asked:
+            self._asked[stage.key] = asked_on(stage, self._context.placement, self._cluster)
+        return self._asked[stage.key]
 
-    def _all_cpus(self, stage: Stage) -> float:
-        """CPUs of the stage and all its workers."""
-        own = self._num_cpus(stage)
-        return own if stage.work is None else own + self._context.placement.cpus_of(stage.work)
+    def _step_waits(self) -> None:
+        """Say which stages have no process yet; those that never can get one fail."""
+        for ref, waiting in list(self._waits.items()):
+            stage = self._running[ref]
+            if is_locked(folder(stage, self._root)):
+                del self._waits[ref]
+                continue
+            try:
+                waiting.step()
+            except DoesNotFit as error:
+                self._give_up(ref, error)
 
-    def _num_cpus(self, stage: Stage) -> float:
-        placement = self._context.placement
-        if stage.work is not None and placement.workers_of(stage.work) is not None:
-            return 0  # it only waits for its workers: what they need must not be taken by it
-        return placement.cpus_per_stage
+    def _give_up(self, ref: Any, error: DoesNotFit) -> None:
+        stage = self._running.pop(ref)
+        del self._waits[ref]
+        self._failed[stage.key] = error
+        if key_of(stage) is None:
+            self._ray.cancel(ref)
+        self._readers.note_end(stage, is_failed=True)
 
     def _is_ready(self, stage: Stage) -> bool:
         running = {stage.key for stage in self._running.values()}
@@ -137,6 +176,7 @@ class _Schedule:
 
     def _collect(self, ref: Any) -> None:
         stage = self._running.pop(ref)
+        self._waits.pop(ref, None)
         try:
             artifact: Artifact = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
@@ -147,44 +187,24 @@ class _Schedule:
             self._watcher.on_done(stage, artifact)
 
 
-def _check_fits(ray: Any, placement: Placement) -> None:
-    """Raise where a process fits on no node, or a training not on all: Ray would wait silently."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for field, resource, asked in _asked(placement):
-        largest = max(node.get(resource, 0) for node in nodes)
-        if asked > largest:
-            raise ValueError(
-                f"Placement.{field} is {asked:g}; the largest node has {largest:g} {resource}s"
-            )
-    if (training := placement.training.workers) is None:
-        return
-    for resource, asked in (("CPU", training.cpus), ("GPU", training.gpus)):
-        total = sum(node.get(resource, 0) for node in nodes)
-        if training.count * asked > total:
-            raise ValueError(
-                f"Placement.training.workers is {training.count} of {asked:g} {resource}s each, "
-                f"all at once; the cluster has {total:g}"
-            )
-
-
-def _asked(placement: Placement) -> Iterator[tuple[str, str, float]]:
-    """Field, resource and amount of what one process of each kind takes."""
-    yield "cpus_per_stage", "CPU", placement.cpus_per_stage
-    pools = {
-        "extraction.workers": placement.extraction.workers,
-        "training.workers": placement.training.workers,
-        "verbalizing.workers": placement.verbalizing.workers,
-        **{f"extraction.hosts.{h.tag}.workers": h.workers for h in placement.extraction.hosts},
-    }
-    for field, workers in pools.items():
-        if workers is None:
-            continue
-        yield f"{field}.cpus", "CPU", workers.cpus
-        yield f"{field}.gpus", "GPU", workers.gpus
+def check_stages(stages: Sequence[Stage], placement: Placement, cluster: Cluster) -> None:
+    """Raise where a stage never finds a place: Ray would wait for it silently."""
+    seen = set()
+    for stage in stages:
+        asked = asked_on(stage, placement, cluster)
+        # A pool works with as few workers as there are; groups are whole or not at all.
+        is_pool = stage.work in (WorkKind.EXTRACTION, WorkKind.VERBALIZING)
+        workers = [replace(one, count=1) for one in asked.workers] if is_pool else asked.workers
+        for run in ((asked.own,), tuple(workers)):
+            if run not in seen:
+                seen.add(run)
+                check_possible(stage.name, run, cluster)
 
 
 def _cause(ray: Any, error: Any) -> BaseException:
     """Exception of the stage itself, or WorkerLost, without Ray's wrapping."""
+    if isinstance(error, DoesNotFit):
+        return error
     if isinstance(error, (ray.exceptions.WorkerCrashedError, ray.exceptions.RayActorError)):
         return WorkerLost(
             f"its worker process died {WORKER_DEATHS_SURVIVED + 1} times (killed, out of memory, "

@@ -44,6 +44,8 @@ WORKER_ENVIRONMENT = {
     # One thread a process: more of them fight for the cores and are slower even when alone.
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    # Without it a process that asks for no GPU sees all of them.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # Warnings and crashes are worth a line in the driver's log; bars and advice are not.
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
@@ -86,9 +88,14 @@ def check_processes() -> None:
         )
 
 
+def is_private() -> bool:
+    """True where sessions start a cluster of their own."""
+    return ADDRESS_VARIABLE not in os.environ
+
+
 def cpus_at_most(ray: Any) -> float:
     """The CPUs of a private cluster; no limit where one is attached, which may grow when asked."""
-    if ADDRESS_VARIABLE in os.environ:
+    if not is_private():
         return math.inf
     return float(ray.cluster_resources()["CPU"])
 

@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from interlingua.cluster.placement import wait_for
+from interlingua.cluster.nodes import Cluster
+from interlingua.cluster.placement import taken
 from interlingua.cluster.roles import WORKERS
+from interlingua.cluster.waiting import Waiting, wait_for_group
 from interlingua.specs.placement import ThreeGroups
 from interlingua.store.atomic import write_atomically
 
@@ -101,13 +103,13 @@ class Supervisor:
 
         place = self._place.roles()[role]
         group = self._groups[role]
-        wait_for(group, role, place, seconds=self._place.patience_seconds)
+        waiting = Waiting(f"role {role}", (place.workers,), Cluster(ray))
+        wait_for_group(group, waiting, seconds=self._place.patience_seconds)
         actor = ray.remote(WORKERS[role])
         # Ray's own restarts are not used: a rank that came back alone would be empty.
         return tuple(
             actor.options(
-                num_cpus=place.workers.cpus,
-                num_gpus=place.workers.gpus,
+                **taken(place.workers),
                 max_restarts=0,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(
                     placement_group=group, placement_group_bundle_index=index

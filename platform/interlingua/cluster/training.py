@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from interlingua.cluster.failures import AttemptLost, is_complaint
 from interlingua.cluster.local import LocalTrainer
-from interlingua.cluster.placement import bundle, selector
+from interlingua.cluster.placement import bundle, selector, wait_for_place
 from interlingua.specs.placement import TrainingPlacement, Workers
 from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
 from interlingua.store.atomic import write_atomically
+from interlingua.store.partial import target_of
 
 if TYPE_CHECKING:  # torch, which neither the driver needs nor what does not train
     from interlingua.stages.sft.job import TrainingJob
@@ -46,6 +47,9 @@ class RayTrainer:
         if place.workers is None:
             LocalTrainer(self._on_dev_eval or ignore_dev_eval).fit(make, job, place)
             return
+        import ray
+
+        wait_for_place(ray, str(target_of(job.out)), place.workers)
         is_trial = self._on_dev_eval is not None
         fit_group(
             run_rank,
@@ -55,7 +59,6 @@ class RayTrainer:
             workers=place.workers,
             backend="nccl" if place.workers.gpus else "gloo",
             failures_survived=place.failures_survived,
-            node_label=None,
         )
 
 
@@ -67,7 +70,6 @@ def fit_group(
     workers: Workers,
     backend: str,
     failures_survived: int,
-    node_label: str | None,
     is_trial: bool = False,
 ) -> None:
     """Run `loop(config)` in every rank of a group until it ends, or raise what ended it."""
@@ -79,7 +81,7 @@ def fit_group(
     trainer = TorchTrainer(
         loop,
         train_loop_config=config,
-        scaling_config=_scaling(workers, node_label),
+        scaling_config=_scaling(workers),
         run_config=_run_config(out, failures_survived, is_trial=is_trial),
         torch_config=TorchConfig(backend=backend),
     )
@@ -110,14 +112,14 @@ def _run_config(out: Path, failures_survived: int, *, is_trial: bool) -> Any:
     )
 
 
-def _scaling(workers: Workers, node_label: str | None) -> Any:
+def _scaling(workers: Workers) -> Any:
     from ray import train
 
     return train.ScalingConfig(
         num_workers=workers.count,
         use_gpu=bool(workers.gpus),
         resources_per_worker={"CPU": workers.cpus} | bundle(workers),
-        label_selector=selector(node_label) or None,
+        label_selector=selector(workers) or None,
     )
 
 

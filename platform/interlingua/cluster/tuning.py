@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from interlingua.cluster.placement import Node, fit_together, nodes_of, run_of
+from interlingua.cluster.asked import groups_of
+from interlingua.cluster.nodes import Cluster, fit_together
+from interlingua.cluster.placement import bundle
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.trial_outcomes import (
     BEHIND_ALL,
@@ -27,7 +29,8 @@ from interlingua.cluster.trial_outcomes import (
     Outcomes,
     Progress,
 )
-from interlingua.specs.placement import Placement, WorkKind
+from interlingua.cluster.waiting import check_possible
+from interlingua.specs.placement import Placement, Workers
 from interlingua.store.artifact import Stage, build
 from interlingua.store.provenance import TRIAL_VARIABLE
 
@@ -90,7 +93,7 @@ def run_trials(
         from ray import tune
 
         outcomes = Outcomes(progress)
-        own, concurrent = _resources(placement, nodes_of(ray))
+        own, concurrent = _resources(placement, Cluster(ray))
         tuner = tune.Tuner(
             tune.with_resources(_trainable(trial_of, root), own),
             param_space={name: _domain(values) for name, values in space.items()},
@@ -156,22 +159,30 @@ def in_process(placement: Placement) -> Placement:
     return replace(placement, training=replace(training, workers=None))
 
 
-def _resources(placement: Placement, nodes: Sequence[Node]) -> tuple[dict[str, float], int | None]:
+def _resources(placement: Placement, cluster: Cluster) -> tuple[dict[str, float], int | None]:
     """What a trial's own process takes, and how many trials may run; None: as its process fits.
 
     A trial whose training is a group holds next to nothing itself, so that Tune would start them
     all: as many are let in as have place for all their groups.
     """
-    groups = run_of(placement, WorkKind.TRAINING) + run_of(placement, WorkKind.REINFORCING)
-    if groups:
-        count = 1
-        while count < MOST_TRIALS and fit_together([groups] * (count + 1), nodes):
-            count += 1
-        return {"CPU": 0.01}, count
-    own = {"CPU": placement.cpus_per_stage}
-    if placement.training.device != "cpu":
-        own["GPU"] = 1
-    return own, None
+    groups = groups_of(placement)
+    devices = [placement.training.device]
+    if placement.verbalizing.workers is None:
+        devices.append(placement.verbalizing.device)
+    own = Workers(
+        count=1,
+        cpus=0.01 if groups else placement.cpus_per_stage,
+        # Also beside groups: what the cell scores is scored in its own process.
+        gpus=0 if set(devices) == {"cpu"} else placement.gpus_per_stage,
+    )
+    run, count = (own, *groups), 1
+    check_possible("a trial", run, cluster)
+    if not groups:
+        return bundle(own), None
+    nodes = [*cluster.alive(), *cluster.added().nodes]
+    while count < MOST_TRIALS and fit_together([run] * (count + 1), nodes):
+        count += 1
+    return bundle(own), count
 
 
 def _trainable(

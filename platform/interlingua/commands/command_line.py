@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from interlingua.recipes.placements import PLACEMENTS, placed_at
 from interlingua.recipes.registry import OWN, PUBLISHED, RECIPES, recipe_named
 from interlingua.sources.checks import check_files
 from interlingua.sources.commits import commits_in, committed, note_commits
@@ -21,7 +23,7 @@ overrides (--dry-run lists every path and its value):
   --set passages.corpus.num_passages=2000
   --set hosts.toy-gpt2-medium.source.pretrain.num_steps=100
   --set rl.num_steps=40 (of several runs: rl.TAG.num_steps)
-  --set placement.extraction.hosts.toy-gpt2-medium.device=cuda:1
+  --set placement.extraction.hosts.toy-gpt2-medium.device=cuda
   --set hosts.toy-qwen3-1p7b.source.teacher=none"""
 
 
@@ -30,22 +32,19 @@ def parser(module: str, description: str, *, recipe: str | None = None) -> argpa
 
     `recipe` is taken where none is named; None: one must be.
     """
-    # The docstrings of recipes are their help: a recipe is described in one place.
-    width = max(map(len, [*RECIPES, *PUBLISHED]))
-    summaries, own, published = (
-        "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in recipes.items())
-        for recipes in (RECIPES, OWN, PUBLISHED)
-    )
     made = argparse.ArgumentParser(
         prog=f"python -m {module}",
         description=description,
-        epilog=(
-            f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\npublished runs, which need a "
-            f"hub, a teacher and cards:\n{published}\n\n{EXAMPLES}"
-        ),
+        epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_recipe(made, recipe)
+    made.add_argument(
+        "--placement",
+        choices=PLACEMENTS,
+        metavar="NAME",
+        help="where it runs, in place of the recipe's own (see below); --set comes after it",
+    )
     made.add_argument(
         "--set",
         metavar="PATH=VALUE",
@@ -97,7 +96,15 @@ def with_commits(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
 
 def chosen(arguments: argparse.Namespace) -> Recipe:
     """The recipe with its overrides, as it was written: nothing is pinned."""
-    return with_overrides(recipe_named(arguments.recipe), arguments.overrides)
+    return with_overrides(placed(arguments), arguments.overrides)
+
+
+def placed(arguments: argparse.Namespace) -> Recipe:
+    """The recipe without its overrides, where --placement puts it."""
+    found = recipe_named(arguments.recipe)
+    if arguments.placement is None:
+        return found
+    return replace(found, placement=placed_at(arguments.placement, found.placement))
 
 
 def prepared_root(root: Path) -> Path:
@@ -134,6 +141,19 @@ def _add_recipe(made: argparse.ArgumentParser, default: str | None) -> None:
     )
 
 
+def _epilog() -> str:
+    # Docstrings are the help: a recipe or a placement is described in one place.
+    width = max(map(len, [*RECIPES, *PUBLISHED]))
+    summaries, own, published, places = (
+        "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in named.items())
+        for named in (RECIPES, OWN, PUBLISHED, PLACEMENTS)
+    )
+    return (
+        f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\npublished runs, which need a "
+        f"hub, a teacher and cards:\n{published}\n\nplacements:\n{places}\n\n{EXAMPLES}"
+    )
+
+
 def _interrupt(signum: int, frame: object) -> None:
     """End as Ctrl-C does; another one while that goes on must not break it off."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -147,5 +167,5 @@ def _error_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _summary(make: Callable[[], Recipe]) -> str:
+def _summary(make: Callable[[], object]) -> str:
     return (make.__doc__ or "").splitlines()[0]

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from interlingua.recipes.registry import recipe_named
+from interlingua.commands.command_line import placed
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.stages.graph.order import graph_of
@@ -21,7 +21,7 @@ def tracked_run(
     Stages that are `beside` it, a new host or a server, are a run of their own.
     """
     # As they were written: what pinning adds is no choice of who ran it.
-    registered = recipe_named(arguments.recipe)
+    registered = placed(arguments)
     name = title(with_overrides(registered, arguments.overrides), registered)
     if beside is not None:
         return RecipeRun(recipe, stages, name=f"{recipe.name} + {beside}")

@@ -37,15 +37,16 @@ ONE_CARD = Workers(count=1, cpus=4, gpus=1)
 LEARNER = LearnerPlacement(
     workers=ONE_CARD,
     device="cuda",
-    node_label=None,
     batch_rows=64,
     micro_batch_rows=8,
     zero_stage=2,
 )
 THREE_CARDS = ThreeGroups(
-    av=replace(LEARNER, node_label="av"),
-    av_init=FrozenPlacement(workers=ONE_CARD, device="cuda", node_label="av_init", batch_rows=64),
-    ar=replace(LEARNER, node_label="ar"),
+    av=replace(LEARNER, workers=replace(ONE_CARD, node_label="av")),
+    av_init=FrozenPlacement(
+        workers=replace(ONE_CARD, node_label="av_init"), device="cuda", batch_rows=64
+    ),
+    ar=replace(LEARNER, workers=replace(ONE_CARD, node_label="ar")),
     patience_seconds=600,
     failures_survived=3,
 )

@@ -129,7 +129,7 @@ def groups_memory(
         replace(
             own[name],
             devices=f"{role.workers.count} x {role.device}",
-            nodes="any" if role.node_label is None else role.node_label,
+            nodes=role.workers.node_label or "any",
             device_bytes=device_bytes,
         )
         for name, role in place.roles().items()

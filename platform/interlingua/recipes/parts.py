@@ -5,20 +5,11 @@ Knows no recipe.
 
 from dataclasses import replace
 
+from interlingua.recipes.placements import laptop
 from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.injection import BosRule, Centring, InjectionSpec, Readout, Replace
 from interlingua.specs.maps import FittingSpec, RidgeSpec
-from interlingua.specs.placement import (
-    ExtractionPlacement,
-    FrozenPlacement,
-    LearnerPlacement,
-    Placement,
-    Single,
-    ThreeGroups,
-    TrainingPlacement,
-    VerbalizingPlacement,
-    Workers,
-)
+from interlingua.specs.placement import FrozenPlacement, LearnerPlacement, ThreeGroups, Workers
 from interlingua.specs.rl import CollapseGates, RlSpec, RlWatch, ScaledError
 from interlingua.specs.splits import SplitSpec
 from interlingua.specs.training import (
@@ -37,48 +28,22 @@ ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 # an evaluation (1e-9 in the world, in fp32), and less than a gain that anybody would report.
 MIN_DELTA = 1e-4
 
-ONE_CORE_A_STAGE = Placement(
-    # A core has two logical CPUs (cluster/session.py): this is one core, with one thread. More
-    # threads are slower on small models, and fight when stages run side by side.
-    cpus_per_stage=2,
-    threads_per_worker=1,
-    stages_side_by_side=6,
-    extraction=ExtractionPlacement(
-        workers=None,
-        device="cpu",
-        block_passages=512,
-        batch_tokens=8192,
-    ),
-    training=TrainingPlacement(
-        workers=Workers(count=1, cpus=1, gpus=0),
-        device="cpu",
-        micro_batch_rows=32,
-        zero_stage=2,
-        failures_survived=3,
-    ),
-    verbalizing=VerbalizingPlacement(
-        workers=None,
-        device="cpu",
-        block_rows=2048,
-        batch_rows=512,
-    ),
-    reinforcing=Single(device="cpu", micro_batch_rows=32, batch_rows=512),
-)
+ONE_CORE_A_STAGE = laptop()
 
 ONE_CORE = Workers(count=1, cpus=1, gpus=0)
 LEARNER_GROUP = LearnerPlacement(
     workers=ONE_CORE,
     device="cpu",
-    node_label=None,
     batch_rows=512,
     micro_batch_rows=32,
     zero_stage=2,
 )
 GROUPS_OF_ONE_CORE = replace(
     ONE_CORE_A_STAGE,
+    name="groups_of_one_core",
     reinforcing=ThreeGroups(
         av=LEARNER_GROUP,
-        av_init=FrozenPlacement(workers=ONE_CORE, device="cpu", node_label=None, batch_rows=512),
+        av_init=FrozenPlacement(workers=ONE_CORE, device="cpu", batch_rows=512),
         ar=LEARNER_GROUP,
         patience_seconds=300,
         failures_survived=3,
@@ -90,10 +55,11 @@ CORE = Workers(count=1, cpus=2, gpus=0)
 QUARTER = Workers(count=1, cpus=0.5, gpus=0)
 DEMO_PLACEMENT = replace(
     ONE_CORE_A_STAGE,
+    name="demo",
     training=replace(ONE_CORE_A_STAGE.training, workers=CORE),
     reinforcing=ThreeGroups(
         av=replace(LEARNER_GROUP, workers=QUARTER),
-        av_init=FrozenPlacement(workers=QUARTER, device="cpu", node_label=None, batch_rows=512),
+        av_init=FrozenPlacement(workers=QUARTER, device="cpu", batch_rows=512),
         ar=replace(LEARNER_GROUP, workers=QUARTER),
         patience_seconds=300,
         failures_survived=3,

@@ -30,15 +30,21 @@ class WorkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """A pool of worker processes and what each of them takes."""
+    """A pool of worker processes and what each of them takes.
+
+    `node_label` is the value of the label `role` of their nodes; None takes any node. `memory` is
+    what Ray sets aside for each, in bytes; None takes what is estimated for the stage.
+    """
 
     count: int
     cpus: float
     gpus: float  # a share where small hosts sit on one device side by side
+    node_label: str | None = None
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         check_positive(self, count=self.count)
-        check_not_negative(self, cpus=self.cpus, gpus=self.gpus)
+        check_not_negative(self, cpus=self.cpus, gpus=self.gpus, memory=self.memory or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +83,15 @@ class ExtractionPlacement:
                 "ExtractionPlacement.workers is none, but hosts have workers of their own; give "
                 "the other hosts workers, too"
             )
+        for tag in ("", *(host.tag for host in self.hosts)):
+            _check_device(self, *self.of_host(tag))
 
     def of_host(self, tag: str) -> tuple[Workers | None, str]:
         """The workers of a host, and the device that each reads on."""
-        own = (host for host in self.hosts if host.tag == tag)
-        found = next(own, HostWorkers(tag=tag))
-        return found.workers or self.workers, found.device or self.device
+        own = next((host for host in self.hosts if host.tag == tag), None)
+        if own is None:
+            return self.workers, self.device
+        return own.workers or self.workers, own.device or self.device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +113,7 @@ class TrainingPlacement:
         check_positive(self, micro_batch_rows=self.micro_batch_rows)
         check_one_of(self, ZERO_STAGES, zero_stage=self.zero_stage)
         check_not_negative(self, failures_survived=self.failures_survived)
+        _check_device(self, self.workers, self.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +139,7 @@ class VerbalizingPlacement:
 
     def __post_init__(self) -> None:
         check_positive(self, block_rows=self.block_rows, batch_rows=self.batch_rows)
+        _check_device(self, self.workers, self.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,14 +159,10 @@ class Single:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenPlacement:
-    """The workers of a role that never learns; each holds a whole copy and has a part of the rows.
-
-    `node_label` is the value of the label `role` of their nodes; None takes any node.
-    """
+    """The workers of a role that never learns, each with a whole copy, and a part of the rows."""
 
     workers: Workers
     device: str
-    node_label: str | None
     batch_rows: int  # that are run forward at once
 
     def __post_init__(self) -> None:
@@ -164,14 +171,10 @@ class FrozenPlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerPlacement:
-    """The workers of a role that learns; `zero_stage` None steps by plain torch, on one of them.
-
-    `node_label` is the value of the label `role` of their nodes; None takes any node.
-    """
+    """The workers of a role that learns; `zero_stage` None steps by plain torch, on one of them."""
 
     workers: Workers
     device: str
-    node_label: str | None
     batch_rows: int  # that are run forward at once
     micro_batch_rows: int  # that are learnt from at once
     zero_stage: int | None
@@ -246,9 +249,15 @@ class TeachingPlacement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Devices and processes of a run."""
+    """Devices and processes of a run.
 
+    A stage that uses a GPU in its own process takes `gpus_per_stage`: a share lets several sit on
+    one card. `name` is that of recipes/placements.py, for the record.
+    """
+
+    name: str = "own"
     cpus_per_stage: float
+    gpus_per_stage: float = 1.0
     threads_per_worker: int
     stages_side_by_side: int
     extraction: ExtractionPlacement
@@ -261,37 +270,21 @@ class Placement:
         check_positive(
             self,
             cpus_per_stage=self.cpus_per_stage,
+            gpus_per_stage=self.gpus_per_stage,
             threads_per_worker=self.threads_per_worker,
             stages_side_by_side=self.stages_side_by_side,
         )
 
-    def workers_of(self, work: WorkKind) -> Workers | None:
-        """The workers for one kind of work; None where the stage's own process does it."""
-        found = {
-            WorkKind.EXTRACTION: self.extraction.workers,
-            WorkKind.TRAINING: self.training.workers,
-            WorkKind.VERBALIZING: self.verbalizing.workers,
-            WorkKind.REINFORCING: None,
-        }
-        if isinstance(self.reinforcing, ThreeGroups):
-            found[WorkKind.REINFORCING] = self.reinforcing.av.workers
-        return found[work]
-
-    def cpus_of(self, work: WorkKind) -> float:
-        """The CPUs of all workers of a stage together; 0 where its own process does the work."""
-        if work is WorkKind.REINFORCING and isinstance(self.reinforcing, ThreeGroups):
-            return sum(_all_cpus(role.workers) for role in self.reinforcing.roles().values())
-        return _all_cpus(self.workers_of(work))
-
-
-def _all_cpus(workers: Workers | None) -> float:
-    return 0 if workers is None else workers.count * workers.cpus
-
 
 def _check_role(role: FrozenPlacement | LearnerPlacement) -> None:
     check_positive(role, batch_rows=role.batch_rows)
-    if role.device != "cpu" and not role.workers.gpus:
+    _check_device(role, role.workers, role.device)
+
+
+def _check_device(owner: object, workers: Workers | None, device: str) -> None:
+    """Raise where workers are to use a device that they do not ask Ray for."""
+    if workers is not None and device != "cpu" and not workers.gpus:
         raise ValueError(
-            f"{type(role).__name__}.device is {role.device}, but workers.gpus is 0: Ray would hide "
-            "every device from them"
+            f"{type(owner).__name__}.device is {device}, but workers.gpus is 0: Ray hides every "
+            "device from them"
         )

@@ -61,6 +61,7 @@ class Stage:
     inputs: Any
     revision: int
     work: WorkKind | None = None  # who does its work, where it only deals it out
+    device: WorkKind | None = None  # whose device its own process uses, where no workers do it
     seals: bool = False
     upstream: Mapping[str, "Stage"] = field(init=False)  # the inputs, by their paths
     fingerprint: str = field(init=False)

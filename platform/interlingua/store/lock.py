@@ -64,6 +64,14 @@ class Lock:
             yield
 
 
+def is_locked(folder: Path) -> bool:
+    """True while somebody works on the artifact, as far as a heartbeat tells."""
+    try:
+        return time.time() - _lock_path(folder).stat().st_mtime < STALE_SECONDS
+    except FileNotFoundError:
+        return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """The holder of a lock, as its file says."""

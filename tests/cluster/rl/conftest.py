@@ -28,11 +28,11 @@ RL = replace(SPEC, seed=1, max_new_tokens=30, watch=replace(SPEC.watch, evaluate
 LABELS = ("av", "av_init", "ar", "spare")
 ONE = Workers(count=1, cpus=1, gpus=1)
 LEARNER = LearnerPlacement(
-    workers=ONE, device="cpu", node_label=None, batch_rows=64, micro_batch_rows=5, zero_stage=None
+    workers=ONE, device="cpu", batch_rows=64, micro_batch_rows=5, zero_stage=None
 )
 GROUPS = ThreeGroups(
     av=replace(LEARNER, zero_stage=2),
-    av_init=FrozenPlacement(workers=ONE, device="cpu", node_label=None, batch_rows=64),
+    av_init=FrozenPlacement(workers=ONE, device="cpu", batch_rows=64),
     ar=LEARNER,
     patience_seconds=120,
     failures_survived=3,

@@ -78,7 +78,11 @@ def test_roles_that_ask_for_a_label_stand_on_nodes_that_have_it(three_nodes, mak
     from ray.util import placement_group_table
 
     labelled = replace(
-        GROUPS, **{name: replace(r, node_label=name) for name, r in GROUPS.roles().items()}
+        GROUPS,
+        **{
+            name: replace(role, workers=replace(role.workers, node_label=name))
+            for name, role in GROUPS.roles().items()
+        },
     )
     labels = {node["NodeID"]: node["Labels"].get("role") for node in ray.nodes()}
     with reserved(ray, labelled, str(make_job("labelled").out)) as groups:

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.slow
 
 LONG = replace(SPEC, max_new_tokens=30)
 ONE = Workers(count=1, cpus=1, gpus=0)
-FROZEN = FrozenPlacement(workers=ONE, device="cpu", node_label=None, batch_rows=7)
+FROZEN = FrozenPlacement(workers=ONE, device="cpu", batch_rows=7)
 LEARNS = LearnerPlacement(
-    workers=ONE, device="cpu", node_label=None, batch_rows=7, micro_batch_rows=5, zero_stage=None
+    workers=ONE, device="cpu", batch_rows=7, micro_batch_rows=5, zero_stage=None
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.specs.cells import CellSpec
+from interlingua.specs.placement import WorkKind
 from interlingua.stages.evaluation.inputs import CellInputs
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -27,6 +28,7 @@ def cell_stage(spec: CellSpec, inputs: CellInputs[Stage], label: str) -> Stage:
         run=run,
         inputs=inputs,
         revision=1,
+        device=WorkKind.TRAINING,
     )
 
 

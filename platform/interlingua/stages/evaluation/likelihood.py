@@ -29,6 +29,7 @@ def likelihood_stage(
         inputs=inputs,
         revision=1,
         work=WorkKind.VERBALIZING,
+        device=WorkKind.VERBALIZING,
     )
 
 

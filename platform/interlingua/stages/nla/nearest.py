@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import NearestSpec
+from interlingua.specs.placement import WorkKind
 from interlingua.specs.splits import Split
 from interlingua.stages.nla.inputs import ReaderInputs, ServedPair
 from interlingua.stages.running.context import Context
@@ -42,6 +43,7 @@ def nearest_stage(spec: NearestSpec, inputs: NearestInputs[Stage], labels: Seque
         run=run,
         inputs=inputs,
         revision=1,
+        device=None if isinstance(inputs.reader, ServedPair) else WorkKind.VERBALIZING,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple
 
 from interlingua.specs.generation import ReconstructSpec
+from interlingua.specs.placement import WorkKind
 from interlingua.stages.nla.inputs import ReaderInputs, ServedPair
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -46,6 +47,7 @@ def reconstructed_stage(
         run=run,
         inputs=inputs,
         revision=2,
+        device=None if isinstance(inputs, ServedTexts) else WorkKind.VERBALIZING,
     )
 
 

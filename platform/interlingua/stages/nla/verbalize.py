@@ -46,6 +46,7 @@ def verbalized_stage(
         inputs=inputs,
         revision=3,
         work=WorkKind.VERBALIZING,
+        device=None if isinstance(inputs.pair, ServedPair) else WorkKind.VERBALIZING,
     )
 
 

@@ -37,6 +37,7 @@ def rl_stage(spec: RlTraining, inputs: RlInputs[Stage], label: str) -> Stage:
         inputs=inputs,
         revision=6,
         work=WorkKind.REINFORCING,
+        device=WorkKind.REINFORCING,
     )
 
 

@@ -39,6 +39,7 @@ def activations_stage(host: Stage, passages: Stage, spec: ExtractSpec) -> Stage:
         inputs=ActivationsInputs(host, passages),
         revision=2,
         work=WorkKind.EXTRACTION,
+        device=WorkKind.EXTRACTION,
     )
 
 

@@ -6,7 +6,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
+from interlingua.specs.placement import WorkKind
 from interlingua.specs.splits import Split
+from interlingua.specs.teachers import LocalTeacher
 from interlingua.specs.training import TeachSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -50,7 +52,12 @@ def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> St
         run=run,
         inputs=inputs,
         revision=3,
+        device=WorkKind.VERBALIZING if _opens_model(spec, inputs) else None,
     )
+
+
+def _opens_model(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> bool:
+    return inputs.host is not None or isinstance(spec.teacher, LocalTeacher)
 
 
 def run(

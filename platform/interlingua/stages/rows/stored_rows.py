@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple
 from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.extraction import ExtractSpec, StoredRowsSpec
 from interlingua.specs.models import ActivationFile
+from interlingua.specs.placement import WorkKind
 from interlingua.specs.text.recorded import from_jsonable
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -41,6 +42,7 @@ def stored_rows_stage(
         run=run,
         inputs=StoredRowsInputs(host, passages),
         revision=1,
+        device=None if host is None else WorkKind.EXTRACTION,
     )
 
 

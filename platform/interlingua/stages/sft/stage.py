@@ -35,6 +35,7 @@ def av_stage(spec: AvTraining, inputs: LearningInputs[Stage], *, label: str = SU
         inputs=inputs,
         revision=2,
         work=WorkKind.TRAINING,
+        device=WorkKind.TRAINING,
     )
 
 
@@ -48,6 +49,7 @@ def ar_stage(spec: ArTraining, inputs: LearningInputs[Stage]) -> Stage:
         inputs=inputs,
         revision=4,
         work=WorkKind.TRAINING,
+        device=WorkKind.TRAINING,
     )
 
 
