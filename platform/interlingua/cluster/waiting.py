@@ -22,10 +22,14 @@ class DoesNotFit(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How often a wait is said, and how long a cluster that never can is given to change."""
+    """How often a wait is said, and how long a cluster that never can is given to change.
+
+    Who waits learns within a minute that it is in vain.
+    """
 
     voice_seconds: float = 30.0
-    never_seconds: float = 45.0  # a node that is lost may be back
+    check_seconds: float = 5.0
+    never_seconds: float = 50.0  # a node that is lost may be back
 
 
 PATIENCE = Patience()
@@ -44,7 +48,7 @@ class Waiting:
     ) -> None:
         self._who, self._run, self._cluster = who, run, cluster
         self._patience, self._clock = patience or PATIENCE, clock
-        self._began = self._spoke = clock()
+        self._began = self._spoke = self._checked = clock()
         self._never_since: float | None = None
 
     @property
@@ -53,13 +57,14 @@ class Waiting:
         return self._clock() - self._began
 
     def step(self) -> Fit | None:
-        """Say what is waited for if it is time to; raises DoesNotFit where it never can be met.
+        """Check whether it may be met, and say so if it is time to; None between two checks.
 
-        Returns what was found of it, None between two times.
+        Raises DoesNotFit where it never can be.
         """
         now = self._clock()
-        if now - self._spoke < self._patience.voice_seconds and self._never_since is None:
+        if now - self._checked < self._patience.check_seconds:
             return None
+        self._checked = now
         fit = self._cluster.fit([self._run])
         if fit is Fit.NEVER:
             self._never_since = now if self._never_since is None else self._never_since

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from interlingua.memory.parameters import RoleSize, ar_size, av_size
+from interlingua.memory.parameters import RoleSize, ar_size, av_size, is_known_family
 from interlingua.memory.run import run_memory
 from interlingua.memory.stages import (
     asked_bytes,
@@ -21,11 +21,10 @@ from interlingua.models.hosts.sizes import size_of
 from interlingua.specs.corpora import PassagesSpec
 from interlingua.specs.extraction import LastToken, Pooled
 from interlingua.specs.hosts import PoolHost
-from interlingua.specs.models import HubHost
 from interlingua.specs.placement import Placement, ThreeGroups
 from interlingua.specs.splits import Split
 from interlingua.specs.training import AvTraining
-from interlingua.specs.world import WorldCorpus, WorldHostSpec
+from interlingua.specs.world import WorldCorpus
 from interlingua.stages.evaluation.inputs import (
     CellInputs,
     LikelihoodInputs,
@@ -191,10 +190,11 @@ def _shared_width(texts: Stage) -> int:
 
 
 def _width(rows: Stage) -> int:
-    size = None if rows.inputs.host is None else _size(rows.inputs.host)
+    size = None if rows.inputs.host is None else size_of(rows.inputs.host.spec)
     return 0 if size is None else size.width
 
 
 def _size(host: Stage) -> PoolHost | None:
-    # A toy stage of a test is no host.
-    return size_of(host.spec) if isinstance(host.spec, WorldHostSpec | HubHost) else None
+    """The dimensions of a host whose parameters can be counted."""
+    size = size_of(host.spec)
+    return size if size is not None and is_known_family(size.model_type) else None
