@@ -28,7 +28,10 @@ def test_where_too_much_differs_there_is_no_name():
 
 
 def test_however_far_a_recipe_is_built_it_is_one_run():
-    arguments, stages = argparse.Namespace(recipe="demo", overrides=[]), graph_of(demo())
+    arguments, stages = (
+        argparse.Namespace(recipe="demo", placement=None, overrides=[]),
+        graph_of(demo()),
+    )
     whole, part = (
         tracked_run(demo(), chosen, arguments, None)
         for chosen in (stages, needed_for("encoder", stages))
@@ -37,7 +40,10 @@ def test_however_far_a_recipe_is_built_it_is_one_run():
 
 
 def test_a_host_that_is_added_is_a_run_of_its_own():
-    arguments, stages = argparse.Namespace(recipe="demo", overrides=[]), graph_of(demo())
+    arguments, stages = (
+        argparse.Namespace(recipe="demo", placement=None, overrides=[]),
+        graph_of(demo()),
+    )
     added = tracked_run(demo(), stages[:3], arguments, "mine")
     assert added.identity.title == "demo + mine"
     assert added.identity.name != tracked_run(demo(), stages, arguments, None).identity.name
@@ -50,5 +56,5 @@ def test_what_pinning_adds_is_no_change(tmp_path):
     (host,) = written.hosts
     as_if_pinned = replace(host, source=replace(host.source, num_blocks=4, source="/a/model"))
     recipe = replace(written, hosts=(as_if_pinned,))
-    arguments = argparse.Namespace(recipe=str(path), overrides=["av.num_steps=7"])
+    arguments = argparse.Namespace(recipe=str(path), placement=None, overrides=["av.num_steps=7"])
     assert tracked_run(recipe, (), arguments, None).identity.title == "mine av.num_steps=7"

@@ -103,6 +103,7 @@ def test_the_record_says_where_it_ran(tmp_path):
     place = replace(ONE_CORE_A_STAGE, threads_per_worker=3)
     artifact = build(words(), tmp_path, [], place)
     assert find(words(), tmp_path).record == artifact.record
+    assert artifact.record.placement["name"] == "laptop"
     assert artifact.record.placement["threads_per_worker"] == 3
     assert artifact.record.placement["training"]["micro_batch_rows"] == 32
 
