@@ -14,8 +14,8 @@ MARK = "INTERLINGUA_TEST_HEAD"
 
 @pytest.fixture(scope="session")
 def ray_head(wait_until_gone) -> Iterator[Head]:
-    """A Ray head with its dashboard, for the whole session of tests."""
+    """A Ray head with its dashboard and two GPUs that are not there, for all tests."""
     name = secrets.token_hex(8)
-    with started_head(num_cpus=4, variables={MARK: name}) as head:
+    with started_head(num_cpus=4, num_gpus=2, variables={MARK: name}) as head:
         yield head
     wait_until_gone(MARK, name)

@@ -230,17 +230,17 @@ def test_failures_name_their_own_causes_and_stop_nothing_else(on_head, tmp_path)
 @pytest.mark.slow
 def test_what_fits_on_no_node_is_refused_at_once(on_head, tmp_path):
     cpus = replace(PLACEMENT, cpus_per_stage=5)
-    workers = Workers(count=1, cpus=0, gpus=0.5)
+    workers = Workers(count=1, cpus=0, gpus=3)
     gpus = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, workers=workers))
     many = Workers(count=5, cpus=1, gpus=0)
     many = replace(PLACEMENT, training=replace(PLACEMENT.training, workers=many))
-    large = HostWorkers(tag="toy", workers=Workers(count=1, cpus=1, gpus=2), device="auto")
+    large = HostWorkers(tag="toy", workers=Workers(count=1, cpus=1, gpus=4), device="auto")
     hosts = replace(PLACEMENT, extraction=replace(PLACEMENT.extraction, hosts=(large,)))
     for placement, work, told in (
-        (many, WorkKind.TRAINING, r"5 x \(1 CPUs\), all at once; .* 4 CPUs, 0 GPUs"),
-        (hosts, WorkKind.EXTRACTION, r"1 x \(1 CPUs, 2 GPUs\); of 1 nodes the largest is "),
-        (cpus, None, r"toy/big asks for 1 x \(5 CPUs\); of 1 nodes .* 4 CPUs, 0 GPUs"),
-        (gpus, WorkKind.EXTRACTION, r"1 x \(0.5 GPUs\); of 1 nodes .* 4 CPUs, 0 GPUs"),
+        (many, WorkKind.TRAINING, r"5 x \(1 CPUs\), all at once; .* 4 CPUs, 2 GPUs"),
+        (hosts, WorkKind.EXTRACTION, r"1 x \(1 CPUs, 4 GPUs\); of 1 nodes the largest is "),
+        (cpus, None, r"toy/big asks for 1 x \(5 CPUs\); of 1 nodes .* 4 CPUs, 2 GPUs"),
+        (gpus, WorkKind.EXTRACTION, r"1 x \(3 GPUs\); of 1 nodes .* 4 CPUs, 2 GPUs"),
     ):
         context = local_context(placement)
         with pytest.raises(ValueError, match=told):

@@ -54,6 +54,7 @@ class Head:
 def ray_head(
     *,
     num_cpus: int,
+    num_gpus: int = 0,
     variables: Mapping[str, str] | None = None,
     autoscaling: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> Iterator[Head]:
@@ -70,7 +71,8 @@ def ray_head(
         "RAY_worker_niceness": "0",  # by default Ray's workers run at nice 15
         **(variables or {}),
     }  # fmt: skip
-    command = _command((port, jobs_port, client_port, agent_port), num_cpus, folder)
+    command = _command((port, jobs_port, client_port, agent_port), folder)
+    command += [f"--num-cpus={num_cpus}", f"--num-gpus={num_gpus}"]
     if autoscaling is not None:
         config = folder / "autoscaling.json"
         config.write_text(json.dumps(autoscaling(f"{ADDRESS}:{port}")))
@@ -101,13 +103,13 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _command(ports: Sequence[int], num_cpus: int, folder: Path) -> list[str]:
+def _command(ports: Sequence[int], folder: Path) -> list[str]:
     port, jobs_port, client_port, agent_port = ports
     return [
         str(BIN_FOLDER / "ray"), "start", "--head", "--block", "--disable-usage-stats",
         f"--node-ip-address={ADDRESS}", f"--port={port}", f"--dashboard-port={jobs_port}",
         f"--ray-client-server-port={client_port}", f"--dashboard-agent-listen-port={agent_port}",
-        "--min-worker-port=0", "--max-worker-port=0", f"--num-cpus={num_cpus}",
+        "--min-worker-port=0", "--max-worker-port=0", 
         f"--object-store-memory={OBJECT_STORE_BYTES}", f"--temp-dir={folder}",
     ]  # fmt: skip
 
