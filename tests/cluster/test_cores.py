@@ -8,7 +8,7 @@ import pytest
 from interlingua.cluster.local import local_context
 from interlingua.cluster.nodes import Added, Cluster, Node
 from interlingua.cluster.schedule import _Schedule
-from interlingua.recipes.parts import ONE_CORE_A_STAGE
+from interlingua.recipes.parts import GROUPS_OF_ONE_CORE, ONE_CORE_A_STAGE
 from interlingua.specs.placement import Workers, WorkKind
 from interlingua.store.artifact import Stage
 
@@ -180,3 +180,46 @@ def test_behind_a_failure_the_next_split_has_a_new_reader(scheduled):
     schedule._submit_ready()
     assert ray.submitted == [("reader 1", "rows/1"), ("reader 2", "rows/2")]
     assert len(ray.killed) == 1
+
+
+@pytest.mark.parametrize(("count", "num_running"), [(1, 2), (2, 2), (3, 1)])
+def test_a_training_group_is_let_in_whole_beside_a_pool_of_readers(count, num_running, scheduled):
+    two = Workers(count=2, cpus=1, gpus=0)
+    placement = replace(
+        ONE_CORE_A_STAGE,
+        extraction=replace(ONE_CORE_A_STAGE.extraction, workers=two),
+        training=replace(ONE_CORE_A_STAGE.training, workers=replace(two, count=count)),
+    )
+    stages = [toy("rows", 0, WorkKind.EXTRACTION), toy("av", 1, WorkKind.TRAINING)]
+    schedule, ray = scheduled(stages, placement)
+    schedule._submit_ready()
+    assert len(ray.submitted) == num_running
+
+
+def test_three_roles_wait_for_a_training_group_and_are_not_begun_by_parts(scheduled):
+    groups = GROUPS_OF_ONE_CORE
+    placement = replace(groups, training=replace(groups.training, workers=replace(ONE, count=2)))
+    stages = [toy("av", 0, WorkKind.TRAINING), toy("rl", 1, WorkKind.REINFORCING)]
+    schedule, ray = scheduled(stages, placement)
+    schedule._submit_ready()
+    assert [name for _, name in ray.submitted] == ["av/0"]
+    end(schedule, "av/0")
+    schedule._submit_ready()
+    assert [name for _, name in ray.submitted] == ["av/0", "rl/1"]
+
+
+def test_what_an_open_reader_holds_is_nobody_elses(scheduled):
+    """Also between two of its stages: who was let in beside it would wait for its workers."""
+    host, pool = toy("host", 0), Workers(count=3, cpus=1, gpus=0)
+    extraction = replace(ONE_CORE_A_STAGE.extraction, workers=pool)
+    schedule, _ = scheduled(
+        [toy("rows", n, WorkKind.EXTRACTION, up=host) for n in (1, 2)],
+        replace(ONE_CORE_A_STAGE, extraction=extraction),
+    )
+    schedule._submit_ready()
+    end(schedule, "rows/1")
+    schedule._running["other"] = toy("other", 4)
+    assert not schedule._fits_beside(toy("toy", 5))
+    assert schedule._fits_beside(toy("rows", 2, WorkKind.EXTRACTION, up=host)) is False
+    del schedule._running["other"]
+    assert schedule._fits_beside(toy("rows", 2, WorkKind.EXTRACTION, up=host))

@@ -65,6 +65,16 @@ def test_as_many_nodes_of_a_type_may_be_added_as_its_file_says(monkeypatch):
     assert [node.type for node in there.added().nodes] == ["extract"] * 4
 
 
+def test_a_node_whose_type_ray_was_not_told_is_known_by_its_label_and_cards(monkeypatch):
+    class Untold(FakeRay):
+        def nodes(self):
+            return [node | {"Labels": {"role": node["NodeID"]}} for node in super().nodes()]
+
+    monkeypatch.setattr(nodes_module, "_asked_head", lambda ray: (True, CONFIG))
+    there = Cluster(Untold(HEAD, ("av", {"CPU": 48.0, "GPU": 4.0})))
+    assert {node.type for node in there.added().nodes} == {"extract"}
+
+
 def test_what_fits_later_is_what_node_types_have(monkeypatch):
     cluster = grown(monkeypatch, HEAD)
     small, four = Workers(count=1, cpus=8, gpus=0), Workers(count=1, cpus=48, gpus=4)

@@ -5,7 +5,6 @@ started with, on the head, and are read there.
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -201,16 +200,23 @@ def read_config(gcs_address: str, processes: Path = Path("/proc")) -> tuple[bool
 
 def _addable(config: Mapping[str, Any], alive: Sequence[Node]) -> Iterator[Node]:
     """As many nodes of every type as may come still."""
-    there = Counter(node.type for node in alive)
     types, most = config["available_node_types"], config.get("max_workers", inf)
     for name, made in types.items():
         if name == config.get("head_node_type"):
             continue
-        count = min(made.get("max_workers", 0), most) - there[name]
+        count = min(made.get("max_workers", 0), most) - sum(_is_of(n, name, made) for n in alive)
         # What a provider fills in by itself may be left out of the file: then nobody knows.
         resources = {"CPU": inf} | dict(made.get("resources", {}))
         for _ in range(max(0, int(count))):
             yield _node(f"{name} (to be added)", resources, made.get("labels", {}), type=name)
+
+
+def _is_of(node: Node, name: str, made: Mapping[str, Any]) -> bool:
+    """True where a node is of a type: by its name, or, where Ray was not told it, by what it is."""
+    if node.type is not None:
+        return node.type == name
+    label, resources = made.get("labels", {}).get(ROLE_LABEL), made.get("resources", {})
+    return (node.label, node.gpus) == (label, resources.get("GPU", 0))
 
 
 def _node(name: str, resources: Mapping[str, float], labels: Mapping[str, str], **own: Any) -> Node:
