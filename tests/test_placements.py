@@ -88,7 +88,8 @@ def test_a_published_run_has_no_place() -> None:
 def test_a_place_that_is_not_there_is_refused_with_those_that_are(capsys) -> None:
     with pytest.raises(SystemExit):
         parser("jobs.run", "").parse_args(["world", "--placement", "moon"])
-    assert all(name in capsys.readouterr().err for name in PLACEMENTS)
+    error = capsys.readouterr().err
+    assert "'moon'" in error and all(name in error for name in PLACEMENTS)
 
 
 USES_A_MODEL = (
