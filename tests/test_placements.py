@@ -11,7 +11,7 @@ from interlingua.cluster.asked import asked, device_of
 from interlingua.commands.command_line import chosen, parser
 from interlingua.published.hosts import pool_host
 from interlingua.recipes.placements import PLACEMENTS, placed_at
-from interlingua.recipes.registry import RECIPES, recipe_named
+from interlingua.recipes.registry import PUBLISHED, RECIPES, recipe_named
 from interlingua.specs.models import HubHost
 from interlingua.specs.placement import Single, ThreeGroups
 from interlingua.specs.recipe import Recipe
@@ -21,7 +21,8 @@ from interlingua.store.artifact import Stage
 STAGES = Path(__file__).parents[1] / "platform" / "interlingua" / "stages"
 MANY_STAGES = ("world_rl_ablation",)
 NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name in MANY_STAGES else name for name in RECIPES
+    pytest.param(name, marks=pytest.mark.slow) if name in MANY_STAGES else name
+    for name in (*RECIPES, *PUBLISHED)
 ]
 GIB = 2**30
 
@@ -77,12 +78,6 @@ def test_a_named_place_leaves_addresses_as_they_are_and_overrides_come_after_it(
 
 
 TEACHING = replace(recipe_named("world_mini").placement.teaching, url="http://127.0.0.1:1")
-
-
-def test_a_published_run_has_no_place() -> None:
-    run = Namespace(recipe="universal_v6", placement="one_gpu", overrides=[])
-    with pytest.raises(ValueError, match="--placement is one_gpu, and universal_v6 is known by"):
-        chosen(run)
 
 
 def test_a_place_that_is_not_there_is_refused_with_those_that_are(capsys) -> None:

@@ -6,7 +6,7 @@ it is much. Knows no stage, no weights and no Ray.
 
 from collections.abc import Sequence
 
-from interlingua.memory.parameters import num_parameters
+from interlingua.memory.parameters import BYTES, num_parameters
 from interlingua.specs.hosts import PoolHost
 
 # A process with all that models need, before it opens one.
@@ -21,9 +21,9 @@ def asked_bytes(num_bytes: int) -> int:
     return num_bytes + PROCESS_BYTES if num_bytes >= LEAST_BYTES else 0
 
 
-def model_bytes(host: PoolHost) -> int:
-    """A whole model in fp32, which is how it is opened at the widest."""
-    return FULL * num_parameters(host)
+def model_bytes(host: PoolHost, dtype: str) -> int:
+    """A whole model, opened in this dtype."""
+    return BYTES[dtype] * num_parameters(host)
 
 
 def weights_bytes(num_trained: int) -> int:

@@ -90,18 +90,19 @@ def _of_own(stage: Stage, device: str) -> int:
                 )
                 for host in hosts.values()
             )
+        case ActivationsInputs(host=host):
+            return 0 if device != "cpu" else _of_host(host, stage.spec.dtype)
+        case FamiliarityInputs(host=host, rows=rows):
+            return _of_host(host, rows.fit.spec.dtype)
         case BundleInputs(pair=pair):
             # Written, then opened and compared with what was trained.
-            return 2 * _of_models(pair, "cpu")
+            return _of_models(pair, "cpu")
     return _of_models(stage.inputs, device)
 
 
 def _of_models(inputs: Any, device: str) -> int:
     """The models that a process opens; on a GPU only weights that were trained pass through it."""
     match inputs:
-        case ActivationsInputs(host=host) | FamiliarityInputs(host=host):
-            size = _size(host)
-            return 0 if size is None or device != "cpu" else model_bytes(size)
         case VerbalizeInputs(pair=pair) | CellInputs(pair=pair):
             return _of_models(pair, device)
         case LikelihoodInputs(writer=writer):
@@ -111,6 +112,11 @@ def _of_models(inputs: Any, device: str) -> int:
         case WriterInputs() | ReaderInputs() | ReconstructInputs() | PairInputs():
             return sum(_of_trained(size, device) for size in _pair_sizes(inputs))
     return 0
+
+
+def _of_host(host: Stage, dtype: str) -> int:
+    size = _size(host)
+    return 0 if size is None else model_bytes(size, dtype)
 
 
 def _of_trained(size: RoleSize, device: str) -> int:
