@@ -1,8 +1,9 @@
 """The files of a model of the hub in a folder of one's own, which needs neither hub nor cache.
 
-What the cache has is linked, where a link is possible; the rest is downloaded beside, goes on at
-its last byte when it was cut off, and is compared with the hash that the hub knows it by. Knows no
-stage.
+What the cache has is linked, where a link is possible. Weights that it lacks are downloaded beside,
+go on at their last byte when they were cut off, are compared with the hash that the hub knows them
+by, and are linked into the cache: of nothing there are two copies unless it lies on another file
+system. Knows no stage.
 """
 
 import hashlib
@@ -19,15 +20,16 @@ from io import BufferedWriter, FileIO
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import FileMetadataError
-from huggingface_hub.file_download import http_get
+from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import build_hf_headers
 
 from interlingua.models.hosts.hub import (
     HubRepository,
     NoBar,
     NotFetched,
+    fetched_file,
     hub_errors,
     listed_sizes,
     some_of,
@@ -56,10 +58,11 @@ def fetch_model(repository: HubRepository, folder: Path, report: Report) -> list
     What is there already stays.
     """
     sizes = listed_sizes(repository)
-    small, weights = model_files(repository, sizes, partial(_index, repository, folder))
-    missing = [name for name in (*small, *weights) if not _is_there(folder, name)]
-    _check_space(repository, folder, {name: sizes[name] for name in missing})
-    _fetch_all(repository, folder, {name: sizes[name] for name in (*small, *weights)}, report)
+    small, weights = model_files(repository, sizes, partial(_index, repository))
+    for name in small:  # the library's own way: they are in the cache, too
+        _place(folder, name, fetched_file(repository, name))
+    _check_space(repository, folder, {name: sizes[name] for name in weights})
+    _fetch_all(repository, folder, {name: sizes[name] for name in weights}, report)
     return weights
 
 
@@ -104,9 +107,8 @@ def converted_name(name: str) -> str:
     return name.replace("pytorch_model", "model").removesuffix(".bin") + ".safetensors"
 
 
-def _index(repository: HubRepository, folder: Path, name: str) -> Mapping[str, Any]:
-    _fetch(repository, folder, name, None, threading.Event())
-    found: Mapping[str, Any] = json.loads((folder / name).read_bytes())
+def _index(repository: HubRepository, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(fetched_file(repository, name).read_bytes())
     return found
 
 
@@ -121,7 +123,7 @@ def _check_space(repository: HubRepository, folder: Path, sizes: Mapping[str, in
     needed = sum(
         size - _num_bytes(folder, name)
         for name, size in sizes.items()
-        if cached_path(repository, name) is None
+        if not _is_there(folder, name) and cached_path(repository, name) is None
     )
     if needed > (free := shutil.disk_usage(folder).free):
         raise StorageFull(
@@ -165,36 +167,61 @@ def _part(folder: Path, name: str) -> Path:
 
 
 def _fetch(
-    repository: HubRepository, folder: Path, name: str, size: int | None, stop: threading.Event
+    repository: HubRepository, folder: Path, name: str, size: int, stop: threading.Event
 ) -> None:
-    """One file, linked or downloaded, and its content checked."""
+    """One file of weights, linked or downloaded, and its content checked."""
     if stop.is_set() or _is_there(folder, name):
         return
+    if (cached := cached_path(repository, name)) is not None:
+        _place(folder, name, cached)
+        return
     part = _part(folder, name)
-    cached = cached_path(repository, name)
     with hub_errors(repository, name), naming_full_storage(part):
-        if cached is None:
-            digest = tried(partial(_download, repository, name, part, size, stop))
-            remedy = "run the same command again: it is downloaded anew"
-        else:
-            digest = _link(cached, part)
-            remedy = f"delete {cached.resolve()} and run the same command again"
-        if digest and not _has_digest(part, digest):
+        digest = tried(partial(_download, repository, name, part, size, stop))
+        if not _has_digest(part, digest):
             part.unlink()
-            raise NotFetched(f"{name} of {repository} has not the content of its hash; {remedy}")
+            raise NotFetched(
+                f"{name} of {repository} came with another content than that of its hash; run the "
+                "same command again: it is downloaded anew"
+            )
+        if not is_pickled(name):  # those are converted and go
+            _share(repository, name, part, digest)
         part.rename(folder / name)
 
 
-def _link(cached: Path, part: Path) -> str:
-    """Link a file of the cache, or copy it; returns the hash that the cache names it by, if any."""
+def _place(folder: Path, name: str, cached: Path) -> None:
+    """A file of the cache in the folder: linked, or copied where that is not possible."""
+    if (folder / name).exists():
+        return
+    part, content = _part(folder, name), cached.resolve()
     part.unlink(missing_ok=True)
-    content = cached.resolve()
-    try:
-        os.link(content, part)
-    except OSError:  # another file system, or a file that is somebody else's
-        _copy(content, part)
-    # The name of the blob that the snapshot points to: one step, for it may be a link, too.
-    return Path(os.readlink(cached)).name if cached.is_symlink() else ""
+    with naming_full_storage(part):
+        try:
+            os.link(content, part)
+        except OSError:  # another file system, or a file that is somebody else's
+            _copy(content, part)
+    # A snapshot points to a blob that is called by its hash: one step, for it may be a link, too.
+    if cached.is_symlink() and not _has_digest(part, Path(os.readlink(cached)).name):
+        part.unlink()
+        raise NotFetched(
+            f"{content} ({name}) has not the content of its hash; delete it and run the same "
+            "command again"
+        )
+    part.rename(folder / name)
+
+
+def _share(repository: HubRepository, name: str, content: Path, digest: str) -> None:
+    """Link a file into the cache, for other roots and programs, unless that took a copy."""
+    model = Path(constants.HF_HUB_CACHE) / repo_folder_name(
+        repo_id=repository.name, repo_type=repository.kind
+    )
+    blob, snapshot = model / "blobs" / digest, model / "snapshots" / repository.revision / name
+    with suppress(OSError):  # another file system, or a cache that is somebody else's
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        if not blob.exists():
+            os.link(content, blob)
+        snapshot.parent.mkdir(parents=True, exist_ok=True)
+        snapshot.symlink_to(Path("..", "..", "blobs", digest))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -212,15 +239,14 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _download(
-    repository: HubRepository, name: str, part: Path, size: int | None, stop: threading.Event
+    repository: HubRepository, name: str, part: Path, size: int, stop: threading.Event
 ) -> str:
     """Download what is missing of a file; returns the hash that the hub knows it by."""
     url = hf_hub_url(repository.name, name, repo_type=repository.kind, revision=repository.revision)
     found = get_hf_file_metadata(url)
     if found.commit_hash is None or found.etag is None:
         raise FileMetadataError(f"{url} has no commit, or no hash")
-    size = found.size if size is None else size
-    if part.exists() and size is not None and part.stat().st_size > size:
+    if part.exists() and part.stat().st_size > size:
         part.unlink()
     with _Part(FileIO(str(part), "ab"), stop) as file:
         # The address of the hub and not of the store behind it: that one runs out after an hour,

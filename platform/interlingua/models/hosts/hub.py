@@ -61,7 +61,7 @@ def listed_files(repository: HubRepository) -> list[str]:
     return sorted(listed_sizes(repository))
 
 
-def listed_sizes(repository: HubRepository) -> dict[str, int]:
+def listed_sizes(repository: HubRepository, *, asks_hub: bool = True) -> dict[str, int]:
     """The bytes of every file by its name; without a connection as they were listed before."""
     name, kind, revision = repository.name, repository.kind, repository.revision
     # Only a snapshot, be it of one small file, leaves the list of all in the cache.
@@ -74,7 +74,8 @@ def listed_sizes(repository: HubRepository) -> dict[str, int]:
         tqdm_class=NoBar,
     )
     with hub_errors(repository):
-        tried(snapshot)
+        if asks_hub:
+            tried(snapshot)
         files = get_cached_repo_tree(name, repo_type=kind, revision=revision)
         return {file.path: file.size for file in files}
 

@@ -1,0 +1,258 @@
+"""`--preflight`: all that a recipe would need and does not find, in one table, before a run.
+
+Nothing is built, no weights are loaded; small files of models are fetched where the hub answers.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlingua.commands.command_line import chosen
+from interlingua.specs.corpora import WorldCorpus
+from interlingua.specs.finding import Finding, State
+from interlingua.specs.models import HostSpec, HubHost
+from interlingua.specs.recipe import Recipe
+from interlingua.specs.teachers import LocalTeacher
+from interlingua.specs.training import HubFolder
+
+if TYPE_CHECKING:  # `--help` needs neither torch nor Ray
+    from interlingua.cluster.placement import Node
+    from interlingua.models.hosts.preflight import ModelAsked, ModelSeen
+
+GIB = 2**30
+AT_ONCE = 8  # models that the hub is asked about
+
+
+class NotReady(ValueError):
+    """A run of the recipe would stop for want of something."""
+
+
+def add_preflight(made: argparse.ArgumentParser) -> None:
+    """The argument of jobs that build a recipe."""
+    made.add_argument(
+        "--preflight",
+        action="store_true",
+        help="list all that a run would need (models, texts, teacher, devices, disk) and what of "
+        "it is missing, build nothing; exit code 0 where nothing is",
+    )
+
+
+def preflight_recipe(arguments: argparse.Namespace) -> Recipe | None:
+    """The recipe that is to be looked through, as it was written; None without --preflight."""
+    if not getattr(arguments, "preflight", False):  # not an argument of every job
+        return None
+    found = chosen(arguments)
+    if not isinstance(found, Recipe):
+        raise ValueError(f"{found.name} is no recipe; --dry-run prints it")
+    return found
+
+
+def show_preflight(recipe: Recipe, root: Path, *, extra: Sequence[HostSpec] = ()) -> None:
+    """Print the table; raises NotReady where a run would stop. `extra` are hosts to be added."""
+    findings = list(findings_of(recipe, root, (*recipe.hosts, *extra)))
+    _print(findings)
+    bad = [finding for finding in findings if not finding.is_good]
+    if bad:
+        parts = ", ".join(dict.fromkeys(finding.subject for finding in bad))
+        raise NotReady(f"{recipe.name} is not ready, {len(bad)} to be done: {parts}")
+    print(f"{recipe.name} is ready")
+
+
+def findings_of(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterator[Finding]:
+    """Every finding about a recipe, in the order in which a run would meet it."""
+    from interlingua.cluster.findings import cluster_findings, seen_nodes
+    from interlingua.models.hosts.reach import why_no_hub
+    from interlingua.sources.preflight import (
+        corpus_findings,
+        file_findings,
+        teacher_findings,
+    )
+
+    asked = list(_models(recipe, root, hosts))
+    why = why_no_hub()
+    yield _hub_line(why, asked)
+    yield from corpus_findings(recipe.passages.corpus, why)
+    yield from file_findings(recipe)
+    for name, lessons in (("av_lessons", recipe.av_lessons), ("ar_lessons", recipe.ar_lessons)):
+        yield from teacher_findings(f"{name}.teacher", lessons.teacher, recipe.placement.teaching)
+    nodes = seen_nodes()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        seen = list(pool.map(lambda one: _seen(one, why), asked))
+    for one, found in zip(asked, seen, strict=True):
+        yield from found.findings
+        yield from _memory_lines(one, found, recipe, nodes)
+        if one.subject == f"hosts.{recipe.anchor}":
+            yield from _trunk_lines(one, found, recipe)
+    yield from cluster_findings(recipe.placement, nodes)
+    yield from _training_lines(recipe, nodes)
+    yield from _disk_lines(recipe, root, seen)
+
+
+def _models(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterator["ModelAsked"]:
+    """The models of a recipe that are not made here."""
+    from interlingua.models.hosts.preflight import ModelAsked
+
+    for host in hosts:
+        if isinstance(host.source, HubHost) and host.source.source:
+            yield ModelAsked(
+                subject=f"hosts.{host.tag}",
+                source=host.source.source,
+                revision=host.source.revision,
+                block=host.block,
+                dtype=host.dtype,
+                fetched=_fetched(host.source.source, host.source.revision, root),
+            )
+    others: list[tuple[str, HubFolder | LocalTeacher]] = []
+    if isinstance(recipe.av.start, HubFolder):
+        others.append(("av.start", recipe.av.start))
+    for name, lessons in (("av_lessons", recipe.av_lessons), ("ar_lessons", recipe.ar_lessons)):
+        if isinstance(lessons.teacher, LocalTeacher):
+            others.append((f"{name}.teacher", lessons.teacher))
+    for subject, one in others:
+        yield ModelAsked(
+            subject=subject,
+            source=one.source,
+            revision=one.revision,
+            block=None,
+            dtype="float32",
+            fetched=_fetched(one.source, one.revision, root),
+        )
+
+
+def _fetched(source: str, revision: str | None, root: Path) -> Path | None:
+    """The folder of a hub id in the root, where it has been fetched."""
+    from interlingua.stages.rows.fetched_model import fetched_stage
+    from interlingua.store.artifact import find
+    from interlingua.store.hosts import MODEL_FOLDER
+
+    if revision is None or Path(source).expanduser().exists():
+        return None
+    done = find(fetched_stage(source, revision), root)
+    return None if done is None else done.path / MODEL_FOLDER
+
+
+def _seen(asked: "ModelAsked", why_no_hub: str | None) -> "ModelSeen":
+    from interlingua.models.hosts.preflight import seen_model
+
+    return seen_model(asked, why_no_hub)
+
+
+def _hub_line(why: str | None, asked: Sequence["ModelAsked"]) -> Finding:
+    from interlingua.models.hosts.reach import has_token
+
+    token = "a token is set" if has_token() else "no token is set"
+    if why is None:
+        return Finding("hub", f"it answers; {token}", State.OK)
+    # No problem by itself: what is here needs no hub, and what is not is a line of its own.
+    remedy = "mind the connection (proxy, HF_ENDPOINT, HF_HUB_OFFLINE)" if asked else ""
+    return Finding("hub", f"{why}; {token}", State.UNKNOWN, remedy)
+
+
+def _memory_lines(
+    asked: "ModelAsked", seen: "ModelSeen", recipe: Recipe, nodes: Sequence["Node"]
+) -> Iterator[Finding]:
+    """Whether the blocks of a host that are read fit where they are read."""
+    from interlingua.cluster.findings import memory_finding
+
+    if seen.read_bytes is not None:
+        tag = asked.subject.partition(".")[2]
+        _, device = recipe.placement.extraction.of_host(tag)
+        yield memory_finding(asked.subject, seen.read_bytes, device, nodes)
+
+
+def _trunk_lines(asked: "ModelAsked", seen: "ModelSeen", recipe: Recipe) -> Iterator[Finding]:
+    from dataclasses import replace
+
+    from interlingua.models.pair.preflight import trunk_findings
+
+    if seen.tokenizer is None or seen.width is None or seen.num_ids is None:
+        return
+    ar = recipe.ar
+    if ar.block_index is None:  # that of the anchor, which a run finds when it is pinned
+        ar = replace(ar, block_index=0)
+    yield from trunk_findings(
+        asked.subject,
+        seen.tokenizer,
+        width=seen.width,
+        num_ids=seen.num_ids,
+        av=recipe.av,
+        ar=ar,
+        host_tags=recipe.roles(),
+    )
+
+
+def _training_lines(recipe: Recipe, nodes: Sequence["Node"]) -> Iterator[Finding]:
+    """Whether the models fit on what trains them, beside their activations."""
+    from interlingua.cluster.findings import memory_finding
+
+    place = recipe.placement.training
+    ranks = 1 if place.workers is None or place.zero_stage == 0 else place.workers.count
+    for size in _role_sizes(recipe):
+        parts = size.bytes_by_part()
+        # ZeRO shares out the optimizer's state from stage 1 on.
+        state = (parts["moments"] + parts["master"]) // ranks
+        num_bytes = parts["weights"] + parts["gradients"] + state
+        yield memory_finding(f"{size.role} training", num_bytes, place.device, nodes)
+
+
+def _role_sizes(recipe: Recipe):  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    from interlingua.memory.parameters import ar_size, av_size
+    from interlingua.models.hosts.sizes import size_of
+
+    trunk = size_of(recipe.host(recipe.anchor).source)
+    if trunk is None:
+        return []
+    ar = recipe.ar
+    if ar.block_index is None:
+        block = recipe.host(recipe.anchor).block.block_index(trunk.num_blocks)
+        ar = replace(ar, block_index=block)
+    return [av_size(trunk, recipe.av, []), ar_size(trunk, ar)]
+
+
+def _disk_lines(recipe: Recipe, root: Path, seen: Sequence["ModelSeen"]) -> Iterator[Finding]:
+    """What comes onto the disk of the root, beside what is free."""
+    from interlingua.memory.disk import checkpoint_bytes, rows_bytes
+    from interlingua.models.hosts.sizes import size_of
+
+    place = next(one for one in (root.absolute(), *root.absolute().parents) if one.is_dir())
+    free = shutil.disk_usage(place).free
+    models = {one.files.folder: one.files.num_missing for one in seen if one.files is not None}
+    checkpoints = checkpoint_bytes(_role_sizes(recipe))
+    parts, rows = [], 0
+    corpus = recipe.passages.corpus
+    if isinstance(corpus, WorldCorpus):
+        widths = [size.width for host in recipe.hosts if (size := size_of(host.source))]
+        rows = rows_bytes(corpus.num_passages, widths)
+        parts.append(f"rows {rows / GIB:.2f}")
+    else:
+        parts.append("rows as many as there are texts")
+    needed = sum(models.values()) + checkpoints + rows
+    parts += [f"models {sum(models.values()) / GIB:.1f}", f"checkpoints {checkpoints / GIB:.1f}"]
+    what = f"{root}: {', '.join(parts)} GiB to come, {free / GIB:.0f} GiB free"
+    if needed <= free:
+        yield Finding("disk", what, State.OK)
+    else:
+        yield Finding("disk", what, State.MISSING, "make room, or take another --root")
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table("of", "what", "state", "remedy", box=box.SIMPLE_HEAD)
+    colours = {State.OK: "green", State.UNKNOWN: "yellow"}
+    last = ""
+    for one in findings:
+        colour = colours.get(one.state, "red")
+        subject = one.subject if one.subject != last else ""
+        last = one.subject
+        table.add_row(subject, one.what, f"[{colour}]{one.state}[/]", one.remedy)
+    console.print(table)

@@ -1,0 +1,168 @@
+"""What a run would meet in a host: its files, configuration, blocks and tokenizer, and its memory.
+
+A tokenizer is opened, and the model made without weights; nothing of it is computed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from interlingua.memory.parameters import BYTES
+from interlingua.models.hosts.checkpoint import decoder_config, quiet_transformers, without_weights
+from interlingua.models.hosts.gguf import read_header
+from interlingua.models.hosts.host import load_tokenizer
+from interlingua.models.hosts.hub import NotFetched
+from interlingua.models.hosts.model_files import (
+    GIB,
+    ModelFiles,
+    hub_files,
+    licence,
+    local_files,
+    not_here,
+    weights_line,
+)
+from interlingua.models.hosts.parts import find_blocks, text_config
+from interlingua.specs.finding import Finding, State
+from interlingua.specs.hosts import AtBlock, AtDepth
+from interlingua.store.hosts import is_gguf
+
+# What a tokenizer without tokenizer.json is made of, and the package that reads it.
+NEEDED = {"*.model": "sentencepiece", "*.tiktoken": "tiktoken"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAsked:
+    """A model of a recipe and how it is used; `block` None: no block of it is read.
+
+    `fetched` is its folder in the root, where it has been fetched already.
+    """
+
+    subject: str
+    source: str
+    revision: str | None
+    block: AtBlock | AtDepth | None
+    dtype: str
+    fetched: Path | None = None
+
+
+@dataclass(slots=True)
+class ModelSeen:
+    """What was found of a model; tokenizer and sizes are None where that could not be seen."""
+
+    findings: list[Finding] = field(default_factory=list)
+    files: ModelFiles | None = None
+    tokenizer: PreTrainedTokenizerBase | None = None
+    width: int | None = None
+    num_ids: int | None = None
+    read_bytes: int | None = None  # of the weights up to the block that is read
+
+
+def seen_model(asked: ModelAsked, why_no_hub: str | None) -> ModelSeen:
+    """All that can be found of a model; `why_no_hub` None: the hub answers."""
+    seen = ModelSeen()
+    if is_gguf(asked.source):
+        seen.findings += _gguf_lines(asked)
+        return seen
+    try:
+        seen.files = _files(asked, why_no_hub)
+    except NotFetched as error:
+        seen.findings += _not_had(asked, str(error), why_no_hub)
+        return seen
+    except (ValueError, OSError) as error:
+        seen.findings.append(Finding(asked.subject, str(error), State.WRONG, "name a whole model"))
+        return seen
+    seen.findings.append(_config_line(asked, seen, seen.files))
+    seen.findings.append(_tokenizer_line(asked, seen, seen.files.folder))
+    seen.findings.append(weights_line(asked.subject, seen.files))
+    return seen
+
+
+def _files(asked: ModelAsked, why_no_hub: str | None) -> ModelFiles:
+    if asked.fetched is not None:
+        return local_files(asked.fetched, asked.revision)
+    place = Path(asked.source).expanduser()
+    if place.is_dir():
+        return local_files(place)
+    if place.is_absolute() or asked.source.count("/") != 1 or asked.source.startswith((".", "~")):
+        raise ValueError(f"{asked.source}: nothing is there")
+    return hub_files(asked.source, asked.revision, is_reached=why_no_hub is None)
+
+
+def _not_had(asked: ModelAsked, cause: str, why_no_hub: str | None) -> Iterator[Finding]:
+    if why_no_hub is not None:
+        yield from not_here(asked.subject, asked.source, "not in the cache")
+    elif "is gated" in cause:
+        yield licence(asked.subject, asked.source, is_refused=True)
+    else:
+        what, _, remedy = cause.partition("; ")
+        yield Finding(asked.subject, what, State.WRONG, remedy or "name another model")
+
+
+def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Finding:
+    """The line of the configuration: its class, depth, the block, and the memory of its blocks."""
+    try:
+        with quiet_transformers():
+            config = decoder_config(str(files.folder), None)
+            model = without_weights(asked.source, config)
+            blocks = model.get_submodule(find_blocks(model))
+    except Exception as error:  # whatever a configuration of another age makes transformers raise
+        remedy = "name a decoder-only language model that transformers knows without remote code"
+        return Finding(asked.subject, f"config: {_line(error)}", State.WRONG, remedy)
+    text, what = text_config(config), f"{asked.source}"
+    if files.commit is not None:
+        what += f" at {files.commit[:8]}"
+    num_blocks = text.num_hidden_layers
+    seen.width, seen.num_ids = text.hidden_size, model.get_input_embeddings().num_embeddings
+    what += f": {type(model).__name__}, {num_blocks} blocks of width {seen.width}"
+    if asked.block is None:
+        return Finding(asked.subject, what, State.OK)
+    try:
+        index = asked.block.block_index(num_blocks)
+    except ValueError as error:
+        remedy = f"set {asked.subject}.block to one of 0..{num_blocks - 1}"
+        return Finding(asked.subject, f"{what}; {error}", State.WRONG, remedy)
+    above = sum(p.numel() for block in list(blocks.children())[index + 1 :]
+                for p in block.parameters())  # fmt: skip
+    num_read = sum(p.numel() for p in model.parameters()) - above
+    seen.read_bytes = num_read * BYTES[asked.dtype]
+    what += f"; up to block {index} {seen.read_bytes / GIB:.2f} GiB in {asked.dtype}"
+    return Finding(asked.subject, what, State.OK)
+
+
+def _tokenizer_line(asked: ModelAsked, seen: ModelSeen, folder: Path) -> Finding:
+    try:
+        with quiet_transformers():
+            seen.tokenizer = load_tokenizer(str(folder))
+    except Exception as error:  # as above
+        lacks = [package for pattern, package in NEEDED.items()
+                 if any(folder.glob(pattern)) and find_spec(package) is None]  # fmt: skip
+        remedy = f"pip install {' '.join(lacks)}" if lacks else "fetch or save the tokenizer again"
+        return Finding(asked.subject, f"tokenizer: {_line(error)}", State.WRONG, remedy)
+    name = type(seen.tokenizer).__name__
+    what = f"tokenizer: {name}, {len(seen.tokenizer):,} tokens, eos {seen.tokenizer.eos_token}"
+    return Finding(asked.subject, what, State.OK)
+
+
+def _gguf_lines(asked: ModelAsked) -> Iterator[Finding]:
+    """A GGUF file is converted by the run; until then its header is all that is seen."""
+    try:
+        header = read_header(Path(asked.source).expanduser())
+        num_blocks = header.number("block_count")
+        if asked.block is not None and num_blocks is not None:
+            asked.block.block_index(num_blocks)
+    except (ValueError, OSError) as error:
+        yield Finding(asked.subject, _line(error), State.WRONG, "name a whole .gguf file")
+        return
+    what = f"{asked.source}: {header.architecture}, {num_blocks} blocks"
+    yield Finding(asked.subject, what, State.OK)
+    yield Finding(
+        asked.subject, "tokenizer and weights: seen when the file is converted", State.UNKNOWN
+    )
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line, as short as a cell."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
