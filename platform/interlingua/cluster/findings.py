@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from interlingua.cluster.placement import Node, fit_together, nodes_of
 from interlingua.cluster.session import ADDRESS_VARIABLE, LOGICAL_CPUS_PER_CORE, ray_session
+from interlingua.memory.parameters import readable_bytes
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.placement import Placement, Single, ThreeGroups, Workers
 
@@ -68,10 +69,10 @@ def memory_on(device: str, nodes: Sequence[Node]) -> int | None:
 def memory_finding(subject: str, num_bytes: int, device: str, nodes: Sequence[Node]) -> Finding:
     """Whether weights fit on a device, whatever else is there."""
     most = memory_on(device, nodes)
-    what = f"{num_bytes / GIB:.2f} GiB of weights and state on {device}"
+    what = f"{readable_bytes(num_bytes)} of weights and state on {device}"
     if most is None:
         return Finding(subject, what, State.UNKNOWN, "the memory of the device is not known here")
-    what += f", which has {most / GIB:.0f} GiB"
+    what += f", which has {readable_bytes(most)}"
     if num_bytes <= most or device == "auto":
         return Finding(subject, what, State.OK)
     return Finding(subject, what, State.WRONG, "a smaller dtype, more devices, or a smaller model")

@@ -4,7 +4,6 @@ Nothing is built, no weights are loaded; small files of models are fetched where
 """
 
 import argparse
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlingua.commands.command_line import chosen
-from interlingua.specs.corpora import WorldCorpus
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.recipe import Recipe
@@ -20,10 +18,8 @@ from interlingua.specs.teachers import LocalTeacher
 from interlingua.specs.training import HubFolder
 
 if TYPE_CHECKING:  # `--help` needs neither torch nor Ray
-    from interlingua.cluster.placement import Node
     from interlingua.models.hosts.preflight import ModelAsked, ModelSeen
 
-GIB = 2**30
 AT_ONCE = 8  # models that the hub is asked about
 
 
@@ -55,41 +51,36 @@ def show_preflight(recipe: Recipe, root: Path, *, extra: Sequence[HostSpec] = ()
     """Print the table; raises NotReady where a run would stop. `extra` are hosts to be added."""
     findings = list(findings_of(recipe, root, (*recipe.hosts, *extra)))
     _print(findings)
-    bad = [finding for finding in findings if not finding.is_good]
-    if bad:
-        parts = ", ".join(dict.fromkeys(finding.subject for finding in bad))
-        raise NotReady(f"{recipe.name} is not ready, {len(bad)} to be done: {parts}")
+    if bad := [finding for finding in findings if not finding.is_good]:
+        parts = list(dict.fromkeys(finding.subject for finding in bad))
+        some = ", ".join(parts[:5]) + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
+        raise NotReady(f"{recipe.name} is not ready: see {some} in the table")
     print(f"{recipe.name} is ready")
 
 
 def findings_of(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterator[Finding]:
     """Every finding about a recipe, in the order in which a run would meet it."""
     from interlingua.cluster.findings import cluster_findings, seen_nodes
+    from interlingua.commands.preflight_sizes import disk_lines, memory_lines, training_lines
     from interlingua.models.hosts.reach import why_no_hub
-    from interlingua.sources.preflight import (
-        corpus_findings,
-        file_findings,
-        teacher_findings,
-    )
+    from interlingua.sources.preflight import corpus_findings, file_findings
 
-    asked = list(_models(recipe, root, hosts))
     why = why_no_hub()
-    yield _hub_line(why, asked)
+    yield _hub_line(why)
     yield from corpus_findings(recipe.passages.corpus, why)
     yield from file_findings(recipe)
-    for name, lessons in (("av_lessons", recipe.av_lessons), ("ar_lessons", recipe.ar_lessons)):
-        yield from teacher_findings(f"{name}.teacher", lessons.teacher, recipe.placement.teaching)
-    nodes = seen_nodes()
+    yield from _teacher_lines(recipe)
+    nodes, asked = seen_nodes(), list(_models(recipe, root, hosts))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         seen = list(pool.map(lambda one: _seen(one, why), asked))
     for one, found in zip(asked, seen, strict=True):
         yield from found.findings
-        yield from _memory_lines(one, found, recipe, nodes)
+        yield from memory_lines(one, found, recipe, nodes)
         if one.subject == f"hosts.{recipe.anchor}":
             yield from _trunk_lines(one, found, recipe)
     yield from cluster_findings(recipe.placement, nodes)
-    yield from _training_lines(recipe, nodes)
-    yield from _disk_lines(recipe, root, seen)
+    yield from training_lines(recipe, seen, nodes)
+    yield from disk_lines(recipe, root, list(zip(asked, seen, strict=True)))
 
 
 def _models(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterator["ModelAsked"]:
@@ -141,27 +132,24 @@ def _seen(asked: "ModelAsked", why_no_hub: str | None) -> "ModelSeen":
     return seen_model(asked, why_no_hub)
 
 
-def _hub_line(why: str | None, asked: Sequence["ModelAsked"]) -> Finding:
+def _hub_line(why: str | None) -> Finding:
     from interlingua.models.hosts.reach import has_token
 
     token = "a token is set" if has_token() else "no token is set"
     if why is None:
         return Finding("hub", f"it answers; {token}", State.OK)
     # No problem by itself: what is here needs no hub, and what is not is a line of its own.
-    remedy = "mind the connection (proxy, HF_ENDPOINT, HF_HUB_OFFLINE)" if asked else ""
+    remedy = "connect, or take HF_HOME from where there is a connection"
     return Finding("hub", f"{why}; {token}", State.UNKNOWN, remedy)
 
 
-def _memory_lines(
-    asked: "ModelAsked", seen: "ModelSeen", recipe: Recipe, nodes: Sequence["Node"]
-) -> Iterator[Finding]:
-    """Whether the blocks of a host that are read fit where they are read."""
-    from interlingua.cluster.findings import memory_finding
+def _teacher_lines(recipe: Recipe) -> Iterator[Finding]:
+    from interlingua.sources.preflight import teacher_findings
 
-    if seen.read_bytes is not None:
-        tag = asked.subject.partition(".")[2]
-        _, device = recipe.placement.extraction.of_host(tag)
-        yield memory_finding(asked.subject, seen.read_bytes, device, nodes)
+    place, teacher = recipe.placement.teaching, recipe.av_lessons.teacher
+    yield from teacher_findings("av_lessons.teacher", teacher, place)
+    if recipe.ar_lessons.teacher != teacher:
+        yield from teacher_findings("ar_lessons.teacher", recipe.ar_lessons.teacher, place)
 
 
 def _trunk_lines(asked: "ModelAsked", seen: "ModelSeen", recipe: Recipe) -> Iterator[Finding]:
@@ -185,74 +173,18 @@ def _trunk_lines(asked: "ModelAsked", seen: "ModelSeen", recipe: Recipe) -> Iter
     )
 
 
-def _training_lines(recipe: Recipe, nodes: Sequence["Node"]) -> Iterator[Finding]:
-    """Whether the models fit on what trains them, beside their activations."""
-    from interlingua.cluster.findings import memory_finding
-
-    place = recipe.placement.training
-    ranks = 1 if place.workers is None or place.zero_stage == 0 else place.workers.count
-    for size in _role_sizes(recipe):
-        parts = size.bytes_by_part()
-        # ZeRO shares out the optimizer's state from stage 1 on.
-        state = (parts["moments"] + parts["master"]) // ranks
-        num_bytes = parts["weights"] + parts["gradients"] + state
-        yield memory_finding(f"{size.role} training", num_bytes, place.device, nodes)
-
-
-def _role_sizes(recipe: Recipe):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    from interlingua.memory.parameters import ar_size, av_size
-    from interlingua.models.hosts.sizes import size_of
-
-    trunk = size_of(recipe.host(recipe.anchor).source)
-    if trunk is None:
-        return []
-    ar = recipe.ar
-    if ar.block_index is None:
-        block = recipe.host(recipe.anchor).block.block_index(trunk.num_blocks)
-        ar = replace(ar, block_index=block)
-    return [av_size(trunk, recipe.av, []), ar_size(trunk, ar)]
-
-
-def _disk_lines(recipe: Recipe, root: Path, seen: Sequence["ModelSeen"]) -> Iterator[Finding]:
-    """What comes onto the disk of the root, beside what is free."""
-    from interlingua.memory.disk import checkpoint_bytes, rows_bytes
-    from interlingua.models.hosts.sizes import size_of
-
-    place = next(one for one in (root.absolute(), *root.absolute().parents) if one.is_dir())
-    free = shutil.disk_usage(place).free
-    models = {one.files.folder: one.files.num_missing for one in seen if one.files is not None}
-    checkpoints = checkpoint_bytes(_role_sizes(recipe))
-    parts, rows = [], 0
-    corpus = recipe.passages.corpus
-    if isinstance(corpus, WorldCorpus):
-        widths = [size.width for host in recipe.hosts if (size := size_of(host.source))]
-        rows = rows_bytes(corpus.num_passages, widths)
-        parts.append(f"rows {rows / GIB:.2f}")
-    else:
-        parts.append("rows as many as there are texts")
-    needed = sum(models.values()) + checkpoints + rows
-    parts += [f"models {sum(models.values()) / GIB:.1f}", f"checkpoints {checkpoints / GIB:.1f}"]
-    what = f"{root}: {', '.join(parts)} GiB to come, {free / GIB:.0f} GiB free"
-    if needed <= free:
-        yield Finding("disk", what, State.OK)
-    else:
-        yield Finding("disk", what, State.MISSING, "make room, or take another --root")
-
-
 def _print(findings: Sequence[Finding]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     table = Table("of", "what", "state", "remedy", box=box.SIMPLE_HEAD)
-    colours = {State.OK: "green", State.UNKNOWN: "yellow"}
-    last = ""
+    colours, last = {State.OK: "green", State.UNKNOWN: "yellow"}, ""
     for one in findings:
-        colour = colours.get(one.state, "red")
         subject = one.subject if one.subject != last else ""
         last = one.subject
-        table.add_row(subject, one.what, f"[{colour}]{one.state}[/]", one.remedy)
+        state = Text(one.state, style=colours.get(one.state, "red"))
+        table.add_row(Text(subject), Text(one.what), state, Text(one.remedy))
     console.print(table)

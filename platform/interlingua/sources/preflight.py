@@ -10,8 +10,8 @@ from fnmatch import fnmatchcase
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from interlingua.memory.parameters import readable_bytes
 from interlingua.models.hosts.hub import HubRepository, NotFetched, listed_sizes
-from interlingua.models.hosts.model_files import GIB
 from interlingua.sources.checks import file_checks
 from interlingua.sources.pinned import pinned_files, unset
 from interlingua.specs.corpora import CorpusSpec, HubText, Mixture
@@ -81,7 +81,7 @@ def _dataset_line(corpus: HubText, why_no_hub: str | None) -> Finding:
         remedy = f"set files to a pattern of {', '.join(sorted(sizes)[:SOME_MODELS])}"
         what = f"{repository} has no file called {corpus.files}"
         return Finding(subject, what, State.WRONG, remedy)
-    what = f"{repository}: {len(found)} files, {sum(found.values()) / GIB:.2f} GiB at the most"
+    what = f"{repository}: {len(found)} files, {readable_bytes(sum(found.values()))} at the most"
     return Finding(subject, what, State.OK)
 
 

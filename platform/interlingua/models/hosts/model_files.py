@@ -6,12 +6,18 @@ Small files (configuration, tokenizer) are fetched where the hub answers; weight
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, constants
 
-from interlingua.memory.parameters import BYTES
+from interlingua.memory.parameters import (
+    BYTES,
+    is_known_family,
+    num_parameters,
+    readable_bytes,
+)
 from interlingua.models.hosts.fetched import cached_path, is_pickled, model_files
 from interlingua.models.hosts.hub import (
     HubRepository,
@@ -23,12 +29,12 @@ from interlingua.models.hosts.hub import (
 from interlingua.models.hosts.reach import has_token
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL
 from interlingua.specs.finding import Finding, State
-from interlingua.specs.hosts import PoolHost, Quirk
+from interlingua.specs.hosts import AtBlock, AtDepth, PoolHost, Quirk
 from interlingua.store.model_files import CONFIG_NAME
 
 BRANCH = "main"  # a revision of none is its commit when the recipe is first pinned
 ASK_SECONDS = 10.0
-GIB = 2**30
+SENTENCEPIECE = "sentencepiece"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,18 +97,36 @@ def hub_files(source: str, revision: str | None, *, is_reached: bool) -> ModelFi
     )
 
 
-def not_here(subject: str, source: str, why: str) -> Iterator[Finding]:
+def published_bytes(published: PoolHost | None) -> int | None:
+    """The bytes of the weights of a published host; None where nobody published its size."""
+    if published is None:
+        return None
+    count = published.num_parameters
+    if count is None and is_known_family(published.model_type):
+        count = num_parameters(published)
+    return None if count is None else count * BYTES[published.dtype]
+
+
+def not_here(subject: str, source: str, block: AtBlock | AtDepth | None) -> Iterator[Finding]:
     """What a run would need of a hub id of which nothing can be known from here."""
     published = published_host(source)
-    asked = f"connect, or run `hf download {source}` where there is a connection and set HF_HOME"
-    size = "of unknown size"
-    if published is not None and published.num_parameters is not None:
-        num_bytes = published.num_parameters * BYTES[published.dtype]
-        size = f"{num_bytes / GIB:.1f} GiB ({published.dtype}, as published)"
-    yield Finding(subject, f"{source}: {why}", State.MISSING, asked)
-    yield Finding(subject, f"weights: {size}, not here", State.MISSING, asked)
+    num_bytes = published_bytes(published)
+    what = f"{source} is not here"
+    if published is not None:
+        size = "weights of unknown size" if num_bytes is None else readable_bytes(num_bytes)
+        what += f"; as published {size} in {published.dtype}, {published.num_blocks} blocks"
+        if block is not None:
+            what += f", block {block.block_index(published.num_blocks)}"
+        if Quirk.PICKLED_WEIGHTS in published.quirks:
+            what += "; pickled, converted once"
+    yield Finding(subject, what, State.MISSING, f"hf download {source}")
     if published is not None and Quirk.GATED_DOWNLOAD in published.quirks:
         yield licence(subject, source)
+    if published is not None and Quirk.NO_FAST_TOKENIZER in published.quirks:
+        has_package = find_spec(SENTENCEPIECE) is not None
+        state = State.OK if has_package else State.MISSING
+        what = f"its tokenizer is read by {SENTENCEPIECE}"
+        yield Finding(subject, what, state, "" if has_package else f"pip install {SENTENCEPIECE}")
 
 
 def licence(subject: str, source: str, *, is_refused: bool = False) -> Finding:
@@ -115,15 +139,17 @@ def licence(subject: str, source: str, *, is_refused: bool = False) -> Finding:
     return Finding(subject, what, State.MISSING, f"accept it at {page}, set HF_TOKEN")
 
 
-def weights_line(subject: str, files: ModelFiles) -> Finding:
+def weights_line(subject: str, files: ModelFiles, *, is_reached: bool) -> Finding:
     """The line of the weights: of what kind, how large, and how much of it is still to come."""
     is_old = any(is_pickled(name) for name in files.weights)
     kind = "pickled, converted to safetensors once" if is_old else "safetensors"
-    where = "here"
-    if files.missing:
-        where = f"{files.num_missing / GIB:.1f} GiB to come"
-    what = f"weights: {files.num_bytes / GIB:.1f} GiB, {kind}, {where}"
-    return Finding(subject, what, State.OK)
+    what = f"weights: {readable_bytes(files.num_bytes)}, {kind}, "
+    if not files.missing:
+        return Finding(subject, what + "here", State.OK)
+    what += f"{readable_bytes(files.num_missing)} to come"
+    if is_reached:
+        return Finding(subject, what, State.OK)
+    return Finding(subject, what, State.MISSING, "connect: a run fetches what is missing")
 
 
 def published_host(source: str) -> PoolHost | None:

@@ -10,18 +10,26 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from interlingua.memory.parameters import BYTES
+from interlingua.memory.parameters import (
+    BYTES,
+    is_known_family,
+    num_block_parameters,
+    num_embedding_parameters,
+    readable_bytes,
+)
 from interlingua.models.hosts.checkpoint import decoder_config, quiet_transformers, without_weights
 from interlingua.models.hosts.gguf import read_header
 from interlingua.models.hosts.host import load_tokenizer
 from interlingua.models.hosts.hub import NotFetched
 from interlingua.models.hosts.model_files import (
-    GIB,
+    SENTENCEPIECE,
     ModelFiles,
     hub_files,
     licence,
     local_files,
     not_here,
+    published_bytes,
+    published_host,
     weights_line,
 )
 from interlingua.models.hosts.parts import find_blocks, text_config
@@ -30,7 +38,7 @@ from interlingua.specs.hosts import AtBlock, AtDepth
 from interlingua.store.hosts import is_gguf
 
 # What a tokenizer without tokenizer.json is made of, and the package that reads it.
-NEEDED = {"*.model": "sentencepiece", "*.tiktoken": "tiktoken"}
+NEEDED = {"*.model": SENTENCEPIECE, "*.tiktoken": "tiktoken"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +62,10 @@ class ModelSeen:
 
     findings: list[Finding] = field(default_factory=list)
     files: ModelFiles | None = None
+    to_come: int | None = None  # bytes, of weights
     tokenizer: PreTrainedTokenizerBase | None = None
     width: int | None = None
+    num_blocks: int | None = None
     num_ids: int | None = None
     read_bytes: int | None = None  # of the weights up to the block that is read
 
@@ -70,13 +80,22 @@ def seen_model(asked: ModelAsked, why_no_hub: str | None) -> ModelSeen:
         seen.files = _files(asked, why_no_hub)
     except NotFetched as error:
         seen.findings += _not_had(asked, str(error), why_no_hub)
+        if (published := published_host(asked.source)) is not None:
+            seen.to_come, seen.width = published_bytes(published), published.width
+            if asked.block is not None and is_known_family(published.model_type):
+                index = asked.block.block_index(published.num_blocks)
+                num_read = num_embedding_parameters(published)
+                num_read += (index + 1) * num_block_parameters(published)
+                seen.read_bytes = num_read * BYTES[asked.dtype]
         return seen
     except (ValueError, OSError) as error:
         seen.findings.append(Finding(asked.subject, str(error), State.WRONG, "name a whole model"))
         return seen
+    seen.to_come = seen.files.num_missing
     seen.findings.append(_config_line(asked, seen, seen.files))
     seen.findings.append(_tokenizer_line(asked, seen, seen.files.folder))
-    seen.findings.append(weights_line(asked.subject, seen.files))
+    is_reached = why_no_hub is None
+    seen.findings.append(weights_line(asked.subject, seen.files, is_reached=is_reached))
     return seen
 
 
@@ -93,7 +112,7 @@ def _files(asked: ModelAsked, why_no_hub: str | None) -> ModelFiles:
 
 def _not_had(asked: ModelAsked, cause: str, why_no_hub: str | None) -> Iterator[Finding]:
     if why_no_hub is not None:
-        yield from not_here(asked.subject, asked.source, "not in the cache")
+        yield from not_here(asked.subject, asked.source, asked.block)
     elif "is gated" in cause:
         yield licence(asked.subject, asked.source, is_refused=True)
     else:
@@ -114,7 +133,7 @@ def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Findi
     text, what = text_config(config), f"{asked.source}"
     if files.commit is not None:
         what += f" at {files.commit[:8]}"
-    num_blocks = text.num_hidden_layers
+    seen.num_blocks = num_blocks = text.num_hidden_layers
     seen.width, seen.num_ids = text.hidden_size, model.get_input_embeddings().num_embeddings
     what += f": {type(model).__name__}, {num_blocks} blocks of width {seen.width}"
     if asked.block is None:
@@ -128,7 +147,7 @@ def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Findi
                 for p in block.parameters())  # fmt: skip
     num_read = sum(p.numel() for p in model.parameters()) - above
     seen.read_bytes = num_read * BYTES[asked.dtype]
-    what += f"; up to block {index} {seen.read_bytes / GIB:.2f} GiB in {asked.dtype}"
+    what += f"; up to block {index} {readable_bytes(seen.read_bytes)} in {asked.dtype}"
     return Finding(asked.subject, what, State.OK)
 
 

@@ -1,6 +1,7 @@
 """Whether the hub can be asked, found out once and in seconds. Knows no repository."""
 
 import threading
+from pathlib import Path
 
 from huggingface_hub import constants, get_token
 from huggingface_hub.utils import get_session
@@ -27,6 +28,11 @@ def why_no_hub() -> str | None:
     asking.start()
     asking.join(ANSWER_SECONDS)
     return f"{constants.ENDPOINT} cannot be reached ({causes[0]})" if causes else None
+
+
+def cache_folder() -> Path:
+    """The folder in which the hub's library keeps files of models."""
+    return Path(constants.HF_HUB_CACHE)
 
 
 def has_token() -> bool:
