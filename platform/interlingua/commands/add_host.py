@@ -8,6 +8,7 @@ from interlingua.commands.preflight import add_preflight, preflight_recipe, show
 from interlingua.sources.pinned import pinned_host
 from interlingua.specs.hosts import DTYPES, AtBlock
 from interlingua.specs.models import HostSpec, HubHost
+from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages
 
 

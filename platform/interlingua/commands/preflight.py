@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlingua.commands.command_line import chosen
+from interlingua.sources.commits import commits_in, committed
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.recipe import Recipe
@@ -38,13 +39,10 @@ def add_preflight(made: argparse.ArgumentParser) -> None:
 
 
 def preflight_recipe(arguments: argparse.Namespace) -> Recipe | None:
-    """The recipe that is to be looked through, as it was written; None without --preflight."""
+    """The recipe that is to be looked through, with noted commits; None without --preflight."""
     if not getattr(arguments, "preflight", False):  # not an argument of every job
         return None
-    found = chosen(arguments)
-    if not isinstance(found, Recipe):
-        raise ValueError(f"{found.name} is no recipe; --dry-run prints it")
-    return found
+    return committed(chosen(arguments), commits_in(arguments.root))
 
 
 def show_preflight(recipe: Recipe, root: Path, *, extra: Sequence[HostSpec] = ()) -> None:

@@ -63,8 +63,11 @@ class ModelFiles:
 def local_files(folder: Path, commit: str | None = None) -> ModelFiles:
     """The files of a folder; raises where it lacks a configuration or weights."""
     sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-    here = HubRepository(name=str(folder), revision="the folder", kind="model")
-    _, weights = model_files(here, sizes, lambda name: _read(folder / name))
+    here = HubRepository(name=str(folder), revision="this place", kind="model")
+    try:
+        _, weights = model_files(here, sizes, lambda name: _read(folder / name))
+    except NotFetched as error:
+        raise ValueError(str(error)) from None
     if gone := [name for name in weights if name not in sizes]:
         raise ValueError(f"{folder} has no {gone[0]}; fetch or save the model again")
     kept = {name: sizes[name] for name in weights}

@@ -129,7 +129,8 @@ def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Findi
             blocks = model.get_submodule(find_blocks(model))
     except Exception as error:  # whatever a configuration of another age makes transformers raise
         remedy = "name a decoder-only language model that transformers knows without remote code"
-        return Finding(asked.subject, f"config: {_line(error)}", State.WRONG, remedy)
+        cause = _line(error, files.folder, asked.source)
+        return Finding(asked.subject, f"config: {cause}", State.WRONG, remedy)
     text, what = text_config(config), f"{asked.source}"
     if files.commit is not None:
         what += f" at {files.commit[:8]}"
@@ -159,7 +160,8 @@ def _tokenizer_line(asked: ModelAsked, seen: ModelSeen, folder: Path) -> Finding
         lacks = [package for pattern, package in NEEDED.items()
                  if any(folder.glob(pattern)) and find_spec(package) is None]  # fmt: skip
         remedy = f"pip install {' '.join(lacks)}" if lacks else "fetch or save the tokenizer again"
-        return Finding(asked.subject, f"tokenizer: {_line(error)}", State.WRONG, remedy)
+        cause = _line(error, folder, asked.source)
+        return Finding(asked.subject, f"tokenizer: {cause}", State.WRONG, remedy)
     name = type(seen.tokenizer).__name__
     what = f"tokenizer: {name}, {len(seen.tokenizer):,} tokens, eos {seen.tokenizer.eos_token}"
     return Finding(asked.subject, what, State.OK)
@@ -173,7 +175,7 @@ def _gguf_lines(asked: ModelAsked) -> Iterator[Finding]:
         if asked.block is not None and num_blocks is not None:
             asked.block.block_index(num_blocks)
     except (ValueError, OSError) as error:
-        yield Finding(asked.subject, _line(error), State.WRONG, "name a whole .gguf file")
+        yield Finding(asked.subject, str(error), State.WRONG, "name a whole .gguf file")
         return
     what = f"{asked.source}: {header.architecture}, {num_blocks} blocks"
     yield Finding(asked.subject, what, State.OK)
@@ -182,6 +184,7 @@ def _gguf_lines(asked: ModelAsked) -> Iterator[Finding]:
     )
 
 
-def _line(error: BaseException) -> str:
-    """An error in one line, as short as a cell."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
+def _line(error: BaseException, folder: Path, source: str) -> str:
+    """An error in one line, as short as a cell, about what people named."""
+    line = " ".join(str(error).split()).replace(str(folder), source)
+    return line[:160] or type(error).__name__
