@@ -71,14 +71,15 @@ def findings_of(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterat
     nodes, asked = seen_nodes(), list(_models(recipe, root, hosts))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         seen = list(pool.map(lambda one: _seen(one, why), asked))
-    for one, found in zip(asked, seen, strict=True):
+    models = list(zip(asked, seen, strict=True))
+    for one, found in models:
         yield from found.findings
         yield from memory_lines(one, found, recipe, nodes)
         if one.subject == f"hosts.{recipe.anchor}":
             yield from _trunk_lines(one, found, recipe)
     yield from cluster_findings(recipe.placement, nodes)
-    yield from training_lines(recipe, seen, nodes)
-    yield from disk_lines(recipe, root, list(zip(asked, seen, strict=True)))
+    yield from training_lines(recipe, models, nodes)
+    yield from disk_lines(recipe, root, models)
 
 
 def _models(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterator["ModelAsked"]:
@@ -178,7 +179,9 @@ def _print(findings: Sequence[Finding]) -> None:
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table("of", "what", "state", "remedy", box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("of", "what", "state", "remedy"):
+        table.add_column(name, overflow="fold")
     colours, last = {State.OK: "green", State.UNKNOWN: "yellow"}, ""
     for one in findings:
         subject = one.subject if one.subject != last else ""

@@ -1,7 +1,7 @@
 """The lines of `--preflight` that compare bytes: of hosts, of training, of the disk."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +13,18 @@ from interlingua.memory.run import run_memory
 from interlingua.models.hosts.preflight import ModelAsked, ModelSeen
 from interlingua.models.hosts.reach import cache_folder
 from interlingua.models.hosts.sizes import size_of
-from interlingua.specs.corpora import CorpusSpec, WorldCorpus
+from interlingua.specs.corpora import WorldCorpus
 from interlingua.specs.extraction import LastToken, Pooled
 from interlingua.specs.finding import Finding, State
-from interlingua.specs.models import HubHost
+from interlingua.specs.hosts import PoolHost
+from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.placement import Single
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
+from interlingua.specs.training import ArSpec
 from interlingua.stages.graph.order import graph_of
+
+Models = Sequence[tuple[ModelAsked, ModelSeen]]
 
 
 def memory_lines(
@@ -33,38 +37,36 @@ def memory_lines(
         yield memory_finding(asked.subject, seen.read_bytes, device, nodes)
 
 
-def training_lines(
-    recipe: Recipe, seen: Sequence[ModelSeen], nodes: Sequence[Node]
-) -> Iterator[Finding]:
+def training_lines(recipe: Recipe, models: Models, nodes: Sequence[Node]) -> Iterator[Finding]:
     """Whether the models fit on what trains them, beside their activations."""
+    sizes = _sizes(recipe, models)
     place = recipe.placement.training
     ranks = 1 if place.workers is None or place.zero_stage == 0 else place.workers.count
-    for size in _role_sizes(recipe):
+    for size in _role_sizes(recipe, sizes):
         parts = size.bytes_by_part()
         # ZeRO shares out the optimizer's state from stage 1 on.
         state = (parts["moments"] + parts["master"]) // ranks
         num_bytes = parts["weights"] + parts["gradients"] + state
         yield memory_finding(f"{size.role} training", num_bytes, place.device, nodes)
-    yield from _reinforcing_lines(recipe, nodes)
+    yield from _reinforcing_lines(recipe, sizes, nodes)
 
 
-def disk_lines(
-    recipe: Recipe, root: Path, seen: Sequence[tuple[ModelAsked, ModelSeen]]
-) -> Iterator[Finding]:
+def disk_lines(recipe: Recipe, root: Path, models: Models) -> Iterator[Finding]:
     """What comes onto the disk of the root, beside what is free there and in the cache."""
     place, cache = (_existing(path) for path in (root, cache_folder()))
     free, free_in_cache = (shutil.disk_usage(one).free for one in (place, cache))
     # Two hosts of one hub id have one folder.
-    models = sum({asked.source: one.to_come or 0 for asked, one in seen}.values())
-    checkpoints = checkpoint_bytes(_role_sizes(recipe))
-    rows = _rows_bytes(recipe, [one for _, one in seen])
+    weights = sum({asked.source: seen.to_come or 0 for asked, seen in models}.values())
+    sizes = _sizes(recipe, models)
+    checkpoints = checkpoint_bytes(_role_sizes(recipe, sizes))
+    rows = _rows_bytes(recipe, sizes)
     parts = [
-        f"models {readable_bytes(models)}",
+        f"models {readable_bytes(weights)}",
         f"checkpoints {readable_bytes(checkpoints)}",
         "rows of unknown number" if rows is None else f"rows {readable_bytes(rows)}",
     ]
     what = f"{root}: to come {', '.join(parts)}; {readable_bytes(free)} free"
-    if models + checkpoints + (rows or 0) <= free:
+    if weights + checkpoints + (rows or 0) <= free:
         yield Finding("disk", what, State.OK)
     else:
         yield Finding("disk", what, State.MISSING, "make room, or take another --root")
@@ -78,62 +80,66 @@ def _existing(path: Path) -> Path:
     return next(one for one in (path.absolute(), *path.absolute().parents) if one.is_dir())
 
 
-def _reinforcing_lines(recipe: Recipe, nodes: Sequence[Node]) -> Iterator[Finding]:
+def _sizes(recipe: Recipe, models: Models) -> dict[str, PoolHost]:
+    """The dimensions of the hosts by tag, of those where they are known."""
+    folders = {
+        asked.subject: str(seen.files.folder) for asked, seen in models if seen.files is not None
+    }
+    found = {}
+    for host in recipe.hosts:
+        source = host.source
+        if isinstance(source, HubHost) and (folder := folders.get(f"hosts.{host.tag}")):
+            source = HubHost(tag=host.tag, source=folder)
+        if (size := size_of(source)) is not None:
+            found[host.tag] = size
+    return found
+
+
+def _reinforcing_lines(
+    recipe: Recipe, sizes: Mapping[str, PoolHost], nodes: Sequence[Node]
+) -> Iterator[Finding]:
     """The roles of reinforcement learning at their peak."""
-    sized = _with_depths(recipe)
-    trunk = None if sized is None else size_of(sized.host(sized.anchor).source)
-    if sized is None or trunk is None or not sized.rl:
+    if not recipe.rl or len(sizes) < len(recipe.hosts):
         return
+    sized = replace(
+        recipe,
+        hosts=tuple(_with_depth(host, sizes[host.tag]) for host in recipe.hosts),
+        ar=_ar(recipe, sizes[recipe.anchor]),
+    )
     place = sized.placement.reinforcing
     spec = next(s.spec for s in graph_of(sized) if isinstance(s.spec, RlTraining))
-    for row in run_memory(trunk, spec, place):
+    for row in run_memory(sizes[recipe.anchor], spec, place):
         device = place.device if isinstance(place, Single) else place.roles()[row.role].device
         yield memory_finding(f"rl {row.role}", row.total, device, nodes)
 
 
-def _with_depths(recipe: Recipe) -> Recipe | None:
-    """The recipe with the depths that are known here, for what counts blocks; None without."""
-    hosts = []
-    for host in recipe.hosts:
-        if isinstance(host.source, HubHost) and host.source.num_blocks is None:
-            size = size_of(host.source)
-            if size is None:
-                return None
-            source = replace(host.source, num_blocks=size.num_blocks)
-            host = replace(host, source=source)
-        hosts.append(host)
-    found = replace(recipe, hosts=tuple(hosts))
-    if found.ar.block_index is None:
-        block = found.host(found.anchor).block_index
-        found = replace(found, ar=replace(found.ar, block_index=block))
-    return found
+def _with_depth(host: HostSpec, size: PoolHost) -> HostSpec:
+    """The host as a graph needs it, which counts blocks."""
+    if not isinstance(host.source, HubHost):
+        return host
+    return replace(host, source=replace(host.source, num_blocks=size.num_blocks))
 
 
-def _role_sizes(recipe: Recipe) -> list[RoleSize]:
+def _ar(recipe: Recipe, trunk: PoolHost) -> ArSpec:
+    """The AR with the block that a run takes from the anchor, where it names none."""
+    if recipe.ar.block_index is not None:
+        return recipe.ar
+    block = recipe.host(recipe.anchor).block.block_index(trunk.num_blocks)
+    return replace(recipe.ar, block_index=block)
+
+
+def _role_sizes(recipe: Recipe, sizes: Mapping[str, PoolHost]) -> list[RoleSize]:
     """AV and AR; none where the dimensions of their trunk are not known."""
-    sized = replace(recipe, rl=())
-    trunk = size_of(sized.host(sized.anchor).source)
-    if trunk is None:
+    if (trunk := sizes.get(recipe.anchor)) is None:
         return []
-    ar = sized.ar
-    if ar.block_index is None:
-        block = sized.host(sized.anchor).block.block_index(trunk.num_blocks)
-        ar = replace(ar, block_index=block)
-    return [av_size(trunk, sized.av, []), ar_size(trunk, ar)]
+    return [av_size(trunk, recipe.av, []), ar_size(trunk, _ar(recipe, trunk))]
 
 
-def _rows_bytes(recipe: Recipe, seen: Sequence[ModelSeen]) -> int | None:
+def _rows_bytes(recipe: Recipe, sizes: Mapping[str, PoolHost]) -> int | None:
     """The bytes of all rows; None where nobody knows how many texts there are."""
-    num_passages = _num_passages(recipe.passages.corpus)
+    corpus, read = recipe.passages.corpus, recipe.read
+    num_passages = corpus.num_passages if isinstance(corpus, WorldCorpus) else corpus.count
     if num_passages is None or recipe.passages.pieces is not None:
         return None
-    made = [size_of(host.source) for host in recipe.hosts if not isinstance(host.source, HubHost)]
-    widths = [size.width for size in made if size is not None]
-    widths += [one.width for one in seen if one.width is not None]
-    read = recipe.read
     per_passage = 1 if isinstance(read, Pooled | LastToken) else read.per_passage
-    return rows_bytes(num_passages * per_passage, widths)
-
-
-def _num_passages(corpus: CorpusSpec) -> int | None:
-    return corpus.num_passages if isinstance(corpus, WorldCorpus) else corpus.count
+    return rows_bytes(num_passages * per_passage, [size.width for size in sizes.values()])
