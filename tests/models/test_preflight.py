@@ -55,7 +55,7 @@ def test_a_model_of_the_hub_is_seen_without_its_weights(hub):
     seen = seen_model(ASKED, None)
     config, tokenizer, weights = [one.what for one in seen.findings]
     assert config.startswith(f"{NAME} at {COMMIT[:8]}: LlamaForCausalLM, {NUM_BLOCKS} blocks of")
-    assert "; up to block 1 " in config and config.endswith("in bfloat16")
+    assert ", block 1; up to it " in config and config.endswith("in bfloat16")
     assert tokenizer.startswith("tokenizer: ") and "eos" in tokenizer
     assert weights.endswith(", safetensors, " + weights.split(", ")[0].split(": ")[1] + " to come")
     assert all(one.state is State.OK for one in seen.findings)
@@ -93,7 +93,7 @@ def test_what_is_not_here_has_its_published_size(monkeypatch):
     [(what, state)] = [(one.what, one.state) for one in seen.findings]
     assert what == (
         "deepseek-ai/deepseek-llm-7b-base is not here; as published 12.87 GiB in bfloat16, 30 "
-        "blocks, block 14; pickled, converted once"
+        "blocks, block 14; pickled, converted once; up to it 6.44 GiB in bfloat16"
     )
     assert state is State.MISSING and seen.to_come == 2 * 6_910_365_696
     assert lines(replace(ASKED, source="no/body"), GIVEN) == [

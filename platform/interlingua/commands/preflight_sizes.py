@@ -30,11 +30,13 @@ Models = Sequence[tuple[ModelAsked, ModelSeen]]
 def memory_lines(
     asked: ModelAsked, seen: ModelSeen, recipe: Recipe, nodes: Sequence[Node]
 ) -> Iterator[Finding]:
-    """Whether the blocks of a host that are read fit where they are read."""
+    """A line where the blocks of a host that are read may not fit where they are read."""
     if seen.read_bytes is not None:
         tag = asked.subject.partition(".")[2]
         _, device = recipe.placement.extraction.of_host(tag)
-        yield memory_finding(asked.subject, seen.read_bytes, device, nodes)
+        found = memory_finding(asked.subject, seen.read_bytes, device, nodes)
+        if found.state is not State.OK:
+            yield found
 
 
 def training_lines(recipe: Recipe, models: Models, nodes: Sequence[Node]) -> Iterator[Finding]:

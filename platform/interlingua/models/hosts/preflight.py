@@ -4,7 +4,7 @@ A tokenizer is opened, and the model made without weights; nothing of it is comp
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -87,6 +87,7 @@ def seen_model(asked: ModelAsked, why_no_hub: str | None) -> ModelSeen:
                 num_read = num_embedding_parameters(published)
                 num_read += (index + 1) * num_block_parameters(published)
                 seen.read_bytes = num_read * BYTES[asked.dtype]
+                seen.findings[0] = _with_memory(seen.findings[0], seen.read_bytes, asked.dtype)
         return seen
     except (ValueError, OSError) as error:
         seen.findings.append(Finding(asked.subject, str(error), State.WRONG, "name a whole model"))
@@ -148,8 +149,12 @@ def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Findi
                 for p in block.parameters())  # fmt: skip
     num_read = sum(p.numel() for p in model.parameters()) - above
     seen.read_bytes = num_read * BYTES[asked.dtype]
-    what += f"; up to block {index} {readable_bytes(seen.read_bytes)} in {asked.dtype}"
-    return Finding(asked.subject, what, State.OK)
+    found = Finding(asked.subject, f"{what}, block {index}", State.OK)
+    return _with_memory(found, seen.read_bytes, asked.dtype)
+
+
+def _with_memory(finding: Finding, num_bytes: int, dtype: str) -> Finding:
+    return replace(finding, what=f"{finding.what}; up to it {readable_bytes(num_bytes)} in {dtype}")
 
 
 def _tokenizer_line(asked: ModelAsked, seen: ModelSeen, folder: Path) -> Finding:
