@@ -142,15 +142,20 @@ def _fetch_all(
             for name, size in sizes.items()
         }
         try:
+            report(_all_bytes(folder, sizes), total)
             while waiting:
                 done, waiting = wait(waiting, EVERY_SECONDS, return_when=FIRST_EXCEPTION)
                 for one in done:
                     one.result()
-                report(sum(_num_bytes(folder, name, size) for name, size in sizes.items()), total)
+                report(_all_bytes(folder, sizes), total)
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _all_bytes(folder: Path, sizes: Mapping[str, int]) -> int:
+    return sum(_num_bytes(folder, name, size) for name, size in sizes.items())
 
 
 def _num_bytes(folder: Path, name: str, size: int = 0) -> int:

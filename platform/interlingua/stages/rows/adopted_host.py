@@ -29,7 +29,7 @@ def adopted_stage(host: HubHost) -> Stage:
     """A host that was not made here."""
     weights = None if host.revision is None else fetched_stage(host.source, host.revision)
     inputs = AdoptedInputs(weights)
-    return Stage(kind=ADOPTED, label=host.tag, spec=host, run=run, inputs=inputs, revision=3)
+    return Stage(kind=ADOPTED, label=host.tag, spec=host, run=run, inputs=inputs, revision=2)
 
 
 def run(

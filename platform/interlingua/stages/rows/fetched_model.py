@@ -41,13 +41,12 @@ def run(
 
     def report(num_bytes: int, total: int) -> None:
         first.append(num_bytes)
-        speed = max(1, num_bytes - first[0]) / (time.monotonic() - started)
-        log.append(
-            num_bytes // MEGABYTE,
-            num_steps=total // MEGABYTE,
-            megabytes_per_second=speed / MEGABYTE,
-            seconds_left=(total - num_bytes) / speed,
-        )
+        values = {}
+        if come := num_bytes - first[0]:  # in this attempt: what came before has no speed
+            speed = come / (time.monotonic() - started)
+            values["megabytes_per_second"] = speed / MEGABYTE
+            values["seconds_left"] = (total - num_bytes) / speed
+        log.append(num_bytes // MEGABYTE, num_steps=max(1, total // MEGABYTE), **values)
 
     weights = fetch_model(repository, folder, report)
     if pickled := [name for name in weights if is_pickled(name)]:
