@@ -105,6 +105,7 @@ def test_all_files_are_read_and_all_faults_are_said(folder):
 def test_what_is_not_set_or_not_there_is_a_line(folder):
     found = list(file_findings(recipe(folder, texts=TextFiles(path=""))))
     assert (found[0].subject, found[0].state) == ("passages.corpus.path", State.MISSING)
+    assert "passages.corpus" not in {one.subject for one in found}
     gone = ExplanationFile(path=str(folder / "gone.jsonl"))
     found = [one for one in file_findings(recipe(folder, explanations=gone)) if not one.is_good]
     assert [one.subject for one in found] == ["av_lessons", "ar_lessons"]
@@ -144,7 +145,7 @@ MODELS = {"data": [{"id": "wise"}, {"id": "other"}]}
     [
         (200, MODELS, State.OK, "has wise"),
         (200, {"data": [{"id": "other"}]}, State.WRONG, "has no wise"),
-        (401, {}, State.WRONG, "refuses the key (401)"),
+        (401, {}, State.WRONG, "refuses the key for its /models (401)"),
         (500, {}, State.UNKNOWN, "answers 500 to /models: wise may be there"),
         (200, ["no list"], State.UNKNOWN, "has no list of models that is OpenAI's"),
     ],

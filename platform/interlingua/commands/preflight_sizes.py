@@ -16,7 +16,7 @@ from interlingua.models.hosts.sizes import size_of
 from interlingua.specs.corpora import WorldCorpus
 from interlingua.specs.extraction import LastToken, Pooled
 from interlingua.specs.finding import Finding, State
-from interlingua.specs.hosts import PoolHost
+from interlingua.specs.hosts import AtBlock, PoolHost
 from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.placement import Single
 from interlingua.specs.recipe import Recipe
@@ -101,11 +101,11 @@ def _reinforcing_lines(
     recipe: Recipe, sizes: Mapping[str, PoolHost], nodes: Sequence[Node]
 ) -> Iterator[Finding]:
     """The roles of reinforcement learning at their peak."""
-    if not recipe.rl or len(sizes) < len(recipe.hosts):
+    if not recipe.rl or recipe.anchor not in sizes:
         return
     sized = replace(
         recipe,
-        hosts=tuple(_with_depth(host, sizes[host.tag]) for host in recipe.hosts),
+        hosts=tuple(_with_depth(host, sizes.get(host.tag)) for host in recipe.hosts),
         ar=_ar(recipe, sizes[recipe.anchor]),
     )
     place = sized.placement.reinforcing
@@ -115,10 +115,12 @@ def _reinforcing_lines(
         yield memory_finding(f"rl {row.role}", row.total, device, nodes)
 
 
-def _with_depth(host: HostSpec, size: PoolHost) -> HostSpec:
+def _with_depth(host: HostSpec, size: PoolHost | None) -> HostSpec:
     """The host as a graph needs it, which counts blocks."""
     if not isinstance(host.source, HubHost):
         return host
+    if size is None:  # which block it is changes no role
+        return replace(host, block=AtBlock(index=0))
     return replace(host, source=replace(host.source, num_blocks=size.num_blocks))
 
 

@@ -26,14 +26,16 @@ SOME_MODELS = 5  # of those that an endpoint has, in a line
 
 def file_findings(recipe: Recipe) -> Iterator[Finding]:
     """A line for every file of texts, explanations and activations, and for what is not set."""
-    for path in unset(recipe):
+    empty = unset(recipe)
+    for path in empty:
         yield Finding(path, "not set", State.MISSING, f"--set {path}=...")
     recipe, wrong = pinned_files(recipe)
     for field, cause in wrong.items():
-        if not any(path.startswith(field) for path in unset(recipe)):
+        if not any(path.startswith(field) for path in empty):
             yield Finding(field, cause, State.WRONG, "correct the path, or bring the file")
     for field, check in file_checks(recipe):
-        if any(field.startswith(name) for name in wrong):
+        is_seen = any(path.startswith(field) for path in empty)
+        if is_seen or any(field.startswith(name) for name in wrong):
             continue
         try:
             check()
@@ -115,7 +117,7 @@ def _endpoint_line(subject: str, teacher: ChatTeacher, url: str, key: str | None
             models = [one["id"] for one in json.load(answer)["data"]]
     except HTTPError as error:
         if error.code in (401, 403):
-            what = f"{url} refuses the key ({error.code})"
+            what = f"{url} refuses the key for its /models ({error.code})"
             return Finding(subject, what, State.WRONG, "set another in the environment")
         what = f"{url} answers {error.code} to /models: {teacher.model} may be there"
         return Finding(subject, what, State.UNKNOWN, "ask it once by hand")
