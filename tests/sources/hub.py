@@ -29,6 +29,8 @@ class FakeHub:
     def __init__(self) -> None:
         self.repositories: dict[str, dict[str, bytes]] = {}  # "datasets/org/name" -> files
         self.gated: set[str] = set()
+        self.tokens: set[str] = set()  # that came with a request
+        self.holds: dict[str, threading.Event] = {}  # a file whose second half waits for this
         self.status: dict[str, int] = {}  # of a file or "tree": answered instead
         # Of a file or "tree": after how many bytes each answer ends; then it is whole. -1: a reset.
         self.cuts: dict[str, list[int]] = defaultdict(list)
@@ -137,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(status, "")
         files = self.hub.repositories[name]
         tree = [
-            {"type": "file", "path": file, "size": len(content), "oid": _etag(content)}
+            {"type": "file", "path": file, "size": len(content), "oid": _git_sha1(content)}
             for file, content in files.items()
         ]
         info = {"id": name.removeprefix("datasets/"), "sha": COMMIT}
@@ -148,7 +150,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, name: str, file: str) -> None:
         asked = self.headers.get("Range", "")
         self.hub.asked.append(f"{self.command} {file} {asked}".strip())
-        is_allowed = self.headers.get("Authorization") == f"Bearer {GOOD_TOKEN}"
+        if token := self.headers.get("Authorization"):
+            self.hub.tokens.add(token.removeprefix("Bearer "))
+        is_allowed = token == f"Bearer {GOOD_TOKEN}"
         if name in self.hub.gated and not is_allowed:
             return self._refuse(401, "GatedRepo")
         if status := self.hub.status.get(file):
@@ -156,15 +160,22 @@ class _Handler(BaseHTTPRequestHandler):
         if file not in self.hub.repositories[name]:
             return self._refuse(404, "EntryNotFound")
         content = self.hub.repositories[name][file]
-        headers = {"ETag": f'"{_etag(content)}"'}
+        headers = {"ETag": f'"{_etag(file, content)}"'}
         if self.hub.is_hub:
             headers["X-Repo-Commit"] = COMMIT
         cut = self.hub.cuts[file].pop(0) if self.command == "GET" and self.hub.cuts[file] else None
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else None
-        return self._send(content, headers, start=start, cut=cut)
+        hold = self.hub.holds.get(file) if self.command == "GET" else None
+        return self._send(content, headers, start=start, cut=cut, hold=hold)
 
     def _send(
-        self, content: bytes, headers: dict[str, str], *, start: int | None = None, cut=None
+        self,
+        content: bytes,
+        headers: dict[str, str],
+        *,
+        start: int | None = None,
+        cut: int | None = None,
+        hold: threading.Event | None = None,
     ) -> None:
         self.send_response(200 if start is None else 206)
         if start is not None:
@@ -174,6 +185,11 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
+        if hold is not None:
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            hold.wait()
+            content = content[len(content) // 2 :]
         if self.command == "GET":
             self.wfile.write(content if cut is None else content[: max(cut, 0)])
         if cut == -1:
@@ -193,5 +209,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _etag(content: bytes) -> str:
-    return hashlib.sha1(content).hexdigest()
+def _etag(file: str, content: bytes) -> str:
+    """As the hub has it: the SHA-256 of large files, git's hash of small ones."""
+    if file.endswith((".safetensors", ".bin", ".model")):
+        return hashlib.sha256(content).hexdigest()
+    return _git_sha1(content)
+
+
+def _git_sha1(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0%s" % (len(content), content)).hexdigest()

@@ -163,7 +163,7 @@ def test_a_download_that_is_always_cut_off_is_given_up(hub):
     hub.cuts["data/train-0.jsonl"] = [0] * 1000
     assert re.fullmatch(
         f"the download of data/train-0.jsonl of dataset {NAME} was cut off, and again at every new "
-        r"attempt \(.+\); run the same command again: whole files stay in the cache",
+        r"attempt \(.+\); run the same command again: what has come stays",
         refusal(SPEC),
     )
     assert len(hub.downloads()) == 6 * (1 + len(hub_files.WAITS_S))
@@ -245,7 +245,7 @@ def test_files_that_are_no_texts(hub):
         (401, "the hub refuses HF_TOKEN; make another, or unset it"),
         (403, "HF_TOKEN gives no right to it; take a token that may read it"),
         (429, "too many requests; wait, or set HF_TOKEN, which raises the limit"),
-        (503, "run the same command again later: whole files stay in the cache"),
+        (503, "run the same command again later: what has come stays"),
     ],
 )
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_a_hub_that_cannot_be_reached(hub, monkeypatch):
 def test_a_cache_that_cannot_be_written(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "file" / "hub"))
     (tmp_path / "file").write_text("")
-    assert f"cannot be stored in the cache {tmp_path}/file/hub: " in refusal(SPEC)
+    assert f"cannot be stored (the cache is {tmp_path}/file/hub): " in refusal(SPEC)
 
 
 def test_a_process_of_its_own_needs_the_variables_only(hub, tmp_path):

@@ -87,6 +87,21 @@ def test_a_model_of_the_hub_is_named_by_its_commit(folder, local):
     check_models(folder, manifest_of(HUB, HUB))
 
 
+def test_a_model_that_was_fetched_is_opened_from_where_it_lies(folder, local):
+    fetched = replace(HUB, files=local.files, folder=local.source)
+    write_manifest(folder, manifest_of(fetched, fetched))
+    assert read_manifest(folder) == manifest_of(fetched, fetched)
+    here = folder.parent.parent / "host" / "some"
+    assert source_of(fetched, folder) == checked_source("it", fetched, folder) == str(here)
+    (here / "model.safetensors").write_bytes(b"others")
+    with pytest.raises(BundleDamaged, match=r"it is not the model .*model.safetensors has other"):
+        checked_source("it", fetched, folder)
+    # Somewhere else there is the hub, which has it under the same name and commit.
+    here.rename(here.with_name("elsewhere"))
+    assert source_of(fetched, folder) == checked_source("it", fetched, folder) == HUB.source
+    check_models(folder, manifest_of(fetched, fetched))
+
+
 def test_a_folder_is_never_taken_for_a_model_of_the_hub(folder, local):
     gone = replace(local, source="models/gone")
     assert source_of(gone, folder) == str(folder / "models" / "gone")

@@ -4,27 +4,37 @@ import argparse
 
 from interlingua.commands.build import build_and_show
 from interlingua.commands.command_line import parser, resolved
+from interlingua.commands.preflight import add_preflight, preflight_recipe, show_preflight
 from interlingua.sources.pinned import pinned_host
 from interlingua.specs.hosts import DTYPES, AtBlock
 from interlingua.specs.models import HostSpec, HubHost
+from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import added_host_stages
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the host's activations and fit its encoder; the recipe's own hosts stay as they are."""
+    if (asked := preflight_recipe(arguments)) is not None:
+        own = HubHost(tag=arguments.tag, source=arguments.source, revision=arguments.revision)
+        show_preflight(asked, arguments.root, extra=[_host(arguments, own, asked)])
+        return
     recipe = resolved(arguments)
     source = pinned_host(
         HubHost(tag=arguments.tag, source=arguments.source, revision=arguments.revision),
         needs_depth=arguments.block_index is None,
     )
+    host = _host(arguments, source, recipe)
+    stages = added_host_stages(recipe, host)
+    build_and_show(recipe, stages, arguments, added=host.tag)
+
+
+def _host(arguments: argparse.Namespace, source: HubHost, recipe: Recipe) -> HostSpec:
     block = recipe.host(recipe.anchor).block
     if arguments.block_index is not None:
         block = AtBlock(index=arguments.block_index)
-    host = HostSpec(
+    return HostSpec(
         source=source, block=block, dtype=arguments.dtype, max_tokens=arguments.max_tokens
     )
-    stages = added_host_stages(recipe, host)
-    build_and_show(recipe, stages, arguments, added=host.tag)
 
 
 def add_host_parser() -> argparse.ArgumentParser:
@@ -36,4 +46,5 @@ def add_host_parser() -> argparse.ArgumentParser:
     made.add_argument("--block-index", type=int, help="K (default: the middle of the host)")
     made.add_argument("--max-tokens", type=int, default=512, help="longer passages are cut")
     made.add_argument("--dtype", choices=DTYPES, default="float32", help="of the host's forward")
+    add_preflight(made)
     return made

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from interlingua.commands.command_line import prepared_root, resolved
+from interlingua.commands.preflight import preflight_recipe, show_preflight
 from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.memory.table import table_lines
@@ -30,7 +31,10 @@ class GatesFailed(ValueError):
 def build_recipe(
     arguments: argparse.Namespace, chosen: Callable[[Recipe], Sequence[Stage]]
 ) -> Recipe:
-    """Build `chosen(recipe)`; returns the recipe."""
+    """Build `chosen(recipe)`, or with --preflight look it through; returns the recipe."""
+    if (asked := preflight_recipe(arguments)) is not None:
+        show_preflight(asked, arguments.root)
+        return asked
     recipe = resolved(arguments)
     build_and_show(recipe, chosen(recipe), arguments)
     return recipe

@@ -68,6 +68,7 @@ def parser(module: str, description: str, *, recipe: str | None = None) -> argpa
 def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Run a job; an error becomes one line with its cause, and exit code 1."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request
     signal.signal(signal.SIGTERM, _interrupt)  # of Slurm, Kubernetes, `ray job stop`
     try:
         main(arguments)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from interlingua.commands.build import build_recipe
 from interlingua.commands.command_line import parser
+from interlingua.commands.preflight import add_preflight
 from interlingua.memory.cards import card_lines, card_shapes
 from interlingua.models.hosts.sizes import size_of
 from interlingua.recipes.registry import PUBLISHED, RECIPES
@@ -46,4 +47,6 @@ def show_cards(recipe: Recipe) -> None:
 
 def rl_parser() -> argparse.ArgumentParser:
     """The shared arguments."""
-    return parser("jobs.rl", __doc__ or "")
+    made = parser("jobs.rl", __doc__ or "")
+    add_preflight(made)
+    return made

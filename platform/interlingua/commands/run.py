@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from interlingua.commands.build import build_recipe
 from interlingua.commands.command_line import parser
+from interlingua.commands.preflight import add_preflight
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import Stage
@@ -37,4 +38,5 @@ def run_parser() -> argparse.ArgumentParser:
         "--until", metavar="KIND", help="end with the stages of this kind: activations, encoder, "
         "bundle, rl, evaluation, report ...",
     )  # fmt: skip
+    add_preflight(made)
     return made

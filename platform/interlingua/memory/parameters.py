@@ -105,7 +105,7 @@ def size_rows(sizes: Sequence[RoleSize]) -> list[tuple[str, ...]]:
             size.role,
             f"{size.num_parameters:,}",
             f"{size.num_trained:,}",
-            *map(_readable, (*size.bytes_by_part().values(), size.num_bytes)),
+            *map(readable_bytes, (*size.bytes_by_part().values(), size.num_bytes)),
         )
         for size in sizes
     ]
@@ -277,7 +277,8 @@ def _num_affine(spec: InjectionSpec, width: int) -> int:
             return spec.num_slots * width
 
 
-def _readable(num_bytes: int) -> str:
+def readable_bytes(num_bytes: int) -> str:
+    """The bytes in the largest unit of which there is one; a dash for none."""
     if not num_bytes:
         return "-"
     for unit, size in (("GiB", 2**30), ("MiB", 2**20)):

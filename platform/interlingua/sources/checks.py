@@ -5,7 +5,7 @@ is found where it is read. Of the hub nothing is fetched for this.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -58,20 +58,39 @@ def check_files(recipe: Recipe) -> None:
 
     Files that are gone, and known by the hashes that the recipe names, are left out.
     """
-    texts = _first_texts(recipe.passages)
+    for _, check in file_checks(recipe):
+        check()
+
+
+def file_checks(recipe: Recipe) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The parts of a recipe that have files, each with its check, which raises; texts first."""
+    texts: _Texts | None = None
+
+    def check_texts() -> None:
+        nonlocal texts
+        texts = _first_texts(recipe.passages)
+
+    def check_explanations(teacher: ExplanationFile, own: tuple[Split, ...]) -> None:
+        _check_explanations(teacher, recipe.read, texts, own)
+
+    def check_activations(host: HostSpec) -> None:
+        _check_activations(host, recipe, texts, splits)
+
+    if _local_parts(recipe.passages.corpus):
+        yield "passages.corpus", check_texts
     unseen = recipe.evaluation.split
-    for lessons, own in (
-        (recipe.av_lessons, (Split.AV_SFT, Split.DEV, unseen)),
-        (recipe.ar_lessons, (Split.AR_SFT,)),
+    for name, lessons, own in (
+        ("av_lessons", recipe.av_lessons, (Split.AV_SFT, Split.DEV, unseen)),
+        ("ar_lessons", recipe.ar_lessons, (Split.AR_SFT,)),
     ):
         teacher = lessons.teacher
         if isinstance(teacher, ExplanationFile) and not are_gone(teacher.path, TABLES):
-            _check_explanations(teacher, recipe.read, texts, own)
+            yield f"{name}.teacher", partial(check_explanations, teacher, own)
     read = [Split.FIT, Split.DEV, Split.AV_SFT, Split.AR_SFT, unseen]
     splits = tuple(dict.fromkeys([*read, Split.RL] if recipe.rl else read))
     for host in recipe.hosts:
         if host.rows is not None and not _is_gone(host.rows):
-            _check_activations(host, recipe, texts, splits)
+            yield f"hosts.{host.tag}.rows", partial(check_activations, host)
 
 
 def _first_texts(spec: PassagesSpec) -> _Texts | None:

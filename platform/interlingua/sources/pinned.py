@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from interlingua.sources.commits import is_on_hub, open_names
 from interlingua.sources.files import (
@@ -27,6 +28,7 @@ from interlingua.specs.training import Base, HubFolder, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
 GGUF = ".gguf"
+Part = TypeVar("Part")
 
 
 def pinned(recipe: Recipe, *, needs_commits: bool = True) -> Recipe:
@@ -56,6 +58,34 @@ def pinned(recipe: Recipe, *, needs_commits: bool = True) -> Recipe:
         av_lessons=_taught(recipe.av_lessons, "av_lessons"),
         ar_lessons=_taught(recipe.ar_lessons, "ar_lessons"),
     )
+
+
+def pinned_files(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with the hashes of its files, no more; and by field why one cannot be taken."""
+    wrong: dict[str, str] = {}
+
+    def tried(take: Callable[[Part, str], Part], part: Part, field: str) -> Part:
+        try:
+            return take(part, field)
+        except (ValueError, OSError) as error:
+            wrong[field] = str(error)
+            return part
+
+    hosts = (
+        host
+        if host.rows is None
+        else replace(host, rows=tried(_rows, host.rows, f"hosts.{host.tag}.rows"))
+        for host in recipe.hosts
+    )
+    corpus = tried(_corpus, recipe.passages.corpus, "passages.corpus")
+    found = replace(
+        recipe,
+        passages=replace(recipe.passages, corpus=corpus),
+        hosts=tuple(hosts),
+        av_lessons=tried(_taught, recipe.av_lessons, "av_lessons"),
+        ar_lessons=tried(_taught, recipe.ar_lessons, "ar_lessons"),
+    )
+    return found, wrong
 
 
 def unset(recipe: Recipe) -> list[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from interlingua.specs.checks import (
+    check_commit,
     check_not_negative,
     check_one_of,
     check_positive,
@@ -32,6 +33,17 @@ class HubHost:
         check_sha256(self, files_sha256=self.files_sha256)
         if self.num_blocks is not None:
             check_positive(self, num_blocks=self.num_blocks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubModel:
+    """The files of a model of the hub, whoever uses it: they come once, however many hosts do."""
+
+    source: str
+    revision: str  # a commit
+
+    def __post_init__(self) -> None:
+        check_commit(self, revision=self.revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

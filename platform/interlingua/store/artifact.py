@@ -143,6 +143,12 @@ def folder(stage: Stage, root: Path) -> Path:
     return _folder(root, stage.kind, stage.label, stage.fingerprint)
 
 
+def input_folder(artifact: Artifact, name: str) -> Path:
+    """The path of one of the artifacts that this one was made from."""
+    entry = artifact.record.inputs[name]
+    return _folder(artifact.path.parent.parent, entry.kind, entry.label, entry.fingerprint)
+
+
 def lineage(artifact: Artifact, root: Path) -> list[Artifact]:
     """All artifacts upstream of this one, each once, nearest first."""
     return [member for member in with_upstream([artifact], root) if member is not artifact]
@@ -234,6 +240,9 @@ def _verify_inputs(stage: Stage, inputs: Mapping[str, Artifact], root: Path) -> 
     """Raise CorruptFile where an input has changed since it was published."""
     for artifact in inputs.values():
         verify(artifact)
+        # Without files of its own it stands for its inputs, which are what is read.
+        for entry in () if artifact.record.files else artifact.record.inputs.values():
+            verify(_recorded(entry, root))
     # Damage far upstream is in no stamp of a direct input, and would be sealed as sound.
     if stage.seals:
         for artifact in with_upstream(inputs.values(), root):

@@ -39,11 +39,16 @@ class NotABundle(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """The source of a model: a folder with its files' hashes, or a hub id at a revision."""
+    """The source of a model: a folder with its files' hashes, or a hub id at a commit.
+
+    `folder` is where the files of a hub id lay beside the bundle: what is opened as long as they
+    are there, and no hub is asked. Wherever they are not, it is the hub id.
+    """
 
     source: str
     revision: str | None
     files: Mapping[str, str] | None
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +134,8 @@ def check_models(folder: Path, manifest: Manifest) -> None:
     """Raise unless the trunk, and every host whose folder is there, are as they were bundled."""
     checked_source("the trunk", manifest.trunk, folder)
     for tag, host in manifest.hosts.items():
-        is_there = host.model.files is None or Path(source_of(host.model, folder)).is_dir()
+        # Those of the hub may be many and large: each is checked when it is opened.
+        is_there = host.model.revision is None and Path(source_of(host.model, folder)).is_dir()
         # The anchor is the trunk itself: big files are not read twice.
         if is_there and host.model != manifest.trunk:
             checked_source(f"the host {tag}", host.model, folder)
@@ -138,7 +144,8 @@ def check_models(folder: Path, manifest: Manifest) -> None:
 def checked_source(name: str, model: Opened, folder: Path) -> str:
     """The source of a model of a bundle; raises BundleDamaged unless it is that model."""
     source = source_of(model, folder)
-    if model.files is None:
+    is_on_hub = model.revision is not None and source == model.source
+    if model.files is None or is_on_hub:
         return source  # a commit of the hub does not change
     if not Path(source).is_dir():
         raise BundleDamaged(
@@ -155,6 +162,9 @@ def checked_source(name: str, model: Opened, folder: Path) -> str:
 
 def source_of(model: Opened, folder: Path) -> str:
     """The source of a model as seen from here: folders are relative to the bundle's."""
+    if model.revision is not None:
+        here = model.folder and (folder / model.folder).resolve()
+        return str(here) if here and here.is_dir() else model.source
     return model.source if model.files is None else str((folder / model.source).resolve())
 
 

@@ -1,19 +1,25 @@
 """A model from elsewhere becomes one that opens without a network: folder, hub id, GGUF file."""
 
+import io
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from tests.models.gguf_files import small_llama, small_tokenizer, write_gguf
-from tests.sources.hub import COMMIT, OTHER_COMMIT, serving, use
+from tests.sources.hub import COMMIT, GOOD_TOKEN, OTHER_COMMIT, serving, use
 
 from interlingua.models.hosts.host import load_host, load_tokenizer
 from interlingua.sources.pinned import pinned_host
 from interlingua.specs.models import HubHost
-from interlingua.stages.rows.adopted_host import adopted_stage
-from interlingua.store.artifact import build, verify
+from interlingua.stages.graph.order import needed_for
+from interlingua.stages.rows.adopted_host import AdoptedInputs, adopted_stage
+from interlingua.stages.rows.fetched_model import fetched_stage
+from interlingua.store.artifact import Stage, build, verify
 from interlingua.store.hosts import opened_from
 from interlingua.store.integrity import CorruptFile
+from interlingua.store.progress import read_metrics
 
 NAME = "someone/tiny-llama"
 TOKENIZER = small_tokenizer(has_single_digits=True)
@@ -54,7 +60,9 @@ def local(path):
 
 
 def adopted(host, tmp_path):
-    return build(adopted_stage(host), tmp_path / "root", None)
+    for stage in needed_for("adopted", [adopted_stage(host)]):
+        artifact = build(stage, tmp_path / "root", None)
+    return artifact
 
 
 def check_opens_as_the_model(artifact):
@@ -127,22 +135,85 @@ def test_what_was_not_pinned_is_refused(name, folder, gguf_file, tmp_path):
         adopted(host, tmp_path)
 
 
-def test_a_hub_id_is_in_the_cache_before_anybody_opens_it(hub, tmp_path, monkeypatch):
+def test_a_hub_id_is_in_the_root_before_anybody_opens_it(hub, tmp_path, monkeypatch):
     host = pinned_host(ON_HUB, needs_depth=True)
     assert hub.downloads() == ["config.json"]
     artifact = adopted(host, tmp_path)
     assert artifact.record.metrics["commit"] == COMMIT
     assert "pytorch_model.bin" not in hub.downloads()
-    assert opened_from(artifact) == (NAME, COMMIT)
+    source, revision = opened_from(artifact)
+    assert (Path(source).parent.parent.name, revision) == ("fetched", COMMIT)
     fetched = hub.downloads()
-    check_opens_as_the_model(artifact)
-    assert hub.downloads() == fetched
+    # Another node has neither a connection nor this cache.
+    shutil.rmtree(tmp_path / "cache")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     check_opens_as_the_model(artifact)
+    assert hub.downloads() == fetched
+    assert adopted(host, tmp_path) == artifact
 
 
-def test_the_name_of_a_branch_is_refused_with_its_commit(hub, tmp_path):
-    with pytest.raises(ValueError, match=f"is main, and that moves: it is {COMMIT}"):
+def test_two_hosts_of_one_id_share_its_files(hub, tmp_path):
+    one = adopted(ON_HUB, tmp_path)
+    fetched = hub.downloads()
+    other = adopted(replace(ON_HUB, tag="again"), tmp_path)
+    assert hub.downloads() == fetched and one.path != other.path
+    assert opened_from(one) == opened_from(other)
+
+
+def test_files_that_were_fetched_are_compared_before_they_are_read(hub, tmp_path):
+    artifact = adopted(ON_HUB, tmp_path)
+    (weights,) = Path(opened_from(artifact)[0]).glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    reads = Stage(
+        kind="reads", label="it", spec=ON_HUB, run=run_nothing, revision=1,
+        inputs=AdoptedInputs(adopted_stage(ON_HUB)),
+    )  # fmt: skip
+    with pytest.raises(CorruptFile, match="model.safetensors is not as it was published"):
+        build(reads, tmp_path / "root", None)
+
+
+def run_nothing(spec, inputs, out, context):
+    return {}
+
+
+def test_a_stage_that_was_broken_off_goes_on(hub, tmp_path):
+    hub.status["model.safetensors"] = 503
+    with pytest.raises(ValueError, match="answers 503"):
+        adopted(ON_HUB, tmp_path)
+    hub.status.clear()
+    hub.asked.clear()
+    artifact = build(fetched_stage(NAME, COMMIT), tmp_path / "root", None)
+    assert "GET config.json" not in hub.asked
+    assert sorted(path.name for path in (artifact.path / "model").iterdir()) == sorted(
+        name for name in hub.repositories[NAME] if name != "pytorch_model.bin"
+    )
+    last = read_metrics(artifact.path)[-1]
+    assert last.keys() == {"step", "num_steps", "megabytes_per_second", "seconds_left"}
+
+
+def test_pickled_weights_are_converted(hub, tmp_path):
+    files = hub.repositories[NAME]
+    del files["model.safetensors"]
+    sink = io.BytesIO()
+    torch.save(MODEL.state_dict(), sink)
+    files["pytorch_model.bin"] = sink.getvalue()
+    artifact = adopted(ON_HUB, tmp_path)
+    check_opens_as_the_model(artifact)
+    assert not list(Path(opened_from(artifact)[0]).glob("*.bin"))
+
+
+def test_a_token_is_sent_and_stands_nowhere(hub, tmp_path, monkeypatch):
+    hub.gated.add(NAME)
+    monkeypatch.setenv("HF_TOKEN", GOOD_TOKEN)
+    check_opens_as_the_model(adopted(ON_HUB, tmp_path))
+    assert hub.tokens == {GOOD_TOKEN}
+    written = [path for path in (tmp_path / "root").rglob("*") if path.is_file()]
+    assert len(written) > 5
+    assert not [path for path in written if GOOD_TOKEN.encode() in path.read_bytes()]
+
+
+def test_the_name_of_a_branch_is_refused(hub, tmp_path):
+    with pytest.raises(ValueError, match=r"HubModel.revision is 'main'; name the commit"):
         adopted(replace(ON_HUB, revision="main"), tmp_path)
 
 

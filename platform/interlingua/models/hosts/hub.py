@@ -1,13 +1,12 @@
 """Files of the hub in its cache, and its errors in one line with a remedy. Knows no content."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from huggingface_hub import constants, get_cached_repo_tree, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
@@ -30,11 +29,10 @@ from interlingua.store.atomic import StorageFull, naming_full_storage
 
 # After what was cut off the library itself goes on where it was; these are whole new attempts.
 WAITS_S = (1.0, 4.0)
-INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
-BESIDE_WEIGHTS = (".json", ".model", ".txt", ".jinja", ".tiktoken")  # configuration, tokenizer
 # What a broken connection raises; the last are those of the faster protocol, which has no type.
 BROKEN = (HTTPError, ConnectionError, TimeoutError, RuntimeError)
 SOME_NAMES = 5  # of the files that are there, in an error
+Fetched = TypeVar("Fetched")
 
 
 class NotFetched(ValueError):
@@ -60,6 +58,11 @@ class HubRepository:
 
 def listed_files(repository: HubRepository) -> list[str]:
     """The names of all files, sorted; without a connection as they were listed before."""
+    return sorted(listed_sizes(repository))
+
+
+def listed_sizes(repository: HubRepository, *, asks_hub: bool = True) -> dict[str, int]:
+    """The bytes of every file by its name; without a connection as they were listed before."""
     name, kind, revision = repository.name, repository.kind, repository.revision
     # Only a snapshot, be it of one small file, leaves the list of all in the cache.
     snapshot = partial(
@@ -68,13 +71,13 @@ def listed_files(repository: HubRepository) -> list[str]:
         repo_type=kind,
         revision=revision,
         allow_patterns=[".gitattributes"],
-        tqdm_class=_NoBar,
+        tqdm_class=NoBar,
     )
     with hub_errors(repository):
-        _tried(snapshot)
-        return sorted(
-            file.path for file in get_cached_repo_tree(name, repo_type=kind, revision=revision)
-        )
+        if asks_hub:
+            tried(snapshot)
+        files = get_cached_repo_tree(name, repo_type=kind, revision=revision)
+        return {file.path: file.size for file in files}
 
 
 def fetched_file(repository: HubRepository, name: str) -> Path:
@@ -87,29 +90,7 @@ def fetched_file(repository: HubRepository, name: str) -> Path:
         revision=repository.revision,
     )
     with hub_errors(repository, name):
-        return Path(_tried(download))
-
-
-def fetched_model(source: str, revision: str) -> Path:
-    """The folder of a model in the cache: configuration, tokenizer and safetensors, no more."""
-    repository = HubRepository(name=source, revision=revision, kind="model")
-    names = [name for name in listed_files(repository) if "/" not in name]
-    if INDEX in names:
-        path = fetched_file(repository, INDEX)
-        weights = set(json.loads(path.read_text())["weight_map"].values())
-    elif WEIGHTS in names:
-        weights = {WEIGHTS}
-    else:
-        raise NotFetched(
-            f"{repository} has no {WEIGHTS} at {revision[:12]}, but {some_of(names)}; name a model "
-            "with safetensors, or convert it (transformers' save_pretrained writes them)"
-        )
-    if "config.json" not in names:
-        raise NotFetched(f"{repository} has no config.json; there are: {some_of(names)}")
-    small = {name for name in names if name.endswith(BESIDE_WEIGHTS)}
-    for name in sorted(small | weights):
-        path = fetched_file(repository, name)
-    return path.parent
+        return Path(tried(download))
 
 
 def some_of(names: Sequence[str]) -> str:
@@ -193,11 +174,11 @@ def _status_line(what: str, error: HfHubHTTPError) -> str:
         case 429:
             remedy = "too many requests; wait, or set HF_TOKEN, which raises the limit"
         case _:
-            remedy = "run the same command again later: whole files stay in the cache"
+            remedy = "run the same command again later: what has come stays"
     return f"{constants.ENDPOINT} answers {error.response.status_code} for {what}: {remedy}"
 
 
-def _tried(fetch: Callable[[], str]) -> str:
+def tried(fetch: Callable[[], Fetched]) -> Fetched:
     """What it returns, at the last of several attempts if connections break."""
     for wait_s in WAITS_S:
         try:
@@ -221,9 +202,9 @@ def _broken(what: str, error: BaseException) -> str:
     if _is_cut_off(error):
         return (
             f"the download of {what} was cut off, and again at every new attempt "
-            f"({_short(error)}); run the same command again: whole files stay in the cache"
+            f"({_short(error)}); run the same command again: what has come stays"
         )
-    return f"{what} cannot be stored in the cache {constants.HF_HUB_CACHE}: {_short(error)}"
+    return f"{what} cannot be stored (the cache is {constants.HF_HUB_CACHE}): {_short(error)}"
 
 
 def _is_cut_off(error: BaseException) -> bool:
@@ -237,8 +218,8 @@ def _short(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-class _NoBar(tqdm):
-    """Progress of a list: none is shown."""
+class NoBar(tqdm):
+    """Progress that the hub's library would show: none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "disable": True})

@@ -61,14 +61,14 @@ def _host_card(folder: Path, tag: str, host: BundledHost) -> HostCard:
         reads=READS[type(host.read)],
         dtype=host.dtype,
         # A model of the hub is fetched when it is first asked for.
-        is_here=host.model.files is None or source.is_dir(),
+        is_here=host.model.revision is not None or source.is_dir(),
         mean_D=mean_D,
         others_KD=read_others(maps),
     )
 
 
 def _name(model: Opened) -> str:
-    return model.source if model.files is None else Path(model.source).name
+    return model.source if model.revision is not None else Path(model.source).name
 
 
 def _depth(source: Path) -> int | None:

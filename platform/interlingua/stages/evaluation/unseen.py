@@ -15,7 +15,7 @@ from interlingua.store.artifact import Artifact, with_upstream
 from interlingua.store.rows.splits import LEDGER_NAME, SplitViolation, read_consumed
 
 # What no passage goes into, or what makes the passages.
-WITHOUT_LEDGER = ("passages", "adopted", "bundle", SERVED)
+WITHOUT_LEDGER = ("passages", "adopted", "fetched", "bundle", SERVED)
 
 
 def check_unseen(

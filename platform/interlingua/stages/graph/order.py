@@ -91,8 +91,11 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
 
 
 def joined(graphs: Iterable[Sequence[Stage]]) -> tuple[Stage, ...]:
-    """One graph of several: stages with equal keys stand once, at their first place."""
-    return tuple({stage.key: stage for graph in graphs for stage in graph}.values())
+    """One graph of several: stages with equal keys stand once, at their first place.
+
+    What a stage needs and none names, such as the weights of a host, stands before it.
+    """
+    return _with_needed(stage for graph in graphs for stage in graph)
 
 
 def nla_stages(
@@ -143,15 +146,20 @@ def added_host_stages(recipe: Recipe, host: HostSpec) -> tuple[Stage, ...]:
 
 def needed_for(kind: str, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     """The stages of a kind and all that they need, inputs first."""
+    return _with_needed(stage for stage in stages if stage.kind == kind)
+
+
+def _with_needed(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     needed: dict[str, Stage] = {}
 
     def visit(stage: Stage) -> None:
+        if stage.key in needed:
+            return
         for upstream in stage.upstream.values():
             visit(upstream)
         # Behind its inputs: the order of insertion is the order of building.
-        needed.setdefault(stage.key, stage)
+        needed[stage.key] = stage
 
     for stage in stages:
-        if stage.kind == kind:
-            visit(stage)
+        visit(stage)
     return tuple(needed.values())

@@ -171,11 +171,12 @@ def _host(host: BundledInputs[Artifact], out: Path) -> BundledHost:
 
 def _opened(model: Artifact, out: Path) -> Opened:
     source, revision = opened_from(model)
-    if revision is not None:
-        return Opened(source=source, revision=revision, files=None)
     # As it is seen from the bundle, so that both may be moved together.
-    seen = os.path.relpath(source, out)
-    return Opened(source=seen, revision=None, files=model_hashes(Path(source)))
+    seen, files = os.path.relpath(source, out), model_hashes(Path(source))
+    if revision is None:
+        return Opened(source=seen, revision=None, files=files)
+    name = model.record.spec["source"]
+    return Opened(source=name, revision=revision, files=files, folder=seen)
 
 
 def _compare(out: Path, av: Mapping[str, Tensor], ar: Mapping[str, Tensor]) -> None:

@@ -1,38 +1,47 @@
 """Stage `adopted`: a model that was not made here, by its place and what its files hash to.
 
-Behind it nothing is downloaded or converted: a folder is as it was named, a hub id is in the cache,
-a GGUF file has become a folder.
+Behind it nothing is downloaded or converted: a folder is as it was named, a hub id has been fetched
+into the root (stages/rows/fetched_model.py), a GGUF file has become a folder.
 """
 
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, NamedTuple
 
 from interlingua.specs.models import HubHost
+from interlingua.stages.rows.fetched_model import fetched_stage
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
-from interlingua.store.hosts import CONVERTED_FOLDER, is_gguf
+from interlingua.store.hosts import ADOPTED, MODEL_FOLDER, is_gguf
+from interlingua.store.inputs import Member
 from interlingua.store.integrity import OUTSIDE_NAME, sha256_of
 from interlingua.store.model_files import files_sha256, model_hashes
 
 
+class AdoptedInputs(NamedTuple, Generic[Member]):
+    """The files of a hub id, which several hosts may share; None of what is here already."""
+
+    weights: Member | None
+
+
 def adopted_stage(host: HubHost) -> Stage:
     """A host that was not made here."""
-    return Stage(kind="adopted", label=host.tag, spec=host, run=run, inputs={}, revision=2)
+    weights = None if host.revision is None else fetched_stage(host.source, host.revision)
+    inputs = AdoptedInputs(weights)
+    return Stage(kind=ADOPTED, label=host.tag, spec=host, run=run, inputs=inputs, revision=2)
 
 
 def run(
-    spec: HubHost, inputs: Mapping[str, Artifact], out: Path, context: Context
+    spec: HubHost, inputs: AdoptedInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
-    """Fetch, convert, or check that the files are still those that were named."""
+    """Convert, or check that the files are those that were named."""
     if is_gguf(spec.source):
         _check_depth(spec, _converted(spec, out))
         return {}
-    if spec.revision is not None:
-        folder = _fetched(spec)
-        _check_depth(spec, folder)
-        return {"commit": folder.name}
+    if inputs.weights is not None:
+        _check_depth(spec, inputs.weights.path / MODEL_FOLDER)
+        return {"commit": spec.revision}
     folder = Path(spec.source)
     _check_unchanged(spec, files_sha256(folder))
     _check_depth(spec, folder)
@@ -46,26 +55,12 @@ def _converted(spec: HubHost, out: Path) -> Path:
     """What a GGUF file became, within the artifact: the file itself is not needed again."""
     from interlingua.models.hosts.gguf import convert_gguf
 
-    path, folder = Path(spec.source), out / CONVERTED_FOLDER
+    path, folder = Path(spec.source), out / MODEL_FOLDER
     if not path.is_file():
         raise ValueError(f"{path}, the model of {spec.tag}, is not there")
     _check_unchanged(spec, sha256_of(path))
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that ended before its time
     convert_gguf(path, folder)
-    return folder
-
-
-def _fetched(spec: HubHost) -> Path:
-    """The folder of a hub id in the cache, which is named after its commit."""
-    from interlingua.models.hosts.hub import fetched_model
-
-    assert spec.revision is not None
-    folder = fetched_model(spec.source, spec.revision)
-    if folder.name != spec.revision:
-        raise ValueError(
-            f"the revision of {spec.source} is {spec.revision}, and that moves: it is "
-            f"{folder.name} today; name that commit"
-        )
     return folder
 
 
