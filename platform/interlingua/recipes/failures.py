@@ -67,13 +67,17 @@ def world_wrong_decoder() -> Recipe:
     )
 
 
-def world_collapsed() -> Recipe:
-    """LoRA of rank 16 at the published learning rate: an AV that never reads its vector (v2)."""
+def world_lora() -> Recipe:
+    """World_sound with LoRA of rank 16 in place of all weights: one AV for all hosts, by tag."""
     sound = world_sound()
-    optim = replace(sound.av.optim, learning_rate=2e-5)
-    return replace(
-        sound, name="world_collapsed", av=replace(sound.av, lora=WORLD_LORA, optim=optim)
-    )
+    return replace(sound, name="world_lora", av=replace(sound.av, lora=WORLD_LORA))
+
+
+def world_collapsed() -> Recipe:
+    """World_lora at the published learning rate: an AV that never reads its vector (v2)."""
+    lora = world_lora()
+    optim = replace(lora.av.optim, learning_rate=2e-5)
+    return replace(lora, name="world_collapsed", av=replace(lora.av, optim=optim))
 
 
 def _mixed(lessons: TeachingSpec) -> TeachingSpec:

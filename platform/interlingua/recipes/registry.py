@@ -7,6 +7,7 @@ from pathlib import Path
 
 from interlingua.recipes.failures import (
     world_collapsed,
+    world_lora,
     world_mixed_teachers,
     world_sound,
     world_terse,
@@ -69,6 +70,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_slots16": world_slots16,
     "world_slots1": world_slots1,
     "world_sound": world_sound,
+    "world_lora": world_lora,
     "world_collapsed": world_collapsed,
     "world_mixed_teachers": world_mixed_teachers,
     "world_terse": world_terse,
