@@ -95,8 +95,8 @@ def test_a_collapsed_av_is_marked(evaluated):
 
 def test_mixed_teachers_are_refused_and_where_accepted_cost_what_is_measured(evaluated):
     """v3: below the usual teacher alone, on the same rows."""
-    with pytest.raises(ValueError, match="mixes the teachers"):
-        replace(world_mixed_teachers(), accepts_teachers=())
+    with pytest.raises(ValueError, match="mixes teachers"):
+        replace(world_mixed_teachers(), accepts_teachers=()).check_teachers()
     mixed = evaluated(world_mixed_teachers())
     assert less(mixed, evaluated(world_sound())).high < 0
     assert less(mixed, evaluated(world_terse())).num_units == 300

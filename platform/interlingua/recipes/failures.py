@@ -46,14 +46,14 @@ def world_terse() -> Recipe:
 
 
 def world_mixed_teachers() -> Recipe:
-    """Two teachers in one corpus (v3), accepted by name; without that the recipe is refused."""
+    """Two teachers in one corpus (v3), accepted by name; without that it is refused."""
     sound = world_sound()
     return replace(
         sound,
         name="world_mixed_teachers",
         av_lessons=_mixed(sound.av_lessons),
         ar_lessons=_mixed(sound.ar_lessons),
-        accepts_teachers=("usual", "terse"),
+        accepts_teachers=("world",),
     )
 
 
