@@ -188,7 +188,8 @@ def _predictions(
     decoders = of_activations | decoders_of_texts(fit, ridge, seed=seed)
     # Refitted on what a collapsed AV leaves: decoders of the honest rows do not forgive a collapse,
     # and would hide that a metric does.
-    collapsed = of_activations | decoders_of_texts(fit.saying(one_E), ridge, seed=seed)
+    of_one = decoders_of_texts(fit.saying(one_E), ridge, seed=seed, has_wide=False)
+    collapsed = of_activations | of_one
     a_NE = _rescaled(scored.a_NE)
     other_N = derangement(scored.passages_N, seed=seed)
     for name, decode in decoders.items():
@@ -199,7 +200,9 @@ def _predictions(
             np.broadcast_to(fit.mean_D(), scored.n_ND.shape),
         )
         yield name, MethodPredictor.MEAN_A, _constant_image(decode, mean_E, len(a_NE))
-        yield name, MethodPredictor.COLLAPSED_AV, _constant_image(collapsed[name], one_E, len(a_NE))
+        if name in collapsed:
+            image_ND = _constant_image(collapsed[name], one_E, len(a_NE))
+            yield name, MethodPredictor.COLLAPSED_AV, image_ND
         yield name, MethodPredictor.IGNORES_Z, decode(a_NE[other_N])
 
 
