@@ -27,6 +27,7 @@ PARTS = {
     "chaos": "tests/chaos",
     "doors": "tests/full/front_door",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
+    "failures": "tests/full/test_failures.py",
 }
 
 

@@ -22,6 +22,19 @@ def test_a_dry_run_of_a_published_run_says_what_fits_on_which_cards(start_job, n
     assert "rl.rl.kl_coef = 0.05" in out and "weights: 2 B a parameter" in out
 
 
+def test_v7_reinforced_fits_on_three_cards_and_not_on_one(start_job):
+    """Published as out of memory: three models of 4B on one card of 32 GB, LoRA of rank 256."""
+    code, out, _ = answered(start_job, "universal_v7_rl_4b", "--dry-run")
+    table = out.split("LoRA of rank 256, in GiB:")[1].split("full fine-tuning")[0]
+    rows = [line.strip() for line in table.splitlines()]
+    assert code == 0
+    [copies] = [row for row in rows if row.startswith("three copies")]
+    assert copies.endswith("short of 10.30")
+    for role in ("single ", "av ", "av_init ", "ar "):
+        [row] = [row for row in rows if row.startswith(role)]
+        assert row.endswith("fits")
+
+
 def test_an_override_changes_what_it_takes(start_job):
     _, out, _ = answered(start_job, "universal_v6_rl", "--dry-run", "--set", "rl.group_size=8")
     assert "a step: 32 samples of 60 tokens" in out

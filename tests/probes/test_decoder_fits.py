@@ -8,6 +8,7 @@ import pytest
 from tests.probes.simulated import RIDGE, host
 from threadpoolctl import threadpool_limits
 
+from interlingua.core import small_mlp
 from interlingua.core.geometry import rescale
 from interlingua.core.metrics import fve_values, mean_variance, score_rows
 from interlingua.core.small_mlp import fitted_mlp
@@ -16,11 +17,19 @@ from interlingua.probes.decoder_fits import DecoderFit, decoders_of_activations,
 pytestmark = pytest.mark.slow
 
 OF_ACTIVATIONS = {DecoderFit.PINV, DecoderFit.ENC_REFIT}
-TEXTS = {DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP}
+TEXTS = set(DecoderFit) - OF_ACTIVATIONS
 
 
 def decoders_of(rows, seed=0):
     return decoders_of_activations(rows, RIDGE) | decoders_of_texts(rows, RIDGE, seed=seed)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrower():
+    """The published network at an eighth of its width, which overfits as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_mlp, "NUM_HIDDEN_PUBLISHED", 512)
+        yield
 
 
 def fve(decode, scored, name="fve_centred_own"):
@@ -113,7 +122,7 @@ def test_one_text_for_all_gives_the_mean_by_every_decoder_fitted_on_it() -> None
     decoders = decoders_of_texts(rows.saying(rows.a_NE[3]), RIDGE, seed=0)
     for name, decode in decoders.items():
         # The MLP does without a tenth of the passages.
-        nearness = 0.15 if name is DecoderFit.MLP else 1e-9
+        nearness = 0.15 if name in (DecoderFit.MLP, DecoderFit.MLP_PUBLISHED) else 1e-9
         assert decode(rows.a_NE[3:4])[0] == pytest.approx(rows.mean_D(), abs=nearness)
 
 
@@ -170,3 +179,16 @@ def test_the_simulated_host_is_what_it_is_said_to_be() -> None:
     mean_D = rows.mean_D()
     assert (mean_D**2).mean() > 0.9
     assert mean_variance(scored.n_ND) < 0.1
+
+
+def test_a_wide_network_that_nothing_stops_overfits_few_rows():
+    """What the ridge leaves of a linear host is noise: the published network learns it by heart."""
+    rows, scored = host(num_rows=(150, 300))
+    decoders = decoders_of_texts(rows, RIDGE, seed=0)
+    linear, wide = (
+        fve(decoders[name], scored)
+        for name in (DecoderFit.DIRECT_CENTRED, DecoderFit.MLP_PUBLISHED)
+    )
+    assert wide < linear
+    again = decoders_of_texts(rows, RIDGE, seed=0)[DecoderFit.MLP_PUBLISHED]
+    assert np.array_equal(again(scored.a_NE), decoders[DecoderFit.MLP_PUBLISHED](scored.a_NE))

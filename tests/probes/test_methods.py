@@ -20,12 +20,18 @@ from interlingua.core.metrics import (
     shuffled_fve_centred,
 )
 from interlingua.core.resampling import Draws
-from interlingua.core.statistics import mean_of_units
-from interlingua.probes.decoder_fits import DecoderFit, decoders_of_texts
+from interlingua.core.statistics import estimate_of, mean_of_units
+from interlingua.probes.decoder_fits import (
+    DecoderFit,
+    decoders_of_activations,
+    decoders_of_texts,
+)
 from interlingua.probes.methods import (
     HOSTS,
+    LESS_DIRECT,
     METHODS_NAME,
     PASSAGES,
+    USED,
     MethodPredictor,
     means_over_hosts,
     methods_drawn,
@@ -41,7 +47,12 @@ ROUNDING = 1e-9
 LARGE_MEAN = 6.0
 BLIND = tuple(one for one in MethodPredictor if one is not MethodPredictor.NLA)
 DIRECT = (DecoderFit.DIRECT_UNCENTRED, DecoderFit.DIRECT_CENTRED, DecoderFit.MLP)
+FITS = tuple(fit for fit in DecoderFit if fit is not DecoderFit.MLP_PUBLISHED)
 OURS = DecoderFit.DIRECT_CENTRED
+DECODERS = (
+    (lambda rows: decoders_of_texts(rows, RIDGE, seed=0), OURS),
+    (lambda rows: decoders_of_activations(rows, RIDGE), DecoderFit.ENC_REFIT),
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,12 +60,15 @@ def impatient():
     """The network is as any decoder here; that it finds what there is, is asked of it alone."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(small_mlp, "PATIENCE", 150)
+        patch.setattr(small_mlp, "NUM_HIDDEN_PUBLISHED", 32)
         yield
 
 
-def compared(rows, scored, draws=None, **unique_shares):
+def compared(rows, scored, draws=None, used=None, **unique_shares):
     draws = draws or Draws.of(scored.passages_N, seed=0)
-    return methods_drawn(rows, scored, draws, ridge=RIDGE, unique_shares=unique_shares, seed=0)
+    return methods_drawn(
+        rows, scored, draws, ridge=RIDGE, unique_shares=unique_shares, seed=0, used=used
+    )
 
 
 def values_of(drawn):
@@ -74,12 +88,23 @@ def centred():
 
 def test_every_decoder_predictor_and_kind_is_there(as_published) -> None:
     kinds = ("centred_own", "centred_train", "linear_own", "mean_direction", "uncentred")
-    assert set(as_published) == {
-        (fit, predictor, f"fve_{kind}")
-        for fit in DecoderFit
-        for predictor in MethodPredictor
-        for kind in kinds
-    }
+    asked = {(fit, predictor) for fit in DecoderFit for predictor in MethodPredictor}
+    asked -= {(DecoderFit.MLP_PUBLISHED, MethodPredictor.COLLAPSED_AV)}
+    asked |= {(fit, LESS_DIRECT) for fit in DecoderFit if fit is not OURS}
+    assert set(as_published) == {(*one, f"fve_{kind}") for one in asked for kind in kinds}
+
+
+def test_a_decoder_of_the_wrong_objective_is_measured_against_one_on_texts() -> None:
+    """Of a run whose AR turns the space: what it uses is worse, paired, whatever it is called."""
+    rows, scored = host(pull=LARGE_MEAN)
+    good, wrong = (fits(rows)[name] for fits, name in DECODERS)
+    for used, is_worse in ((good, False), (wrong, True)):
+        drawn = compared(rows, scored, used=used)
+        gain = estimate_of(drawn[USED, LESS_DIRECT, "fve_centred_own"])
+        assert (gain.high < -0.3) is is_worse
+        assert gain.num_units == len(set(scored.passages_N))
+        if not is_worse:
+            assert (gain.value, gain.low, gain.high) == (0, 0, 0)
 
 
 def test_what_knows_nothing_scores_above_nine_tenths_uncentred(as_published) -> None:
@@ -102,7 +127,7 @@ def test_what_knows_nothing_explains_nothing_about_the_own_mean(
     as_published, centred, metric
 ) -> None:
     for values in (as_published, centred):
-        for fit in DecoderFit:
+        for fit in FITS:
             for predictor in BLIND:
                 assert values[fit, predictor, metric] <= ROUNDING
         assert values[OURS, "nla", metric] > 0.3
@@ -140,7 +165,7 @@ def test_decoders_that_are_not_refitted_do_not_forgive_a_collapse(as_published) 
 
 def test_where_the_mean_is_small_uncentred_fools_nobody() -> None:
     values = values_of(compared(*host(pull=0.0)))
-    for fit in DecoderFit:
+    for fit in FITS:
         for predictor in BLIND:
             assert values[fit, predictor, "fve_uncentred"] < 0
 
@@ -282,8 +307,9 @@ def test_an_av_that_never_says_anything_is_the_constant_predictor() -> None:
     rows, scored = host(pull=LARGE_MEAN)
     silent = [replace(part, a_NE=np.full_like(part.a_NE, np.nan)) for part in (rows, scored)]
     values = values_of(compared(*silent))
-    for (fit, _, metric), value in values.items():
-        assert value == values[fit, "constant_vector", metric]
+    for (fit, predictor, metric), value in values.items():
+        constant = values[fit, "constant_vector", metric]
+        assert value == (0 if predictor == LESS_DIRECT else constant)
 
 
 def test_the_collapsed_av_says_what_the_av_said_most_often() -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from tests.report.known_rows import GOOD, System, own_text, recorded, rows_of
 
-from interlingua.report.gates import Evidence, failed, gate_line, gates_of
+from interlingua.core.statistics import Estimate
+from interlingua.report.evidence import Evidence
+from interlingua.report.gates import failed, gate_line, gates_of
 from interlingua.report.numbers import ALL, Numbers, numbers_of
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.store.rows.scored import Scored
@@ -22,7 +24,8 @@ GAINS = [("z", "sampled - shuffled_vectors", FVE), (ALL, "sampled", "similarity_
 def evidence(rows, start=None, **changes):
     began = None if start is None else recorded(start)
     numbers = numbers_of(recorded(rows), seed=0, start=began, num_draws=NUM_DRAWS)
-    counts = {"num_asked": 180, "num_dropped": 0, "num_checked": 9}
+    same = Estimate(value=0.0, low=0.0, high=0.0, num_units=60)
+    counts = {"num_asked": 180, "num_dropped": 0, "num_checked": 9, "decoder_gain": same}
     return Evidence(rows=rows, numbers=numbers, start=start, **{**counts, **changes})
 
 
@@ -130,10 +133,25 @@ def test_greedy_texts_that_are_few_are_caught_with_what_they_never_name(spoil):
     words = "29 distinct greedy texts, 60 of the teacher's; never named: topic"
     (after,) = [g for g in gates_of(evidence(Scored(columns), start=good), ()) if not g.is_passed]
     assert after.name is GateName.COLLAPSED_GREEDY and after.words.endswith(words)
-    # Before RL it is said, and does not count.
+    # Before RL it is said, and does not count: there a tenth is enough.
     before = {gate.name: gate for gate in gates_of(evidence(Scored(columns)), ())}
     assert failed(list(before.values())) == []
     assert words in before[GateName.COLLAPSED_GREEDY].words
+
+
+def test_one_greedy_text_for_every_vector_is_caught_before_reinforcement(good_rows):
+    """Texts at T=1 differ by chance, as those of an AV that never learned to read its vector."""
+    is_greedy_N = good_rows["predictor"] == Predictor.GREEDY
+    rows = changed(good_rows, is_greedy_N, explanation="a letter. english.")
+    assert failing(evidence(rows)) == {"collapsed_greedy"}
+
+
+def test_a_decoder_that_is_worse_than_one_on_texts_is_caught(good_rows):
+    worse = Estimate(value=-0.2, low=-0.25, high=-0.15, num_units=60)
+    assert failing(evidence(good_rows, decoder_gain=worse)) == {"decoder_fit"}
+    chance = Estimate(value=-0.02, low=-0.05, high=0.01, num_units=60)
+    assert failing(evidence(good_rows, decoder_gain=chance)) == set()
+    assert failing(evidence(good_rows, decoder_gain=None)) == {"decoder_fit"}
 
 
 def test_texts_are_compared_with_the_start_and_not_with_an_ideal():
@@ -339,7 +357,7 @@ def test_a_gate_is_accepted_by_its_name_and_no_other():
     system = System(text=lambda row, sample: "of the farm", reads_text=False, reads_vector=False)
     looked_at = evidence(all_hosts(system))
     accepted = gates_of(looked_at, (GateName.COLLAPSED_TEXTS, GateName.TAG_FAILURES))
-    assert failed(accepted) == ["ignores_vector"]
+    assert failed(accepted) == ["collapsed_greedy", "ignores_vector"]
     by_name = {gate.name: gate for gate in accepted}
     assert (
         not by_name[GateName.COLLAPSED_TEXTS].is_passed

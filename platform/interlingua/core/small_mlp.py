@@ -18,6 +18,10 @@ WEIGHT_DECAY = 1e-4
 # is found late, after errors on held-out rows have risen for a while.
 MAX_STEPS = 10_000
 PATIENCE = 1_000
+# Of a published decoder; its batches and weight decay are those above.
+NUM_HIDDEN_PUBLISHED = 4096
+RATE_PUBLISHED = 1e-3
+NUM_EPOCHS_PUBLISHED = 10
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -37,6 +41,22 @@ def fitted_mlp(x_NE: np.ndarray, y_ND: np.ndarray, is_held_N: np.ndarray, *, see
             (inputs[~is_held], outputs[~is_held]),
             (inputs[is_held], outputs[is_held]),
         )
+    return lambda rows_NE: _predicted(network, rows_NE)
+
+
+def widened(x_NE: np.ndarray, y_ND: np.ndarray, *, seed: int) -> Predict:
+    """A wide network as published for what a linear map leaves: ten epochs, whatever they gain."""
+    inputs, outputs = (torch.from_numpy(np.asarray(array, np.float32)) for array in (x_NE, y_ND))
+    with _one_seeded_thread(seed):
+        network = _network(x_NE.shape[1], y_ND.shape[1], NUM_HIDDEN_PUBLISHED)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=RATE_PUBLISHED, weight_decay=WEIGHT_DECAY
+        )
+        for _ in range(NUM_EPOCHS_PUBLISHED):
+            for rows_B in torch.randperm(len(inputs)).split(BATCH_ROWS):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(network(inputs[rows_B]), outputs[rows_B]).backward()
+                optimizer.step()
     return lambda rows_NE: _predicted(network, rows_NE)
 
 
@@ -62,12 +82,12 @@ def _train(
     network.load_state_dict(best)
 
 
-def _network(num_inputs: int, num_outputs: int) -> nn.Module:
+def _network(num_inputs: int, num_outputs: int, num_hidden: int = NUM_HIDDEN) -> nn.Module:
     # A last layer of zeros: what the network is added to is first left as it is.
-    last = nn.Linear(NUM_HIDDEN, num_outputs)
+    last = nn.Linear(num_hidden, num_outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(num_inputs, NUM_HIDDEN), nn.GELU(), last)
+    return nn.Sequential(nn.Linear(num_inputs, num_hidden), nn.GELU(), last)
 
 
 @torch.no_grad()

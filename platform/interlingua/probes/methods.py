@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.metrics import derangement, fve_drawn, mean_variance, score_rows
-from interlingua.core.resampling import Drawn, Draws, combined
+from interlingua.core.resampling import Drawn, Draws, combined, difference
 from interlingua.core.statistics import Estimate, estimate_of, mean_of_units
 from interlingua.probes.decoder_fits import (
     Decode,
@@ -70,6 +71,8 @@ class MethodNumber:
     covers: str
 
 
+USED = "recipe"  # among the fits: the decoder that the recipe uses, however it was fitted
+LESS_DIRECT = f"{MethodPredictor.NLA} - with {DecoderFit.DIRECT_CENTRED}"  # the same rows, paired
 Key = tuple[str, str, str]  # fit, predictor, metric
 
 
@@ -81,8 +84,11 @@ def methods_drawn(
     ridge: RidgeSpec,
     unique_shares: Mapping[MethodPredictor, Drawn],
     seed: int,
+    used: Decode | None = None,
 ) -> dict[Key, Drawn]:
     """Every number of one host in the draws of a table.
+
+    `used` is the decoder that the NLA has, however it was fitted.
 
     `fit` are the rows that decoders are fitted on, `scored` those of another split. `draws` are of
     the scored passages of all hosts, once. `unique_shares`, in the same draws, are of the texts
@@ -91,14 +97,18 @@ def methods_drawn(
     # Of all `fit` rows, with a text or without: texts must not move a denominator.
     train_variance = mean_variance(fit.n_ND)
     found: dict[Key, Drawn] = {}
-    for method, predictor, predicted_ND in _predictions(fit, scored, ridge, seed):
+    predictions = _predictions(fit, scored, ridge, seed)
+    if used is not None:
+        own_ND = used(_rescaled(scored.a_NE))
+        predictions = chain(predictions, [(USED, MethodPredictor.NLA, own_ND)])
+    for method, predictor, predicted_ND in predictions:
         columns = dict(score_rows(predicted_ND, scored.n_ND)._asdict())
         columns["train_variance"] = np.full(len(predicted_ND), train_variance)
         for metric, one in fve_drawn(columns, scored.passages_N, draws).items():
             found[method, predictor, metric] = one
         if predictor in unique_shares:
             found[method, predictor, UNIQUE_SHARE] = unique_shares[predictor]
-    return found
+    return found | dict(_less_direct(found))
 
 
 def numbers_of_host(drawn: Mapping[Key, Drawn]) -> list[MethodNumber]:
@@ -158,9 +168,17 @@ def read_methods(path: Path) -> list[MethodNumber]:
         return [MethodNumber(**_typed(row)) for row in csv.DictReader(file)]
 
 
+def _less_direct(found: Mapping[Key, Drawn]) -> Iterator[tuple[Key, Drawn]]:
+    """Of every other fit, what the NLA has with it more than with the ridge on its own texts."""
+    for (method, predictor, metric), one in found.items():
+        key = (DecoderFit.DIRECT_CENTRED, predictor, metric)
+        if predictor == MethodPredictor.NLA and metric != UNIQUE_SHARE and method != key[0]:
+            yield (method, LESS_DIRECT, metric), difference(one, found[key])
+
+
 def _predictions(
     fit: FitRows, scored: ScoredRows, ridge: RidgeSpec, seed: int
-) -> Iterator[tuple[DecoderFit, MethodPredictor, np.ndarray]]:
+) -> Iterator[tuple[str, MethodPredictor, np.ndarray]]:
     read_NE = fit.read().a_NE
     silent_E = np.full(fit.a_NE.shape[1], np.nan)
     # Without any text both are NaN, and every decoder predicts the mean.
@@ -170,7 +188,8 @@ def _predictions(
     decoders = of_activations | decoders_of_texts(fit, ridge, seed=seed)
     # Refitted on what a collapsed AV leaves: decoders of the honest rows do not forgive a collapse,
     # and would hide that a metric does.
-    collapsed = of_activations | decoders_of_texts(fit.saying(one_E), ridge, seed=seed)
+    of_one = decoders_of_texts(fit.saying(one_E), ridge, seed=seed, has_wide=False)
+    collapsed = of_activations | of_one
     a_NE = _rescaled(scored.a_NE)
     other_N = derangement(scored.passages_N, seed=seed)
     for name, decode in decoders.items():
@@ -181,7 +200,9 @@ def _predictions(
             np.broadcast_to(fit.mean_D(), scored.n_ND.shape),
         )
         yield name, MethodPredictor.MEAN_A, _constant_image(decode, mean_E, len(a_NE))
-        yield name, MethodPredictor.COLLAPSED_AV, _constant_image(collapsed[name], one_E, len(a_NE))
+        if name in collapsed:
+            image_ND = _constant_image(collapsed[name], one_E, len(a_NE))
+            yield name, MethodPredictor.COLLAPSED_AV, image_ND
         yield name, MethodPredictor.IGNORES_Z, decode(a_NE[other_N])
 
 

@@ -5,6 +5,14 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
+from interlingua.recipes.failures import (
+    world_collapsed,
+    world_lora,
+    world_mixed_teachers,
+    world_sound,
+    world_terse,
+    world_wrong_decoder,
+)
 from interlingua.recipes.own import mine
 from interlingua.recipes.release import (
     release_gemma3_12b_L32,
@@ -33,6 +41,7 @@ from interlingua.recipes.world import (
     world,
     world_18,
     world_beliefs,
+    world_karvonen,
     world_mini,
     world_pooled,
     world_rl_ablation,
@@ -56,9 +65,16 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "world_rl_ablation": world_rl_ablation,
     "world_18": world_18,
     "world_token": world_token,
+    "world_karvonen": world_karvonen,
     "world_slots16_affine": world_slots16_affine,
     "world_slots16": world_slots16,
     "world_slots1": world_slots1,
+    "world_sound": world_sound,
+    "world_lora": world_lora,
+    "world_collapsed": world_collapsed,
+    "world_mixed_teachers": world_mixed_teachers,
+    "world_terse": world_terse,
+    "world_wrong_decoder": world_wrong_decoder,
 }
 
 # They need a hub, a key and cards: --preflight says which of them are there.

@@ -19,7 +19,7 @@ from interlingua.recipes.parts import (
 from interlingua.specs.evaluation import Evaluating, GateName
 from interlingua.specs.extraction import Pooled, Spans, TokenPositions
 from interlingua.specs.hosts import AtDepth, HostRole
-from interlingua.specs.injection import Affine, Full
+from interlingua.specs.injection import Affine, AfterBlock, Full
 from interlingua.specs.models import HostSpec
 from interlingua.specs.recipe import Recipe, Speaking, TeachingSpec
 from interlingua.specs.splits import Split
@@ -158,6 +158,13 @@ def world_token() -> Recipe:
         rl=(),
         speaking=replace(full.speaking, max_new_tokens=56),
     )
+
+
+def world_karvonen() -> Recipe:
+    """World_token whose AV is given the vector after block 1, at the norm that is there."""
+    recipe = world_token()
+    injection = replace(recipe.av.injection, rule=AfterBlock(index=1))
+    return replace(recipe, name="world_karvonen", av=replace(recipe.av, injection=injection))
 
 
 def world_slots16_affine() -> Recipe:

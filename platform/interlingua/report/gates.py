@@ -9,18 +9,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from interlingua.report.measures import SHUFFLED_NULL
-from interlingua.report.numbers import ALL, LESS, Numbers
-from interlingua.report.texts import (
+from interlingua.report.evidence import (
+    Evidence,
+    Finding,
     distinct_share,
     distinct_words_share,
     never_named,
     num_distinct,
     texts_and_before,
+    unknown,
     worded_share,
 )
+from interlingua.report.measures import SHUFFLED_NULL
+from interlingua.report.numbers import ALL, LESS
 from interlingua.specs.evaluation import GateName, Predictor
-from interlingua.store.rows.scored import NUMBERS, Scored
+from interlingua.store.rows.scored import NUMBERS
 
 FVE = "fve_centred_own"
 MOST_DROPPED = 0.01
@@ -28,9 +31,11 @@ MOST_FAILURES_ADDED = 0.05
 LEAST_TEXTS_KEPT = 0.7
 LEAST_WORDS_KEPT = 0.9
 LEAST_OF_TEACHER = 0.5
+LEAST_BEFORE_RL = 0.1
 LEAST_WORDINGS_KEPT = 0.85
 MOST_BETWEEN_NULLS = 0.1
 MOST_BELOW_MEDIAN = 0.35
+MOST_LOST_BY_DECODER = 0.01
 ALIKE = "texts match their own vector better than a shuffled one"
 
 
@@ -46,27 +51,6 @@ class Gate:
     words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evidence:
-    """Input of all gates: the rows, their numbers, and the rows of the start if there is one.
-
-    `num_asked` and `num_dropped` count activations over all hosts, `num_checked` the artifacts
-    upstream, none of which had seen an evaluated passage, `num_unknown` the pairs upstream of which
-    nobody knows what they learned from.
-    """
-
-    rows: Scored
-    numbers: Numbers
-    start: Scored | None
-    num_asked: int
-    num_dropped: int
-    num_checked: int
-    num_unknown: int = 0
-
-
-Finding = tuple[bool, float, float, str]  # is passed, value, bound, words
-
-
 def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
     """Every gate, passed or not."""
     checks: dict[GateName, Callable[[Evidence], Finding]] = {
@@ -80,6 +64,7 @@ def gates_of(evidence: Evidence, accepts: Sequence[GateName]) -> list[Gate]:
         GateName.UNREADABLE_WORDING: _unreadable_wording,
         GateName.IGNORES_VECTOR: _ignores_vector,
         GateName.OUTLIER_HOST: _outlier_host,
+        GateName.DECODER_FIT: _decoder_fit,
     }
     gates = []
     for name, check in checks.items():
@@ -166,7 +151,7 @@ def _null_range(evidence: Evidence) -> Finding:
                 f"{expected.value:.3f}; the constant {constant.value:.3f}; all must be at most 0"
             )
     if not words:
-        return _unknown("wrong pairs and a constant", MOST_BETWEEN_NULLS)
+        return unknown("wrong pairs and a constant", MOST_BETWEEN_NULLS)
     return worst <= MOST_BETWEEN_NULLS, worst, MOST_BETWEEN_NULLS, words
 
 
@@ -179,7 +164,7 @@ def _tag_failures(evidence: Evidence) -> Finding:
             worst = added
             words = f"{host}: {mine['is_failed'].mean():.1%} of sampled texts (T=1) are unparseable"
     if not words:
-        return _unknown("sampled texts (T=1) and some to compare them with", MOST_FAILURES_ADDED)
+        return unknown("sampled texts (T=1) and some to compare them with", MOST_FAILURES_ADDED)
     return worst <= MOST_FAILURES_ADDED, worst, MOST_FAILURES_ADDED, words
 
 
@@ -201,15 +186,15 @@ def _collapsed_texts(evidence: Evidence) -> Finding:
             if share < least:
                 least, words = share, f"{host}: {what} {now:.2f}, at the start {then:.2f}"
     if not words:
-        return _unknown("sampled texts (T=1) and some to compare them with", LEAST_TEXTS_KEPT)
+        return unknown("sampled texts (T=1) and some to compare them with", LEAST_TEXTS_KEPT)
     return least >= LEAST_TEXTS_KEPT, least, LEAST_TEXTS_KEPT, words
 
 
 def _collapsed_greedy(evidence: Evidence) -> Finding:
     """Greedy texts are at least half as many as the teacher's of the same activations.
 
-    Judged where there is a start. A pair without one imitates a teacher that names some facts by
-    chance: its likeliest text is an accident of its training.
+    A tenth is enough where there is no start: such a pair imitates a teacher that names some facts
+    by chance, and its likeliest text is an accident of its training.
     """
     least, words = np.inf, ""
     for host in evidence.rows.hosts():
@@ -224,10 +209,9 @@ def _collapsed_greedy(evidence: Evidence) -> Finding:
             words = f"{host}: {now} distinct greedy texts, {then} of the teacher's"
             words += f"; never named: {', '.join(never_named(greedy)) or 'nothing'}"
     if not words:
-        return _unknown("greedy texts and the teacher's", LEAST_OF_TEACHER)
-    if evidence.start is None:
-        return True, least, LEAST_OF_TEACHER, f"{words}; not judged before reinforcement"
-    return least >= LEAST_OF_TEACHER, least, LEAST_OF_TEACHER, words
+        return unknown("greedy texts and the teacher's", LEAST_OF_TEACHER)
+    bound = LEAST_BEFORE_RL if evidence.start is None else LEAST_OF_TEACHER
+    return least >= bound, least, bound, words
 
 
 def _unreadable_wording(evidence: Evidence) -> Finding:
@@ -264,7 +248,7 @@ def _ignores_vector(evidence: Evidence) -> Finding:
             least = number.low
             words = f"{host}: {what} by {number.value:.3f} (low end {least:.3f})"
     if not words:
-        return _unknown("texts of right and of shuffled vectors", 0)
+        return unknown("texts of right and of shuffled vectors", 0)
     return least > 0, least, 0, words
 
 
@@ -283,9 +267,17 @@ def _outlier_host(evidence: Evidence) -> Finding:
     return below <= MOST_BELOW_MEDIAN, below, MOST_BELOW_MEDIAN, words
 
 
-def _unknown(what: str, bound: float) -> Finding:
-    """A finding that has not passed: there was nothing to judge by."""
-    return False, bound, bound, f"no host has {what}: nothing to judge by"
+def _decoder_fit(evidence: Evidence) -> Finding:
+    """The decoder is no worse than a ridge on what the AR makes of the AV's own texts."""
+    if evidence.decoder_gain is None:
+        return unknown("decoders to compare", MOST_LOST_BY_DECODER)
+    gain = evidence.decoder_gain
+    # The high end: it fails where it is worse by more than the bound, and chance does not explain.
+    words = (
+        f"the decoder less one fitted on the AV's own texts: {FVE} {gain.value:+.3f} "
+        f"[{gain.low:+.3f}, {gain.high:+.3f}], the mean of hosts"
+    )
+    return -gain.high <= MOST_LOST_BY_DECODER, -gain.high, MOST_LOST_BY_DECODER, words
 
 
 def failed(gates: Sequence[Gate]) -> list[str]:

@@ -49,6 +49,7 @@ class GateName(StrEnum):
     UNREADABLE_WORDING = "unreadable_wording"
     IGNORES_VECTOR = "ignores_vector"
     OUTLIER_HOST = "outlier_host"
+    DECODER_FIT = "decoder_fit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

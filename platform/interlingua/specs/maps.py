@@ -22,6 +22,16 @@ class RidgeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FromExplanations:
+    """A decoder fitted on the AR's vectors of the AV's own explanations, as it will be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromEncoder:
+    """A decoder fitted on the encoder's vectors, as if text lost nothing: a published failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FittingSpec:
     """The fit of every linear map of a recipe, and of the readers of words beside them."""
 
@@ -31,6 +41,7 @@ class FittingSpec:
     num_outside: int  # texts of each kind from outside the world, on which familiarity is tried
     num_others: int  # activations of `fit` that a bundle brings, to compare others with
     seed: int
+    decoder: FromExplanations | FromEncoder = FromExplanations()
 
     def __post_init__(self) -> None:
         check_positive(

@@ -13,7 +13,7 @@ from interlingua.specs.models import HostSpec
 from interlingua.specs.placement import Placement
 from interlingua.specs.rl import RlSpec
 from interlingua.specs.splits import Split
-from interlingua.specs.teachers import TeacherSpec
+from interlingua.specs.teachers import TeacherSpec, names_of
 from interlingua.specs.training import ArSpec, AvSpec, SamplingSpec
 from interlingua.specs.world import WorldCorpus
 
@@ -125,6 +125,20 @@ class Recipe:
         """The host of that tag."""
         return next(host for host in self.hosts if host.tag == tag)
 
+    def check_teachers(self) -> None:
+        """Raise where several teachers are to be in one corpus and are not accepted by name.
+
+        Before any work: that of a stage, by what a file holds, comes after they were asked.
+        """
+        for lessons in (self.av_lessons, self.ar_lessons):
+            names = names_of(lessons.teacher)
+            if len(names) > 1 and any(not _accepted(n, self.accepts_teachers) for n in names):
+                raise ValueError(
+                    f"{self.name} mixes teachers ({', '.join(names)}); that destroyed a published "
+                    "run (0.92 -> 0.83, one host at -0.75): use one, or accept them by name with "
+                    f"--set accepts_teachers={','.join(dict.fromkeys(names))}"
+                )
+
     def learning_tags(self) -> tuple[str, ...]:
         """The hosts whose activations the pair learns from: the trained ones, mostly the anchor."""
         return self.mapped_tags() if self.anchor_learns else self.trained
@@ -170,6 +184,11 @@ class Recipe:
                 f"Recipe.av.train_rows is {self.av.train_rows}; of {corpus.num_passages} "
                 f"passages about {expected:.0f} are in split av_sft, with at most {most:.0f} rows"
             )
+
+
+def _accepted(name: str, accepts: tuple[str, ...]) -> bool:
+    """Whether a teacher is accepted by its name, with its fingerprint or without."""
+    return any(one == name or one.startswith(f"{name}-") for one in accepts)
 
 
 def _check_start(start: AvSpec, av: AvSpec) -> None:

@@ -264,18 +264,6 @@ class ArTraining:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecoderSpec:
-    """The map back into one host, fitted on the AR's vectors of the AV's own explanations."""
-
-    host_tag: str
-    block_index: int
-    ridge: RidgeSpec
-
-    def __post_init__(self) -> None:
-        check_not_negative(self, block_index=self.block_index)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BundleSpec:
     """A whole NLA in one folder: the pair, and the maps of these hosts."""
 

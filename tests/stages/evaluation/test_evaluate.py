@@ -241,13 +241,21 @@ def test_an_nla_of_tokens_is_evaluated_without_lists_of_facts(root):
 
 
 def test_gates_are_judged_again_from_what_is_stored(artifact):
-    from interlingua.report.gates import Evidence
+    from interlingua.probes.methods import METHODS_NAME, read_methods
+    from interlingua.report.evidence import Evidence
+    from interlingua.stages.evaluation.joining import decoder_gain
 
     rows = read_scored(artifact.path)
     numbers = numbers_of(read_recorded(artifact.path), seed=STAGE.spec.seed)
     assert set(numbers.all) == set(read_numbers(artifact.path / NUMBERS_NAME).all)
     found = Evidence(
-        rows=rows, numbers=numbers, start=None, num_asked=48, num_dropped=0, num_checked=43
+        rows=rows,
+        numbers=numbers,
+        start=None,
+        num_asked=48,
+        num_dropped=0,
+        num_checked=43,
+        decoder_gain=decoder_gain(read_methods(artifact.path / METHODS_NAME)),
     )
     again = {gate.name.value: (gate.is_passed, gate.value) for gate in gates_of(found, ())}
     assert again == {

@@ -38,7 +38,7 @@ def evaluation_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=7,
+        revision=8,
         seals=True,
     )
 
@@ -47,7 +47,7 @@ def run(
     spec: EvaluationSpec, inputs: EvaluationInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Join the hosts' rows, check where they come from, make the numbers, judge them."""
-    from interlingua.probes.methods import METHODS_NAME
+    from interlingua.probes.methods import METHODS_NAME, read_methods
     from interlingua.report.gates import failed, gates_of
     from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_recorded, write_numbers
     from interlingua.stages.evaluation import joining
@@ -72,7 +72,8 @@ def run(
     shutil.copyfile(inputs.methods.path / METHODS_NAME, out / METHODS_NAME)
     counts = [artifact.record.metrics for artifact in inputs.scored.values()]
     checked = joining.Checked(num_checked, num_unknown(upstream, out.parent.parent))
-    gates = gates_of(joining.evidence(rows, numbers, start, counts, checked), spec.accepts)
+    compared = joining.Compared(start, read_methods(out / METHODS_NAME))
+    gates = gates_of(joining.evidence(rows, numbers, compared, counts, checked), spec.accepts)
     return {
         "split": spec.split.value,
         "num_hosts": len(spec.host_tags),

@@ -38,13 +38,14 @@ class LikelihoodInputs(NamedTuple, Generic[Member]):
 
 
 class MethodsHost(NamedTuple, Generic[Member]):
-    """One host on which methods are compared: its rows and their texts, and its encoder."""
+    """One host on which methods are compared: its rows and their texts, its maps."""
 
     fit: Member
     fit_texts: Member
     rows: Member
     texts: Member
     encoder: Member
+    decoder: Member
 
 
 class MethodsInputs(NamedTuple, Generic[Member]):

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from interlingua.report.gates import Evidence, Gate
+from interlingua.core.statistics import Estimate
+from interlingua.probes.methods import LESS_DIRECT, USED, MethodNumber
+from interlingua.report.evidence import Evidence
+from interlingua.report.gates import FVE, Gate
 from interlingua.report.numbers import (
     COMPARED,
     HOSTS,
@@ -44,6 +47,13 @@ class Checked(NamedTuple):
     num_unknown: int
 
 
+class Compared(NamedTuple):
+    """What the rows are compared with: those that training began with, and other decoders."""
+
+    start: Recorded | None
+    methods: Sequence[MethodNumber]
+
+
 RECORDED = (Predictor.SAMPLED, Predictor.GREEDY, Predictor.TEACHER)
 
 
@@ -68,7 +78,7 @@ def _keys(rows: Scored | Likelihood) -> list[tuple[str, int]]:
 def evidence(
     rows: Scored,
     numbers: Numbers,
-    start: Recorded | None,
+    compared: Compared,
     counts: Iterable[Mapping[str, Any]],
     checked: Checked,
 ) -> Evidence:
@@ -79,12 +89,21 @@ def evidence(
     return Evidence(
         rows=rows,
         numbers=numbers,
-        start=None if start is None else start.rows,
+        start=None if compared.start is None else compared.start.rows,
         num_asked=num_asked,
         num_dropped=num_asked - num_kept,
         num_checked=checked.num_artifacts,
         num_unknown=checked.num_unknown,
+        decoder_gain=decoder_gain(compared.methods),
     )
+
+
+def decoder_gain(methods: Sequence[MethodNumber]) -> Estimate | None:
+    """What the recipe's decoder has more than one fitted on the AV's own texts."""
+    for n in methods:
+        if (n.fit, n.predictor, n.metric) == (USED, LESS_DIRECT, FVE) and n.covers != HOSTS:
+            return Estimate(value=n.value, low=n.low, high=n.high, num_units=n.num_units)
+    return None
 
 
 def evaluated_passages(

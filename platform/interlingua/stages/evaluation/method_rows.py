@@ -29,7 +29,7 @@ from interlingua.stages.evaluation.inputs import MethodsInputs
 from interlingua.stages.maps.space import opened_space
 from interlingua.stages.rows.keyed import opened_rows
 from interlingua.store.artifact import Artifact
-from interlingua.store.maps import read_encoder
+from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.passages import PASSAGES_NAME, documents_of
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import Rebuilt, read_verbalized
@@ -90,6 +90,7 @@ def drawn_methods(
         ridge=spec.ridge,
         unique_shares=unique_shares,
         seed=spec.seed,
+        used=read_decoder(inputs.hosts[tag].decoder.path),
     )
 
 

@@ -1,7 +1,9 @@
 """Stage `methods`: the numbers of one NLA under published ways to fit a decoder and to score it.
 
-Beside the NLA stand predictors that know nothing of an activation: a number on which one of them
-does well measures something else. On the first T=1 explanation of every evaluated activation.
+Among the fits is the decoder that the recipe uses (`recipe`), and every fit is compared with the
+ridge on the AV's own texts, row by row. Beside the NLA stand predictors that know nothing of an
+activation: a number on which one of them does well measures something else. On the first T=1
+explanation of every evaluated activation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +26,7 @@ def methods_stage(spec: MethodsSpec, inputs: MethodsInputs[Stage], labels: Seque
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=4,
+        revision=5,
     )
 
 

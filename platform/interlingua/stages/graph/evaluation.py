@@ -245,6 +245,7 @@ def _methods(recipe: Recipe, maps: Maps, unseen: Unseen, texts: Mapping[str, Sta
             rows=own,
             texts=texts[tag],
             encoder=maps.encoders[tag],
+            decoder=maps.decoders[tag],
         )
         for tag, own in unseen.rows.items()
     }

@@ -5,10 +5,16 @@ from typing import NamedTuple
 
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.generation import Turn, VerbalizeSpec
+from interlingua.specs.maps import FromExplanations
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.specs.training import BundleSpec
-from interlingua.stages.maps.decoder import DecoderInputs, decoder_stage
+from interlingua.stages.maps.decoder import (
+    DecoderInputs,
+    EncodedInputs,
+    decoder_stage,
+    encoded_decoder_stage,
+)
 from interlingua.stages.maps.encoder import HostRows
 from interlingua.stages.maps.familiarity import familiarity_stage
 from interlingua.stages.nla.bundle import bundle_stage
@@ -97,14 +103,27 @@ def fitted_decoders(
         for tag, own in rows.items()
     }
     decoders = {
-        tag: decoder_stage(
-            recipe.fitting.ridge,
-            DecoderInputs(rows[tag].fit, texts, encoders[tag]),
-            pair.labels(tag),
-        )
+        tag: _decoder(recipe, pair, rows[tag].fit, texts, encoders)
         for tag, texts in verbalized.items()
     }
     return Fitted(verbalized, decoders)
+
+
+def _decoder(
+    recipe: Recipe, pair: Pair, fit: Stage, texts: Stage, encoders: Mapping[str, Stage]
+) -> Stage:
+    """The way back into the host whose rows of `fit` and their texts these are."""
+    tag, ridge = texts.spec.host_tag, recipe.fitting.ridge
+    if isinstance(recipe.fitting.decoder, FromExplanations):
+        return decoder_stage(ridge, DecoderInputs(fit, texts, encoders[tag]), pair.labels(tag))
+    own = {one: encoders[one] for one in dict.fromkeys((recipe.anchor, tag))}
+    return encoded_decoder_stage(
+        recipe.anchor,
+        recipe.av.injection.centring,
+        ridge,
+        EncodedInputs(fit, own),
+        pair.labels(tag),
+    )
 
 
 def verbalized_by(

@@ -1,5 +1,7 @@
 """The fit of a host's decoder, from what the AR makes of the AV's own samples of `fit`.
 
+Or, as a published run did it, from the host's encoded activations: `fitted_on_encoded`.
+
 h is a raw activation [D] of the host, n(x) is x at the norm sqrt(d), and c = n(h) - m with the mean
 m of the host's encoder. The AR's vector of a text is a [E]; n(a) goes in, n(h) comes out.
 """
@@ -14,7 +16,9 @@ from interlingua.core.geometry import has_direction, rescale
 from interlingua.core.linear import fit
 from interlingua.core.maps import Decoder, Encoder
 from interlingua.core.moments import Block, FoldMoments, folds_of, row_blocks
-from interlingua.specs.training import DecoderSpec
+from interlingua.core.shared_space import SharedSpace
+from interlingua.specs.decoders import DecoderSpec, EncodedDecoderSpec
+from interlingua.specs.maps import RidgeSpec
 from interlingua.stages.rows.keyed import KeyedRows
 from interlingua.store.rows.verbalized import Rebuilt
 
@@ -41,7 +45,28 @@ def fitted(
             "is_rank_deficient": True,
             "num_unread": num_unread,
         }
-    chosen = fit(folds, strengths=spec.ridge.strengths, centred=True)
+    decoder, metrics = _solved(folds, encoder, spec.ridge)
+    return decoder, {**metrics, "num_unread": num_unread}
+
+
+def fitted_on_encoded(
+    rows: KeyedRows, space: SharedSpace, encoder: Encoder, spec: EncodedDecoderSpec
+) -> tuple[Decoder, dict[str, Any]]:
+    """The ridge from v, which the AV is given, to n(h), and its metrics."""
+
+    keys, num_folds = rows.finite_keys(), spec.ridge.num_folds
+    h_ND = rows.vectors(keys)
+    is_good_N = has_direction(h_ND)
+    v_NE = space.v_of(spec.host_tag, h_ND[is_good_N]).astype(np.float64)
+    fold_N = folds_of((key[0] for key in keys), num_folds)[is_good_N]
+    block = v_NE, rescale(h_ND[is_good_N]) - encoder.mean_D, fold_N
+    return _solved(FoldMoments.of_blocks([block], num_folds=num_folds), encoder, spec.ridge)
+
+
+def _solved(
+    folds: FoldMoments, encoder: Encoder, ridge: RidgeSpec
+) -> tuple[Decoder, dict[str, Any]]:
+    chosen = fit(folds, strengths=ridge.strengths, centred=True)
     total = folds.total()
     # About the means of its own rows: rows without a text are missing, so the mean of c is not
     # 0 over the others. It is the offset of the ridge and stands beside m in the decoder's mean.
@@ -50,7 +75,7 @@ def fitted(
         centre_E=total.mean_x_D,
         mean_D=encoder.mean_D + total.mean_y_E,
     )
-    return decoder, {**chosen.report.as_metrics(), "num_unread": num_unread}
+    return decoder, chosen.report.as_metrics()
 
 
 def _blocks(rebuilt: Rebuilt, rows: KeyedRows, encoder: Encoder, num_folds: int) -> Iterator[Block]:

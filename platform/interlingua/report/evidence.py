@@ -1,9 +1,43 @@
-"""Measures of an AV's texts beside those it began with, from recorded rows. Judges nothing."""
+"""What gates judge an evaluation by: its rows and numbers, and its texts beside earlier ones.
+
+Judges nothing.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from interlingua.core.statistics import Estimate
+from interlingua.report.numbers import Numbers
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.scored import Scored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Input of all gates: the rows, their numbers, and the rows of the start if there is one.
+
+    `num_asked` and `num_dropped` count activations over all hosts, `num_checked` the artifacts
+    upstream, none of which had seen an evaluated passage, `num_unknown` the pairs upstream of which
+    nobody knows what they learned from. `decoder_gain` is what the decoder has more than one fitted
+    on the AV's own texts, in FVE, on the same rows.
+    """
+
+    rows: Scored
+    numbers: Numbers
+    start: Scored | None
+    num_asked: int
+    num_dropped: int
+    num_checked: int
+    num_unknown: int = 0
+    decoder_gain: Estimate | None = None
+
+
+Finding = tuple[bool, float, float, str]  # is passed, value, bound, words
+
+
+def unknown(what: str, bound: float) -> Finding:
+    """A finding that has not passed: there was nothing to judge by."""
+    return False, bound, bound, f"no host has {what}: nothing to judge by"
 
 
 def texts_and_before(rows: Scored, start: Scored | None) -> Iterator[tuple[str, Scored, Scored]]:
