@@ -12,6 +12,7 @@ from interlingua.specs.checks import (
     check_one_of,
     check_positive,
     check_slug,
+    check_url,
 )
 
 ZERO_STAGES = (0, 1, 2, 3)
@@ -230,6 +231,7 @@ class TeachingPlacement:
     repeats_lost: bool = False  # asks again what was in flight when the process died: paid twice
 
     def __post_init__(self) -> None:
+        check_url(self, url=self.url)
         check_positive(self, concurrency=self.concurrency, timeout_seconds=self.timeout_seconds)
         for name in ("requests_per_minute", "max_tokens", "max_dollars"):
             if (value := getattr(self, name)) is not None:

@@ -105,7 +105,7 @@ class ChatTeacher:
 
     model: str
     prompt: Prompt
-    made_by: ClassVar[str] = "interlingua.sources.chat_teacher"
+    made_by: ClassVar[str] = "interlingua.sources.teachers.chat_teacher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ class MixedTeachers:
 
     parts: tuple[TeacherPart, ...]
     seed: int = 0  # draws whose passage it is
-    made_by: ClassVar[str] = "interlingua.sources.mixed_teachers"
+    made_by: ClassVar[str] = "interlingua.sources.teachers.mixed_teachers"
 
     def __post_init__(self) -> None:
         check_not_negative(self, seed=self.seed)
@@ -160,3 +160,10 @@ class MixedTeachers:
 TeacherSpec = (
     WorldTeacher | ExtractiveTeacher | ExplanationFile | ChatTeacher | LocalTeacher | MixedTeachers
 )
+
+
+def asks_endpoint(teacher: TeacherSpec) -> bool:
+    """Whether a teacher asks the endpoint of the placement."""
+    if isinstance(teacher, MixedTeachers):
+        return any(isinstance(part.teacher, ChatTeacher) for part in teacher.parts)
+    return isinstance(teacher, ChatTeacher)
