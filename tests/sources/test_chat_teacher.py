@@ -1,4 +1,4 @@
-"""A chat model that is asked for explanations: every row ends, nothing is paid twice or too much."""
+"""A chat model that explains: every row ends, nothing is paid twice, and no more than may be."""
 
 import logging
 from collections import Counter
