@@ -216,7 +216,8 @@ class TeachingPlacement:
     """An OpenAI-compatible endpoint, and what may be asked of it.
 
     `key_variable` names the variable of the environment that holds the key; the key itself stands
-    nowhere. A budget of None is no limit; prices are in US dollars for a million tokens.
+    nowhere. A budget is of a root, all its stages and runs together, and None is no limit; prices
+    are in US dollars for a million tokens.
     """
 
     url: str = ""

@@ -6,8 +6,17 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from tests.sources.asking import PROMPT, SOON, WHOLE, chat, explained, passage, reasons, texts
 from tests.sources.openai import MODEL, Reply, explaining, failed, said, served
+from tests.sources.teachers.asking import (
+    PROMPT,
+    SOON,
+    WHOLE,
+    chat,
+    explained,
+    passage,
+    reasons,
+    texts,
+)
 
 from interlingua.sources.source import Site
 from interlingua.sources.teachers.chat_endpoint import TeachingStopped

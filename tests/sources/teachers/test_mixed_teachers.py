@@ -5,8 +5,8 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tests.sources.asking import WHOLE, passage, stage_folder
 from tests.sources.openai import MODEL, served
+from tests.sources.teachers.asking import WHOLE, passage, stage_folder
 
 from interlingua.cluster.local import local_context
 from interlingua.recipes.world import world_mini

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.sources.asking import REASONS
 from tests.sources.openai import explaining, served
-from tests.sources.programs.ask import IN_FLIGHT, SAMPLES
+from tests.sources.teachers.asking import REASONS
+from tests.sources.teachers.programs.ask import IN_FLIGHT, SAMPLES
 
 PROGRAM = Path(__file__).parent / "programs" / "ask.py"
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 COUNT, KILLS = 80, 8
 NUM_ROWS = COUNT * SAMPLES
 pytestmark = pytest.mark.timeout(120)

@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import openai.resources.chat.completions  # noqa: F401  (once, and not in every process)
-from tests.sources.asking import WHOLE, chat, passage, texts
+from tests.sources.teachers.asking import WHOLE, chat, passage, texts
 
 AT_ONCE, SAMPLES, IN_FLIGHT = 20, 2, 6
 

@@ -4,8 +4,8 @@ import json
 from functools import partial
 
 import pytest
-from tests.sources.asking import PROMPT, chat, explained, reasons, texts
 from tests.sources.openai import failed, served
+from tests.sources.teachers.asking import PROMPT, chat, explained, reasons, texts
 
 from interlingua.sources.teachers.chat_answer import Answer, Usage
 from interlingua.sources.teachers.chat_budget import Budget
