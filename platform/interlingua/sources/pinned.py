@@ -23,7 +23,7 @@ from interlingua.specs.corpora import CorpusSpec, HubText, Mixture, TextFiles
 from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
-from interlingua.specs.teachers import ExplanationFile
+from interlingua.specs.teachers import ExplanationFile, asks_endpoint
 from interlingua.specs.training import Base, HubFolder, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
@@ -100,6 +100,8 @@ def unset(recipe: Recipe) -> list[str]:
     for name in ("av_lessons", "ar_lessons"):
         if isinstance(teacher := getattr(recipe, name).teacher, ExplanationFile):
             named[f"{name}.teacher.path"] = teacher.path
+        if asks_endpoint(teacher):
+            named["placement.teaching.url"] = recipe.placement.teaching.url
     for host in recipe.hosts:
         if host.rows is not None:
             named[f"hosts.{host.tag}.rows.path"] = host.rows.path

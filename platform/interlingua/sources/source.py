@@ -102,7 +102,7 @@ class Teacher(Protocol):
     ) -> list[list[Explained]]:
         """Up to `num_samples` explanations of every site, each with the name of who wrote it."""
 
-    def counts(self) -> Mapping[str, int]:
+    def counts(self) -> Mapping[str, Any]:
         """What was met so far, for the record."""
 
 

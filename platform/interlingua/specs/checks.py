@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 
 def check_positive(owner: object, **values: float) -> None:
@@ -60,6 +61,26 @@ def check_commit(owner: object, **values: str | None) -> None:
             raise ValueError(
                 f"{_field(owner, name)} is {value!r}; name the commit, 40 hex digits, because "
                 "branches and tags move"
+            )
+
+
+def check_url(owner: object, **values: str) -> None:
+    """Raise unless every value that is not empty is an address of HTTP that can hold no key.
+
+    A placement is recorded, and so is what stands in it.
+    """
+    for name, value in values.items():
+        found = urlsplit(value)
+        if "@" in found.netloc or found.query or found.fragment:
+            # Without the value: what is wrong with it may be a key.
+            raise ValueError(
+                f"{_field(owner, name)} holds a user or a query, which may be a key; leave it out, "
+                "and name the variable of the environment that holds the key"
+            )
+        if value and not (found.scheme in ("http", "https") and found.hostname):
+            raise ValueError(
+                f"{_field(owner, name)} is {value!r}; it must begin with http:// or https:// and a "
+                "host"
             )
 
 

@@ -12,6 +12,7 @@ from interlingua.specs.checks import (
     check_one_of,
     check_positive,
     check_slug,
+    check_url,
 )
 
 ZERO_STAGES = (0, 1, 2, 3)
@@ -218,7 +219,8 @@ class TeachingPlacement:
     """An OpenAI-compatible endpoint, and what may be asked of it.
 
     `key_variable` names the variable of the environment that holds the key; the key itself stands
-    nowhere. A budget of None is no limit; prices are in US dollars for a million tokens.
+    nowhere. A budget is of a root, all its stages and runs together, and None is no limit; prices
+    are in US dollars for a million tokens.
     """
 
     url: str = ""
@@ -233,6 +235,7 @@ class TeachingPlacement:
     repeats_lost: bool = False  # asks again what was in flight when the process died: paid twice
 
     def __post_init__(self) -> None:
+        check_url(self, url=self.url)
         check_positive(self, concurrency=self.concurrency, timeout_seconds=self.timeout_seconds)
         for name in ("requests_per_minute", "max_tokens", "max_dollars"):
             if (value := getattr(self, name)) is not None:

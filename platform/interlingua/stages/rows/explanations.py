@@ -1,6 +1,5 @@
 """Stage `explanations`: a teacher's texts about activations."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.placement import WorkKind
 from interlingua.specs.splits import Split
-from interlingua.specs.teachers import LocalTeacher
+from interlingua.specs.teachers import LocalTeacher, asks_endpoint
 from interlingua.specs.training import TeachSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -17,6 +16,7 @@ from interlingua.store.inputs import Member
 if TYPE_CHECKING:
     from interlingua.sources.source import Teacher
     from interlingua.stages.rows.explained_sites import Sites
+    from interlingua.stages.rows.teaching_progress import TeachingProgress
     from interlingua.store.rows.explanations import Explanation
     from interlingua.store.rows.passages import Passage
 
@@ -65,28 +65,45 @@ def run(
 ) -> Mapping[str, Any]:
     """Explain every activation of the splits; without `tokens`, every passage as a whole."""
     from interlingua.stages.rows.explained_sites import Sites
+    from interlingua.stages.rows.teaching_progress import TeachingProgress
     from interlingua.store.rows.explanations import write_explanations
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
     from interlingua.store.rows.splits import recorded_access
 
-    teacher, path = _opened(spec, inputs, context), inputs.passages.path / PASSAGES_NAME
+    progress = TeachingProgress(out) if asks_endpoint(spec.teacher) else None
+    teacher = _opened(spec, inputs, out, context, progress)
+    path = inputs.passages.path / PASSAGES_NAME
     with recorded_access({*spec.splits, *teacher.prepares_on}, out) as access:
         seen = {*spec.splits, *teacher.prepares_on}
         teacher.prepare(read_passages(path, seen, access))
         sites = Sites(spec.spans, inputs.tokens, spec.splits, access)
+        if progress is not None:
+            found = read_passages(path, spec.splits, access)
+            progress.begin(spec.samples * sum(1 for one in found for _ in sites.of(one)))
         passages = read_passages(path, spec.splits, access)
         num_rows = write_explanations(out, _explained(passages, sites, teacher, spec.samples))
+    # Not a Counter: who answered is no number.
+    counts = {name: value for name, value in teacher.counts().items() if value}
     if not num_rows:
         raise ValueError(
             f"no row of {', '.join(spec.splits)} has an explanation: the teacher has none for "
-            "their passages"
+            f"their passages (of {path}); it counts {counts or 'nothing'}"
         )
-    return Counter(teacher.counts()) + Counter(num_rows=num_rows)
+    return {**counts, "num_rows": num_rows}
 
 
-def _opened(spec: TeachSpec, inputs: ExplanationsInputs[Artifact], context: Context) -> "Teacher":
+def _opened(
+    spec: TeachSpec,
+    inputs: ExplanationsInputs[Artifact],
+    out: Path,
+    context: Context,
+    progress: "TeachingProgress | None",
+) -> "Teacher":
     from interlingua.sources.source import teacher_of
 
+    if progress is not None:
+        teaching = context.placement.teaching
+        return teacher_of(spec.teacher, place=teaching, out=out, on_rows=progress.add)
     if inputs.host is None:
         return teacher_of(spec.teacher)
     from interlingua.models.hosts.next_tokens import NextTokens
