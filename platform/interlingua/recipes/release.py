@@ -91,13 +91,8 @@ def _release(
         "optim": RELEASE_OPTIM,
         "gradient_checkpointing": checkpoints_gradients,
     }
-    ar = replace(
-        recipe.ar,
-        block_index=host.block_index,
-        readout=Readout.RAW,
-        bos=BosRule.TOKENIZER_DEFAULT,  # without BOS a released AR fell from 0.77 to 0.31
-        **training,
-    )
+    # Without BOS a released AR fell from 0.77 to 0.31.
+    ar = replace(recipe.ar, readout=Readout.RAW, bos=BosRule.TOKENIZER_DEFAULT, **training)
     return replace(
         recipe,
         name=name,
@@ -106,7 +101,7 @@ def _release(
         anchor=tag,
         read=replace(POSITIONS, per_passage=5),
         av=replace(recipe.av, injection=replace(ONE_SLOT, scale=scale), **training),
-        ar=ar,
+        ar=replace(ar, block_index=host.block_index),
         rl=(replace(RELEASE_RL, num_steps=rl_steps, failure_reward=-2.0 / variance),),
         notes=f"{WORDING}{ON_WEB_TEXT}{notes}",
     )
