@@ -35,7 +35,7 @@ def memory_lines(
         tag = asked.subject.partition(".")[2]
         _, device = recipe.placement.extraction.of_host(tag)
         found = memory_finding(asked.subject, seen.read_bytes, device, nodes)
-        if found.state is not State.OK:
+        if found.state is State.WRONG:
             yield found
 
 
