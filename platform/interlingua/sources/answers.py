@@ -6,7 +6,7 @@ Knows no model and no endpoint: whether an answer was cut off, or refused, whoev
 import re
 from enum import Enum
 
-from interlingua.sources.explanation_file import CLOSING, OPENING
+from interlingua.sources.teachers.explanation_file import CLOSING, OPENING
 from interlingua.specs.teachers import TaggedAnswer, WholeAnswer
 
 # Numbers, single letters and Roman numerals are marks only with a stop or a bracket behind them.

@@ -118,7 +118,7 @@ def _passages(spec: PassagesSpec) -> "Iterator[Passage]":
 def _check_explanations(
     teacher: ExplanationFile, read: Reading, texts: _Texts | None, splits: tuple[Split, ...]
 ) -> None:
-    from interlingua.sources.explanation_file import check_reading, opened
+    from interlingua.sources.teachers.explanation_file import check_reading, opened
 
     check_reading(teacher, read)
     joins = opened(teacher).joins_first([] if texts is None else texts.first, FIRST_ROWS)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interlingua.sources.activation_file import FIELD
-from interlingua.sources.explanation_file import id_of, position_of
 from interlingua.sources.files import TABLES, check_unchanged, files_of, rows_of
+from interlingua.sources.teachers.explanation_file import id_of, position_of
 from interlingua.sources.vector_file import Vectors
 from interlingua.specs.models import ActivationFile
 from interlingua.specs.splits import Split

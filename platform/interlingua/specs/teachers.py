@@ -30,7 +30,7 @@ class ExtractiveTeacher:
     salient_words: int = 8
     next_tokens: int = 0
     seed: int = 0  # of the wordings, which differ from sample to sample
-    made_by: ClassVar[str] = "interlingua.sources.extractive"
+    made_by: ClassVar[str] = "interlingua.sources.teachers.extractive"
 
     def __post_init__(self) -> None:
         check_positive(self, words_around=self.words_around, salient_words=self.salient_words)
@@ -54,7 +54,7 @@ class ExplanationFile:
     position_field: str | None = None  # of rows at tokens
     teacher_field: str | None = None
     teacher: str = "file"
-    made_by: ClassVar[str] = "interlingua.sources.explanation_file"
+    made_by: ClassVar[str] = "interlingua.sources.teachers.explanation_file"
 
     def __post_init__(self) -> None:
         check_sha256(self, sha256=self.sha256)

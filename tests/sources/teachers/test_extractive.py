@@ -8,9 +8,9 @@ from tests.word_model import save_word_model
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model, PreTrainedTokenizerFast
 
 from interlingua.models.hosts.next_tokens import NextTokens
-from interlingua.sources import extractive
-from interlingua.sources.extractive import words
 from interlingua.sources.source import Site, teacher_of
+from interlingua.sources.teachers import extractive
+from interlingua.sources.teachers.extractive import words
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import ExtractiveTeacher
 from interlingua.store.rows.passages import Passage
