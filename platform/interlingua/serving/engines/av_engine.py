@@ -19,7 +19,8 @@ from interlingua.models.pair.prompts import EmbeddedPrompt
 from interlingua.models.sampling.batched import BatchVerbalizer
 from interlingua.models.sampling.drawing import uniforms
 from interlingua.models.sampling.ending import Decoded
-from interlingua.models.sampling.session import Sample, Session
+from interlingua.models.sampling.running import Sample
+from interlingua.models.sampling.session import Session
 from interlingua.serving.backend import Busy, Limits, Piece, Refused, TimedOut
 from interlingua.serving.engines.av_requests import Request, Row
 from interlingua.serving.engines.failures import Failures
