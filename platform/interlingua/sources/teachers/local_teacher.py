@@ -18,6 +18,7 @@ from interlingua.specs.splits import Split
 from interlingua.specs.teachers import LocalTeacher, TaggedAnswer
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.training import SamplingSpec
+from interlingua.store.hosts import GGUF_SUFFIX
 from interlingua.store.rows.passages import Passage
 
 FIELD = "{text}"
@@ -137,7 +138,7 @@ def read_text(passage: Passage, site: Site) -> str:
 
 def name_of(teacher: LocalTeacher) -> str:
     """Who wrote its texts: the model's name, and a hash of all that makes them what they are."""
-    name = Path(teacher.source).name
+    name = Path(teacher.source).name.removesuffix(GGUF_SUFFIX)
     # Known by its hash, it is the same wherever its files lie.
     known = teacher if teacher.files_sha256 is None else replace(teacher, source=name)
     return f"{name}-{hashlib.sha256(canonical_json(known).encode()).hexdigest()[:12]}"
