@@ -19,7 +19,7 @@ from interlingua.specs.teachers import LocalTeacher, Prompt
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import Stage
 
-NUM_TEXTS = 40
+NUM_TEXTS = 30
 PROMPT = Prompt(user="What is this about? {text}", max_new_tokens=10)
 SPLIT = SplitSpec(seed=0, pretrain=0.0, av_sft=0.6, ar_sft=0.1, rl=0.0, fit=0.1, dev=0.1, test=0.1)
 

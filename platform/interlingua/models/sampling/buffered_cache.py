@@ -68,8 +68,9 @@ class BufferedLayer(CacheLayerMixin):
         if self.is_initialized:
             # Indexing copies before it writes, so that rows may move up within one buffer; what is
             # left is a view of its beginning.
+            own = indices.to(self.keys.device)  # a model may be spread over several
             for buffer in (self.keys, self.values):
-                self._past(buffer)[: len(indices)] = self._past(buffer)[indices]
+                self._past(buffer)[: len(own)] = self._past(buffer)[own]
             self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
 
     def trim(self, num_columns: int) -> None:
