@@ -139,6 +139,9 @@ def _check_commits(recipe: Recipe) -> None:
     }
     if isinstance(start := recipe.av.start, HubFolder):
         named["av.start"] = (start.source, start.revision)
+    for name in ("av_lessons", "ar_lessons"):
+        if isinstance(teacher := getattr(recipe, name).teacher, LocalTeacher):
+            named[f"{name}.teacher"] = (teacher.source, teacher.revision)
     for field, (source, revision) in named.items():
         if is_on_hub(source, revision):
             raise ValueError(_without_commit(field, source))

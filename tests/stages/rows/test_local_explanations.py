@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from interlingua.cluster.local import local_context
 from interlingua.commands.build import show_plan
+from interlingua.sources.pinned import pinned
 from interlingua.sources.teachers.local_teacher import name_of
 from interlingua.specs.placement import WorkKind
 from interlingua.specs.teachers import TaggedAnswer
@@ -182,3 +183,18 @@ def test_its_pin_is_the_hash_of_its_files(recipe):
     teacher = recipe.av_lessons.teacher
     assert teacher.files_sha256 == recipe.hosts[0].source.files_sha256
     assert teacher == recipe.ar_lessons.teacher
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"source": "someone/chat"}, r"av_lessons.teacher.revision is none for the hub id 'some"),
+        ({"source": "./gone"}, r"av_lessons.teacher.source=./gone: nothing is there"),
+        ({"source": ""}, r"taught needs --set av_lessons.teacher.source=\.\.\."),
+    ],
+)
+def test_a_model_that_is_not_known_is_refused_by_its_field(recipe, changed, message):
+    teacher = replace(recipe.av_lessons.teacher, files_sha256=None, **changed)
+    lessons = replace(recipe.av_lessons, teacher=teacher)
+    with pytest.raises(ValueError, match=message):
+        pinned(replace(recipe, av_lessons=lessons))

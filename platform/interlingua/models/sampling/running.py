@@ -48,6 +48,11 @@ class Sample:
         """The number of the next draw; any of them where there is none."""
         return float(self.uniforms_T[min(len(self.ids), len(self.uniforms_T) - 1)])
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it is as long as it may be."""
+        return len(self.ids) == len(self.uniforms_T)
+
     def tail(self, count: int) -> list[int]:
         """The last ids of the text."""
         return [*self.prefix_ids, *self.ids][-count:]
@@ -131,7 +136,7 @@ class RunningSamples:
         for place, has_ended in zip(running, is_end, strict=True):
             sample = samples[place]
             sample.ended_itself = bool(has_ended)
-            sample.has_ended = sample.ended_itself or len(sample.ids) == len(sample.uniforms_T)
+            sample.has_ended = sample.ended_itself or sample.is_full
         return ids_R
 
     def _drop_ended(self) -> None:

@@ -283,14 +283,13 @@ class AvEngine:
 
 def _piece(row: Row, number: int, sample: Sample, decoded: Decoded) -> Piece:
     share, has_ended = row.request.shares[row.number], sample.has_ended
-    is_full = len(sample.ids) == len(sample.uniforms_T)
     return Piece(
         row=row.number,
         sample=number,
         text=decoded.text if has_ended else decoded.text.rstrip(UNFINISHED),
         done=verbalization_of(decoded, share) if has_ended else None,
         num_tokens=len(sample.ids),
-        is_cut=has_ended and is_full and not sample.ended_itself,
+        is_cut=has_ended and sample.is_full and not sample.ended_itself,
     )
 
 

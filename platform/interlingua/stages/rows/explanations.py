@@ -66,7 +66,9 @@ def run(
     if inputs.model is not None:
         from interlingua.stages.rows.local_explanations import explained_in_blocks
 
-        return explained_in_blocks(spec, inputs, out, context)
+        return explained_in_blocks(
+            spec, inputs.passages, inputs.tokens, inputs.model, out=out, context=context
+        )
     from interlingua.stages.rows.explained_sites import Sites
     from interlingua.stages.rows.teaching_progress import TeachingProgress
     from interlingua.store.rows.explanations import write_explanations

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from interlingua.sources.source import Site
 from interlingua.sources.teachers.local_teacher import REASONS
@@ -32,22 +32,25 @@ from interlingua.store.rows.explanations import EXPLANATIONS_NAME, read_rows, wr
 from interlingua.store.rows.passages import PASSAGES_NAME, Passage, read_passages
 from interlingua.store.rows.splits import SplitAccess, recorded_access
 
-if TYPE_CHECKING:
-    from interlingua.stages.rows.explanations import ExplanationsInputs
-
 
 def explained_in_blocks(
-    spec: TeachSpec, inputs: "ExplanationsInputs[Artifact]", out: Path, context: Context
+    spec: TeachSpec,
+    passages: Artifact,
+    tokens: tuple[Artifact, Artifact] | None,
+    model: Artifact,
+    *,
+    out: Path,
+    context: Context,
 ) -> Mapping[str, Any]:
     """Explain every block that is not done yet; the metrics count what came of every answer."""
-    place, job = context.placement.verbalizing, _job(spec, inputs, context)
+    place, job = context.placement.verbalizing, _job(spec, model, context)
     for name in (BLOCKS_FOLDER, DONE_FOLDER):
         (out / name).mkdir(exist_ok=True)
     counts: Counter[str] = Counter()
     with recorded_access(spec.splits, out) as access:
         # Twice through the texts rather than once with all of them in memory.
-        num_sites = sum(1 for _ in _asked(spec, inputs, access))
-        blocks = blocks_of(_asked(spec, inputs, access), place.block_rows, out)
+        num_sites = sum(1 for _ in _asked(spec, passages, tokens, access))
+        blocks = blocks_of(_asked(spec, passages, tokens, access), place.block_rows, out)
         missing = not_done(blocks, counts)
         log, started, num_explained = MetricsLog(out, resume_step=0), time.monotonic(), 0
         for block_counts in context.pool.map(BlockTeacher, job, missing, place.workers):
@@ -73,18 +76,21 @@ def explained_in_blocks(
 
 
 def _asked(
-    spec: TeachSpec, inputs: "ExplanationsInputs[Artifact]", access: SplitAccess
+    spec: TeachSpec,
+    passages: Artifact,
+    tokens: tuple[Artifact, Artifact] | None,
+    access: SplitAccess,
 ) -> Iterator[tuple[Passage, Site]]:
-    sites = Sites(spec.spans, inputs.tokens, spec.splits, access)
-    for passage in read_passages(inputs.passages.path / PASSAGES_NAME, spec.splits, access):
+    sites = Sites(spec.spans, tokens, spec.splits, access)
+    for passage in read_passages(passages.path / PASSAGES_NAME, spec.splits, access):
         for site in sites.of(passage):
             yield passage, site
 
 
-def _job(spec: TeachSpec, inputs: "ExplanationsInputs[Artifact]", context: Context) -> Job:
-    assert isinstance(spec.teacher, LocalTeacher) and inputs.model is not None
+def _job(spec: TeachSpec, model: Artifact, context: Context) -> Job:
+    assert isinstance(spec.teacher, LocalTeacher)
     place = context.placement.verbalizing
-    source, revision = opened_from(inputs.model)
+    source, revision = opened_from(model)
     return Job(
         teacher=spec.teacher,
         num_samples=spec.samples,
