@@ -16,7 +16,7 @@ from interlingua.models.pair.verbalizer import Verbalizer
 from interlingua.models.sampling.decoding import Decoder
 from interlingua.models.sampling.drawing import draw, uniforms
 from interlingua.models.sampling.ending import Decoded, Ending
-from interlingua.models.sampling.session import Sample
+from interlingua.models.sampling.running import Sample
 from interlingua.published.hosts import pool_host
 from interlingua.specs.injection import AfterBlock, Replace
 from interlingua.specs.training import SamplingSpec
@@ -198,7 +198,7 @@ def test_what_ended_early_is_dropped_and_changes_nothing(monkeypatch):
         av.trunk.model.get_output_embeddings().weight[EOS] *= 3
     said = {}
     for share in (0.01, 0.25, 2.0):
-        monkeypatch.setattr("interlingua.models.sampling.session.DROPPED_SHARE", share)
+        monkeypatch.setattr("interlingua.models.sampling.running.DROPPED_SHARE", share)
         said[share] = Decoder(av, Words())(PROMPT, v_BD, keys(12), spec)
     lengths = {len(sample.ids) for row in said[0.25] for sample in row}
     assert len(lengths) > 3

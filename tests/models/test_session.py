@@ -22,7 +22,8 @@ from tests.models.test_decoding import (
 from interlingua.models.pair.prompts import AvPrompt
 from interlingua.models.sampling.decoding import Decoder
 from interlingua.models.sampling.drawing import draw, uniforms
-from interlingua.models.sampling.session import MOST_BEGINNINGS, Sample
+from interlingua.models.sampling.running import Sample
+from interlingua.models.sampling.session import MOST_BEGINNINGS
 
 torch.set_num_threads(1)
 

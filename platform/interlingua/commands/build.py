@@ -3,14 +3,20 @@
 import argparse
 import sys
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from interlingua.commands.command_line import prepared_root, resolved
 from interlingua.commands.preflight import preflight_recipe, show_preflight
-from interlingua.memory.parameters import SIZE_COLUMNS, RoleSize, role_sizes, size_rows
+from interlingua.memory.parameters import (
+    SIZE_COLUMNS,
+    RoleSize,
+    num_parameters,
+    role_sizes,
+    size_rows,
+)
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.memory.table import table_lines
 from interlingua.models.hosts.sizes import size_of
@@ -19,6 +25,7 @@ from interlingua.specs.evaluation import Predictor
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.rl import RlTraining
 from interlingua.specs.text.overrides import list_paths
+from interlingua.specs.training import TeachSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage, find, lineage
 from interlingua.tracking.database import ui_command
@@ -119,7 +126,8 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
         print(f"\nthe size of {recipe.anchor} is known once it has been fetched: no memory table")
         return
     encoded = [size_of(recipe.host(tag).source) for tag in recipe.trained]
-    _show_sizes(role_sizes(trunk, recipe.av, recipe.ar, [one for one in encoded if one]))
+    roles = role_sizes(trunk, recipe.av, recipe.ar, [one for one in encoded if one])
+    _show_sizes([*roles, *_teacher_sizes(stages)])
     runs = [stage.spec for stage in stages if isinstance(stage.spec, RlTraining)]
     for rows in dict.fromkeys(run_memory(trunk, s, recipe.placement.reinforcing) for s in runs):
         print("", *memory_lines(rows), sep="\n")
@@ -194,6 +202,20 @@ def _show_values(experiment: Recipe) -> None:
     for path, _, value in list_paths(experiment):
         print(f"{path} = {value}")
     print()
+
+
+def _teacher_sizes(stages: Sequence[Stage]) -> Iterator[RoleSize]:
+    """The teachers that are models and run here, where their size is known: each model once."""
+    texts = [stage for stage in stages if isinstance(stage.spec, TeachSpec)]
+    models = {one.inputs.model.key: one for one in texts if one.inputs.model is not None}
+    for one in models.values():
+        if (size := size_of(one.inputs.model.spec)) is not None:
+            yield RoleSize(
+                role="teacher",
+                num_parameters=num_parameters(size),
+                num_trained=0,
+                dtype=one.spec.teacher.dtype,
+            )
 
 
 def _show_sizes(sizes: Sequence[RoleSize]) -> None:

@@ -23,7 +23,7 @@ from interlingua.specs.corpora import CorpusSpec, HubText, Mixture, TextFiles
 from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
-from interlingua.specs.teachers import ExplanationFile, asks_endpoint
+from interlingua.specs.teachers import ExplanationFile, LocalTeacher, asks_endpoint
 from interlingua.specs.training import Base, HubFolder, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
@@ -98,10 +98,13 @@ def unset(recipe: Recipe) -> list[str]:
     if isinstance(recipe.passages.corpus, TextFiles):
         named["passages.corpus.path"] = recipe.passages.corpus.path
     for name in ("av_lessons", "ar_lessons"):
-        if isinstance(teacher := getattr(recipe, name).teacher, ExplanationFile):
+        teacher = getattr(recipe, name).teacher
+        if isinstance(teacher, ExplanationFile):
             named[f"{name}.teacher.path"] = teacher.path
         if asks_endpoint(teacher):
             named["placement.teaching.url"] = recipe.placement.teaching.url
+        if isinstance(teacher, LocalTeacher):
+            named[f"{name}.teacher.source"] = teacher.source
     for host in recipe.hosts:
         if host.rows is not None:
             named[f"hosts.{host.tag}.rows.path"] = host.rows.path
@@ -136,6 +139,9 @@ def _check_commits(recipe: Recipe) -> None:
     }
     if isinstance(start := recipe.av.start, HubFolder):
         named["av.start"] = (start.source, start.revision)
+    for name in ("av_lessons", "ar_lessons"):
+        if isinstance(teacher := getattr(recipe, name).teacher, LocalTeacher):
+            named[f"{name}.teacher"] = (teacher.source, teacher.revision)
     for field, (source, revision) in named.items():
         if is_on_hub(source, revision):
             raise ValueError(_without_commit(field, source))
@@ -242,6 +248,16 @@ def _corpus(corpus: CorpusSpec, field: str) -> CorpusSpec:
 
 def _taught(taught: TeachingSpec, field: str) -> TeachingSpec:
     teacher = taught.teacher
+    if isinstance(teacher, LocalTeacher):
+        host = HubHost(
+            tag="teacher",
+            source=teacher.source,
+            revision=teacher.revision,
+            files_sha256=teacher.files_sha256,
+        )
+        found = _with_files(host, f"{field}.teacher")
+        named = replace(teacher, source=found.source, files_sha256=found.files_sha256)
+        return replace(taught, teacher=named)
     if not isinstance(teacher, ExplanationFile):
         return taught
     digits = _taken(teacher.path, TABLES, teacher.sha256, f"{field}.teacher.path")

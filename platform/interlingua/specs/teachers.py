@@ -118,7 +118,7 @@ class LocalTeacher:
     files_sha256: str | None = None
     dtype: str = "float32"
     seed: int = 0
-    made_by: ClassVar[str] = "interlingua.sources.local_teacher"
+    made_by: ClassVar[str] = "interlingua.sources.teachers.local_teacher"
 
     def __post_init__(self) -> None:
         check_sha256(self, files_sha256=self.files_sha256)

@@ -7,12 +7,33 @@ Knows no stage.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from interlingua.store.atomic import write_atomically
 
 DONE_FOLDER = "done"
+
+
+class Block(Protocol):
+    """Work that is done as a whole, and the folder of the stage that it is for."""
+
+    @property
+    def index(self) -> int:
+        """The number of the block in the stage's order."""
+
+    @property
+    def out(self) -> Path:
+        """The folder of the stage."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of what the block is made of."""
+
+
+AnyBlock = TypeVar("AnyBlock", bound=Block)
 
 
 def digest_of(*parts: str) -> str:
@@ -28,6 +49,16 @@ def done_counts(out: Path, index: int, digest: str) -> Mapping[str, int] | None:
     done = json.loads(path.read_bytes())
     counts: Mapping[str, int] = done["counts"]
     return counts if done["digest"] == digest else None
+
+
+def not_done(blocks: Iterable[AnyBlock], counts: Counter[str]) -> Iterator[AnyBlock]:
+    """The blocks that are left to do; the counts of the others are added."""
+    for block in blocks:
+        done = done_counts(block.out, block.index, block.digest)
+        if done is None:
+            yield block
+        else:
+            counts.update(done)
 
 
 def begin_block(out: Path, index: int) -> None:

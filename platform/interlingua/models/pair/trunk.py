@@ -40,10 +40,12 @@ class Trunk(nn.Module):
     """A model whose forward may write vectors into its residual stream.
 
     Replace writes over the embeddings, before positions are added and an embedding norm is applied;
-    AfterBlock writes into the output of its block.
+    AfterBlock writes into the output of its block. Without a rule nothing is written.
     """
 
-    def __init__(self, model: PreTrainedModel, parts: HostParts, *, rule: InjectionRule) -> None:
+    def __init__(
+        self, model: PreTrainedModel, parts: HostParts, *, rule: InjectionRule | None
+    ) -> None:
         super().__init__()
         self.model = model
         self._rule = rule
@@ -69,6 +71,8 @@ class Trunk(nn.Module):
                 self._write_behind_embedding(parts)
             case AfterBlock(index=index):
                 self._write_after_block(parts, index)
+            case None:
+                pass
             case _:
                 assert_never(rule)
 
@@ -190,13 +194,13 @@ class Trunk(nn.Module):
             self._sites = before
 
     def _embedded(self, module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        if self._sites is None:
+        if self._sites is None or self._rule is None:
             return output
         x_BSD = self._sites.x_BSD / self._inputs_scale
         return write_at(output, x_BSD, self._sites.positions_BS, rule=self._rule)
 
     def _after_block(self, module: nn.Module, args: Any, output: Any) -> Any:
-        if self._sites is None:
+        if self._sites is None or self._rule is None:
             return output
         h_BTD = write_at(
             block_output(output), self._sites.x_BSD, self._sites.positions_BS, rule=self._rule

@@ -4,6 +4,7 @@ A cache that grows by concatenation copies its whole past at every token. The bu
 [rows, heads, capacity, width of a head]; only what lies before the cursor is ever read.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -67,8 +68,9 @@ class BufferedLayer(CacheLayerMixin):
         if self.is_initialized:
             # Indexing copies before it writes, so that rows may move up within one buffer; what is
             # left is a view of its beginning.
+            own = indices.to(self.keys.device)  # a model may be spread over several
             for buffer in (self.keys, self.values):
-                self._past(buffer)[: len(indices)] = self._past(buffer)[indices]
+                self._past(buffer)[: len(own)] = self._past(buffer)[own]
             self.keys, self.values = self.keys[: len(indices)], self.values[: len(indices)]
 
     def trim(self, num_columns: int) -> None:
@@ -88,14 +90,14 @@ class BufferedLayer(CacheLayerMixin):
             made.is_initialized = True
         return made
 
-    def joined(self, other: "BufferedLayer", capacity: int) -> "BufferedLayer":
-        """A layer with the rows of both, each at the right edge of what is held."""
-        made = BufferedLayer(capacity)
+    def joined(self, others: Sequence["BufferedLayer"], capacity: int) -> "BufferedLayer":
+        """A layer with the rows of all, each at the right edge of what is held."""
+        made, all_layers = BufferedLayer(capacity), (self, *others)
         if not self.is_initialized:
             return made
-        made.keys = _joined(self._past(self.keys), other._past(other.keys), capacity)
-        made.values = _joined(self._past(self.values), other._past(other.values), capacity)
-        made._length = max(self._length, other._length)
+        made.keys = _joined([layer._past(layer.keys) for layer in all_layers], capacity)
+        made.values = _joined([layer._past(layer.values) for layer in all_layers], capacity)
+        made._length = max(layer._length for layer in all_layers)
         made.is_initialized = True
         return made
 
@@ -136,10 +138,10 @@ def copied_cache(cache: Cache, repeats: int, *, capacity: int) -> Cache:
     return Cache(layers=[layer.copied(repeats, capacity) for layer in _layers(cache)])
 
 
-def joined_caches(ours: Cache, theirs: Cache, *, capacity: int) -> Cache:
-    """A cache with the rows of both; the shorter one's stand at the right, behind zeros."""
-    pairs = zip(_layers(ours), _layers(theirs), strict=True)
-    return Cache(layers=[own.joined(other, capacity) for own, other in pairs])
+def joined_caches(caches: Sequence[Cache], *, capacity: int) -> Cache:
+    """A cache with the rows of all; those of shorter ones stand at the right, behind zeros."""
+    by_block = zip(*map(_layers, caches), strict=True)
+    return Cache(layers=[first.joined(others, capacity) for first, *others in by_block])
 
 
 def _layers(cache: Cache) -> list[BufferedLayer]:
@@ -148,13 +150,14 @@ def _layers(cache: Cache) -> list[BufferedLayer]:
     return layers
 
 
-def _joined(ours: Tensor, theirs: Tensor, capacity: int) -> Tensor:
-    length = max(ours.shape[2], theirs.shape[2])
-    num_rows, num_heads, width = len(ours) + len(theirs), ours.shape[1], ours.shape[3]
+def _joined(parts: Sequence[Tensor], capacity: int) -> Tensor:
+    length = max(part.shape[2] for part in parts)
+    num_rows, (_, num_heads, _, width) = sum(map(len, parts)), parts[0].shape
     # Zeros where a row has nothing: what is masked is still multiplied, and 0 times NaN is NaN.
-    made = ours.new_zeros(num_rows, num_heads, capacity, width)
-    made[: len(ours), :, length - ours.shape[2] : length] = ours
-    made[len(ours) :, :, length - theirs.shape[2] : length] = theirs
+    made, start = parts[0].new_zeros(num_rows, num_heads, capacity, width), 0
+    for part in parts:
+        made[start : start + len(part), :, length - part.shape[2] : length] = part
+        start += len(part)
     return made
 
 
@@ -163,6 +166,6 @@ def require_plain_cache(model: PreTrainedModel) -> None:
     kept = {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
     if odd := sorted(kept.difference(PLAIN_LAYERS)):
         raise ValueError(
-            f"{type(model).__name__} keeps {', '.join(odd)} in its cache; an AV is decoded only by "
-            "a family that keeps nothing but keys and values"
+            f"{type(model).__name__} keeps {', '.join(odd)} in its cache; texts are drawn only "
+            "from a family that keeps nothing but keys and values: name a model of another one"
         )

@@ -16,7 +16,8 @@ from interlingua.models.sampling.buffered_cache import require_plain_cache
 from interlingua.models.sampling.drawing import uniforms
 from interlingua.models.sampling.ending import Decoded, Ending
 from interlingua.models.sampling.grouped_attention import grouped_attention
-from interlingua.models.sampling.session import Sample, Session
+from interlingua.models.sampling.running import Sample
+from interlingua.models.sampling.session import Session
 from interlingua.specs.training import SamplingSpec
 
 # Called with the number of a sample, those of a row together, and with what it is so far.

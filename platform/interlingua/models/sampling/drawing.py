@@ -16,6 +16,7 @@ from interlingua.specs.training import SamplingSpec
 # Tokens of the vocabulary whose probabilities a draw first sees as one sum; most vocabularies are
 # a multiple of it, and need no copy to be cut into blocks.
 BLOCK = 128
+MOST_LIKELY = 256  # that are sorted first to find the likeliest
 # A target at the very end of a sum would find an id behind the last one.
 BELOW_ONE = 1 - 1e-12
 
@@ -38,11 +39,14 @@ def draw(
     uniforms_R: Tensor,
     temperature: float,
     banned_RV: Tensor | None = None,
+    *,
+    top_p: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """An id for every row, and its log probability at temperature 1.
 
     At `temperature` 0 it is the likeliest id; the uniform numbers are then not used. Banned ids are
-    not drawn; log probabilities stay those of the whole vocabulary.
+    not drawn, nor those behind the likeliest that together reach `top_p` at this temperature; log
+    probabilities stay those of the whole vocabulary.
     """
     # A copy, also of fp32: the line below writes in place. The largest logit becomes 0, so that
     # exp cannot overflow and the sum of the weights is at least 1.
@@ -56,10 +60,13 @@ def draw(
         allowed_RV -= allowed_RV.amax(-1, keepdim=True)
     if temperature == 0:
         ids_R = allowed_RV.argmax(-1)
-    elif temperature == 1 and banned_RV is None:
+    elif temperature == 1 and top_p == 1 and banned_RV is None:
         ids_R = _inverse_cdf(weights_RKC, uniforms_R)
     else:
-        ids_R = _inverse_cdf(_blocks(allowed_RV / temperature), uniforms_R)
+        scores_RV = allowed_RV / temperature
+        if top_p < 1:
+            scores_RV.masked_fill_(~_is_likely(scores_RV, top_p), -torch.inf)
+        ids_R = _inverse_cdf(_blocks(scores_RV), uniforms_R)
     # The normaliser of temperature 1, whatever the temperature of the draw.
     total_R = weights_RKC.sum(-1).double().sum(-1)
     log_probs_R = shifted_RV.gather(1, ids_R[:, None])[:, 0] - total_R.log()
@@ -72,6 +79,21 @@ def _blocks(shifted_RV: Tensor) -> Tensor:
     if padding := -weights_RV.shape[1] % BLOCK:
         weights_RV = functional.pad(weights_RV, (0, padding))
     return weights_RV.unflatten(1, (-1, BLOCK))
+
+
+def _is_likely(scores_RV: Tensor, top_p: float) -> Tensor:
+    """[R, V]: the likeliest ids that together reach `top_p`, with all as likely as the last."""
+    weights_RV = scores_RV.exp()
+    total_R1 = weights_RV.double().sum(-1, keepdim=True)
+    num_ids = weights_RV.shape[1]
+    # Nearly always a few ids are enough, and to sort the whole vocabulary takes ten times as long.
+    for count in (min(MOST_LIKELY, num_ids), num_ids):
+        largest_RK = weights_RV.topk(count).values
+        is_below_RK = largest_RK.double().cumsum(-1) < top_p * total_R1
+        if not bool(is_below_RK[:, -1].any()):
+            break
+    last_R1 = is_below_RK.sum(-1, keepdim=True).clamp(max=count - 1)
+    return weights_RV >= largest_RK.gather(1, last_R1)
 
 
 def _inverse_cdf(weights_RKC: Tensor, uniforms_R: Tensor) -> Tensor:

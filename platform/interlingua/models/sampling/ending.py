@@ -44,11 +44,18 @@ class Drawn(Protocol):
 class Ending:
     """The end of a sample: a token that ends a text, or the token that completes its closing tag.
 
-    The tag may be one token or several, which may hold text before and after it.
+    The tag may be one token or several, which may hold text before and after it. Without a tag
+    only tokens end a text.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        closing: str | None = CLOSING,
+    ) -> None:
+        self._tokenizer, self._closing = tokenizer, closing
         self._end_ids = _end_ids(model, tokenizer)
         self._silent_ids = self._end_ids | {tokenizer.pad_token_id}
         num_ids = text_config(model.config).vocab_size
@@ -57,16 +64,19 @@ class Ending:
         # Only behind one of these is there anything to decode and look at.
         self._may_close_V = np.zeros(num_ids, dtype=bool)
         vocabulary = tokenizer.get_vocab().items()
-        self._may_close_V[[i for token, i in vocabulary if CLOSING[-1] in token]] = True
+        if closing is not None:
+            self._may_close_V[[i for token, i in vocabulary if closing[-1] in token]] = True
 
     def is_reached(self, samples: Sequence[Drawn]) -> np.ndarray:
         """[N]: whether the last id of a sample ends it."""
         last_N = np.array([sample.ids[-1] for sample in samples], dtype=np.int64)
         is_end_N = self._is_end_V[last_N]
         for row in np.flatnonzero(self._may_close_V[last_N] & ~is_end_N):
+            assert self._closing is not None
             # A token has at least one character, so that these ids hold the whole tag. The tag is
             # sought in the text, not in the ids: its pieces depend on what stands around it.
-            is_end_N[row] = CLOSING in self._text(samples[int(row)].tail(len(CLOSING)))
+            tail = samples[int(row)].tail(len(self._closing))
+            is_end_N[row] = self._closing in self._text(tail)
         return is_end_N
 
     def decoded(
@@ -75,7 +85,8 @@ class Ending:
         """The sample of these ids, behind those of a prefix."""
         drawn = [token for token in ids if token not in self._silent_ids]
         text = self._text([*prefix_ids, *drawn])
-        return Decoded(tuple(ids), tuple(log_probs), text, is_closed=CLOSING in text)
+        is_closed = self._closing is not None and self._closing in text
+        return Decoded(tuple(ids), tuple(log_probs), text, is_closed=is_closed)
 
     def _text(self, ids: list[int]) -> str:
         # The tags may themselves be special tokens.

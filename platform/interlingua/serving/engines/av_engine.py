@@ -19,7 +19,8 @@ from interlingua.models.pair.prompts import EmbeddedPrompt
 from interlingua.models.sampling.batched import BatchVerbalizer
 from interlingua.models.sampling.drawing import uniforms
 from interlingua.models.sampling.ending import Decoded
-from interlingua.models.sampling.session import Sample, Session
+from interlingua.models.sampling.running import Sample
+from interlingua.models.sampling.session import Session
 from interlingua.serving.backend import Busy, Limits, Piece, Refused, TimedOut
 from interlingua.serving.engines.av_requests import Request, Row
 from interlingua.serving.engines.failures import Failures
@@ -282,14 +283,13 @@ class AvEngine:
 
 def _piece(row: Row, number: int, sample: Sample, decoded: Decoded) -> Piece:
     share, has_ended = row.request.shares[row.number], sample.has_ended
-    is_full = len(sample.ids) == len(sample.uniforms_T)
     return Piece(
         row=row.number,
         sample=number,
         text=decoded.text if has_ended else decoded.text.rstrip(UNFINISHED),
         done=verbalization_of(decoded, share) if has_ended else None,
         num_tokens=len(sample.ids),
-        is_cut=has_ended and is_full and not sample.ended_itself,
+        is_cut=has_ended and sample.is_full and not sample.ended_itself,
     )
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from interlingua.models.bundle.system import Sampling
 from interlingua.models.pair.prompts import AvPrompt, EmbeddedPrompt
-from interlingua.models.sampling.session import Sample
+from interlingua.models.sampling.running import Sample
 from interlingua.serving.backend import Piece
 
 # Called in the engine's thread: with pieces, or with the error that ends the request.

@@ -3,7 +3,7 @@
 Where encoders are trained with the AV, everything that uses them comes after its training.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from interlingua.specs.extraction import Spans, TokenPositions
 from interlingua.specs.models import HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.splits import Split
-from interlingua.specs.teachers import ExtractiveTeacher
+from interlingua.specs.teachers import ExtractiveTeacher, LocalTeacher, TeacherSpec
 from interlingua.specs.training import ArTraining, AvTraining, Base, Start, TeachSpec
 from interlingua.stages.graph.hosts import rows_stage
 from interlingua.stages.maps.encoder import Encoded, HostRows, tuned_encoder_stage
@@ -26,7 +26,7 @@ from interlingua.stages.sft.stage import START, ar_stage, av_stage
 from interlingua.store.artifact import Stage
 
 LEARNING = (Split.AV_SFT, Split.AR_SFT)
-START_MODEL = "av-start"  # the label of the stage
+START_MODEL, TEACHER_MODEL = "av-start", "teacher"  # the labels of their stages
 
 
 class LearningStages(NamedTuple):
@@ -75,8 +75,15 @@ def explained_stage(
     asks_host = isinstance(teacher, ExtractiveTeacher) and teacher.next_tokens > 0
     return explanations_stage(
         TeachSpec(teacher=teacher, splits=(split,), samples=lessons.samples, spans=spans),
-        ExplanationsInputs(passages, read, tokens.host if asks_host else None),
+        ExplanationsInputs(
+            passages, read, tokens.host if asks_host else None, _teacher_model(teacher)
+        ),
     )
+
+
+def teacher_models(texts: Iterable[Stage]) -> tuple[Stage, ...]:
+    """The models of teachers that run here, before the texts that need them."""
+    return tuple(one.inputs.model for one in texts if one.inputs.model is not None)
 
 
 def supervised_av(
@@ -154,6 +161,20 @@ def _start_model(start: Start) -> Stage | None:
             source=start.source,
             revision=start.revision,
             files_sha256=start.files_sha256,
+        )
+    )
+
+
+def _teacher_model(teacher: TeacherSpec) -> Stage | None:
+    """The model that explains, if one does that runs here."""
+    if not isinstance(teacher, LocalTeacher):
+        return None
+    return adopted_stage(
+        HubHost(
+            tag=TEACHER_MODEL,
+            source=teacher.source,
+            revision=teacher.revision,
+            files_sha256=teacher.files_sha256,
         )
     )
 

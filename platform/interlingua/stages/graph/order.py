@@ -20,6 +20,7 @@ from interlingua.stages.graph.learning import (
     learning_stages,
     supervised_ar,
     supervised_av,
+    teacher_models,
     tuned_encoder_stages,
 )
 from interlingua.stages.graph.nla import Maps, Pair, maps_stages
@@ -79,6 +80,7 @@ def graph_of(recipe: Recipe) -> tuple[Stage, ...]:
         *(stage for host_rows in rows.values() for stage in host_rows),
         *learning.rows.values(),
         *unseen.rows.values(),
+        *teacher_models([unseen.explanations]),
         unseen.explanations,
         *(encoders[tag] for tag in (recipe.anchor, *recipe.trained)),
         *nla,
@@ -114,10 +116,10 @@ def nla_stages(
     ar = supervised_ar(recipe, learning, trunk, rows, encoders)
     pair = Pair(PairInputs(trunk, av, ar))
     fitted, maps = maps_stages(recipe, pair, hosts, rows, encoders)
+    texts = (learning.av_texts, learning.ar_texts, learning.dev_texts)
     stages = (
-        learning.av_texts,
-        learning.ar_texts,
-        learning.dev_texts,
+        *teacher_models(texts),
+        *texts,
         *filter(None, [av.inputs.start_model, av.inputs.start]),
         av,
         *tuned.values(),

@@ -47,8 +47,8 @@ def run(
     spec: ExtractSpec, inputs: ActivationsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Read every block that is not done yet; the metrics count what was read and how."""
-    from interlingua.stages.rows.block_reader import BlockReader, blocks_of, not_done
-    from interlingua.store.blocks import keep_blocks
+    from interlingua.stages.rows.block_reader import BlockReader, blocks_of
+    from interlingua.store.blocks import keep_blocks, not_done
     from interlingua.store.progress import MetricsLog
     from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
     from interlingua.store.rows.splits import recorded_access

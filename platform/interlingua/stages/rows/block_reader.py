@@ -4,8 +4,7 @@ A block of passages is one shard for every block of the host that is read.
 """
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,7 +17,7 @@ from interlingua.specs.extraction import (
     Spans,
     TokenPositions,
 )
-from interlingua.store.blocks import begin_block, digest_of, done_counts, end_block
+from interlingua.store.blocks import begin_block, digest_of, end_block
 from interlingua.store.peak import note_peak
 from interlingua.store.rows.passages import Passage
 from interlingua.store.rows.shards import (
@@ -132,13 +131,3 @@ def blocks_of(passages: Iterator[Passage], block_passages: int, out: Path) -> It
     while block := tuple(islice(passages, block_passages)):
         yield Block(index, block, out)
         index += 1
-
-
-def not_done(blocks: Iterable[Block], counts: Counter[str]) -> Iterator[Block]:
-    """The blocks to read; the counts of the others are added."""
-    for block in blocks:
-        done = done_counts(block.out, block.index, block.digest)
-        if done is None:
-            yield block
-        else:
-            counts.update(done)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from interlingua.specs.placement import WorkKind
 from interlingua.specs.splits import Split
-from interlingua.specs.teachers import LocalTeacher, asks_endpoint
+from interlingua.specs.teachers import asks_endpoint
 from interlingua.specs.training import TeachSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage
@@ -34,12 +34,14 @@ class ReadTokens(NamedTuple, Generic[Member]):
 class ExplanationsInputs(NamedTuple, Generic[Member]):
     """The passages to explain; `tokens` is None where a passage is explained as a whole.
 
-    `host` is whose words a teacher asks for; most ask for none.
+    `host` is whose words a teacher asks for; most ask for none. `model` is a teacher that runs
+    here.
     """
 
     passages: Member
     tokens: ReadTokens[Member] | None
     host: Member | None = None
+    model: Member | None = None
 
 
 def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> Stage:
@@ -52,18 +54,21 @@ def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> St
         run=run,
         inputs=inputs,
         revision=3,
-        device=WorkKind.VERBALIZING if _opens_model(spec, inputs) else None,
+        work=None if inputs.model is None else WorkKind.VERBALIZING,
+        device=None if inputs.host is None else WorkKind.VERBALIZING,
     )
-
-
-def _opens_model(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> bool:
-    return inputs.host is not None or isinstance(spec.teacher, LocalTeacher)
 
 
 def run(
     spec: TeachSpec, inputs: ExplanationsInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Explain every activation of the splits; without `tokens`, every passage as a whole."""
+    if inputs.model is not None:
+        from interlingua.stages.rows.local_explanations import explained_in_blocks
+
+        return explained_in_blocks(
+            spec, inputs.passages, inputs.tokens, inputs.model, out=out, context=context
+        )
     from interlingua.stages.rows.explained_sites import Sites
     from interlingua.stages.rows.teaching_progress import TeachingProgress
     from interlingua.store.rows.explanations import write_explanations

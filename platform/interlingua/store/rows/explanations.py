@@ -3,7 +3,7 @@
 A row is one text about one activation: passage, position (-1: pooled) and sample. Read by split.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -50,15 +50,23 @@ class Explanation:
 
 def write_explanations(out: Path, explanations: Iterable[Explanation]) -> int:
     """Store the explanations in an artifact's folder; returns how many there are."""
+    return write_rows(out / EXPLANATIONS_NAME, explanations)
+
+
+def write_rows(path: Path, explanations: Iterable[Explanation]) -> int:
+    """Store the explanations in a file; returns how many there are."""
     rows, num_rows = map(asdict, explanations), 0
-    with (
-        write_atomically(out / EXPLANATIONS_NAME) as file,
-        pq.ParquetWriter(file, SCHEMA) as writer,
-    ):
+    with write_atomically(path) as file, pq.ParquetWriter(file, SCHEMA) as writer:
         while group := list(islice(rows, ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema=SCHEMA))
             num_rows += len(group)
     return num_rows
+
+
+def read_rows(path: Path) -> Iterator[Explanation]:
+    """The explanations of a file that is part of an artifact to be; none is noted as consumed."""
+    for row in read_parquet(path, schema=SCHEMA).to_pylist():
+        yield Explanation(**row | {"split": Split(row["split"])})
 
 
 def read_explanations(
