@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.findings import cluster_findings, memory_finding, seen_nodes
-from interlingua.cluster.placement import Node
+from interlingua.cluster.nodes import Node
 from interlingua.cluster.session import ADDRESS_VARIABLE
 from interlingua.recipes.parts import ONE_CORE_A_STAGE
 from interlingua.specs.finding import State

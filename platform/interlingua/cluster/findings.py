@@ -6,15 +6,16 @@ Starts no cluster: it attaches where RAY_ADDRESS says, or takes this machine as 
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from interlingua.cluster.placement import Node, fit_together, nodes_of
+from interlingua.cluster.nodes import Node, Run, fit_together, nodes_of
+from interlingua.cluster.placement import needs
 from interlingua.cluster.session import ADDRESS_VARIABLE, LOGICAL_CPUS_PER_CORE, ray_session
 from interlingua.memory.parameters import readable_bytes
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.placement import Placement, Single, ThreeGroups, Workers
 
 GIB = 2**30
-Group = tuple[Workers, str | None]
 
 
 def seen_nodes() -> tuple[Node, ...]:
@@ -45,9 +46,9 @@ def cluster_findings(placement: Placement, nodes: Sequence[Node]) -> Iterator[Fi
     may_grow = ADDRESS_VARIABLE in os.environ
     for field, groups in _groups(placement):
         if fit_together((groups,), nodes):
-            yield Finding(f"placement.{field}", _asked_text(groups), State.OK)
+            yield Finding(f"placement.{field}", needs(groups), State.OK)
             continue
-        what = f"{_asked_text(groups)}: more than there is"
+        what = f"{needs(groups)}: more than there is"
         if may_grow:
             remedy = "start nodes, unless the autoscaler of the cluster adds them"
             yield Finding(f"placement.{field}", what, State.UNKNOWN, remedy)
@@ -78,7 +79,7 @@ def memory_finding(subject: str, num_bytes: int, device: str, nodes: Sequence[No
     return Finding(subject, what, State.WRONG, "a smaller dtype, more devices, or a smaller model")
 
 
-def _groups(placement: Placement) -> Iterator[tuple[str, tuple[Group, ...]]]:
+def _groups(placement: Placement) -> Iterator[tuple[str, Run]]:
     """The workers that are held at once, by the field that asks for them."""
     pools = {
         "extraction.workers": placement.extraction.workers,
@@ -89,14 +90,14 @@ def _groups(placement: Placement) -> Iterator[tuple[str, tuple[Group, ...]]]:
     for field, workers in pools.items():
         if workers is not None:
             # A pool of readers takes what it gets, one after the other; ranks come all at once.
-            one = Workers(count=1, cpus=workers.cpus, gpus=workers.gpus)
-            yield field, ((workers if field == "training.workers" else one, None),)
+            one = replace(workers, count=1)
+            yield field, (workers if field == "training.workers" else one,)
     place = placement.reinforcing
     if isinstance(place, ThreeGroups):
         roles = place.roles().values()
-        yield "reinforcing", tuple((role.workers, role.node_label) for role in roles)
+        yield "reinforcing", tuple(role.workers for role in roles)
     own = Workers(count=1, cpus=placement.cpus_per_stage, gpus=0)
-    yield "cpus_per_stage", ((own, None),)
+    yield "cpus_per_stage", (own,)
 
 
 def _own_devices(placement: Placement) -> Iterator[tuple[str, str]]:
@@ -115,11 +116,3 @@ def _node_text(node: Node) -> str:
     memory = f", {node.memory / GIB:.0f} GiB" if node.memory else ""
     card = f" of {node.card / GIB:.0f} GiB" if node.card else ""
     return f"{node.name}: {node.cpus:g} logical CPUs{memory}, {node.gpus:g} GPUs{card}"
-
-
-def _asked_text(groups: Sequence[Group]) -> str:
-    return " + ".join(
-        f"{workers.count} x {workers.cpus:g} CPUs, {workers.gpus:g} GPUs"
-        + (f" on role={label}" if label else "")
-        for workers, label in groups
-    )

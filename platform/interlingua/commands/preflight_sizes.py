@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlingua.cluster.findings import memory_finding
-from interlingua.cluster.placement import Node
+from interlingua.cluster.nodes import Node
 from interlingua.memory.disk import checkpoint_bytes, rows_bytes
 from interlingua.memory.parameters import RoleSize, ar_size, av_size, readable_bytes
 from interlingua.memory.run import run_memory
