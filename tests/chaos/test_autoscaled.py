@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import pytest
 from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
-from interlingua.cluster import waiting
+from interlingua.cluster import placement
 from interlingua.cluster.head import ray_head
 from interlingua.cluster.local import local_context
+from interlingua.cluster.placement import DoesNotFit, Patience
 from interlingua.cluster.schedule import RayBackend
-from interlingua.cluster.waiting import DoesNotFit, Patience
 from interlingua.recipes.placements import one_gpu
 from interlingua.specs.placement import WorkKind
 from interlingua.store.artifact import Stage, find
@@ -125,7 +125,7 @@ def test_what_a_node_type_has_is_added_and_what_none_has_is_refused(
     growing, tmp_path, monkeypatch, caplog
 ):
     caplog.set_level(logging.WARNING)
-    monkeypatch.setattr(waiting, "PATIENCE", Patience(voice_seconds=1, check_seconds=0.5))
+    monkeypatch.setattr(placement, "PATIENCE", Patience(voice_seconds=1, check_seconds=0.5))
     speaking = [toy(n, device=WorkKind.VERBALIZING) for n in range(3)]
     with pytest.raises(DoesNotFit) as refused:
         built(speaking, tmp_path, replace(ONE_GPU, gpus_per_stage=3))

@@ -7,7 +7,7 @@ import pytest
 from interlingua.cluster import cards as cards_module
 from interlingua.cluster.cards import Card, cards_of, devices_of, read_card
 from interlingua.cluster.nodes import Node
-from interlingua.cluster.waiting import DoesNotFit
+from interlingua.cluster.placement import DoesNotFit
 from interlingua.recipes.placements import PLACEMENTS
 
 CUDA_13 = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_120")

@@ -12,11 +12,11 @@ from itertools import combinations
 
 import pytest
 
-from interlingua.cluster import nodes, waiting
+from interlingua.cluster import nodes, placement
 from interlingua.cluster.extraction import RayPool
 from interlingua.cluster.local import local_context
+from interlingua.cluster.placement import DoesNotFit, Patience
 from interlingua.cluster.schedule import RayBackend
-from interlingua.cluster.waiting import DoesNotFit, Patience
 from interlingua.recipes.placements import one_gpu
 from interlingua.specs.placement import Workers, WorkKind
 from interlingua.stages.running.context import StagesFailed
@@ -146,7 +146,7 @@ def test_what_may_be_added_is_waited_for_with_a_voice_until_it_never_can(
     """What may be added is of the test: the queue, the voice and the end are Ray's and ours."""
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr(
-        waiting, "PATIENCE", Patience(voice_seconds=0.5, check_seconds=0.1, never_seconds=0.5)
+        placement, "PATIENCE", Patience(voice_seconds=0.5, check_seconds=0.1, never_seconds=0.5)
     )
 
     def added(cluster):

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from interlingua.cluster.nodes import Node, fit_together
-from interlingua.cluster.placement import placed
-from interlingua.cluster.waiting import DoesNotFit
+from interlingua.cluster.placement import DoesNotFit, placed
 from interlingua.memory.cards import THREE_CARDS
 from interlingua.specs.placement import ThreeGroups, Workers
 

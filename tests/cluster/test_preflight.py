@@ -6,8 +6,8 @@ import pytest
 
 from interlingua.cluster.cards import Card
 from interlingua.cluster.nodes import Added, Cluster, Node
+from interlingua.cluster.placement import DoesNotFit
 from interlingua.cluster.preflight import preflight
-from interlingua.cluster.waiting import DoesNotFit
 from interlingua.recipes.registry import recipe_named
 from interlingua.specs.placement import Workers
 from interlingua.stages.graph.order import graph_of

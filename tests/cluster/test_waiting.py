@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from interlingua.cluster.nodes import Added, Cluster, Fit, Node
-from interlingua.cluster.waiting import (
+from interlingua.cluster.placement import (
     DoesNotFit,
     Patience,
     Waiting,
@@ -167,10 +167,10 @@ def test_without_an_end_a_group_whose_place_others_have_is_waited_for(caplog, cl
 
 
 def test_actors_of_a_pool_that_find_no_place_say_so(monkeypatch, caplog):
-    from interlingua.cluster import extraction, waiting
+    from interlingua.cluster import extraction, placement
 
     monkeypatch.setattr(
-        waiting, "PATIENCE", Patience(voice_seconds=0, check_seconds=0, never_seconds=0)
+        placement, "PATIENCE", Patience(voice_seconds=0, check_seconds=0, never_seconds=0)
     )
     monkeypatch.setattr(extraction, "Cluster", lambda ray: Changing([HEAD], Added((GPU,))))
     polls = iter([[], [], ["first"]])

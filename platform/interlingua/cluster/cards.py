@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interlingua.cluster.nodes import Node
-from interlingua.cluster.waiting import DoesNotFit
+from interlingua.cluster.placement import DoesNotFit
 from interlingua.specs.placement import Placement, Single
 
 ASK_SECONDS = 60.0

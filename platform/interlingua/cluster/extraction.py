@@ -16,8 +16,7 @@ from typing import Any
 from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.local import LocalPool
 from interlingua.cluster.nodes import Cluster
-from interlingua.cluster.placement import options
-from interlingua.cluster.waiting import Waiting
+from interlingua.cluster.placement import Waiting, options
 from interlingua.specs.placement import Workers
 from interlingua.stages.running.context import Worker
 

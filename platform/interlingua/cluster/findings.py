@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from interlingua.cluster.cards import cards_of
 from interlingua.cluster.nodes import Added, Cluster, Node, Run, fit_together
+from interlingua.cluster.placement import DoesNotFit, needs
 from interlingua.cluster.preflight import with_card
 from interlingua.cluster.session import ADDRESS_VARIABLE, LOGICAL_CPUS_PER_CORE, ray_session
-from interlingua.cluster.waiting import DoesNotFit, needs
 from interlingua.memory.parameters import readable_bytes
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.placement import Placement, Single, ThreeGroups, Workers

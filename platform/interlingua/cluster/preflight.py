@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from interlingua.cluster.cards import Card
 from interlingua.cluster.nodes import Cluster, Node
-from interlingua.cluster.placement import placed_on
-from interlingua.cluster.waiting import DoesNotFit
+from interlingua.cluster.placement import DoesNotFit, placed_on
 from interlingua.memory.roles import RoleMemory
 from interlingua.memory.run import memory_lines, run_memory
 from interlingua.models.hosts.sizes import size_of

@@ -13,11 +13,10 @@ from interlingua.cluster.asked import Asked, asked_on
 from interlingua.cluster.cards import cards_of
 from interlingua.cluster.failures import raised_by_worker
 from interlingua.cluster.nodes import Cluster, Fit
-from interlingua.cluster.placement import options
+from interlingua.cluster.placement import DoesNotFit, Waiting, check_possible, options
 from interlingua.cluster.preflight import preflight
 from interlingua.cluster.readers import Readers, key_of
 from interlingua.cluster.session import check_processes, is_private, ray_session
-from interlingua.cluster.waiting import DoesNotFit, Waiting, check_possible
 from interlingua.specs.placement import Placement, WorkKind
 from interlingua.stages.running.context import Context, StagesFailed, Watcher, names_of
 from interlingua.store.artifact import Artifact, Stage, build, find, folder, verify

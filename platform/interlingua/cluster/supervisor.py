@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from interlingua.cluster.nodes import Cluster
-from interlingua.cluster.placement import taken
+from interlingua.cluster.placement import Waiting, taken, wait_for_group
 from interlingua.cluster.roles import WORKERS
-from interlingua.cluster.waiting import Waiting, wait_for_group
 from interlingua.specs.placement import ThreeGroups
 from interlingua.store.atomic import write_atomically
 

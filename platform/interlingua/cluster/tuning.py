@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from interlingua.cluster.asked import groups_of
 from interlingua.cluster.nodes import Cluster, fit_together
-from interlingua.cluster.placement import bundle
+from interlingua.cluster.placement import bundle, check_possible
 from interlingua.cluster.session import ray_session
 from interlingua.cluster.trial_outcomes import (
     BEHIND_ALL,
@@ -29,7 +29,6 @@ from interlingua.cluster.trial_outcomes import (
     Outcomes,
     Progress,
 )
-from interlingua.cluster.waiting import check_possible
 from interlingua.specs.placement import Placement, Workers
 from interlingua.store.artifact import Stage, build
 from interlingua.store.provenance import TRIAL_VARIABLE
