@@ -82,6 +82,15 @@ def test_weights_in_several_files(hub, fetched):
     assert {name for name in names(fetched()) if "model" in name} == {*files, "tokenizer.model"}
 
 
+@pytest.mark.parametrize("name", ["model-2.safetensors", "../model.safetensors"])
+def test_an_index_of_files_that_are_not_there(hub, fetched, name):
+    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": name}}).encode()
+    files = {"model.safetensors.index.json": index, "model-1.safetensors": b"w"}
+    hub.add(NAME, {**SMALL, **files}, kind="model")
+    expected = f"model.safetensors.index.json of model {NAME} names {name}, which is not there; "
+    assert refusal(fetched).startswith(expected)
+
+
 def test_a_fetched_model_is_opened_without_a_connection(hub, fetched, tmp_path, monkeypatch):
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel

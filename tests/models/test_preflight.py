@@ -92,10 +92,13 @@ def test_what_is_not_here_has_its_published_size(monkeypatch):
     seen = seen_model(asked, GIVEN)
     [(what, state)] = [(one.what, one.state) for one in seen.findings]
     assert what == (
-        "deepseek-ai/deepseek-llm-7b-base is not here; as published 12.87 GiB in bfloat16, 30 "
-        "blocks, block 14; pickled, converted once; up to it 6.44 GiB in bfloat16"
+        "deepseek-ai/deepseek-llm-7b-base is not here; as published 12.87 GiB pickled in bfloat16, "
+        "30 blocks, block 14; up to it 6.44 GiB in bfloat16"
     )
     assert state is State.MISSING and seen.to_come == 2 * 6_910_365_696
+    wrong = replace(asked, block=AtBlock(index=30))
+    [(what, state)] = lines(wrong, GIVEN)
+    assert what.endswith("AtBlock.index is 30; the host has 30 blocks") and state is State.WRONG
     assert lines(replace(ASKED, source="no/body"), GIVEN) == [
         ("no/body is not here", State.MISSING)
     ]

@@ -79,7 +79,13 @@ def model_files(
     small = [one for one in own if one.endswith(BESIDE_WEIGHTS) and one not in INDICES]
     for whole, listing in ((WEIGHTS, INDEX), (PICKLED, PICKLED_INDEX)):
         if listing in own:
-            return [*small, listing], sorted(set(index(listing)["weight_map"].values()))
+            weights = sorted(set(index(listing)["weight_map"].values()))
+            if foreign := set(weights).difference(own):  # also a path out of the folder
+                raise NotFetched(
+                    f"{listing} of {repository} names {some_of(sorted(foreign))}, which is not "
+                    "there; name another commit, or another model"
+                )
+            return [*small, listing], weights
         if whole in own:
             return small, [whole]
     raise NotFetched(

@@ -29,7 +29,7 @@ from interlingua.models.hosts.hub import (
 from interlingua.models.hosts.reach import has_token
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL
 from interlingua.specs.finding import Finding, State
-from interlingua.specs.hosts import AtBlock, AtDepth, PoolHost, Quirk
+from interlingua.specs.hosts import PoolHost, Quirk
 from interlingua.store.model_files import CONFIG_NAME
 
 BRANCH = "main"  # a revision of none is its commit when the recipe is first pinned
@@ -110,18 +110,16 @@ def published_bytes(published: PoolHost | None) -> int | None:
     return None if count is None else count * BYTES[published.dtype]
 
 
-def not_here(subject: str, source: str, block: AtBlock | AtDepth | None) -> Iterator[Finding]:
+def not_here(subject: str, source: str) -> Iterator[Finding]:
     """What a run would need of a hub id of which nothing can be known from here."""
     published = published_host(source)
     num_bytes = published_bytes(published)
     what = f"{source} is not here"
     if published is not None:
         size = "weights of unknown size" if num_bytes is None else readable_bytes(num_bytes)
-        what += f"; as published {size} in {published.dtype}, {published.num_blocks} blocks"
-        if block is not None:
-            what += f", block {block.block_index(published.num_blocks)}"
         if Quirk.PICKLED_WEIGHTS in published.quirks:
-            what += "; pickled, converted once"
+            size += " pickled"
+        what += f"; as published {size} in {published.dtype}, {published.num_blocks} blocks"
     yield Finding(subject, what, State.MISSING, f"hf download {source}")
     if published is not None and Quirk.GATED_DOWNLOAD in published.quirks:
         yield licence(subject, source)

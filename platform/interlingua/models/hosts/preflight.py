@@ -65,7 +65,7 @@ class ModelSeen:
     to_come: int | None = None  # bytes, of weights
     tokenizer: PreTrainedTokenizerBase | None = None
     width: int | None = None
-    num_blocks: int | None = None
+    block_index: int | None = None  # of a model that has such a block
     num_ids: int | None = None
     read_bytes: int | None = None  # of the weights up to the block that is read
 
@@ -79,15 +79,10 @@ def seen_model(asked: ModelAsked, why_no_hub: str | None) -> ModelSeen:
     try:
         seen.files = _files(asked, why_no_hub)
     except NotFetched as error:
-        seen.findings += _not_had(asked, str(error), why_no_hub)
-        if (published := published_host(asked.source)) is not None:
-            seen.to_come, seen.width = published_bytes(published), published.width
-            if asked.block is not None and is_known_family(published.model_type):
-                index = asked.block.block_index(published.num_blocks)
-                num_read = num_embedding_parameters(published)
-                num_read += (index + 1) * num_block_parameters(published)
-                seen.read_bytes = num_read * BYTES[asked.dtype]
-                seen.findings[0] = _with_memory(seen.findings[0], seen.read_bytes, asked.dtype)
+        if why_no_hub is None:
+            seen.findings.append(_refused(asked, str(error)))
+        else:
+            _take_published(asked, seen)
         return seen
     except (ValueError, OSError) as error:
         seen.findings.append(Finding(asked.subject, str(error), State.WRONG, "name a whole model"))
@@ -111,14 +106,26 @@ def _files(asked: ModelAsked, why_no_hub: str | None) -> ModelFiles:
     return hub_files(asked.source, asked.revision, is_reached=why_no_hub is None)
 
 
-def _not_had(asked: ModelAsked, cause: str, why_no_hub: str | None) -> Iterator[Finding]:
-    if why_no_hub is not None:
-        yield from not_here(asked.subject, asked.source, asked.block)
-    elif "is gated" in cause:
-        yield licence(asked.subject, asked.source, is_refused=True)
-    else:
-        what, _, remedy = cause.partition("; ")
-        yield Finding(asked.subject, what, State.WRONG, remedy or "name another model")
+def _refused(asked: ModelAsked, cause: str) -> Finding:
+    """Why a hub that answers does not give a model."""
+    if "is gated" in cause:
+        return licence(asked.subject, asked.source, is_refused=True)
+    what, _, remedy = cause.partition("; ")
+    return Finding(asked.subject, what, State.WRONG, remedy or "name another model")
+
+
+def _take_published(asked: ModelAsked, seen: ModelSeen) -> None:
+    """What is known of a model that cannot be asked for: what was published."""
+    published = published_host(asked.source)
+    first, *others = not_here(asked.subject, asked.source)
+    if published is not None:
+        seen.to_come = published_bytes(published)
+        first = _with_block(asked, seen, first, published.num_blocks)
+        if seen.block_index is not None and is_known_family(published.model_type):
+            num_read = num_embedding_parameters(published)
+            num_read += (seen.block_index + 1) * num_block_parameters(published)
+            first = _with_memory(asked, seen, first, num_read)
+    seen.findings += [first, *others]
 
 
 def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Finding:
@@ -132,29 +139,36 @@ def _config_line(asked: ModelAsked, seen: ModelSeen, files: ModelFiles) -> Findi
         remedy = "name a decoder-only language model that transformers knows without remote code"
         cause = _line(error, files.folder, asked.source)
         return Finding(asked.subject, f"config: {cause}", State.WRONG, remedy)
-    text, what = text_config(config), f"{asked.source}"
-    if files.commit is not None:
-        what += f" at {files.commit[:8]}"
-    seen.num_blocks = num_blocks = text.num_hidden_layers
-    seen.width, seen.num_ids = text.hidden_size, model.get_input_embeddings().num_embeddings
-    what += f": {type(model).__name__}, {num_blocks} blocks of width {seen.width}"
-    if asked.block is None:
-        return Finding(asked.subject, what, State.OK)
-    try:
-        index = asked.block.block_index(num_blocks)
-    except ValueError as error:
-        remedy = f"set {asked.subject}.block to one of 0..{num_blocks - 1}"
-        return Finding(asked.subject, f"{what}; {error}", State.WRONG, remedy)
-    above = sum(p.numel() for block in list(blocks.children())[index + 1 :]
+    what = asked.source if files.commit is None else f"{asked.source} at {files.commit[:8]}"
+    num_blocks, width = text_config(config).num_hidden_layers, text_config(config).hidden_size
+    seen.width, seen.num_ids = width, model.get_input_embeddings().num_embeddings
+    what += f": {type(model).__name__}, {num_blocks} blocks of width {width}"
+    found = _with_block(asked, seen, Finding(asked.subject, what, State.OK), num_blocks)
+    if seen.block_index is None:
+        return found
+    above = sum(p.numel() for block in list(blocks.children())[seen.block_index + 1 :]
                 for p in block.parameters())  # fmt: skip
     num_read = sum(p.numel() for p in model.parameters()) - above
+    return _with_memory(asked, seen, found, num_read)
+
+
+def _with_block(asked: ModelAsked, seen: ModelSeen, found: Finding, num_blocks: int) -> Finding:
+    """The line with the block that is read, if one is, and whether there is such a block."""
+    if asked.block is None:
+        return found
+    try:
+        seen.block_index = asked.block.block_index(num_blocks)
+    except ValueError as error:
+        remedy = f"set {asked.subject}.block to one of 0..{num_blocks - 1}"
+        return Finding(asked.subject, f"{found.what}; {error}", State.WRONG, remedy)
+    return replace(found, what=f"{found.what}, block {seen.block_index}")
+
+
+def _with_memory(asked: ModelAsked, seen: ModelSeen, found: Finding, num_read: int) -> Finding:
+    """The line with the memory that the blocks up to it take."""
     seen.read_bytes = num_read * BYTES[asked.dtype]
-    found = Finding(asked.subject, f"{what}, block {index}", State.OK)
-    return _with_memory(found, seen.read_bytes, asked.dtype)
-
-
-def _with_memory(finding: Finding, num_bytes: int, dtype: str) -> Finding:
-    return replace(finding, what=f"{finding.what}; up to it {readable_bytes(num_bytes)} in {dtype}")
+    what = f"{found.what}; up to it {readable_bytes(seen.read_bytes)} in {asked.dtype}"
+    return replace(found, what=what)
 
 
 def _tokenizer_line(asked: ModelAsked, seen: ModelSeen, folder: Path) -> Finding:
