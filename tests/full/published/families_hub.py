@@ -38,12 +38,10 @@ def hub_of_families(hub: FakeHub, folder: Path) -> None:
 
 
 def documents(count: int, first: int = 10_000) -> list[str]:
-    """Texts of a paragraph or two; each hundredth is longer than a published corpus takes."""
-    two = texts(2 * count, first)
-    joined = [" ".join(pair) for pair in zip(two[::2], two[1::2], strict=True)]
+    """Texts of a paragraph; each hundredth is longer than a published corpus takes."""
     return [
         text if number % 100 else "\n".join([text] * (TOO_LONG // len(text) + 1))
-        for number, text in enumerate(joined)
+        for number, text in enumerate(texts(count, first))
     ]
 
 
