@@ -6,10 +6,11 @@ All of them are in tests/full/published.
 from dataclasses import replace
 
 import pytest
+from sentencepiece import SentencePieceProcessor
 from tests.full.published.checkpoints import save_checkpoint
 from tests.full.published.reading import check_rows
 
-from interlingua.models.hosts.host import load_host, load_tokenizer
+from interlingua.models.hosts.host import TOKENIZER_PROBES, load_host, load_tokenizer
 from interlingua.published.hosts import pool_host
 
 # Towers beside the text, names without a prefix, convolutions, pickled weights, and tokenizers
@@ -34,3 +35,13 @@ def test_the_trunk_has_a_marker_and_turns(tmp_path):
     tokenizer = load_tokenizer(str(folder))
     assert len(tokenizer.encode("\u320e", add_special_tokens=False)) == 1
     assert tokenizer.chat_template and tokenizer.bos_token is None
+
+
+def test_pieces_are_those_of_sentencepiece(tmp_path):
+    host = replace(pool_host("yagpt-5-8b"), num_blocks=1)
+    folder = save_checkpoint(host, tmp_path / "model")
+    truth = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    tokenizer = load_tokenizer(str(folder))
+    # A space before a text is a piece of its own in sentencepiece alone.
+    for text in map(str.lstrip, TOKENIZER_PROBES):
+        assert tokenizer.encode(text, add_special_tokens=False) == truth.encode(text)
