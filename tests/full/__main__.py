@@ -26,6 +26,7 @@ PARTS = {
     "tour": "tests/full/test_tour.py",
     "chaos": "tests/chaos",
     "doors": "tests/full/front_door",
+    "published": "tests/full/published",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
     "failures": "tests/full/test_failures.py",
 }
