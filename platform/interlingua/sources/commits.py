@@ -50,6 +50,33 @@ def open_names(recipe: Recipe) -> list[str]:
     return list(found)
 
 
+def check_commits(recipe: Recipe) -> None:
+    """Raise where something on the hub is named without a commit."""
+    named = {
+        f"hosts.{host.tag}.source": (host.source.source, host.source.revision)
+        for host in recipe.hosts
+        if isinstance(host.source, HubHost)
+    }
+    if isinstance(start := recipe.av.start, HubFolder):
+        named["av.start"] = (start.source, start.revision)
+    for name in ("av_lessons", "ar_lessons"):
+        if isinstance(teacher := getattr(recipe, name).teacher, LocalTeacher):
+            named[f"{name}.teacher"] = (teacher.source, teacher.revision)
+    for field, (source, revision) in named.items():
+        if is_on_hub(source, revision):
+            raise ValueError(without_commit(field, source))
+    if names := open_names(recipe):
+        raise ValueError(without_commit("passages.corpus", names[0]))
+
+
+def without_commit(field: str, name: str) -> str:
+    """The error of something on the hub that is named without a commit."""
+    return (
+        f"{field}.revision is none for the hub id {name!r}; name the "
+        "commit, because the default branch moves"
+    )
+
+
 def commits_in(root: Path) -> CommitOf:
     """The commits that are noted in a root; others stay open."""
     noted = _noted(root)

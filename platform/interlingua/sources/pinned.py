@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from interlingua.sources.commits import is_on_hub, open_names
+from interlingua.sources.commits import check_commits, is_on_hub, without_commit
 from interlingua.sources.files import (
     TABLES,
     TEXTS,
@@ -24,7 +24,7 @@ from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.teachers import ExplanationFile, LocalTeacher, asks_endpoint
-from interlingua.specs.training import Base, HubFolder, Start
+from interlingua.specs.training import Base, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
 GGUF = ".gguf"
@@ -40,7 +40,7 @@ def pinned(recipe: Recipe, *, needs_commits: bool = True) -> Recipe:
         raise ValueError(f"{recipe.name} needs " + " ".join(f"--set {one}=..." for one in missing))
     _check_numbered(recipe)
     if needs_commits:
-        _check_commits(recipe)
+        check_commits(recipe)
     hosts = tuple(_host(host) for host in recipe.hosts)
     anchor = next(host for host in hosts if host.tag == recipe.anchor)
     block = anchor.block_index if recipe.ar.block_index is None else recipe.ar.block_index
@@ -130,36 +130,10 @@ def _check_numbered(recipe: Recipe) -> None:
             )
 
 
-def _check_commits(recipe: Recipe) -> None:
-    """Raise where something on the hub is named without a commit."""
-    named = {
-        f"hosts.{host.tag}.source": (host.source.source, host.source.revision)
-        for host in recipe.hosts
-        if isinstance(host.source, HubHost)
-    }
-    if isinstance(start := recipe.av.start, HubFolder):
-        named["av.start"] = (start.source, start.revision)
-    for name in ("av_lessons", "ar_lessons"):
-        if isinstance(teacher := getattr(recipe, name).teacher, LocalTeacher):
-            named[f"{name}.teacher"] = (teacher.source, teacher.revision)
-    for field, (source, revision) in named.items():
-        if is_on_hub(source, revision):
-            raise ValueError(_without_commit(field, source))
-    if names := open_names(recipe):
-        raise ValueError(_without_commit("passages.corpus", names[0]))
-
-
-def _without_commit(field: str, name: str) -> str:
-    return (
-        f"{field}.revision is none for the hub id {name!r}; name the "
-        "commit, because the default branch moves"
-    )
-
-
 def pinned_host(host: HubHost, *, needs_depth: bool) -> HubHost:
     """The model with the hash of its files, or its commit, and how many blocks it has."""
     if is_on_hub(host.source, host.revision):
-        raise ValueError(_without_commit(f"hosts.{host.tag}.source", host.source))
+        raise ValueError(without_commit(f"hosts.{host.tag}.source", host.source))
     return _pinned_host(host, needs_depth=needs_depth)
 
 
