@@ -7,7 +7,8 @@ that it had learned from, or let different statistics pass for one, it is not.
 from dataclasses import replace
 
 from interlingua.published.hosts import pool_host
-from interlingua.recipes.parts import MIN_DELTA, ONE_CORE_A_STAGE, WORLD_FITTING
+from interlingua.recipes.parts import MIN_DELTA, WORLD_FITTING
+from interlingua.recipes.placements import eight_gpus
 from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.injection import Centring, InjectionSpec, Replace
 from interlingua.specs.models import HostSpec, HubHost
@@ -54,4 +55,4 @@ def pool_spec(tag: str, *, max_tokens: int) -> HostSpec:
 def asking(url: str, key_variable: str) -> Placement:
     """Where a published run is run unless a placement is named, and whom it asks."""
     teaching = TeachingPlacement(url=url, key_variable=key_variable)
-    return replace(ONE_CORE_A_STAGE, teaching=teaching)
+    return replace(eight_gpus(), teaching=teaching)

@@ -88,7 +88,7 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """Run `jobs.run` on a cluster of its own, with the key and the token in its environment."""
     settings = {**SMALL, **RUNS[name], "placement.teaching.url": teacher.url}
-    program = [sys.executable, "-m", "jobs.run", name, *arguments]
+    program = [sys.executable, "-m", "jobs.run", name, "--placement", "laptop", *arguments]
     for path, value in settings.items():
         program += ["--set", f"{path}={value}"]
     key_variable = PUBLISHED[name]().placement.teaching.key_variable
