@@ -28,6 +28,8 @@ from interlingua.specs.training import Base, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
 GGUF = ".gguf"
+
+Model = TypeVar("Model", HubFolder, LocalTeacher)
 Part = TypeVar("Part")
 
 
@@ -174,16 +176,19 @@ def _with_files(host: HubHost, field: str | None = None) -> HubHost:
 
 
 def _start(start: Start) -> Start:
-    if isinstance(start, Base):
-        return start
+    return start if isinstance(start, Base) else _model(start, "av.start")
+
+
+def _model(named: Model, field: str) -> Model:
+    """A model that is no host, with the hash of its files."""
     host = HubHost(
-        tag="start",
-        source=start.source,
-        revision=start.revision,
-        files_sha256=start.files_sha256,
+        tag="model",
+        source=named.source,
+        revision=named.revision,
+        files_sha256=named.files_sha256,
     )
-    found = _with_files(host, "av.start")
-    return replace(start, source=found.source, files_sha256=found.files_sha256)
+    found = _with_files(host, field)
+    return replace(named, source=found.source, files_sha256=found.files_sha256)
 
 
 def _host(host: HostSpec) -> HostSpec:
@@ -223,15 +228,7 @@ def _corpus(corpus: CorpusSpec, field: str) -> CorpusSpec:
 def _taught(taught: TeachingSpec, field: str) -> TeachingSpec:
     teacher = taught.teacher
     if isinstance(teacher, LocalTeacher):
-        host = HubHost(
-            tag="teacher",
-            source=teacher.source,
-            revision=teacher.revision,
-            files_sha256=teacher.files_sha256,
-        )
-        found = _with_files(host, f"{field}.teacher")
-        named = replace(teacher, source=found.source, files_sha256=found.files_sha256)
-        return replace(taught, teacher=named)
+        return replace(taught, teacher=_model(teacher, f"{field}.teacher"))
     if not isinstance(teacher, ExplanationFile):
         return taught
     digits = _taken(teacher.path, TABLES, teacher.sha256, f"{field}.teacher.path")

@@ -9,7 +9,12 @@ from tests.own_model import POSITIONS
 
 from interlingua.models.sampling.chat_model import Answer
 from interlingua.sources.source import Site, teacher_of
-from interlingua.sources.teachers.local_teacher import ModelTeacher, name_of, read_text
+from interlingua.sources.teachers.local_teacher import (
+    REASONS,
+    ModelTeacher,
+    name_of,
+    read_text,
+)
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import LocalTeacher, Prompt, TaggedAnswer
 from interlingua.store.rows.passages import Passage
@@ -70,7 +75,7 @@ def explained(folder, *answers, spec=SPEC, asked=ASKED[:1], num_samples=1):
     made = ModelTeacher(spec, model)
     found = made.explain(asked, num_samples)
     nonzero = {name: count for name, count in made.counts().items() if count}
-    nonzero.pop("num_prompt_tokens", None)
+    nonzero.pop("prompt_tokens", None)
     return [[text for _, text in row] for row in found], nonzero, model
 
 
@@ -87,21 +92,20 @@ def test_texts_are_drawn_by_seed_passage_site_and_sample(folder):
     assert one != other
 
 
-def test_of_every_answer_it_is_counted_what_came_of_it(folder):
+def test_of_every_row_it_is_counted_how_it_ended(folder):
     made = teacher(folder)
     found = made.explain([(passage(f"text {number}"), WHOLE) for number in range(20)], 3)
     counts = made.counts()
-    of_answers = sum(counts[name] for name in ("num_cut_off", "num_empty", "num_malformed"))
-    assert of_answers + sum(map(len, found)) == 60
+    assert counts["num_explained"] == sum(map(len, found))
+    assert sum(counts[name] for name in ("num_explained", *REASONS)) == 60
     assert counts["num_cut_off"] > 0 and any(len(row) > 1 for row in found)
-    assert counts["num_explained"] + counts["num_without_explanation"] == 20
-    assert counts["num_tokens"] > 60 and counts["num_prompt_tokens"] > 20 * 10
+    assert counts["answer_tokens"] > 60 and counts["prompt_tokens"] > 20 * 10
 
 
 @pytest.mark.parametrize(
     ("answer", "texts", "counted"),
     [
-        (answered(" An old mill. "), ["An old mill."], None),
+        (answered(" An old mill. "), ["An old mill."], "num_explained"),
         (answered("An old", is_cut_off=True), [], "num_cut_off"),
         (answered(" \n"), [], "num_empty"),
         (answered("A mill.</explanation>"), [], "num_malformed"),
@@ -110,33 +114,33 @@ def test_of_every_answer_it_is_counted_what_came_of_it(folder):
 )
 def test_a_whole_answer_is_an_explanation_or_counted(folder, answer, texts, counted):
     found, counts, _ = explained(folder, answer)
-    of_site = "num_explained" if texts else "num_without_explanation"
-    expected = {of_site: 1, "num_tokens": 3} | ({counted: 1} if counted else {})
-    assert (found, counts) == ([texts], expected)
+    assert (found, counts) == ([texts], {counted: 1, "answer_tokens": 3})
 
 
 @pytest.mark.parametrize(
     ("answer", "texts", "counted"),
     [
-        (answered("<analysis>- A mill.\n- Old.</analysis>"), ["A mill.\n\nOld."], None),
-        # Whole between its tags, whatever comes behind them.
-        (answered("<analysis>A mill.</analysis> And", is_cut_off=True), ["A mill."], None),
-        (answered("<analysis>A mill", is_cut_off=True), [], "num_cut_off"),
+        (answered("<analysis>- A mill.\n- Old.</analysis>"), ["A mill.\n\nOld."], "num_explained"),
+        (answered("<analysis>A mill.</analysis> An", is_cut_off=True), [], "num_cut_off"),
         (answered("A mill."), [], "num_malformed"),
     ],
 )
 def test_a_tagged_answer_is_an_explanation_or_counted(folder, answer, texts, counted):
     found, counts, _ = explained(folder, answer, spec=TAGGED)
-    assert found == [texts] and counts.get(counted, 1) == 1
-    assert sum(counts.get(name, 0) for name in ("num_cut_off", "num_malformed")) == 1 - len(texts)
+    assert (found, counts) == ([texts], {counted: 1, "answer_tokens": 3})
 
 
 def test_of_several_samples_some_may_fail(folder):
     answers = [answered("One."), answered("", is_cut_off=True), answered("Three.")]
-    found, counts, model = explained(folder, *answers, num_samples=3)
+    found, counts, model = explained(folder, *answers, answered("One."), num_samples=4)
     assert found == [["One.", "Three."]]
-    assert counts == {"num_explained": 1, "num_cut_off": 1, "num_tokens": 9}
-    assert model.specs[0].samples == 3
+    assert counts == {
+        "num_explained": 2,
+        "num_cut_off": 1,
+        "num_repeated": 1,
+        "answer_tokens": 12,
+    }
+    assert model.specs[0].samples == 4
 
 
 def test_greedily_there_is_one_answer(folder):
@@ -165,8 +169,8 @@ def test_blank_and_too_long_texts_are_counted_and_not_asked_about(folder):
     found = made.explain(asked, 4)
     assert found[:2] == [[], []]
     counts = made.counts()
-    assert counts["num_blank"] == counts["num_too_long"] == 1
-    assert counts["num_without_explanation"] == 2 + (not found[2])
+    assert counts["num_without_text"] == counts["num_too_long"] == 4
+    assert sum(counts[name] for name in ("num_explained", *REASONS)) == 12
 
 
 def test_its_name_is_the_models_and_a_hash_of_all_that_counts():

@@ -15,19 +15,18 @@ from interlingua.models.sampling.chat_prompts import ChatPrompts
 from interlingua.sources.answers import Unusable, explanation_in_answer
 from interlingua.sources.source import Explained, Site
 from interlingua.specs.splits import Split
-from interlingua.specs.teachers import LocalTeacher, TaggedAnswer
+from interlingua.specs.teachers import LocalTeacher
 from interlingua.specs.text.canonical import canonical_json
 from interlingua.specs.training import SamplingSpec
 from interlingua.store.hosts import GGUF_SUFFIX
 from interlingua.store.rows.passages import Passage
 
 FIELD = "{text}"
-# Of a record, also where they are zero: what came of every answer, and of every site.
-CUT_OFF, TOO_LONG, BLANK = "num_cut_off", "num_too_long", "num_blank"
-OF_ANSWERS = (CUT_OFF, *(reason.value for reason in Unusable))
-OF_SITES = ("num_explained", "num_without_explanation", TOO_LONG, BLANK)
-OF_TOKENS = ("num_prompt_tokens", "num_tokens")
-REASONS = (*OF_ANSWERS, TOO_LONG, BLANK)  # why there is no explanation
+# Of a record, also where they are zero: how every row ended, and what was read and drawn for it.
+EXPLAINED, REPEATED, CUT_OFF = "num_explained", "num_repeated", "num_cut_off"
+TOO_LONG, WITHOUT_TEXT = "num_too_long", "num_without_text"
+REASONS = (CUT_OFF, *(one.value for one in Unusable), TOO_LONG, WITHOUT_TEXT, REPEATED)
+COUNTED = (EXPLAINED, *REASONS, "prompt_tokens", "answer_tokens")
 
 
 def opened(
@@ -50,7 +49,7 @@ class ModelTeacher:
     def __init__(self, spec: LocalTeacher, model: ChatModel) -> None:
         before, _, behind = spec.prompt.user.partition(FIELD)
         self._spec, self._model, self._name = spec, model, name_of(spec)
-        self._counts = Counter(dict.fromkeys((*OF_SITES, *OF_ANSWERS, *OF_TOKENS), 0))
+        self._counts = Counter(dict.fromkeys(COUNTED, 0))
         self._prompts = ChatPrompts(
             model.tokenizer, spec.source, system=spec.prompt.system, before=before, behind=behind
         )
@@ -64,26 +63,26 @@ class ModelTeacher:
         self, asked: Sequence[tuple[Passage, Site]], num_samples: int
     ) -> list[list[Explained]]:
         """The explanations in up to `num_samples` answers about each site; one, where greedy."""
-        prompts: dict[int, list[int]] = {}
+        sampling, prompts = self._sampling(num_samples), {}
         for place, (passage, site) in enumerate(asked):
-            if (ids := self._prompt(read_text(passage, site))) is not None:
+            ids = self._prompt(read_text(passage, site))
+            if isinstance(ids, str):
+                self._counts[ids] += sampling.samples
+            else:
                 prompts[place] = ids
         answers = self._model.answers(
             [*prompts.values()],
             [_key(*asked[place]) for place in prompts],
-            self._sampling(num_samples),
+            sampling,
             top_p=self._spec.prompt.top_p,
             beginning=self._prompts.beginning,
         )
+        self._counts["prompt_tokens"] += sum(map(len, prompts.values()))
         by_place = dict(zip(prompts, answers, strict=True))
-        found = [self._explanations(by_place.get(place, [])) for place in range(len(asked))]
-        num_explained = sum(map(bool, found))
-        self._counts["num_explained"] += num_explained
-        self._counts["num_without_explanation"] += len(found) - num_explained
-        return found
+        return [self._explanations(by_place.get(place, [])) for place in range(len(asked))]
 
     def counts(self) -> Mapping[str, int]:
-        """What came of sites and of answers, and how many tokens were read and drawn."""
+        """How rows ended, and how many tokens were read and drawn."""
         return self._counts
 
     def _sampling(self, num_samples: int) -> SamplingSpec:
@@ -95,40 +94,37 @@ class ModelTeacher:
             max_new_tokens=prompt.max_new_tokens,
         )
 
-    def _prompt(self, text: str) -> list[int] | None:
-        """The prompt about a text; None, and a count, where it cannot be asked about."""
+    def _prompt(self, text: str) -> list[int] | str:
+        """The prompt about a text, or why it cannot be asked about."""
         if not text.strip():
-            self._counts[BLANK] += 1
-            return None
+            return WITHOUT_TEXT
         ids, most = self._prompts.ids(text), self._model.most_tokens
         if most is not None and len(ids) + self._spec.prompt.max_new_tokens > most:
-            self._counts[TOO_LONG] += 1
-            return None
-        self._counts["num_prompt_tokens"] += len(ids)
+            return TOO_LONG
         return ids
 
     def _explanations(self, answers: Sequence[Answer]) -> list[Explained]:
-        found = []
+        found: list[Explained] = []
         for answer in answers:
-            self._counts["num_tokens"] += answer.num_tokens
-            read = self._read(answer)
-            if isinstance(read, str):
-                found.append((self._name, read))
-            elif answer.is_cut_off:
-                self._counts[CUT_OFF] += 1
-            else:
-                self._counts[read.value] += 1
+            self._counts["answer_tokens"] += answer.num_tokens
+            text, ended = self._read(answer)
+            if (self._name, text) in found:
+                ended = REPEATED
+            if ended == EXPLAINED:
+                found.append((self._name, text))
+            self._counts[ended] += 1
         return found
 
-    def _read(self, answer: Answer) -> str | Unusable:
-        kind = self._spec.prompt.answer
-        # Between two tags an explanation is whole, whatever was to come behind it.
-        if answer.is_cut_off and not isinstance(kind, TaggedAnswer):
-            return Unusable.MALFORMED
-        read = explanation_in_answer(answer.text, kind)
-        if isinstance(read, str) and any(token in read for token in self._control):
-            return Unusable.MALFORMED
-        return read
+    def _read(self, answer: Answer) -> tuple[str, str]:
+        """The explanation in an answer, and how its row ends."""
+        if answer.is_cut_off:
+            return "", CUT_OFF
+        read = explanation_in_answer(answer.text, self._spec.prompt.answer)
+        if isinstance(read, Unusable):
+            return "", read.value
+        # A token that steers a chat is no part of an explanation.
+        is_steering = any(token in read for token in self._control)
+        return read, Unusable.MALFORMED.value if is_steering else EXPLAINED
 
 
 def read_text(passage: Passage, site: Site) -> str:
