@@ -15,6 +15,7 @@ from interlingua.recipes.registry import PUBLISHED, RECIPES, recipe_named
 from interlingua.specs.models import HubHost
 from interlingua.specs.placement import Single, ThreeGroups
 from interlingua.specs.recipe import Recipe
+from interlingua.specs.teachers import LocalTeacher, Prompt
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import Stage
 
@@ -113,6 +114,18 @@ def test_a_stage_that_has_workers_holds_no_card_itself() -> None:
         assert not (own and workers)
         if stage.kind in ("reconstructed", "nearest"):  # they have no workers to give it to
             assert own == 1
+
+
+@pytest.mark.parametrize(("place", "own", "workers"), [("one_gpu", 1, 0), ("eight_gpus", 0, 8)])
+def test_a_teacher_that_runs_here_asks_for_its_card(place, own, workers) -> None:
+    recipe = recipe_named("world_mini")
+    teacher = LocalTeacher(source="of/someone", revision="a" * 40, prompt=Prompt(user="{text}"))
+    taught = at(place, replace(recipe, av_lessons=replace(recipe.av_lessons, teacher=teacher)))
+    found = {
+        resources(stage, taught) for stage in graph_of(taught) if stage.kind == "explanations"
+        and stage.spec.teacher == teacher
+    }  # fmt: skip
+    assert found == {(own, workers)}
 
 
 def test_a_device_by_its_number_is_refused_because_ray_deals_them_out() -> None:

@@ -40,6 +40,7 @@ from interlingua.stages.nla.reconstruct import ReconstructInputs
 from interlingua.stages.nla.verbalize import VerbalizeInputs
 from interlingua.stages.rl.job import RlInputs
 from interlingua.stages.rows.activations import ActivationsInputs
+from interlingua.stages.rows.explanations import ExplanationsInputs
 from interlingua.stages.sft.job import LearningInputs
 from interlingua.store.artifact import Stage
 
@@ -92,6 +93,8 @@ def _of_own(stage: Stage, device: str) -> int:
             )
         case ActivationsInputs(host=host):
             return 0 if device != "cpu" else _of_host(host, stage.spec.dtype)
+        case ExplanationsInputs(model=model) if model is not None:
+            return 0 if device != "cpu" else _of_host(model, stage.spec.teacher.dtype)
         case FamiliarityInputs(host=host, rows=rows):
             return _of_host(host, rows.fit.spec.dtype)
         case BundleInputs(pair=pair):

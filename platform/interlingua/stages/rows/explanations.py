@@ -55,7 +55,7 @@ def explanations_stage(spec: TeachSpec, inputs: ExplanationsInputs[Stage]) -> St
         inputs=inputs,
         revision=3,
         work=None if inputs.model is None else WorkKind.VERBALIZING,
-        device=None if inputs.host is None else WorkKind.VERBALIZING,
+        device=None if inputs.host is inputs.model is None else WorkKind.VERBALIZING,
     )
 
 
