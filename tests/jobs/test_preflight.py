@@ -71,10 +71,10 @@ def test_all_that_lacks_is_in_one_table(hub, recipe, tmp_path, capsys, monkeypat
         ),
     )
     hub.gated.add(NAME)
-    with pytest.raises(NotReady, match=r"^own is not ready: see passages.corpus, av_lessons"):
+    with pytest.raises(NotReady, match=r"^own is not ready: see placement.teaching.url, passages"):
         show_preflight(recipe, tmp_path / "runs")
     table = capsys.readouterr().out
-    for part in ("gone.jsonl", "no endpoint for wise", "is gated", "org/gone"):
+    for part in ("gone.jsonl", "placement.teaching.url", "is gated", "org/gone"):
         assert part in table
 
 

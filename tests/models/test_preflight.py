@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import sentencepiece
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, hf_hub_download, snapshot_download
 from tests.models.gguf_files import small_llama, small_tokenizer, write_gguf
 from tests.sources.hub import COMMIT, GOOD_TOKEN, serving, use
 from transformers import T5Config
@@ -85,6 +85,13 @@ def test_what_was_fetched_needs_no_hub(hub, tmp_path):
         assert [state for _, state in found] == [State.OK] * 3
         assert found[-1][0].endswith(", safetensors, here")
     assert hub.asked == asked
+
+
+def test_a_cache_without_the_list_of_files_is_said_to_be_one(hub):
+    hf_hub_download(NAME, "config.json", revision=COMMIT)
+    [(what, state)] = lines(ASKED, GIVEN)
+    assert what.startswith(f"some files of model {NAME} at {COMMIT[:12]} are in the cache")
+    assert state is State.MISSING
 
 
 def test_what_is_not_here_has_its_published_size(monkeypatch):

@@ -73,17 +73,16 @@ def pinned_files(recipe: Recipe) -> tuple[Recipe, dict[str, str]]:
             wrong[field] = str(error)
             return part
 
-    hosts = (
-        host
-        if host.rows is None
-        else replace(host, rows=tried(_rows, host.rows, f"hosts.{host.tag}.rows"))
-        for host in recipe.hosts
-    )
+    def with_rows(host: HostSpec) -> HostSpec:
+        if host.rows is None:
+            return host
+        return replace(host, rows=tried(_rows, host.rows, f"hosts.{host.tag}.rows"))
+
     corpus = tried(_corpus, recipe.passages.corpus, "passages.corpus")
     found = replace(
         recipe,
         passages=replace(recipe.passages, corpus=corpus),
-        hosts=tuple(hosts),
+        hosts=tuple(map(with_rows, recipe.hosts)),
         av_lessons=tried(_taught, recipe.av_lessons, "av_lessons"),
         ar_lessons=tried(_taught, recipe.ar_lessons, "ar_lessons"),
     )

@@ -31,6 +31,7 @@ from interlingua.store.atomic import StorageFull, naming_full_storage
 WAITS_S = (1.0, 4.0)
 # What a broken connection raises; the last are those of the faster protocol, which has no type.
 BROKEN = (HTTPError, ConnectionError, TimeoutError, RuntimeError)
+LISTLESS = "without the list of all"  # as an earlier version of the library left them
 SOME_NAMES = 5  # of the files that are there, in an error
 Fetched = TypeVar("Fetched")
 
@@ -128,7 +129,7 @@ def _line(repository: HubRepository, what: str, error: BaseException) -> str | N
     if isinstance(error, CachedRepoTreeNotFoundError):
         return (
             f"some files of {what} at {repository.revision[:12]} are in the cache "
-            f"({constants.HF_HUB_CACHE}) without the list of all, which the hub cannot be asked "
+            f"({constants.HF_HUB_CACHE}) {LISTLESS}, which the hub cannot be asked "
             "for now; run once where there is a connection, HF_HUB_OFFLINE unset"
         )
     return _answer(repository, what, error)

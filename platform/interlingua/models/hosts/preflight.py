@@ -20,7 +20,7 @@ from interlingua.memory.parameters import (
 from interlingua.models.hosts.checkpoint import decoder_config, quiet_transformers, without_weights
 from interlingua.models.hosts.gguf import read_header
 from interlingua.models.hosts.host import load_tokenizer
-from interlingua.models.hosts.hub import NotFetched
+from interlingua.models.hosts.hub import LISTLESS, NotFetched
 from interlingua.models.hosts.model_files import (
     SENTENCEPIECE,
     ModelFiles,
@@ -79,7 +79,7 @@ def seen_model(asked: ModelAsked, why_no_hub: str | None) -> ModelSeen:
     try:
         seen.files = _files(asked, why_no_hub)
     except NotFetched as error:
-        if why_no_hub is None:
+        if why_no_hub is None or LISTLESS in str(error):
             seen.findings.append(_refused(asked, str(error)))
         else:
             _take_published(asked, seen)
@@ -107,11 +107,12 @@ def _files(asked: ModelAsked, why_no_hub: str | None) -> ModelFiles:
 
 
 def _refused(asked: ModelAsked, cause: str) -> Finding:
-    """Why a hub that answers does not give a model."""
+    """Why a hub that answers, or a cache that has some of it, does not give a model."""
     if "is gated" in cause:
         return licence(asked.subject, asked.source, is_refused=True)
     what, _, remedy = cause.partition("; ")
-    return Finding(asked.subject, what, State.WRONG, remedy or "name another model")
+    state = State.MISSING if LISTLESS in what else State.WRONG
+    return Finding(asked.subject, what, state, remedy or "name another model")
 
 
 def _take_published(asked: ModelAsked, seen: ModelSeen) -> None:
