@@ -13,6 +13,7 @@ from interlingua.specs.evaluation import Evaluating
 from interlingua.specs.injection import Centring, InjectionSpec, Replace
 from interlingua.specs.models import HostSpec, HubHost
 from interlingua.specs.placement import Placement, TeachingPlacement
+from interlingua.specs.rl import RlWatch
 from interlingua.specs.splits import Split
 from interlingua.specs.training import OptimSpec, RateDecay, WatchSpec
 
@@ -27,6 +28,18 @@ ONE_SLOT = InjectionSpec(
 # Most runs evaluated no held-out row while training; the single-host trainers saved every 500.
 WATCH = WatchSpec(
     seed=0, validate_every=250, checkpoint_every=500, dev_rows=200, min_delta=MIN_DELTA
+)
+# Published runs ended at their last step, whatever had become of the AV.
+RL_WATCH = RlWatch(
+    seed=0,
+    evaluate_every=25,
+    checkpoint_every=25,
+    dev_rows=200,
+    dev_samples=2,
+    gates=None,
+    max_kl_per_token=None,
+    max_log_ratio=None,
+    min_delta=MIN_DELTA,
 )
 FITTING = replace(WORLD_FITTING, most_words=4000)
 EVALUATION = Evaluating(split=Split.TEST, rows=200, samples=2, shown_rows=100, accepts=())

@@ -6,13 +6,12 @@ What a reader of the results must know is in `notes`.
 from dataclasses import replace
 from typing import Any
 
-from interlingua.recipes.parts import MIN_DELTA
-from interlingua.recipes.published_parts import LEARNER, ONE_SLOT, pool_spec
+from interlingua.recipes.published_parts import LEARNER, ONE_SLOT, RL_WATCH, pool_spec
 from interlingua.recipes.single_host import NUM_DOCUMENTS, POSITIONS, WORDING, nano_qwen3_8b_L24
 from interlingua.specs.corpora import HubText
 from interlingua.specs.injection import BosRule, Readout
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.rl import RlSpec, RlWatch, ScaledError
+from interlingua.specs.rl import RlSpec, ScaledError
 from interlingua.specs.training import OptimSpec, RateDecay
 
 ULTRA_FINEWEB = HubText(
@@ -48,17 +47,7 @@ RELEASE_RL = RlSpec(
     kl_coef=0.01,
     clip_ratio=0.2,
     max_skipped_share=0.05,
-    watch=RlWatch(
-        seed=0,
-        evaluate_every=100,
-        checkpoint_every=50,
-        dev_rows=200,
-        dev_samples=2,
-        gates=None,
-        max_kl_per_token=None,
-        max_log_ratio=None,
-        min_delta=MIN_DELTA,
-    ),
+    watch=replace(RL_WATCH, evaluate_every=100, checkpoint_every=50),
 )
 
 

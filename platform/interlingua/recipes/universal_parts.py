@@ -6,11 +6,11 @@ version.
 
 from dataclasses import replace
 
-from interlingua.recipes.parts import ALL_LINEAR, MIN_DELTA
-from interlingua.recipes.published_parts import AR_TEMPLATE, LEARNER, ONE_SLOT, WATCH
+from interlingua.recipes.parts import ALL_LINEAR
+from interlingua.recipes.published_parts import AR_TEMPLATE, LEARNER, ONE_SLOT, RL_WATCH, WATCH
 from interlingua.specs.corpora import HubText, PassagesSpec
 from interlingua.specs.injection import BosRule, Readout
-from interlingua.specs.rl import Contrast, RlSpec, RlWatch
+from interlingua.specs.rl import Contrast, RlSpec
 from interlingua.specs.splits import SplitSpec
 from interlingua.specs.teachers import ChatTeacher, Prompt
 from interlingua.specs.training import ArSpec, AvSpec, LoraSpec, OptimSpec, RateDecay
@@ -125,16 +125,6 @@ RL = RlSpec(
     kl_coef=0.05,  # published with an anchor whose gradient is zero in the mean
     clip_ratio=0.2,  # published without; of one step on fresh samples it changes nothing
     max_skipped_share=0.05,
-    watch=RlWatch(
-        seed=0,
-        evaluate_every=25,
-        checkpoint_every=25,
-        dev_rows=200,
-        dev_samples=2,
-        gates=None,
-        max_kl_per_token=None,
-        max_log_ratio=None,
-        min_delta=MIN_DELTA,
-    ),
+    watch=RL_WATCH,
 )
 WIDE_LORA = replace(LORA, rank=256, alpha=512.0)
