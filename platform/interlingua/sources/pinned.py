@@ -24,7 +24,7 @@ from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile, HostSpec, HubHost
 from interlingua.specs.recipe import Recipe, TeachingSpec
 from interlingua.specs.teachers import ExplanationFile, LocalTeacher, asks_endpoint
-from interlingua.specs.training import Base, Start
+from interlingua.specs.training import Base, HubFolder, Start
 
 VECTORS = (".safetensors", ".npy", ".pt", ".pth", ".bin", ".parquet")
 GGUF = ".gguf"
