@@ -21,11 +21,15 @@ from transformers import PreTrainedTokenizerFast
 
 from interlingua.cluster.local import local_context
 from interlingua.commands.build import show_plan
+from interlingua.memory.parameters import num_parameters
+from interlingua.memory.stages import PROCESS_BYTES
+from interlingua.published.hosts import UNIVERSAL_POOL
 from interlingua.sources.pinned import pinned
 from interlingua.sources.teachers.local_teacher import REASONS, name_of
 from interlingua.specs.placement import WorkKind
 from interlingua.specs.teachers import TaggedAnswer
 from interlingua.stages.graph.order import graph_of
+from interlingua.stages.graph.stage_memory import memory_of
 from interlingua.stages.rows import local_explanations
 from interlingua.store.artifact import build, find, folder
 from interlingua.store.blocks import DONE_FOLDER
@@ -80,7 +84,8 @@ def test_all_texts_are_in_the_ledger_and_the_model_in_the_lineage(recipe, expect
     }
     stages = stages_of(recipe)
     assert list(stages) == ["passages", "adopted", "explanations"]
-    assert stages["explanations"].work is WorkKind.VERBALIZING
+    explanations = stages["explanations"]
+    assert explanations.work is explanations.device is WorkKind.VERBALIZING
     assert expected.record.inputs["model"].fingerprint == stages["adopted"].fingerprint
 
 
@@ -175,6 +180,26 @@ def test_a_dry_run_shows_its_size(recipe, root, capsys):
     show_plan(recipe, graph_of(recipe), root)
     [row] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("teacher ")]
     assert row.split()[1:4] == ["42,464", "0", "165.9"]  # fp32: four bytes a parameter
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("float32", 4), ("bfloat16", 2)])
+def test_it_asks_for_the_memory_of_its_weights(recipe, dtype, width):
+    size = next(one for one in UNIVERSAL_POOL if one.tag == "qwen3-4b")
+    teacher = replace(
+        recipe.av_lessons.teacher,
+        source=size.hub_id,
+        revision="a" * 40,
+        files_sha256=None,
+        dtype=dtype,
+    )
+    lessons = replace(recipe.av_lessons, teacher=teacher)
+    stage = stages_of(replace(recipe, av_lessons=lessons))["explanations"]
+    place = recipe.placement
+    own = memory_of(stage, place, device="cpu", has_workers=False)
+    assert own.own == own.each == PROCESS_BYTES + width * num_parameters(size)
+    dealing_out = memory_of(stage, place, device="cpu", has_workers=True)
+    assert (dealing_out.own, dealing_out.each) == (0, own.each)
+    assert memory_of(stage, place, device="cuda", has_workers=False).own == 0
 
 
 def test_its_pin_is_the_hash_of_its_files(recipe):
