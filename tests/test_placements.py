@@ -10,6 +10,7 @@ import pytest
 from interlingua.cluster.asked import asked, device_of
 from interlingua.commands.command_line import chosen, parser
 from interlingua.published.hosts import pool_host
+from interlingua.recipes.parts import WORLD_LORA
 from interlingua.recipes.placements import PLACEMENTS, placed_at
 from interlingua.recipes.registry import PUBLISHED, RECIPES, recipe_named
 from interlingua.specs.models import HubHost
@@ -211,6 +212,14 @@ def test_what_is_heavy_asks_for_memory_by_its_sizes() -> None:
     assert on_card["activations"] == 0 and on_card["av"] < found["av"]
 
 
+def test_what_nobody_can_weigh_counts_for_nothing_and_stops_nobody() -> None:
+    recipe = large(recipe_named("world_token"), "qwen3-8b")
+    lora = replace(WORLD_LORA, targets=("no_such_layer",))
+    odd = replace(recipe, av=replace(recipe.av, lora=lora))
+    training = next(stage for stage in graph_of(odd) if stage.kind == "av")
+    assert [one.memory for one in asked(training, odd.placement).workers] == [0]
+
+
 def test_a_machine_of_our_own_is_used_as_it_is() -> None:
     """What is estimated is cut to what is there, and all processes of a stage fit together."""
     recipe = large(recipe_named("world_token"), "qwen3-8b")
@@ -236,6 +245,9 @@ def test_memory_that_a_placement_names_is_not_estimated() -> None:
     place = replace(place, training=replace(place.training, workers=named))
     training = next(stage for stage in graph_of(recipe) if stage.kind == "av")
     assert [one.memory for one in asked(training, place).workers] == [5 * GIB]
+    own = replace(place, memory_per_stage=3 * GIB)
+    bundle = next(stage for stage in graph_of(recipe) if stage.kind == "bundle")
+    assert asked(bundle, own).own.memory == 3 * GIB
 
 
 def test_roles_of_one_process_are_on_its_device() -> None:

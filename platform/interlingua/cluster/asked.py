@@ -42,6 +42,8 @@ def asked(stage: Stage, placement: Placement, *, most_memory: float = inf) -> As
             "alone that Ray gives it: name cuda, or auto for a model on several"
         )
     memory = memory_of(stage, placement, device=device, has_workers=bool(workers))
+    if placement.memory_per_stage is not None:
+        memory = replace(memory, own=placement.memory_per_stage)
     own = Workers(
         count=1,
         # A stage that only waits for its workers must not take what they need.

@@ -261,6 +261,7 @@ class Placement:
     name: str = "own"
     cpus_per_stage: float
     gpus_per_stage: float = 1.0
+    memory_per_stage: int | None = None  # bytes of a stage's own process; None: as estimated
     threads_per_worker: int
     stages_side_by_side: int
     extraction: ExtractionPlacement

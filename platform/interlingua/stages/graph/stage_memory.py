@@ -5,6 +5,7 @@ nobody has described.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ from interlingua.specs.extraction import LastToken, Pooled
 from interlingua.specs.hosts import PoolHost
 from interlingua.specs.placement import Placement, ThreeGroups
 from interlingua.specs.splits import Split
-from interlingua.specs.training import AvTraining
+from interlingua.specs.training import ArSpec, AvSpec, AvTraining
 from interlingua.specs.world import WorldCorpus
 from interlingua.stages.evaluation.inputs import (
     CellInputs,
@@ -156,25 +157,34 @@ def _of_rl(stage: Stage, placement: Placement) -> Memory:
 
 
 def _role_of(stage: Stage) -> RoleSize | None:
-    trunk = _size(stage.inputs.start_model or stage.inputs.trunk)
-    if trunk is None:
-        return None
-    if isinstance(stage.spec, AvTraining):
-        return av_size(trunk, stage.spec.av, [])
-    return ar_size(trunk, stage.spec.ar)
+    trunk = stage.inputs.start_model or stage.inputs.trunk
+    is_av = isinstance(stage.spec, AvTraining)
+    return _av_of(trunk, stage.spec.av) if is_av else _ar_of(trunk, stage.spec.ar)
 
 
 def _pair_sizes(inputs: Any) -> list[RoleSize]:
-    trunk = _size(inputs.trunk)
-    if trunk is None:
-        return []
     found = []
     # One stage of reinforcement learning is both; what it trained has both specs.
     if not isinstance(inputs, ReaderInputs | ReconstructInputs):
-        found.append(av_size(trunk, inputs.av.spec.av, []))
+        found.append(_av_of(inputs.trunk, inputs.av.spec.av))
     if not isinstance(inputs, WriterInputs):
-        found.append(ar_size(trunk, inputs.ar.spec.ar))
-    return found
+        found.append(_ar_of(inputs.trunk, inputs.ar.spec.ar))
+    return [size for size in found if size is not None]
+
+
+def _av_of(trunk: Stage, spec: AvSpec) -> RoleSize | None:
+    size = _size(trunk)
+    # What does not fit together is said by whoever opens it: an estimate stops nobody.
+    with suppress(ValueError):
+        return None if size is None else av_size(size, spec, [])
+    return None
+
+
+def _ar_of(trunk: Stage, spec: ArSpec) -> RoleSize | None:
+    size = _size(trunk)
+    with suppress(ValueError):
+        return None if size is None else ar_size(size, spec)
+    return None
 
 
 def _of_rows(rows: Stage, texts: Stage) -> int:
