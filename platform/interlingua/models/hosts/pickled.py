@@ -26,7 +26,8 @@ from interlingua.store.atomic import write_atomically
 def convert_pickled(folder: Path, names: Sequence[str], model: str) -> None:
     """Replace these files of a folder, each read back before it goes; what was done stays.
 
-    transformers opens such files as well, and reads every one of them whole on every opening.
+    transformers opens such files as well, by torch.load without code. As safetensors they are read
+    a tensor at a time, and no process unpickles anything that came from elsewhere.
     """
     for name in names:
         target = folder / converted_name(name)
