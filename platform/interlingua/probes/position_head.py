@@ -62,9 +62,9 @@ class HeadTraining:
     """AdamW at one rate, which falls to nothing; batches are drawn by the seed."""
 
     seed: int = 0
-    num_steps: int = 600
+    num_steps: int = 300
     batch_rows: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
 
 
 def trained_head(
