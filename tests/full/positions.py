@@ -1,8 +1,8 @@
 """A head over tokens for a frozen AV: `python -m tests.full.positions ROOT` prints what came out.
 
-The pair is `world_sound`'s, but for passages read as means; of the same passages up to 16 tokens
-are read of the trained and of the held-out host. Heads are trained on rows of `av_sft` and compared
-with the linear encoders on rows of `test`, by the teacher's texts.
+The pair is `world_sound`'s, but for passages read as means; of the same passages all tokens are
+read, up to 128, of the trained and of the held-out host. Heads are trained on rows of `av_sft` and
+compared with the linear encoders on rows of `test`, by the teacher's texts.
 """
 
 import json
@@ -42,8 +42,9 @@ from interlingua.store.rows.explanations import read_explanations
 from interlingua.store.rows.splits import SplitAccess
 
 TRAINED, HELD_OUT = "toy-gpt2-medium", "toy-pythia-410m"
+SAME_TOKENS = "linear, of the same tokens"
 LINEAR, TOWARDS, THROUGH = "linear", "head towards shared vectors", "head through the frozen AV"
-TOKENS = TokenPositions(per_passage=16, min_position=1, seed=0)
+TOKENS = TokenPositions(per_passage=128, min_position=1, seed=0)
 LEARNED = (Split.AV_SFT, Split.AR_SFT)
 
 
@@ -161,7 +162,10 @@ def ways(found: Found, tag: str, av: BatchVerbalizer) -> Mapping[str, np.ndarray
         for name, loss in losses.items()
     }
     own = {name: head.v_of(test.h_NPD) for name, head in heads.items()}
-    return {LINEAR: space.v_of(tag, test.mean_ND), **own}
+    # What the encoder makes of the tokens that the heads are given: fewer than the passage has.
+    seen_ND = np.nanmean(test.h_NPD, axis=1).astype(np.float32)
+    linear = {LINEAR: space.v_of(tag, test.mean_ND), SAME_TOKENS: space.v_of(tag, seen_ND)}
+    return {**linear, **own}
 
 
 def outcome(root: Path, recipe: Recipe) -> dict:
@@ -208,7 +212,7 @@ def across(
     passages = {tag: found.rows(tag, Split.TEST).passages_N.tolist() for tag in vectors}
     both = sorted(set.intersection(*map(set, passages.values())))
     cosines = {}
-    for name in (LINEAR, TOWARDS, THROUGH):
+    for name in (LINEAR, SAME_TOKENS, TOWARDS, THROUGH):
         a = {}
         for tag, own in vectors.items():
             places = [passages[tag].index(one) for one in both]
