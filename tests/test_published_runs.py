@@ -14,6 +14,7 @@ from interlingua.sources.pinned import pinned
 from interlingua.specs.extraction import Pooled, TokenPositions
 from interlingua.specs.hosts import HostRole
 from interlingua.specs.injection import AfterBlock, BosRule, Centring, Full, Readout, Replace
+from interlingua.specs.maps import FromEncoder
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.splits import Split
 from interlingua.specs.teachers import MixedTeachers
@@ -230,6 +231,11 @@ def test_a_released_nla(name, tag, block_index, scale, num_steps, failure) -> No
     assert (rl.av.learning_rate, rl.ar.learning_rate, rl.kl_coef) == (1e-5, 5e-5, 0.01)
     # -2 in units of NMSE, over the variance that its model card prints.
     assert (rl.num_steps, round(rl.failure_reward, 1)) == (num_steps, failure)
+
+
+def test_only_versions_3_and_4_fit_their_decoders_on_encoded_activations() -> None:
+    found = [n for n, make in PUBLISHED.items() if make().fitting.decoder == FromEncoder()]
+    assert found == ["universal_v3", "universal_v4"]
 
 
 def test_only_version_3_mixes_teachers_and_it_does_not_accept_them() -> None:
