@@ -58,20 +58,17 @@ def _version(
     notes: str,
     fitting: FittingSpec = FITTING,
 ) -> Recipe:
-    """One epoch over the rows of the trained hosts; the last, partial batch is left out.
-
-    The anchor is read, because its space is shared, and neither model learns from it.
-    """
-    num_steps = len(trained) * LEARNED // BATCH_ROWS
+    """One epoch over the rows of the trained hosts, without the last batch, which is partial."""
+    tags, num_steps = (trunk, *trained, *held_out), len(trained) * LEARNED // BATCH_ROWS
     lessons = TeachingSpec(teacher=TEACHER, samples=1)
     return Recipe(
         name=f"universal_v{number}",
         passages=PASSAGES,
-        hosts=tuple(pool_spec(tag, max_tokens=512) for tag in (trunk, *trained, *held_out)),
+        hosts=tuple(pool_spec(tag, max_tokens=512) for tag in tags),
         anchor=trunk,
         trained=trained,
         held_out=held_out,
-        anchor_learns=False,
+        anchor_learns=False,  # it is read, because its space is shared
         # The published mean is over all tokens, the first one's huge constant vector included.
         read=Pooled(include_first=True),
         fitting=fitting,
@@ -79,11 +76,8 @@ def _version(
         ar_lessons=lessons,
         accepts_teachers=(),
         av_start=None,
-        av=replace(
-            AV,
-            num_steps=num_steps,
-            gradient_checkpointing=trunk == "qwen3-4b",  # said to be needed from 4B on
-        ),
+        # Checkpointing is said to be needed from 4B on.
+        av=replace(AV, num_steps=num_steps, gradient_checkpointing=trunk == "qwen3-4b"),
         # The trainer's default, 14, is where the smaller trunk is read. Of the larger one nothing
         # is said; cut elsewhere, its residual stream would not be in the anchor's space.
         ar=replace(AR, block_index=pool_host(trunk).block_index, num_steps=num_steps),
