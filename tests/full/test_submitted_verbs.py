@@ -75,12 +75,17 @@ def verbs(root):
              "--texts", texts, "--max-new-tokens", 8),
             0, "lake",
         ),
+        # Without a hub, a key and a card it is not ready, and a job says so as a shell does.
+        "preflight": (
+            ("jobs.run", "universal_v6", "--preflight", "--root", root), 1, "hosts.gemma4-e4b"
+        ),
         "slots": (("tuners.slots", *mini, "--seeds", "0,1", "--dry-run"), 0, "cells"),
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "verb", ["run", "evaluate", "add_host", "rl", "recompute", "verify", "verbalize", "slots"]
+    "verb",
+    ["run", "evaluate", "add_host", "rl", "recompute", "verify", "verbalize", "preflight", "slots"],
 )
 def test_a_verb_does_in_a_job_what_it_does_here(verb, ray_head, root):
     command, code, words = verbs(root)[verb]
