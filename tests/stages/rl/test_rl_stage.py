@@ -319,7 +319,7 @@ def test_so_is_a_host_without_inputs(make_stage):
     stage = make_stage(LONG)
     *others, tag = stage.spec.host_tags
     hosts = {other: stage.inputs.hosts[other] for other in others}
-    with pytest.raises(ValueError, match=f"host_tags names {tag}; the inputs have {others[0]}"):
+    with pytest.raises(ValueError, match=f"RlTraining names {tag}; the inputs have {others[0]}"):
         rl_stage(stage.spec, stage.inputs._replace(hosts=hosts), "pair")
 
 
