@@ -74,7 +74,7 @@ def test_no_two_runs_are_the_same_experiment() -> None:
 
 def test_its_graph_is_made_without_a_network(run, monkeypatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    kinds = {stage.kind for stage in graph_of(pinned(run, needs_commits=False))}
+    kinds = {stage.kind for stage in graph_of(pinned(run, is_built=False))}
     assert {"adopted", "passages", "explanations", "av", "ar", "bundle", "report"} <= kinds
     assert ("rl" in kinds) == bool(run.rl)
     with pytest.raises(ValueError, match="revision is none for the hub id"):
@@ -285,7 +285,7 @@ from interlingua.recipes.registry import PUBLISHED
 from interlingua.sources.pinned import pinned
 from interlingua.stages.graph.order import graph_of
 for make in PUBLISHED.values():
-    graph_of(pinned(make(), needs_commits=False))
+    graph_of(pinned(make(), is_built=False))
 print(sorted({"torch", "transformers", "numpy", "ray", "huggingface_hub"} & set(sys.modules)))
 """
     done = subprocess.run(

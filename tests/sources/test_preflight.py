@@ -10,8 +10,14 @@ import pytest
 from tests.own_data import write_rows
 from tests.sources.hub import COMMIT, serving, use
 
+from interlingua.recipes.failures import world_mixed_teachers
 from interlingua.recipes.own import nla_of
-from interlingua.sources.preflight import corpus_findings, file_findings, teacher_findings
+from interlingua.sources.preflight import (
+    accepted_findings,
+    corpus_findings,
+    file_findings,
+    teacher_findings,
+)
 from interlingua.specs.corpora import HubText, Mixture, MixturePart, TextFiles
 from interlingua.specs.finding import State
 from interlingua.specs.models import HubHost
@@ -160,6 +166,14 @@ def test_an_endpoint_is_asked_for_its_models(status, content, state, expected, m
     assert keys == ["Bearer sk-secret"]
     assert states(found) == [(f"{url} {expected}", state), ("budget: 1,000 tokens", State.OK)]
     assert "sk-secret" not in repr(found)
+
+
+def test_teachers_that_nobody_accepted_are_a_line():
+    recipe = world_mixed_teachers()
+    assert list(accepted_findings(recipe)) == []
+    [line] = accepted_findings(replace(recipe, accepts_teachers=()))
+    assert line.state is State.WRONG and "mixes teachers" in line.what
+    assert "--set accepts_teachers=world" in line.remedy
 
 
 def test_a_teacher_without_endpoint_or_key(monkeypatch):

@@ -171,7 +171,7 @@ def test_rows_that_are_not_there_are_refused_before_anything_runs():
 
 def test_cells_of_a_published_run_go_on_from_the_weights_that_it_names():
     base = PUBLISHED["slots16_affine_qwen3_8b"]()
-    sweep = replace(slots_sweep(base, seeds=(0, 1)), needs_commits=False)
+    sweep = replace(slots_sweep(base, seeds=(0, 1)), is_built=False)
     cells = cells_of(sweep)
     assert {cell.recipe.av_start for cell in cells} == {None}
     assert {cell.recipe.av.start for cell in cells} == {base.av.start}

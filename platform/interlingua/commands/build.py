@@ -63,7 +63,6 @@ def build_and_show(
     if arguments.dry_run:
         show_plan(recipe, stages, arguments.root)
         return
-    recipe.check_teachers()
     root = prepared_root(arguments.root)
     _build(recipe, stages, root, arguments, beside=added or server)
     roles = recipe.roles() | ({added: "added"} if added else {})

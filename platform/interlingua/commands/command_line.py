@@ -84,7 +84,7 @@ def resolved(arguments: argparse.Namespace) -> Recipe:
     """The recipe with its overrides; pinned to its files, which are checked."""
     found = with_commits(chosen(arguments), arguments)
     # A dry run asks no hub: what has no commit yet is shown without.
-    recipe = pinned(found, needs_commits=not arguments.dry_run)
+    recipe = pinned(found, is_built=not arguments.dry_run)
     check_files(recipe)
     return recipe
 

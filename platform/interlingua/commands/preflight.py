@@ -143,8 +143,9 @@ def _hub_line(why: str | None) -> Finding:
 
 
 def _teacher_lines(recipe: Recipe) -> Iterator[Finding]:
-    from interlingua.sources.preflight import teacher_findings
+    from interlingua.sources.preflight import accepted_findings, teacher_findings
 
+    yield from accepted_findings(recipe)
     place, teacher = recipe.placement.teaching, recipe.av_lessons.teacher
     yield from teacher_findings("av_lessons.teacher", teacher, place)
     if recipe.ar_lessons.teacher != teacher:

@@ -33,7 +33,7 @@ class CellsFailed(RuntimeError):
 
 def run_sweep(sweep: Sweep, arguments: argparse.Namespace) -> None:
     """Build what is missing of every cell, then show and store what the sweep says."""
-    sweep = replace(sweep, needs_commits=not arguments.dry_run)
+    sweep = replace(sweep, is_built=not arguments.dry_run)
     cells = cells_of(sweep)  # every fault of every cell, before anything runs
     _check_files(cells)
     if arguments.dry_run:

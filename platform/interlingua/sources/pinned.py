@@ -33,16 +33,17 @@ Model = TypeVar("Model", HubFolder, LocalTeacher)
 Part = TypeVar("Part")
 
 
-def pinned(recipe: Recipe, *, needs_commits: bool = True) -> Recipe:
+def pinned(recipe: Recipe, *, is_built: bool = True) -> Recipe:
     """The recipe with every hash and depth that it left to be taken; raises with all it lacks.
 
-    Where nothing is built, what is on the hub may be named without a commit.
+    Where nothing is built, what is on the hub may be named without a commit, and teachers be mixed.
     """
     if missing := unset(recipe):
         raise ValueError(f"{recipe.name} needs " + " ".join(f"--set {one}=..." for one in missing))
     _check_numbered(recipe)
-    if needs_commits:
+    if is_built:
         check_commits(recipe)
+        recipe.check_teachers()
     hosts = tuple(_host(host) for host in recipe.hosts)
     anchor = next(host for host in hosts if host.tag == recipe.anchor)
     block = anchor.block_index if recipe.ar.block_index is None else recipe.ar.block_index

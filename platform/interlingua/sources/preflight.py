@@ -65,6 +65,15 @@ def teacher_findings(
         yield from _chat_lines(subject, teacher, place)
 
 
+def accepted_findings(recipe: Recipe) -> Iterator[Finding]:
+    """A line where teachers would be mixed in one corpus that nobody accepted."""
+    try:
+        recipe.check_teachers()
+    except ValueError as error:
+        what, _, remedy = str(error).partition(": ")
+        yield Finding("accepts_teachers", what, State.WRONG, remedy)
+
+
 def _dataset_line(corpus: HubText, why_no_hub: str | None) -> Finding:
     subject = "passages.corpus"
     # None: the commit of its branch when the recipe is first pinned.

@@ -94,7 +94,7 @@ class Sweep:
     seeds: tuple[int, ...]
     contrasts: tuple[Contrast, ...] = ()
     notes: tuple[str, ...] = field(default=())  # what a reader must know of the axes
-    needs_commits: bool = True  # a dry run does without
+    is_built: bool = True  # a dry run does without
 
     def __post_init__(self) -> None:
         check_slug(self, name=self.name)
@@ -115,7 +115,7 @@ class Sweep:
         recipe = self.base
         for axis in self.axes:
             recipe = axis.apply(recipe, axis.values[values[axis.name]])
-        return pinned(with_seed(recipe, seed), needs_commits=self.needs_commits)
+        return pinned(with_seed(recipe, seed), is_built=self.is_built)
 
 
 class SweepRefused(ValueError):

@@ -18,6 +18,7 @@ from interlingua.recipes.failures import (
     world_wrong_decoder,
 )
 from interlingua.recipes.world import world_mini
+from interlingua.sources.pinned import pinned
 from interlingua.specs.maps import FromEncoder
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
@@ -26,6 +27,8 @@ from interlingua.stages.rows.keyed import opened_rows
 from interlingua.store.artifact import build, find
 from interlingua.store.maps import read_decoder, read_encoder
 from interlingua.store.rows.splits import SplitAccess
+from interlingua.sweeps.catalog import seeds_sweep
+from interlingua.sweeps.sweep import SweepRefused, cells_of
 
 TAG = "toy-gpt2-medium"
 
@@ -52,6 +55,15 @@ def test_mixed_teachers_are_refused_before_any_work():
     for accepts in (("world",), ("world-0123456789ab",)):
         replace(recipe, accepts_teachers=accepts).check_teachers()
     world_sound().check_teachers()
+
+
+def test_no_way_to_build_goes_around_that():
+    recipe = replace(world_mixed_teachers(), accepts_teachers=())
+    with pytest.raises(ValueError, match="mixes teachers"):
+        pinned(recipe)
+    with pytest.raises(SweepRefused, match="mixes teachers"):
+        cells_of(seeds_sweep(recipe, seeds=(0, 1)))
+    assert graph_of(pinned(recipe, is_built=False))  # a dry run shows it
 
 
 def test_a_wrong_decoder_changes_decoders_and_what_is_made_with_them():
