@@ -1,6 +1,7 @@
 """A backend without models: what it answers can be written down by hand."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -76,8 +77,15 @@ class FakeBackend:
             text = " ".join(f"{one.role} {one.content}" for one in prompt.messages)
         assert text is not None
         tokens = [
-            Token(text=word, id=len(word), position=place, role="user" if prompt.messages else None)
-            for place, word in enumerate(text.split())
+            Token(
+                text=found[0],
+                id=len(found[0]),
+                position=place,
+                start=found.start(),
+                end=found.end(),
+                role="user" if prompt.messages else None,
+            )
+            for place, found in enumerate(re.finditer(r"\S+", text))
         ]
         return Reading(
             text=text, tokens=tuple(tokens), positions=(), h_ND=np.zeros((0, WIDTH), np.float32)

@@ -107,8 +107,8 @@ def test_activations_at_positions() -> None:
     assert (one["index"], one["text"], one["positions"]) == (0, "a bb ccc", [2, 0])
     assert one["activations"] == [[2, 1, 1, 1], [0, 1, 1, 1]]
     assert one["tokens"][1] == {
-        "text": "bb", "id": 2, "position": 1, "fragment_index": 0, "fragment_count": 1,
-        "role": None, "section": None, "channel": None, "message_index": None,
+        "text": "bb", "id": 2, "position": 1, "start": 2, "end": 4, "fragment_index": 0,
+        "fragment_count": 1, "role": None, "section": None, "channel": None, "message_index": None,
     }  # fmt: skip
 
 

@@ -137,11 +137,17 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A token of a prompt. Where bytes of one character are several tokens, all have its text."""
+    """A token of a prompt. Where bytes of one character are several tokens, all have its text.
+
+    `start` and `end` are its characters in the text, first and behind the last: code points, as in
+    Python. Both are where the token stands if it has none, as a special one that was added.
+    """
 
     text: str
     id: int
     position: int
+    start: int
+    end: int
     fragment_index: int = 0
     fragment_count: int = 1
     role: str | None = None  # of the message that it is of; None where there are no messages

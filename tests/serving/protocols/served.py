@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
 from fastapi import FastAPI
@@ -59,12 +60,20 @@ class Whole(FakeBackend):
 
     async def complete(self, host: str, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Piece]:
         self.asked.append((host, np.zeros(0), sampling))
-        first = len((await self.tokenize(host, prompt)).tokens)
+        reading = await self.tokenize(host, prompt)
+        first, behind = len(reading.tokens), len(reading.text)
         words = ["and", "on", "it", "goes"][: sampling.max_new_tokens]
+        ends = [*accumulate((len(word) + 1 for word in words), initial=behind)]
         for count in range(1, len(words) + 1):
             text = "".join(f" {word}" for word in words[:count])
             tokens = tuple(
-                Token(text=f" {word}", id=7, position=first + place)
+                Token(
+                    text=f" {word}",
+                    id=7,
+                    position=first + place,
+                    start=ends[place],
+                    end=ends[place + 1],
+                )
                 for place, word in enumerate(words[:count])
             )
             is_last = count == len(words)

@@ -14,8 +14,12 @@ def tokens_of(prompt: Rendered, encoded: Encoded, tokenizer: Any) -> tuple[Token
     ids = encoded.ids
     offsets = encoded.offsets or [(0, 0)] * len(ids)
     made: list[Token] = []
+    behind = 0  # the last character of the run before
     for start, end in _runs(offsets):
         first, last = offsets[start][0], offsets[end - 1][1]
+        if last == first:  # of a special token they are (0, 0), wherever it stands
+            first = last = behind
+        behind = last
         part = _part_at(prompt.parts, first) if last > first else None
         message = None if part is None or part.message_index is None else part.message_index
         for place in range(start, end):
@@ -26,6 +30,8 @@ def tokens_of(prompt: Rendered, encoded: Encoded, tokenizer: Any) -> tuple[Token
                     text=text,
                     id=ids[place],
                     position=place,
+                    start=first,
+                    end=last,
                     fragment_index=place - start,
                     fragment_count=end - start,
                     role=None if message is None else prompt.messages[message].role,

@@ -77,6 +77,15 @@ class TokenAnswer(TypedDict):
     text: str
     id: int
     position: int
+    start: Annotated[
+        int,
+        Field(
+            description="Its first character in the text, in code points, not UTF-16; `end` is "
+            "behind its last. Equal where a token has no characters; all fragments of a character "
+            "have the same."
+        ),
+    ]
+    end: int
     fragment_index: int
     fragment_count: int
     role: str | None
