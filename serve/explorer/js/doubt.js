@@ -1,0 +1,6 @@
+// A stand-in until it is written.
+import { el } from "./dom.js";
+
+export function doubt() {
+  return el("div");
+}

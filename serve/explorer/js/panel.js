@@ -1,0 +1,193 @@
+// What is known of one site: its explanation, its score and what that is worth, samples beside it.
+
+import { announce, button, details, el, fill, select } from "./dom.js";
+import { doubt } from "./doubt.js";
+import { plural, score, percent, tokenName } from "./format.js";
+import { keep } from "./keep.js";
+import { controlTable, ladder, verdict } from "./ladder.js";
+import { marked } from "./marks.js";
+import { keyOf, siteName } from "./sites.js";
+import { agreement, rowsOf } from "./vectors.js";
+
+const DRAWS = [["1", "greedy"], ["4", "4 samples"], ["8", "8 samples"], ["16", "16 samples"]];
+
+/** How texts are drawn, of the number that people choose. @param {number} n */
+export function drawn(n) {
+  return n > 1 ? { n, temperature: 1, seed: 0 } : {};
+}
+
+/** The panel of one site of one session. */
+export class Panel {
+  /** @param {object} app @param {import("./session.js").Session} session */
+  constructor(app, session, site) {
+    Object.assign(this, { app, session, site, sample: 0, controls: null, problem: null });
+    this.count = Number(app.more.n ?? 1);
+    this.head = el("header", { class: "panel-head" });
+    this.body = el("div", { class: "panel-body" });
+    this.worth = el("div", { class: "worth" });
+    this.below = el("div", { class: "panel-below" });
+    this.element = el("article", { class: "panel", "aria-label": "Explanation" },
+      this.head, this.body, this.worth, this.below);
+    this.draw();
+  }
+
+  get options() {
+    return drawn(this.count);
+  }
+
+  get found() {
+    return this.session.at(this.site, this.options);
+  }
+
+  /** Draw what is new. */
+  draw() {
+    const { found } = this;
+    this.#drawHead(found);
+    this.#drawBody(found);
+    if (found?.status === "done" && this.drawnBelow !== this.#name()) {
+      this.drawnBelow = this.#name();
+      this.#drawBelow(found);
+    }
+  }
+
+  /** Explain the site, then what the score is worth. */
+  async explain() {
+    this.problem = null;
+    try {
+      await this.session.explain([this.site], this.options);
+      this.draw();
+      await this.#compared();
+      announce(`Explained: ${this.#shown()?.explanation ?? "no explanation"}`);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.problem = error;
+      this.draw();
+    }
+  }
+
+  #name() {
+    return `${keyOf(this.site)}|${this.count}|${this.sample}`;
+  }
+
+  #shown() {
+    return this.found?.samples[this.sample];
+  }
+
+  #drawHead() {
+    const { session, site } = this;
+    fill(this.head,
+      el("h2", {}, siteName(site, session.tokens, tokenName)),
+      el("p", { class: "faint" }, this.#whereabouts()),
+      select("Texts", DRAWS, String(this.count), (value) => this.#drawAgain(Number(value))));
+  }
+
+  #whereabouts() {
+    const { session, site } = this;
+    const { host } = session;
+    const block = host.num_blocks ? `block ${host.block_index} of ${host.num_blocks}` : `block ${host.block_index}`;
+    const place = site.kind === "token" ? `token ${site.at} of ${session.tokens.length} \u00b7 ` : "";
+    return `${place}${host.tag}, output of ${block}`;
+  }
+
+  #drawAgain(count) {
+    Object.assign(this, { count, sample: 0, drawnBelow: null });
+    this.app.keep({ n: count > 1 ? String(count) : null });
+    fill(this.below);
+    this.explain();
+  }
+
+  #drawBody(found) {
+    if (this.problem) return fill(this.body, problemOf(this.problem, () => this.explain()));
+    if (!found) {
+      return fill(this.body, button("Explain", () => this.explain(), { class: "primary" }));
+    }
+    const sample = found.samples[this.sample];
+    if (!sample) return fill(this.body, el("p", { class: "explanation pending" }, "Waiting for the AV"));
+    return fill(this.body,
+      this.#text(sample, found),
+      sample.is_unlike ? unlike() : null,
+      this.count > 1 ? this.#samples(found) : null);
+  }
+
+  #text(sample, found) {
+    if (!sample.done) return el("p", { class: "explanation pending" }, sample.text || "\u2026");
+    if (sample.explanation === null) {
+      return el("p", { class: "explanation none" }, "No explanation: the AV did not close its tag. ",
+        el("span", { class: "faint" }, sample.raw_text));
+    }
+    return el("p", { class: "explanation", dir: "auto", data: { status: found.status } },
+      ...marked(sample.explanation, this.app.clausesOf(this.session, sample.explanation)));
+  }
+
+  #samples(found) {
+    const done = found.samples.filter((one) => one?.done);
+    const rebuilt = done.filter((one) => one.rebuilt && one.explanation !== null).map((one) => rowsOf(one.rebuilt)[0]);
+    const agree = agreement(rebuilt);
+    return el("div", { class: "samples" },
+      el("p", { class: "faint" }, `${done.length} of ${this.count} drawn at temperature 1. `,
+        agree === null ? null : el("span", { title: "Mean cosine between what the AR makes of each two of them. "
+          + "Samples that contradict each other cannot all be true." }, `Agreement ${score(agree)}.`)),
+      el("ol", {}, ...found.samples.map((one, place) => el("li", {},
+        el("button", { type: "button", class: "sample", "aria-pressed": String(place === this.sample),
+          on: { click: () => this.#choose(place) } },
+          el("span", { class: "number" }, score(one?.fve_centred_train)),
+          el("span", { class: "sample-text" }, one?.explanation ?? one?.text ?? "\u2026"))))));
+  }
+
+  #choose(place) {
+    this.sample = place;
+    this.drawnBelow = null;
+    this.draw();
+    this.#drawWorth();
+  }
+
+  #drawBelow(found) {
+    this.#drawWorth();
+    const context = { app: this.app, session: this.session, site: this.site, found,
+      sample: found.samples[this.sample], options: this.options };
+    fill(this.below, context.sample.explanation === null ? null : doubt(context), keep(context));
+  }
+
+  async #compared() {
+    if (this.controls === null) {
+      const request = await this.session.requestOf(this.site);
+      const { n, temperature, ...asked } = request;
+      const answer = await this.session.api.post("/v1/controls", asked, { signal: this.session.stopper.signal });
+      this.controls = answer.data[0].controls;
+    }
+    this.#drawWorth();
+  }
+
+  #drawWorth() {
+    const sample = this.#shown();
+    if (!sample?.done) return fill(this.worth);
+    const fve = sample.fve_centred_train;
+    const found = this.controls ? verdict(fve, this.controls) : null;
+    return fill(this.worth,
+      el("dl", { class: "scores" },
+        ...pair("FVE", score(fve), "1 \u2212 NMSE / denominator, of this one row: 0 is the mean vector, 1 is perfect"),
+        ...pair("NMSE", score(sample.nmse), "2 (1 \u2212 cosine) between what the AR rebuilds and the activation"),
+        ...pair("denominator", score(sample.denominator), "the NMSE of the mean of the rows that the decoder was fitted on"),
+        ...pair("nearer than", percent(sample.null_percentile),
+          `the share of ${plural(sample.null_n, "other passage")} whose activation is further from what the AR rebuilds; 50% is chance`)),
+      found && el("p", { class: found.isGood ? "verdict good" : "verdict weak" }, found.text),
+      this.controls && ladder(fve, this.controls),
+      this.controls && details("The systems beside it", { class: "beside" }, controlTable(this.controls)));
+  }
+}
+
+function pair(name, value, meaning) {
+  return [el("div", { class: "pair", title: meaning }, el("dt", {}, name), el("dd", {}, value))];
+}
+
+function unlike() {
+  return el("p", { class: "notice warn" }, "Unlike what this AV learned from: the activation is further "
+    + "out than 99% of those. The text is fluent all the same; do not rely on it.");
+}
+
+/** An error with a way on. @param {Error} error */
+export function problemOf(error, again) {
+  return el("div", { class: "notice bad", role: "alert" },
+    el("p", {}, error.message), error.remedy ? el("p", { class: "faint" }, error.remedy) : null,
+    again ? button("Try again", again) : null);
+}

@@ -1,0 +1,235 @@
+// Read: a text token by token, and the explanation of what is picked.
+
+import { Composer } from "./composer.js";
+import { button, el, fill } from "./dom.js";
+import { learned, plural, score, tokenName } from "./format.js";
+import { Panel, problemOf } from "./panel.js";
+import { legend } from "./scale.js";
+import { Session } from "./session.js";
+import { keyOf, sentenceSites, siteName, siteOf, tokensIn, WHOLE } from "./sites.js";
+import { Strip } from "./strip.js";
+
+const MOST_COLOURED = 64; // sites that are explained unasked
+
+/** The view. One text, one host; what is picked is one site, or several tokens. */
+export class Read {
+  /** @param {object} app */
+  constructor(app) {
+    this.app = app;
+    this.composer = new Composer(app, { opened: (prompt) => app.open(prompt), vector: (row) => this.#vector(row) });
+    this.strip = new Strip({ picked: (from, to, isMore) => this.#picked(from, to, isMore) });
+    this.tools = el("div", { class: "strip-tools" });
+    this.side = el("section", { class: "side", "aria-label": "Explanations" });
+    this.textCard = el("section", { class: "card text-card", "aria-label": "Text" });
+    this.element = el("div", { class: "read" },
+      el("div", { class: "column" }, this.composer.element, this.textCard), this.side);
+    this.picked = [];
+  }
+
+  /** Open what the link shows. */
+  async show() {
+    const { app } = this;
+    this.composer.show(app.prompt);
+    if (!app.prompt) {
+      fill(this.textCard, el("p", { class: "empty" }, "Pick an example or paste a text. Then pick tokens: "
+        + "what the model holds there is put into words."));
+      fill(this.side);
+      return;
+    }
+    this.session?.stop();
+    const session = new Session(app.api, app.model, app.host);
+    this.session = session;
+    fill(this.textCard, el("p", { class: "loading" }, "Reading the text"));
+    fill(this.side);
+    try {
+      await session.open(app.prompt);
+    } catch (error) {
+      if (session === this.session) fill(this.textCard, problemOf(error, () => this.show()));
+      return;
+    }
+    if (session === this.session) this.#opened(session);
+  }
+
+  /** End what is being drawn. */
+  hide() {
+    this.session?.stop();
+  }
+
+  #opened(session) {
+    session.addEventListener("change", () => this.#later());
+    this.strip.show(session);
+    fill(this.textCard, this.strip.element, this.tools, legend());
+    this.sentences = sentenceSites(session.text, session.tokens)
+      .filter(({ to }) => to < session.numRead);
+    const wanted = siteOf(this.app.site, session.numRead) ?? this.#first();
+    this.#pick([wanted]);
+    this.#colour(this.#usual());
+  }
+
+  /** What is explained at once: the first thing that is like what the AV learned from. */
+  #first() {
+    const { reads } = this.app.host;
+    if (reads === "sentence" && this.sentences.length) return this.sentences[0];
+    if (reads === "token" || this.session.prompt.messages) return { kind: "token", at: this.session.numRead - 1 };
+    return WHOLE;
+  }
+
+  /** The sites that are coloured unasked. */
+  #usual() {
+    const { reads } = this.app.host;
+    if (reads === "sentence") return this.sentences.slice(0, MOST_COLOURED);
+    if (reads === "token") return this.#tokens().slice(0, MOST_COLOURED);
+    return [];
+  }
+
+  #tokens() {
+    return this.session.tokens.filter((token, at) => at < this.session.numRead
+      && token.fragment_index === token.fragment_count - 1 && token.end > token.start)
+      .map(({ position }) => ({ kind: "token", at: position }));
+  }
+
+  async #colour(sites) {
+    this.colouring = sites;
+    try {
+      await this.session.explain(sites);
+    } catch {
+      // what failed is said where it is picked
+    }
+    this.colouring = null;
+    this.#later();
+  }
+
+  #vector(vector) {
+    const name = `${vector[0]}${vector[vector.length - 1]}`;
+    this.#pick([{ kind: "vector", vector, name }]);
+  }
+
+  #picked(from, to, isMore) {
+    if (from >= this.session.numRead) return;
+    const last = Math.min(to, this.session.numRead - 1);
+    const fragments = this.session.tokens[from].fragment_count;
+    const site = last - from + 1 === fragments ? { kind: "token", at: last } : { kind: "mean", from, to: last };
+    const before = this.picked.filter(({ kind }) => kind === "token");
+    const others = before.filter((one) => keyOf(one) !== keyOf(site));
+    if (!isMore) this.#pick([site]);
+    else if (others.length === before.length) this.#pick([...before, site]);
+    else if (others.length) this.#pick(others);
+  }
+
+  #pick(sites) {
+    this.picked = sites;
+    const site = sites[sites.length - 1];
+    this.app.keep({ site: site.kind === "vector" ? null : keyOf(site) });
+    const positions = new Set(sites.flatMap(tokensIn));
+    this.strip.pick(positions, positions.size ? Math.max(...tokensIn(site)) : null);
+    this.panel = new Panel(this.app, this.session, site);
+    this.#drawSide();
+    this.panel.explain();
+  }
+
+  /** Several tokens one by one: after a span was picked. */
+  #apart({ from, to }) {
+    const sites = Array.from({ length: to - from + 1 }, (_, n) => ({ kind: "token", at: from + n }));
+    this.session.explain(sites).catch(() => {});
+    this.#pick(sites);
+  }
+
+  #drawSide() {
+    fill(this.side, this.#choices(), this.panel.element, this.#list());
+  }
+
+  #choices() {
+    const site = this.picked[this.picked.length - 1];
+    const { reads, tag } = this.app.host;
+    const like = { pooled: "whole", sentence: "mean", last_token: "token", token: "token" }[reads];
+    const isOther = site.kind !== like;
+    return el("div", { class: "choices" },
+      this.#whole(site),
+      site.kind === "mean" ? button("Each token by itself", () => this.#apart(site)) : null,
+      ...this.#differences(),
+      isOther && ["token", "mean", "whole"].includes(site.kind)
+        ? el("p", { class: "faint note" }, `For ${tag} this AV learned from ${learned(reads)}; this is another kind of vector.`)
+        : null);
+  }
+
+  #whole(site) {
+    const { reads } = this.app.host;
+    if (reads === "token" || site.kind === "whole" || this.session.prompt.messages) return null;
+    const name = reads === "sentence" ? "Its last sentence" : "The text as in training";
+    return button(name, () => this.#pick([WHOLE]));
+  }
+
+  #differences() {
+    const pair = this.picked.length === 2 && this.picked.every(({ kind }) => kind === "token");
+    if (!pair) return [];
+    const [one, other] = this.picked.map(({ at }) => at);
+    const made = (first, second) => ({ kind: "difference", one: first, other: second });
+    return [[other, one], [one, other]].map(([first, second]) => button(
+      siteName(made(first, second), this.session.tokens, tokenName),
+      () => this.#pick([made(first, second)])));
+  }
+
+  #list() {
+    if (this.picked.length < 2) return null;
+    return el("ul", { class: "picked-list" }, ...this.picked.map((site) => {
+      const sample = this.session.at(site)?.samples[0];
+      return el("li", {}, el("button", { type: "button", class: "picked-item",
+        on: { click: () => this.#only(site) } },
+      el("span", { class: "picked-token" }, siteName(site, this.session.tokens, tokenName)),
+      el("span", { class: "number" }, score(sample?.fve_centred_train)),
+      el("span", { class: "picked-text" }, sample?.explanation ?? sample?.text ?? "\u2026")));
+    }));
+  }
+
+  #only(site) {
+    this.panel = new Panel(this.app, this.session, site);
+    this.#drawSide();
+    this.panel.explain();
+  }
+
+  /** Draw once a frame, however many pieces of text came. */
+  #later() {
+    if (this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      this.#coloured();
+      this.panel.draw();
+      if (this.picked.length > 1) this.#drawSide();
+    });
+  }
+
+  #coloured() {
+    const bySpan = new Map();
+    for (const site of this.sentences) {
+      const found = this.session.at(site);
+      if (found) for (const at of tokensIn(site)) bySpan.set(at, found);
+    }
+    this.strip.colour((at) => {
+      const last = at + this.session.tokens[at].fragment_count - 1;
+      const found = this.session.at({ kind: "token", at: last }) ?? bySpan.get(at);
+      const sample = found?.samples[0];
+      return { fve: sample?.done && sample.explanation !== null ? sample.fve_centred_train : null,
+        isFailed: Boolean(sample?.done) && sample.explanation === null,
+        isBusy: found?.status === "waiting" || found?.status === "streaming" };
+    });
+    this.#drawTools();
+  }
+
+  #drawTools() {
+    const sites = this.#tokens();
+    const open = sites.filter((site) => this.session.at(site)?.status !== "done");
+    const cut = this.session.tokens.length - this.session.numRead;
+    const done = this.colouring?.filter((site) => this.session.at(site)?.status === "done").length;
+    fill(this.tools,
+      cut ? el("p", { class: "faint" }, `${this.app.host.tag} reads ${plural(this.session.maxTokens, "token")}; `
+        + `${plural(cut, "token")} behind them cannot be explained.`) : null,
+      this.colouring?.length
+        ? el("p", { class: "faint" }, `${done} of ${this.colouring.length} explained `,
+          button("Stop", () => this.session.stop(), { class: "small" }))
+        : open.length
+          ? button(`Score ${open.length === sites.length ? "all" : "the other"} ${plural(open.length, "token")}`,
+            () => this.#colour(open), { class: "small" })
+          : null);
+  }
+}

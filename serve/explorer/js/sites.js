@@ -1,0 +1,73 @@
+// What an explanation is of: the whole text as in training, a token, the mean of several tokens, the
+// difference of two, or a vector of one's own.
+
+import { sentences } from "./text.js";
+
+/**
+ * @typedef {{kind: "whole"} | {kind: "token", at: number} | {kind: "mean", from: number, to: number}
+ *   | {kind: "difference", one: number, other: number} | {kind: "vector", vector: Float32Array}} Site
+ */
+
+export const WHOLE = { kind: "whole" };
+
+/** A name by which a site is found again, in links too. @param {Site} site */
+export function keyOf(site) {
+  switch (site.kind) {
+    case "whole": return "whole";
+    case "token": return `${site.at}`;
+    case "mean": return `${site.from}-${site.to}`;
+    case "difference": return `${site.one}:${site.other}`;
+    default: return "vector";
+  }
+}
+
+/** The site of a name; null where it is none of this text. @returns {?Site} */
+export function siteOf(key, numTokens) {
+  const [, first, sign, second] = /^(\d+)(?:([-:])(\d+))?$/u.exec(key ?? "") ?? [];
+  if (key === "whole") return WHOLE;
+  const places = [first, second].filter((one) => one !== undefined).map(Number);
+  if (places.length === 0 || places.some((one) => one >= numTokens)) return null;
+  if (sign === "-") return { kind: "mean", from: places[0], to: places[1] };
+  if (sign === ":") return { kind: "difference", one: places[0], other: places[1] };
+  return { kind: "token", at: places[0] };
+}
+
+/** The tokens that a site is made of. @param {Site} site @returns {number[]} */
+export function tokensIn(site) {
+  switch (site.kind) {
+    case "token": return [site.at];
+    case "mean": return Array.from({ length: site.to - site.from + 1 }, (_, n) => site.from + n);
+    case "difference": return [site.one, site.other];
+    default: return [];
+  }
+}
+
+/**
+ * The sentences of a text as means of tokens: a token is of a sentence if a character of it is.
+ * @param {import("./text.js").Text} text
+ * @param {{start: number, end: number}[]} tokens in code points
+ * @returns {Site[]}
+ */
+export function sentenceSites(text, tokens) {
+  const found = [];
+  let first = 0;
+  for (const sentence of sentences(text.content)) {
+    const [start, end] = [text.point(sentence.start), text.point(sentence.end)];
+    while (first < tokens.length && Math.min(tokens[first].end, end) <= start) first += 1;
+    let last = first;
+    while (last < tokens.length && tokens[last].start < end) last += 1;
+    if (last > first) found.push({ kind: "mean", from: first, to: last - 1 });
+  }
+  return found;
+}
+
+/** A site in words. @param {Site} site @param {{text: string}[]} tokens */
+export function siteName(site, tokens, name) {
+  switch (site.kind) {
+    case "whole": return "The text as in training";
+    case "token": return name(tokens[site.at]?.text ?? "");
+    case "mean": return `Mean of tokens ${site.from} to ${site.to}`;
+    case "difference": return `${name(tokens[site.one].text)} \u2212 ${name(tokens[site.other].text)}`;
+    default: return "Your vector";
+  }
+}
