@@ -34,7 +34,7 @@ ROOMS = [
 # The wings of a large room, in the same way; a file that lies beside them knows none of them.
 WINGS = {
     "stages": ("graph", "rl", "evaluation", "nla", "sft", "maps", "rows", "running"),
-    "serving": ("own", "protocols", "client", "engines", "http"),
+    "serving": ("explorer", "own", "protocols", "client", "engines", "http"),
     "models": ("bundle", "sampling", "pair", "hosts"),
 }
 ENCODER_FIT = "interlingua.stages.maps.encoder"

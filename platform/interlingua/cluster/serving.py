@@ -25,6 +25,7 @@ from interlingua.serving.backend import (
     Reading,
 )
 from interlingua.serving.engines.open_parts import OpenParts
+from interlingua.serving.explorer.page import page_folder, page_router
 from interlingua.serving.own.app import make_app
 from interlingua.serving.own.serve_spec import AR, AV, HOSTS, INGRESS, PARTS, Replicas, ServeSpec
 from interlingua.serving.protocols.routers import every_router
@@ -171,7 +172,8 @@ class Ingress:
         }
 
     def __serve_build_asgi_app__(self) -> Any:
-        return make_app(self._backends, self._spec.settings, every_router())
+        routers = [*every_router(), page_router(page_folder())]
+        return make_app(self._backends, self._spec.settings, routers)
 
 
 def _own_variables() -> dict[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from interlingua.serving.backend import Limits
 from interlingua.serving.own.app import Settings
 from interlingua.serving.own.serve_spec import MOST_OPEN, Replicas, ServeSpec
+from interlingua.serving.protocols.neuronpedia import EXPLORER
 from interlingua.store.bundle import read_manifest
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -120,6 +121,7 @@ def _where(bundles: Mapping[str, str], host: str, port: int, *, has_token: bool)
     text = f'{{"host": "{tag}", "text": "dear friend, there was rain at the harbor."}}'
     return "\n".join(
         [
+            f"explorer: {url}{EXPLORER}",
             f"serving {', '.join(bundles)} at {url}   (API: {url}/docs)",
             "",
             f"curl {url}/v1/models{key}",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -24,6 +25,10 @@ OPEN_PATHS = {"/healthz"}  # for probes, which have no token
 LONGEST_PATH = 200
 BEARER = "bearer "
 SEND_TOKEN = "send the header Authorization: Bearer TOKEN, or X-SECRET-KEY: TOKEN"
+
+
+class OpenRoute(APIRoute):
+    """A route that holds no secret: it is answered without the token, too."""
 
 
 @dataclass(slots=True)
@@ -113,6 +118,8 @@ class TokenCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_open = scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS
         fault = None if is_open else self._fault(Headers(scope=scope))
+        if fault is not None and scope["type"] == "http" and _is_for_all(scope):
+            fault = None
         if fault is None:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -195,6 +202,19 @@ class _Counted:
             self.bytes_out += len(message.get("body", b""))
             self.is_whole = not (self._has_left or message.get("more_body", False))
         await self._send(message)
+
+
+def _is_for_all(scope: Scope) -> bool:
+    """Whether the route that will answer is an open one: asked of the routes, not of a path.
+
+    What a path begins with says little: a server may lie below one, and the first route answers.
+    """
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    for context in iter_route_contexts(scope["app"].routes):
+        is_method = context.methods is None or scope["method"] in context.methods
+        if is_method and context.path_regex.match(path):
+            return isinstance(context.original_route, OpenRoute)
+    return False
 
 
 def _route_of(scope: Scope) -> str | None:

@@ -1,0 +1,1 @@
+"""The explorer: the page in which explanations are judged by eye, and what it asks."""
