@@ -15,7 +15,7 @@ from tests.serving.shared import client
 from interlingua.models.bundle.system import Sampling
 from interlingua.models.bundle.verbalization import Verbalization
 from interlingua.serving.backend import Backend, Limits, Message, Piece, Refused
-from interlingua.serving.own import answers
+from interlingua.serving.own import answers, model_answers
 from interlingua.serving.own.app import Settings, make_app
 
 H_2D = [[0, 3.0, 0, 0], [0, 0, 1.0, 0]]
@@ -58,7 +58,7 @@ def refused(backend: Backend, route: str, field: str, **content: Any) -> str:
 def test_models_are_listed_as_openai_lists_them_with_ours_under_one_key() -> None:
     both = {"toy": FakeBackend(), "my/second": FakeBackend(card=card("second"))}
     answer = client(both).request("GET", "/v1/models")
-    assert_of(answers.ModelsAnswer, answer.json())
+    assert_of(model_answers.ModelsAnswer, answer.json())
     assert answer.json()["object"] == "list"
     first, second = answer.json()["data"]
     ours = first.pop("interlingua")
@@ -74,7 +74,7 @@ def test_models_are_listed_as_openai_lists_them_with_ours_under_one_key() -> Non
     one = client(both).request("GET", "/v1/models/my/second")
     assert one.json() == second
     means = client(both).request("GET", "/v1/models/my/second?means=true").json()
-    assert_of(answers.ModelAnswer, means)
+    assert_of(model_answers.ModelAnswer, means)
     assert set(means["interlingua"].pop("means")) == {HOST, OTHER} and means == second
 
 
@@ -128,6 +128,32 @@ def test_activations_of_every_token_of_the_whole_and_of_messages() -> None:
     assert chat["data"][0]["tokens"][0]["role"] == "user"
 
 
+def test_tokens_of_texts_of_which_nothing_is_read() -> None:
+    class Blind(FakeBackend):
+        async def read(self, host, prompt, positions, *, whole=False):
+            raise AssertionError("nothing is to be read")
+
+    answer = answered(
+        Blind(), "tokens", answers.TokensAnswer, host=HOST, texts=["a " * 40, "bb\n\u6f22"]
+    )
+    first, second = answer.pop("data")
+    assert answer == {"model": "toy", "host": HOST, "width": 4, "max_tokens": 16}
+    assert (first["index"], len(first["tokens"])) == (0, 40)  # more than are read at once
+    assert (second["index"], second["text"]) == (1, "bb\n\u6f22")
+    assert [(one["text"], one["start"], one["end"]) for one in second["tokens"]] == [
+        ("bb", 0, 2), ("\u6f22", 3, 4),
+    ]  # fmt: skip
+    one = answered(Blind(), "tokens", answers.TokensAnswer, host=HOST, text="a bb")
+    assert [token["id"] for token in one["data"][0]["tokens"]] == [1, 2]
+
+
+def test_tokens_of_a_chat_are_of_the_text_that_the_template_makes() -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    answer = answered(FakeBackend(), "tokens", answers.TokensAnswer, host=HOST, messages=messages)
+    assert answer["data"][0]["text"] == "user hi"
+    assert answer["data"][0]["tokens"][1]["role"] == "user"
+
+
 def test_a_chat_is_handed_on_as_it_was_asked_for() -> None:
     class Remembers(FakeBackend):
         async def tokenize(self, host, prompt):
@@ -135,12 +161,14 @@ def test_a_chat_is_handed_on_as_it_was_asked_for() -> None:
             return await super().tokenize(host, prompt)
 
     prompts: list[Any] = []
-    ask(
-        Remembers(), "activations", host=HOST, enable_thinking=True, add_generation_prompt=False,
-        continue_final_message=True,
-        messages=[{"role": "user", "content": "hi", "channel": "final"}],
-    )  # fmt: skip
-    (prompt,) = prompts
+    for route in ("activations", "tokens"):
+        ask(
+            Remembers(), route, host=HOST, enable_thinking=True, add_generation_prompt=False,
+            continue_final_message=True,
+            messages=[{"role": "user", "content": "hi", "channel": "final"}],
+        )  # fmt: skip
+    prompt, same = prompts
+    assert same == prompt
     assert prompt.messages == (Message(role="user", content="hi", channel="final"),)
     assert (prompt.enable_thinking, prompt.add_generation_prompt) == (True, False)
     assert prompt.continue_final_message and prompt.text is None
@@ -379,6 +407,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("activations", TEXTS | {"positions": [[0], [1]]}, "positions[1]", "1 of 1"),
     ("activations", TEXTS | {"positions": [[0] * 3] * 2}, "positions", "6 activations"),
     ("activations", TEXTS | {"texts": ["a b c", "d e f"], "positions": "all"}, "positions", "6 "),
+    ("tokens", {"host": HOST}, "text", "none of them"),
+    ("tokens", {"text": "a"}, "host", "missing"),
+    ("tokens", TEXT | {"texts": ["a"]}, "text", "text and texts"),
+    ("tokens", TEXT | {"text": ""}, "text", "empty"),
+    ("tokens", TEXTS | {"texts": ["a", "b" * 41]}, "texts[1]", "at most 40"),
+    ("tokens", TEXTS | {"texts": ["a"] * 6}, "texts", "at most 5"),
+    ("tokens", chat(), "messages", "empty"),
     ("reconstruct", {"texts": []}, "texts", "empty"),
     ("reconstruct", {"texts": ["a", ""]}, "texts[1]", "empty"),
     ("reconstruct", {"texts": ["a" * 31]}, "texts[0]", "at most 30"),
@@ -453,15 +488,22 @@ def test_what_a_bundle_refuses_of_one_text_names_that_text() -> None:
     for positions in (None, "all", [[0], [0]]):
         asked = {"host": HOST, "texts": ["a", "bad"], "positions": positions}
         assert refused(Picky(), "activations", "texts[1]", **asked) == "too bad"
+    assert refused(Picky(), "tokens", "texts[1]", host=HOST, texts=["a", "bad"]) == "too bad"
     assert refused(Picky(), "activations", "text", host=HOST, text="bad") == "too bad"
     assert refused(Picky(), "score", "explanations[1]", **SCORE) == "too short"
 
 
 def test_texts_of_a_host_that_is_not_here_are_not_available_and_its_vectors_are() -> None:
-    answer = ask(FakeBackend(), "verbalize", host=OTHER, text="a b")
-    assert answer.status == 503
-    assert OTHER in answer.json()["error"]["message"]
+    for route in ("verbalize", "tokens"):
+        answer = ask(FakeBackend(), route, host=OTHER, text="a b")
+        assert answer.status == 503
+        assert OTHER in answer.json()["error"]["message"]
     assert ask(FakeBackend(), "verbalize", host=OTHER, activations=H_2D).status == 200
+
+
+def test_a_request_for_tokens_has_no_positions() -> None:
+    answer = ask(FakeBackend(), "tokens", **TEXT, positions=[0])
+    assert (answer.status, answer.json()["error"]["field"]) == (422, "positions")
 
 
 def test_one_error_ends_the_other_reads() -> None:

@@ -5,13 +5,13 @@ from typing import Literal
 
 from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Limits, Message, Prompt, Refused
-from interlingua.serving.http.requests import DEFAULT, LAST_ID, Reads, Verbalizes
+from interlingua.serving.http.requests import DEFAULT, LAST_ID, Reads, Tokenizes, Verbalizes
 
 # In fp32 logits cannot be divided by a temperature near 0; the text would be the greedy one.
 COLDEST = 1e-6
 
 
-def prompts_of(request: Reads, limits: Limits) -> list[Prompt]:
+def prompts_of(request: Tokenizes, limits: Limits) -> list[Prompt]:
     """What a host is to read: one prompt, or one a text."""
     if request.texts is not None:
         check_texts(request.texts, "texts", limits.max_input_chars, limits)

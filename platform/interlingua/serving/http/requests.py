@@ -91,8 +91,8 @@ class ChatMessage(_Strict):
     channel: Text | None = None
 
 
-class Reads(Request):
-    """A request about texts that a host reads; one of `text`, `texts` and `messages`."""
+class Tokenizes(Request):
+    """A request about texts that a host tokenizes; one of `text`, `texts` and `messages`."""
 
     host: Text | None = Field(None, description="Needed where the bundle knows several hosts.")
     text: Text | None = None
@@ -103,6 +103,11 @@ class Reads(Request):
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     enable_thinking: bool | None = None
+
+
+class Reads(Tokenizes):
+    """A request about texts that a host reads, at some of their tokens or as a whole."""
+
     positions: Positions = None
 
 
@@ -126,6 +131,12 @@ class Verbalizes(Reads):
         [],
         description="One for each activation: with the seed it fixes the draws.",
     )
+
+
+class TokensRequest(Tokenizes):
+    """The tokens of texts."""
+
+    model_config = _example(host="toy-pythia-410m", text="the farmer sings")
 
 
 class ActivationsRequest(Reads):

@@ -1,74 +1,22 @@
 """What this API answers: its types, and how what a bundle gives is put into them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired, cast
 
 from pydantic import ConfigDict, Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic reads no other below Python 3.12
 
-from interlingua.serving.backend import Card, Piece
-from interlingua.serving.http.wire import SCHEMA, encoded
-from interlingua.serving.own.numbers import Numbers, num_others
+from interlingua.serving.backend import Piece, Token
+from interlingua.serving.http.wire import SCHEMA
+from interlingua.serving.own.numbers import Numbers
 
 Vectors = Annotated[object, WithJsonSchema(SCHEMA)]
 
 
 def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [fields]})
-
-
-class HostAnswer(TypedDict):
-    """A host of a bundle."""
-
-    tag: str
-    width: int
-    block_index: int
-    num_blocks: int | None
-    max_tokens: int
-    reads: str
-    dtype: str
-    is_here: Annotated[bool, Field(description="Whether texts can be read; vectors always can.")]
-    denominator: Annotated[float, Field(description="The NMSE of the mean of `fit`.")]
-    null_n: Annotated[int, Field(description="Activations that percentiles are of.")]
-
-
-class BundleAnswer(TypedDict):
-    """What is ours of a bundle."""
-
-    digest: Annotated[str | None, Field(description="Of all of it: another is another bundle.")]
-    trunk: str
-    stage: str
-    anchor: str
-    width: int
-    num_slots: int
-    rule: str
-    has_affine: bool
-    hosts: list[HostAnswer]
-    limits: dict[str, float]
-    means: NotRequired[
-        Annotated[
-            dict[str, Vectors],
-            Field(description="[1, D] of every host: the mean of n(h) on `fit`, where asked for."),
-        ]
-    ]
-
-
-class ModelAnswer(TypedDict):
-    """A bundle in the list of OpenAI's API; ours under `interlingua`."""
-
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-    interlingua: BundleAnswer
-
-
-class ModelsAnswer(TypedDict):
-    """The bundles; the first is the default."""
-
-    object: Literal["list"]
-    data: list[ModelAnswer]
 
 
 class TokenAnswer(TypedDict):
@@ -92,6 +40,26 @@ class TokenAnswer(TypedDict):
     section: str | None
     channel: str | None
     message_index: int | None
+
+
+class TextTokens(TypedDict):
+    """The tokens of one text."""
+
+    index: int
+    text: Annotated[
+        str, Field(description="As it was tokenized: of a chat, what its template made.")
+    ]
+    tokens: list[TokenAnswer]
+
+
+class TokensAnswer(TypedDict):
+    """Texts as a host tokenizes them; of each it reads the first `max_tokens` tokens."""
+
+    model: str
+    host: str
+    width: int
+    max_tokens: int
+    data: list[TextTokens]
 
 
 class TextActivations(TypedDict):
@@ -216,46 +184,9 @@ class ErrorAnswer(TypedDict):
     error: ErrorContent
 
 
-def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnswer:
-    """A bundle, by the name that it has here."""
-    hosts = [
-        HostAnswer(
-            tag=host.tag,
-            width=host.width,
-            block_index=host.block_index,
-            num_blocks=host.num_blocks,
-            max_tokens=host.max_tokens,
-            reads=host.reads,
-            dtype=host.dtype,
-            is_here=host.is_here,
-            denominator=host.variance,
-            null_n=num_others(host),
-        )
-        for host in card.hosts.values()
-    ]
-    ours = BundleAnswer(
-        digest=card.digest,
-        trunk=card.trunk,
-        stage=card.stage,
-        anchor=card.anchor,
-        width=card.width,
-        num_slots=card.num_slots,
-        rule=card.rule,
-        has_affine=card.has_affine,
-        hosts=hosts,
-        limits=asdict(card.limits),
-    )
-    if has_means:
-        ours["means"] = {
-            host.tag: encoded(host.mean_D[None], "base64") for host in card.hosts.values()
-        }
-    return ModelAnswer(
-        id=name,
-        object="model",
-        created=card.created_at,
-        owned_by="interlingua",
-        interlingua=ours,
-    )
+def token_answers(tokens: Sequence[Token]) -> list[TokenAnswer]:
+    """The tokens of a text."""
+    return [cast(TokenAnswer, asdict(token)) for token in tokens]
 
 
 def explained(piece: Piece) -> Explained:

@@ -5,7 +5,7 @@ h: raw activations [N, D] of a host; n(h): at the norm sqrt(D).
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -22,9 +22,17 @@ from interlingua.serving.http.limits import check_texts, check_work, sampling_of
 from interlingua.serving.http.streaming import begun_events, ended
 from interlingua.serving.http.wire import encoded, vectors_of
 from interlingua.serving.own import answers
-from interlingua.serving.own.answers import explained, frame_content, model_answer
+from interlingua.serving.own.answers import explained, frame_content, token_answers
+from interlingua.serving.own.model_answers import ModelAnswer, ModelsAnswer, model_answer
 from interlingua.serving.own.numbers import numbers_of
-from interlingua.serving.own.sources import Rows, bundle_of, host_of, readings_of, rows_of
+from interlingua.serving.own.sources import (
+    Rows,
+    bundle_of,
+    host_of,
+    readings_of,
+    rows_of,
+    tokenized,
+)
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.ErrorAnswer, "description": description}
@@ -90,8 +98,9 @@ class OwnApi:
     def router(self) -> APIRouter:
         """All routes, to be included in an app."""
         router = APIRouter(prefix="/v1", route_class=OwnRoute, responses=ERRORS, tags=["v1"])
-        router.get("/models", response_model=answers.ModelsAnswer)(self.models)
-        router.get("/models/{name:path}", response_model=answers.ModelAnswer)(self.model)
+        router.get("/models", response_model=ModelsAnswer)(self.models)
+        router.get("/models/{name:path}", response_model=ModelAnswer)(self.model)
+        router.post("/tokens", response_model=answers.TokensAnswer)(self.tokens)
         router.post("/activations", response_model=answers.ActivationsAnswer)(self.activations)
         verbalize = router.post(
             "/verbalize", response_model=answers.VerbalizeAnswer, responses=STREAM
@@ -105,12 +114,26 @@ class OwnApi:
     async def models(self) -> Response:
         """The bundles that are open, as OpenAI's API lists models; the first is the default."""
         data = [model_answer(name, backend.card) for name, backend in list(self._backends.items())]
-        return json_response(answers.ModelsAnswer(object="list", data=data))
+        return json_response(ModelsAnswer(object="list", data=data))
 
     async def model(self, name: str, means: bool = False) -> Response:
         """One bundle; with `means`, also the mean activation of every host."""
         name, backend = bundle_of(self._backends, name)
         return json_response(model_answer(name, backend.card, has_means=means))
+
+    async def tokens(self, asked: requests.TokensRequest, request: Request) -> Response:
+        """Texts as a host tokenizes them; nothing is read."""
+        name, backend, host = self._chosen(asked, request)
+        data = [
+            answers.TextTokens(
+                index=number, text=reading.text, tokens=token_answers(reading.tokens)
+            )
+            for number, reading in enumerate(await tokenized(asked, backend, host))
+        ]
+        answer = answers.TokensAnswer(
+            model=name, host=host.tag, width=host.width, max_tokens=host.max_tokens, data=data
+        )
+        return json_response(answer)
 
     async def activations(self, asked: requests.ActivationsRequest, request: Request) -> Response:
         """Raw activations of texts: at tokens, or of the whole as in training."""
@@ -121,7 +144,7 @@ class OwnApi:
             answers.TextActivations(
                 index=number,
                 text=reading.text,
-                tokens=[cast(answers.TokenAnswer, asdict(token)) for token in reading.tokens],
+                tokens=token_answers(reading.tokens),
                 positions=list(reading.positions),
                 activations=encoded(reading.h_ND, asked.vector_form),
             )
@@ -214,7 +237,7 @@ class OwnApi:
         return name, backend
 
     def _chosen(
-        self, asked: requests.Reads | requests.ScoreRequest, request: Request
+        self, asked: requests.Tokenizes | requests.ScoreRequest, request: Request
     ) -> tuple[str, Backend, HostCard]:
         name, backend = self._bundle(asked, request)
         return name, backend, host_of(backend.card, asked.host)

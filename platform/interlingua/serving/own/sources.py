@@ -20,7 +20,7 @@ from interlingua.serving.backend import (
 )
 from interlingua.serving.http.errors import UnknownModel
 from interlingua.serving.http.limits import positions_of, prompts_of
-from interlingua.serving.http.requests import Reads, Verbalizes
+from interlingua.serving.http.requests import Reads, Tokenizes, Verbalizes
 from interlingua.serving.http.streaming import together
 from interlingua.serving.http.wire import vectors_of
 from interlingua.serving.own.answers import Origin
@@ -90,20 +90,19 @@ async def rows_of(request: Verbalizes, backend: Backend, host: HostCard) -> Rows
     return Rows(h_ND=h_ND, origins=nowhere, is_zero=num_zero is not None)
 
 
+async def tokenized(request: Tokenizes, backend: Backend, host: HostCard) -> list[Reading]:
+    """The tokens of the texts of a request."""
+    prompts, fields = _prompts(request, backend, host)
+    return await together(
+        [_tokens(backend, host, *one) for one in zip(prompts, fields, strict=True)]
+    )
+
+
 async def readings_of(request: Reads, backend: Backend, host: HostCard) -> list[Reading]:
     """What the host reads in the texts of a request, at its positions."""
-    given = [field for field in TEXTS if getattr(request, field) is not None]
-    if len(given) != 1:
-        found = " and ".join(given) or "none of them is there"
-        raise Refused((*given, "text")[0], f"give one of {', '.join(TEXTS)}; found: {found}")
-    if not host.is_here:
-        raise NotAvailable(
-            f"the model of {host.tag} is not here, so that it reads no texts; send activations"
-        )
+    prompts, fields = _prompts(request, backend, host)
     limits = backend.card.limits
-    prompts = prompts_of(request, limits)
     places = positions_of(request, len(prompts), limits)
-    fields = [f"texts[{n}]" if request.texts is not None else given[0] for n in range(len(prompts))]
     counts = await together(
         [_num_rows(backend, host, *one) for one in zip(prompts, places, fields, strict=True)]
     )
@@ -117,6 +116,30 @@ async def readings_of(request: Reads, backend: Backend, host: HostCard) -> list[
     )
 
 
+def _prompts(
+    request: Tokenizes, backend: Backend, host: HostCard
+) -> tuple[list[Prompt], list[str]]:
+    """The texts of a request, and where in it each of them is."""
+    given = [field for field in TEXTS if getattr(request, field) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them is there"
+        raise Refused((*given, "text")[0], f"give one of {', '.join(TEXTS)}; found: {found}")
+    if not host.is_here:
+        raise NotAvailable(
+            f"the model of {host.tag} is not here, so that it reads no texts; send activations"
+        )
+    prompts = prompts_of(request, backend.card.limits)
+    fields = [f"texts[{n}]" if request.texts is not None else given[0] for n in range(len(prompts))]
+    return prompts, fields
+
+
+async def _tokens(backend: Backend, host: HostCard, prompt: Prompt, field: str) -> Reading:
+    try:
+        return await backend.tokenize(host.tag, prompt)
+    except Refused as error:
+        raise _of_field(error, field) from error
+
+
 async def _num_rows(
     backend: Backend, host: HostCard, prompt: Prompt, places: Places, field: str
 ) -> int:
@@ -125,10 +148,7 @@ async def _num_rows(
         return 1
     if places != "all":
         return len(places)
-    try:
-        count = len((await backend.tokenize(host.tag, prompt)).tokens)
-    except Refused as error:
-        raise _of_field(error, field) from error
+    count = len((await _tokens(backend, host, prompt, field)).tokens)
     if not count:
         raise Refused(field, f"{field} has no token")
     most = backend.card.limits.max_positions
