@@ -1,7 +1,9 @@
 """Bundles behind Ray Serve: what is asked over HTTP is what the models say in this process."""
 
+import json
 import signal
 import time
+import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -51,6 +53,16 @@ def raw(drawn):
 
 def answered(answer):
     return [[one["raw_text"] for one in row["explanations"]] for row in answer["data"]]
+
+
+def test_the_explorer_lies_beside_the_api_and_its_address_is_printed_first(server):
+    lines = [line for line in server.lines if line.startswith(("explorer: ", "serving "))]
+    assert lines[0] == f"explorer: {server.url}/explorer/\n"
+    with urllib.request.urlopen(server.url, timeout=PATIENCE_SECONDS) as answer:
+        assert json.loads(answer.read())["status"] == "ok"  # a client, which is no browser
+    with urllib.request.urlopen(f"{server.url}/explorer/", timeout=PATIENCE_SECONDS) as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert b"<!doctype html>" in answer.read()
 
 
 def test_clients_side_by_side_get_what_the_models_say(nla, server):

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ def test_what_is_copied_is_here_and_is_all_that_an_install_and_the_server_need()
     named = re.findall(r'^(?:readme|license-files) = .*"(.+)"', _project(), flags=re.M)
     assert {*named, "pyproject.toml", "constraints.txt", "platform", "serve"} == {*copied}
     [install] = instructions("RUN pip")
+    before = TEXT[: TEXT.index("\nRUN pip")]
+    assert all(f"\nCOPY {path.partition('/')[0]} " in before for path in _packed())
     assert "-c constraints.txt" in install and "$PIP_OPTIONS" in install
     assert instructions("ARG") == ['PIP_OPTIONS=""']
 
@@ -61,6 +64,13 @@ def test_its_health_is_asked_without_the_token() -> None:
         asked = [sys.executable, *arguments, program.replace(":8000", f":{port}")]
         assert subprocess.run(asked, timeout=60).returncode == 0
     assert subprocess.run(asked, timeout=60, stderr=subprocess.DEVNULL).returncode == 1
+
+
+def _packed() -> list[str]:
+    """What the wheel is made of."""
+    wheel = tomllib.loads(_project())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    paths: list[str] = wheel["only-include"]
+    return paths
 
 
 def _project() -> str:

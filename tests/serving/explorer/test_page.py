@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import tomllib
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -12,10 +13,11 @@ from tests.serving.asgi import Asgi
 from tests.serving.client.served import served
 from tests.serving.fake import FakeBackend
 
-from interlingua.serving.explorer.page import page_folder, page_router
+from interlingua.serving.explorer.page import PACKED, page_folder, page_router
 from interlingua.serving.own.app import Settings, make_app
 from interlingua.serving.protocols.routers import every_router
 
+REPOSITORY = Path(__file__).parents[3]
 TOKEN = "a token"
 FILES = {
     "index.html": "<!doctype html><title>Explorer</title>",
@@ -245,10 +247,25 @@ def test_files_are_in_no_description(folder) -> None:
     assert not [path for path in paths if "explorer" in path or path == "/"]
 
 
-def test_the_pages_folder_is_the_one_in_the_repository() -> None:
-    assert page_folder() == Path(__file__).parents[3] / "serve/explorer"
+def test_in_a_checkout_the_page_is_that_of_the_repository_and_every_file_of_it_is_served() -> None:
+    assert page_folder() == REPOSITORY / "serve/explorer"
+    asgi = client(page_folder())
+    names = [
+        path.relative_to(page_folder()).as_posix()
+        for path in page_folder().rglob("*")
+        if path.is_file()
+    ]
+    assert {"index.html", "js/main.js"} <= {*names}
+    for name in ("", *names):
+        assert asgi.request("GET", f"/explorer/{name}").status == 200, name
 
 
-def test_in_an_install_the_files_lie_beside_the_code(tmp_path, monkeypatch) -> None:
+def test_in_a_wheel_the_page_lies_beside_the_code(tmp_path, monkeypatch) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {*wheel["only-include"]} == {*wheel["sources"]}
+    inside = PACKED.relative_to(REPOSITORY / "platform").as_posix()
+    assert wheel["sources"]["serve/explorer"] == inside
+    assert not PACKED.exists()  # in a checkout it would hide the page that is worked on
     monkeypatch.setattr("interlingua.serving.explorer.page.PACKED", tmp_path)
     assert page_folder() == tmp_path
