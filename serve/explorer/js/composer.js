@@ -11,17 +11,18 @@ const KINDS = [["text", "Text"], ["chat", "Chat"], ["vector", "Vector"]];
 export class Composer {
   /** @param {object} app @param {{opened: Function, vector: Function}} on */
   constructor(app, on) {
-    Object.assign(this, { app, on, kind: "text" });
+    Object.assign(this, { app, on, kind: "text", isOpen: true });
     this.tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Kind of input" });
     this.body = el("div", { class: "composer-body" });
     this.examples = el("div", { class: "examples" });
-    this.element = el("section", { class: "card composer", "aria-label": "Input" }, this.tabs, this.body, this.examples);
+    this.element = el("section", { class: "composer", "aria-label": "Input" });
     this.messages = [{ role: "user", content: "" }];
     this.text = "";
   }
 
-  /** Show a text or chat, or nothing yet. @param {?{text?: string, messages?: object[]}} prompt */
+  /** Show a text or chat, folded; or nothing yet. @param {?{text?: string, messages?: object[]}} prompt */
   show(prompt) {
+    this.isOpen = !prompt;
     if (prompt?.messages) Object.assign(this, { kind: "chat", messages: prompt.messages.map((one) => ({ ...one })) });
     else if (prompt) Object.assign(this, { kind: "text", text: prompt.text });
     this.#draw();
@@ -29,10 +30,22 @@ export class Composer {
   }
 
   #draw() {
+    const folded = button("Another text", () => this.#opened(), { class: "small", "aria-expanded": "false" });
+    this.element.classList.toggle("card", this.isOpen);
+    fill(this.element, ...(this.isOpen ? [this.tabs, this.body, this.examples]
+      : [el("div", { class: "row folded" }, folded, this.examples)]));
     fill(this.tabs, ...KINDS.map(([kind, name]) => el("button", { type: "button", role: "tab",
       "aria-selected": String(kind === this.kind), tabindex: kind === this.kind ? 0 : -1,
       on: { click: () => this.#turn(kind), keydown: (event) => this.#key(event) } }, name)));
     fill(this.body, ...{ text: () => this.#text(), chat: () => this.#chat(), vector: () => this.#vector() }[this.kind]());
+  }
+
+  #opened() {
+    this.isOpen = true;
+    this.#draw();
+    const area = this.body.querySelector("textarea");
+    area.focus();
+    area.select();
   }
 
   #turn(kind) {
@@ -116,7 +129,7 @@ export class Composer {
 
   async #drawExamples() {
     const found = await this.app.examples();
-    fill(this.examples, found.length ? el("span", { class: "faint" }, "Examples") : null,
+    fill(this.examples, found.length ? el("span", { class: "faint" }, "Examples:") : null,
       ...found.map((one) => el("button", { type: "button", class: "example", title: one.text,
         "aria-pressed": String(this.app.prompt?.text === one.text),
         on: { click: () => this.on.opened({ text: one.text }) } }, excerpt(one.text, 44))));
