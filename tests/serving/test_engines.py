@@ -308,6 +308,54 @@ def test_a_text_is_read_as_a_whole_also_where_nobody_else_asks(nla, backend):
     assert tokens.tokens == found.tokens and tokens.h_ND.shape == (0, 32)
 
 
+def long_and_cut(backend, host):
+    """A text of more tokens than a host reads, and as much of it as the host reads."""
+    most = backend.card.hosts[host].max_tokens
+    long = " ".join(TEXTS * (most // 16))
+    tokens = run(backend.tokenize(host, Prompt(text=long))).tokens
+    cut = long[: tokens[most - 1].end]
+    (*_, same) = of_cut = run(backend.tokenize(host, Prompt(text=cut))).tokens
+    assert [one.id for one in of_cut] == [one.id for one in tokens[:most]]
+    assert (same.position, len(tokens) > 2 * most) == (most - 1, True)
+    return Prompt(text=long), Prompt(text=cut), len(tokens)
+
+
+@pytest.mark.parametrize("host", [HOST, OTHER])
+def test_of_a_long_text_its_beginning_is_read_as_if_nothing_stood_behind_it(host, backend):
+    long, cut, num_tokens = long_and_cut(backend, host)
+    most = backend.card.hosts[host].max_tokens
+    places = [most - 1, 0, 7, 7 - num_tokens, most - 1 - num_tokens]
+
+    found = run(backend.read(host, long, places))
+    alone = run(backend.read(host, cut, [most - 1, 0, 7, 7, most - 1]))
+    np.testing.assert_array_equal(found.h_ND, alone.h_ND)
+    assert found.positions == alone.positions == (most - 1, 0, 7, 7, most - 1)
+    assert len(found.tokens) == num_tokens and found.text == long.text
+
+    async def ask():
+        asked = [backend.read(host, one, [3, 7]) for one in (Prompt(text=TEXTS[0]), long, cut)]
+        return await asyncio.gather(*asked)
+
+    _, of_long, of_cut = run(ask())
+    np.testing.assert_allclose(of_long.h_ND, of_cut.h_ND, atol=1e-6)
+
+
+def test_positions_that_a_host_does_not_read_are_refused_with_its_limit(backend):
+    long, _, num_tokens = long_and_cut(backend, HOST)
+    most = backend.card.hosts[HOST].max_tokens
+    for position in (most, -1, most - num_tokens, num_tokens - 1):
+        with pytest.raises(Refused, match=f"reads the first {most}") as refused:
+            run(backend.read(HOST, long, [0, position]))
+        assert refused.value.field == "positions"
+        assert str(position) in str(refused.value)
+    for position in (num_tokens, -num_tokens - 1):
+        with pytest.raises(Refused, match=f"as {num_tokens} tokens"):
+            run(backend.read(HOST, long, [position]))
+    with pytest.raises(Refused, match=f"the first {most}") as refused:
+        run(backend.read(HOST, long, None))
+    assert refused.value.field == "text"
+
+
 def test_what_cannot_be_read_is_refused_with_its_field(backend):
     for prompt, positions, field in (
         (Prompt(text="rain"), [99], "positions"),

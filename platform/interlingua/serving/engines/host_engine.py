@@ -73,12 +73,13 @@ class HostEngine:
         encoded = [
             reader.tokens(text.text, adds_special=False if text.is_chat else None) for text in texts
         ]
+        most = self._readers.max_tokens(host)
         for ask, one in zip(asks, encoded, strict=True):
-            _check_length(ask, len(one.ids), self._readers.max_tokens(host))
+            _check_length(ask, len(one.ids), most)
         at_tokens = [place for place, ask in enumerate(asks) if ask.reads_rows and not ask.whole]
-        every = dict(
-            zip(at_tokens, reader.every([encoded[place].ids for place in at_tokens]), strict=True)
-        )
+        # Hosts are causal: what stands behind those tokens changes none of their activations.
+        ids = [encoded[place].ids[:most] for place in at_tokens]
+        every = dict(zip(at_tokens, reader.every(ids), strict=True))
         whole = [place for place, ask in enumerate(asks) if ask.whole]
         wholes = dict(
             zip(whole, self._wholes(host, [asks[place].prompt for place in whole]), strict=True)
@@ -90,7 +91,7 @@ class HostEngine:
             if ask.whole:
                 positions, h_ND = (None,), wholes[place]
             elif ask.reads_rows:
-                positions = places = _places(host, ask.positions, len(one.ids))
+                positions = places = _places(host, ask.positions, len(one.ids), most)
                 h_ND = every[place][places]
             made.append(
                 Reading(
@@ -120,12 +121,17 @@ def _check_length(ask: Ask, num_tokens: int, most: int) -> None:
     name = "text" if ask.prompt.messages is None else "messages"
     if not num_tokens:
         raise Refused(name, f"{ask.host} reads no token in it")
-    # A mean is over the beginning of a longer text, as in training.
-    if num_tokens > most and not ask.whole and ask.reads_rows:
-        raise Refused(name, f"it is {num_tokens} tokens long; {ask.host} reads at most {most}")
+    # A mean is over the beginning of a longer text, as in training, and so are positions.
+    reads_all = ask.reads_rows and not ask.whole and ask.positions is None
+    if num_tokens > most and reads_all:
+        raise Refused(
+            name,
+            f"it is {num_tokens} tokens long; {ask.host} reads the first {most} of a text: name "
+            "positions among them",
+        )
 
 
-def _places(host: str, positions: Sequence[int] | None, num_tokens: int) -> list[int]:
+def _places(host: str, positions: Sequence[int] | None, num_tokens: int, most: int) -> list[int]:
     """Positions counted from 0; all of them where none is asked for."""
     if positions is None:
         return list(range(num_tokens))
@@ -134,5 +140,11 @@ def _places(host: str, positions: Sequence[int] | None, num_tokens: int) -> list
             raise Refused(
                 "positions",
                 f"position is {position}; {host} reads this text as {num_tokens} tokens",
+            )
+        if position % num_tokens >= most:
+            raise Refused(
+                "positions",
+                f"position is {position} of {num_tokens} tokens; {host} reads the first {most} of "
+                f"a text, up to position {most - 1}",
             )
     return [position % num_tokens for position in positions]
