@@ -34,6 +34,7 @@ def host_card(tag: str, *, is_here: bool = True) -> HostCard:
         num_blocks=4,
         max_tokens=16,
         reads="pooled",
+        reads_from=0,
         dtype="float32",
         is_here=is_here,
         mean_D=MEAN_D,

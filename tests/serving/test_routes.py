@@ -67,7 +67,8 @@ def test_models_are_listed_as_openai_lists_them_with_ours_under_one_key() -> Non
     }  # fmt: skip
     assert ours["hosts"][0] == {
         "tag": HOST, "width": 4, "block_index": 1, "num_blocks": 4, "max_tokens": 16,
-        "reads": "pooled", "dtype": "float32", "is_here": True, "denominator": 0.875, "null_n": 4,
+        "reads": "pooled", "reads_from": 0, "dtype": "float32", "is_here": True,
+        "denominator": 0.875, "null_n": 4,
     }  # fmt: skip
     assert ours["limits"]["max_rows"] == 512
     assert second["id"] == "my/second"

@@ -51,6 +51,7 @@ class HostCard:
     num_blocks: int | None  # of the published model; None where its configuration is not here
     max_tokens: int
     reads: str  # pooled | last_token | token | sentence
+    reads_from: int  # the first sentence or token of a text that was ever read; 0 of whole texts
     dtype: str
     is_here: bool  # whether its model can be opened, so that texts can be read
     mean_D: np.ndarray

@@ -2,11 +2,11 @@
 
 import { announce, button, details, el, fill, select } from "./dom.js";
 import { doubt } from "./doubt.js";
-import { plural, score, percent, tokenName } from "./format.js";
+import { plural, score, percent } from "./format.js";
 import { keep } from "./keep.js";
 import { controlTable, ladder, verdict } from "./ladder.js";
 import { marked } from "./marks.js";
-import { keyOf, siteName } from "./sites.js";
+import { keyOf, siteName, siteTokens } from "./sites.js";
 import { agreement, rowsOf } from "./vectors.js";
 
 const DRAWS = [["1", "greedy"], ["4", "4 samples"], ["8", "8 samples"], ["16", "16 samples"]];
@@ -76,17 +76,16 @@ export class Panel {
   #drawHead() {
     const { session, site } = this;
     fill(this.head,
-      el("h2", {}, siteName(site, session.tokens, tokenName)),
+      el("h2", {}, siteName(site, session)),
       el("p", { class: "faint" }, this.#whereabouts()),
       select("Texts", DRAWS, String(this.count), (value) => this.#drawAgain(Number(value))));
   }
 
   #whereabouts() {
     const { session, site } = this;
-    const { host } = session;
-    const block = host.num_blocks ? `block ${host.block_index} of ${host.num_blocks}` : `block ${host.block_index}`;
-    const place = site.kind === "token" ? `token ${site.at} of ${session.tokens.length} \u00b7 ` : "";
-    return `${place}${host.tag}, output of ${block}`;
+    const { tag, block_index, num_blocks } = session.host;
+    const block = `block ${block_index}${num_blocks ? ` of ${num_blocks}` : ""}`;
+    return [siteTokens(site, session), tag, block].filter(Boolean).join(" \u00b7 ");
   }
 
   #drawAgain(count) {

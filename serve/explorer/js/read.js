@@ -2,7 +2,7 @@
 
 import { Composer } from "./composer.js";
 import { button, el, fill } from "./dom.js";
-import { learned, plural, score, tokenName } from "./format.js";
+import { learned, plural, score } from "./format.js";
 import { Panel, problemOf } from "./panel.js";
 import { legend } from "./scale.js";
 import { Session } from "./session.js";
@@ -58,28 +58,42 @@ export class Read {
   #opened(session) {
     session.addEventListener("change", () => this.#later());
     this.strip.show(session);
-    fill(this.textCard, this.strip.element, this.tools, legend());
     this.sentences = sentenceSites(session.text, session.tokens)
       .filter(({ to }) => to < session.numRead);
-    const wanted = siteOf(this.app.site, session.numRead) ?? this.#first();
-    this.#pick([wanted]);
+    this.units = this.#units();
+    const wanted = siteOf(this.app.site, session.numRead);
+    [this.unit] = wanted?.kind === "token" ? this.units.slice(-1) : this.units;
+    fill(this.textCard, this.strip.element, this.tools, legend());
+    this.#pick([wanted ?? this.#first()]);
     this.#colour(this.#usual());
   }
 
-  /** What is explained at once: the first thing that is like what the AV learned from. */
-  #first() {
+  /** What a click picks: first what is like that which the AV learned from. */
+  #units() {
     const { reads } = this.app.host;
-    if (reads === "sentence" && this.sentences.length) return this.sentences[0];
-    if (reads === "token" || this.session.prompt.messages) return { kind: "token", at: this.session.numRead - 1 };
-    return WHOLE;
+    const isChat = Boolean(this.session.prompt.messages);
+    const like = { sentence: this.sentences.length ? "sentence" : null, pooled: isChat ? null : "whole" }[reads];
+    return like ? [like, "token"] : ["token"];
+  }
+
+  /** What is explained at once. */
+  #first() {
+    const { reads_from } = this.app.host;
+    if (this.unit === "sentence") return this.sentences[Math.min(reads_from, this.sentences.length - 1)];
+    return this.unit === "whole" ? WHOLE : { kind: "token", at: this.session.numRead - 1 };
   }
 
   /** The sites that are coloured unasked. */
   #usual() {
-    const { reads } = this.app.host;
-    if (reads === "sentence") return this.sentences.slice(0, MOST_COLOURED);
-    if (reads === "token") return this.#tokens().slice(0, MOST_COLOURED);
-    return [];
+    const sites = { sentence: this.sentences, token: this.#tokens(), whole: [] }[this.unit];
+    return sites.slice(0, MOST_COLOURED);
+  }
+
+  #turn(unit) {
+    this.unit = unit;
+    this.#pick([this.#first()]);
+    this.#coloured();
+    this.#colour(this.#usual());
   }
 
   #tokens() {
@@ -107,13 +121,20 @@ export class Read {
   #picked(from, to, isMore) {
     if (from >= this.session.numRead) return;
     const last = Math.min(to, this.session.numRead - 1);
-    const fragments = this.session.tokens[from].fragment_count;
-    const site = last - from + 1 === fragments ? { kind: "token", at: last } : { kind: "mean", from, to: last };
+    const site = this.#siteOf(from, last, isMore);
     const before = this.picked.filter(({ kind }) => kind === "token");
     const others = before.filter((one) => keyOf(one) !== keyOf(site));
     if (!isMore) this.#pick([site]);
     else if (others.length === before.length) this.#pick([...before, site]);
     else if (others.length) this.#pick(others);
+  }
+
+  #siteOf(from, last, isMore) {
+    const isOne = last - from + 1 === this.session.tokens[from].fragment_count;
+    if (!isOne) return { kind: "mean", from, to: last };
+    const sentence = this.unit === "sentence" && !isMore
+      && this.sentences.find((one) => one.from <= last && last <= one.to);
+    return sentence || { kind: "token", at: last };
   }
 
   #pick(sites) {
@@ -142,21 +163,12 @@ export class Read {
     const site = this.picked[this.picked.length - 1];
     const { reads, tag } = this.app.host;
     const like = { pooled: "whole", sentence: "mean", last_token: "token", token: "token" }[reads];
-    const isOther = site.kind !== like;
+    const isOther = ["token", "mean", "whole"].includes(site.kind) && site.kind !== like;
     return el("div", { class: "choices" },
-      this.#whole(site),
-      site.kind === "mean" ? button("Each token by itself", () => this.#apart(site)) : null,
+      site.kind === "mean" ? button("Each token by itself", () => this.#apart(site), { class: "small" }) : null,
       ...this.#differences(),
-      isOther && ["token", "mean", "whole"].includes(site.kind)
-        ? el("p", { class: "faint note" }, `For ${tag} this AV learned from ${learned(reads)}; this is another kind of vector.`)
-        : null);
-  }
-
-  #whole(site) {
-    const { reads } = this.app.host;
-    if (reads === "token" || site.kind === "whole" || this.session.prompt.messages) return null;
-    const name = reads === "sentence" ? "Its last sentence" : "The text as in training";
-    return button(name, () => this.#pick([WHOLE]));
+      isOther ? el("p", { class: "faint note" },
+        `Of ${tag} this AV learned from ${learned(reads)}; this is another kind of vector.`) : null);
   }
 
   #differences() {
@@ -165,8 +177,8 @@ export class Read {
     const [one, other] = this.picked.map(({ at }) => at);
     const made = (first, second) => ({ kind: "difference", one: first, other: second });
     return [[other, one], [one, other]].map(([first, second]) => button(
-      siteName(made(first, second), this.session.tokens, tokenName),
-      () => this.#pick([made(first, second)])));
+      siteName(made(first, second), this.session),
+      () => this.#pick([made(first, second)]), { class: "small" }));
   }
 
   #list() {
@@ -175,7 +187,7 @@ export class Read {
       const sample = this.session.at(site)?.samples[0];
       return el("li", {}, el("button", { type: "button", class: "picked-item",
         on: { click: () => this.#only(site) } },
-      el("span", { class: "picked-token" }, siteName(site, this.session.tokens, tokenName)),
+      el("span", { class: "picked-token" }, siteName(site, this.session)),
       el("span", { class: "number" }, score(sample?.fve_centred_train)),
       el("span", { class: "picked-text" }, sample?.explanation ?? sample?.text ?? "\u2026")));
     }));
@@ -201,13 +213,13 @@ export class Read {
 
   #coloured() {
     const bySpan = new Map();
-    for (const site of this.sentences) {
+    for (const site of this.unit === "sentence" ? this.sentences : []) {
       const found = this.session.at(site);
       if (found) for (const at of tokensIn(site)) bySpan.set(at, found);
     }
     this.strip.colour((at) => {
       const last = at + this.session.tokens[at].fragment_count - 1;
-      const found = this.session.at({ kind: "token", at: last }) ?? bySpan.get(at);
+      const found = this.unit === "sentence" ? bySpan.get(at) : this.session.at({ kind: "token", at: last });
       const sample = found?.samples[0];
       return { fve: sample?.done && sample.explanation !== null ? sample.fve_centred_train : null,
         isFailed: Boolean(sample?.done) && sample.explanation === null,
@@ -217,19 +229,29 @@ export class Read {
   }
 
   #drawTools() {
-    const sites = this.#tokens();
-    const open = sites.filter((site) => this.session.at(site)?.status !== "done");
     const cut = this.session.tokens.length - this.session.numRead;
-    const done = this.colouring?.filter((site) => this.session.at(site)?.status === "done").length;
-    fill(this.tools,
+    fill(this.tools, this.units.length > 1 ? this.#unitSwitch() : null, this.#progress(),
       cut ? el("p", { class: "faint" }, `${this.app.host.tag} reads ${plural(this.session.maxTokens, "token")}; `
-        + `${plural(cut, "token")} behind them cannot be explained.`) : null,
-      this.colouring?.length
-        ? el("p", { class: "faint" }, `${done} of ${this.colouring.length} explained `,
-          button("Stop", () => this.session.stop(), { class: "small" }))
-        : open.length
-          ? button(`Score ${open.length === sites.length ? "all" : "the other"} ${plural(open.length, "token")}`,
-            () => this.#colour(open), { class: "small" })
-          : null);
+        + `${plural(cut, "token")} behind them cannot be explained.`) : null);
+  }
+
+  #unitSwitch() {
+    const names = { sentence: "Sentences", whole: "Whole text", token: "Tokens" };
+    return el("div", { class: "segments", role: "group", "aria-label": "What a click picks" },
+      ...this.units.map((unit) => el("button", { type: "button", class: "small",
+        "aria-pressed": String(unit === this.unit), on: { click: () => this.#turn(unit) } }, names[unit])));
+  }
+
+  #progress() {
+    const isDone = (site) => this.session.at(site)?.status === "done";
+    if (this.colouring?.length) {
+      const text = `${this.colouring.filter(isDone).length} of ${this.colouring.length} explained`;
+      return el("span", { class: "faint progress" }, text, button("Stop", () => this.session.stop(), { class: "small" }));
+    }
+    const sites = { sentence: this.sentences, token: this.#tokens(), whole: [] }[this.unit];
+    const open = sites.filter((site) => !isDone(site));
+    if (!open.length) return null;
+    const which = open.length === sites.length ? "all" : "the other";
+    return button(`Explain ${which} ${plural(open.length, this.unit)}`, () => this.#colour(open), { class: "small" });
   }
 }

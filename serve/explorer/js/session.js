@@ -67,7 +67,7 @@ export class Session extends EventTarget {
    */
   async explain(sites, options = {}) {
     const { signal } = this.stopper;
-    const open = sites.filter((site) => !["streaming", "done"].includes(this.at(site, options)?.status));
+    const open = sites.filter((site) => [undefined, "failed"].includes(this.at(site, options)?.status));
     for (const site of open) this.#put({ site, status: "waiting", samples: [], error: null }, options);
     this.changed();
     for (const group of groups(open)) {
@@ -107,11 +107,13 @@ export class Session extends EventTarget {
         if (event.data === undefined) this.#took(found[event.index], event);
       }
     } catch (error) {
+      const isStopped = error.name === "AbortError";
       for (const one of found.filter(({ status }) => status !== "done")) {
-        Object.assign(one, { status: error.name === "AbortError" ? "waiting" : "failed", error });
+        if (isStopped) this.found.delete(nameOf(one.site, options));
+        else Object.assign(one, { status: "failed", error });
       }
       this.changed();
-      if (error.name !== "AbortError") throw error;
+      if (!isStopped) throw error;
     }
   }
 

@@ -1,7 +1,8 @@
 // What an explanation is of: the whole text as in training, a token, the mean of several tokens, the
 // difference of two, or a vector of one's own.
 
-import { sentences } from "./text.js";
+import { tokenName } from "./format.js";
+import { excerpt, sentences } from "./text.js";
 
 /**
  * @typedef {{kind: "whole"} | {kind: "token", at: number} | {kind: "mean", from: number, to: number}
@@ -61,13 +62,24 @@ export function sentenceSites(text, tokens) {
   return found;
 }
 
-/** A site in words. @param {Site} site @param {{text: string}[]} tokens */
-export function siteName(site, tokens, name) {
+/** A site in words. @param {Site} site @param {import("./session.js").Session} session */
+export function siteName(site, session) {
+  const { tokens, text } = session;
   switch (site.kind) {
     case "whole": return "The text as in training";
-    case "token": return name(tokens[site.at]?.text ?? "");
-    case "mean": return `Mean of tokens ${site.from} to ${site.to}`;
-    case "difference": return `${name(tokens[site.one].text)} \u2212 ${name(tokens[site.other].text)}`;
+    case "token": return tokenName(tokens[site.at]?.text ?? "");
+    case "mean": return excerpt(text.slice(tokens[site.from].start, tokens[site.to].end), 64);
+    case "difference": return `${tokenName(tokens[site.one].text)} \u2212 ${tokenName(tokens[site.other].text)}`;
     default: return "Your vector";
+  }
+}
+
+/** Which tokens a site is made of, in words. */
+export function siteTokens(site, session) {
+  switch (site.kind) {
+    case "token": return `token ${site.at} of ${session.tokens.length}`;
+    case "mean": return `mean of tokens ${site.from} to ${site.to}`;
+    case "difference": return `token ${site.one} less token ${site.other}`;
+    default: return "";
   }
 }

@@ -40,7 +40,8 @@ export class Strip {
       const span = this.#span(token, position);
       this.places.push(this.spans.length);
       this.spans.push(span);
-      pieces.push(span);
+      // A blank before a word stands outside: at the end of a line it would be a coloured stub.
+      pieces.push(span.dataset.before, span);
     });
     if (at < session.text.length) pieces.push(session.text.slice(at, session.text.length));
     fill(this.element, ...pieces);
@@ -74,7 +75,9 @@ export class Strip {
 
   #span(token, position) {
     const { session } = this;
-    const shown = token.end > token.start ? session.text.slice(token.start, token.end) : token.text;
+    const whole = token.end > token.start ? session.text.slice(token.start, token.end) : token.text;
+    const [before] = BLANK.test(whole) ? [""] : /^ */u.exec(whole);
+    const shown = whole.slice(before.length);
     const marks = [
       token.end === token.start && "special",
       position >= session.maxTokens && "unread",
@@ -83,7 +86,7 @@ export class Strip {
       token.section && token.section !== "content" && "scaffold",
     ].filter(Boolean).join(" ");
     return el("span", { class: `token ${marks}`.trim(), role: "option", id: `${this.#id()}-${position}`,
-      "aria-selected": "false", data: { at: position, count: token.fragment_count } }, shown);
+      "aria-selected": "false", data: { at: position, count: token.fragment_count, before } }, shown);
   }
 
   #id() {

@@ -59,12 +59,23 @@ def _host_card(folder: Path, tag: str, host: BundledHost) -> HostCard:
         num_blocks=_depth(source),
         max_tokens=host.max_tokens,
         reads=READS[type(host.read)],
+        reads_from=_first_read(host.read),
         dtype=host.dtype,
         # A model of the hub is fetched when it is first asked for.
         is_here=host.model.revision is not None or source.is_dir(),
         mean_D=mean_D,
         others_KD=read_others(maps),
     )
+
+
+def _first_read(read: Reading) -> int:
+    match read:
+        case Spans():
+            return read.min_sentence
+        case TokenPositions():
+            return read.min_position
+        case Pooled() | LastToken():
+            return 0
 
 
 def _name(model: Opened) -> str:

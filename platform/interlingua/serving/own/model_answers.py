@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads no other below Python 3.12
 
-from interlingua.serving.backend import Card
+from interlingua.serving.backend import Card, HostCard
 from interlingua.serving.http.wire import encoded
 from interlingua.serving.own.answers import Vectors
 from interlingua.serving.own.numbers import num_others
@@ -21,6 +21,9 @@ class HostAnswer(TypedDict):
     num_blocks: int | None
     max_tokens: int
     reads: str
+    reads_from: Annotated[
+        int, Field(description="The first sentence or token that training ever read of a text.")
+    ]
     dtype: str
     is_here: Annotated[bool, Field(description="Whether texts can be read; vectors always can.")]
     denominator: Annotated[float, Field(description="The NMSE of the mean of `fit`.")]
@@ -67,21 +70,6 @@ class ModelsAnswer(TypedDict):
 
 def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnswer:
     """A bundle, by the name that it has here."""
-    hosts = [
-        HostAnswer(
-            tag=host.tag,
-            width=host.width,
-            block_index=host.block_index,
-            num_blocks=host.num_blocks,
-            max_tokens=host.max_tokens,
-            reads=host.reads,
-            dtype=host.dtype,
-            is_here=host.is_here,
-            denominator=host.variance,
-            null_n=num_others(host),
-        )
-        for host in card.hosts.values()
-    ]
     ours = BundleAnswer(
         digest=card.digest,
         trunk=card.trunk,
@@ -91,7 +79,7 @@ def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnsw
         num_slots=card.num_slots,
         rule=card.rule,
         has_affine=card.has_affine,
-        hosts=hosts,
+        hosts=[_host_answer(host) for host in card.hosts.values()],
         limits=asdict(card.limits),
     )
     if has_means:
@@ -104,4 +92,20 @@ def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnsw
         created=card.created_at,
         owned_by="interlingua",
         interlingua=ours,
+    )
+
+
+def _host_answer(host: HostCard) -> HostAnswer:
+    return HostAnswer(
+        tag=host.tag,
+        width=host.width,
+        block_index=host.block_index,
+        num_blocks=host.num_blocks,
+        max_tokens=host.max_tokens,
+        reads=host.reads,
+        reads_from=host.reads_from,
+        dtype=host.dtype,
+        is_here=host.is_here,
+        denominator=host.variance,
+        null_n=num_others(host),
     )
