@@ -15,7 +15,7 @@ export const TITLES = {
 const SHORT = { constant: "mean", zero_vector: "zeros", mean_vector: "AV of mean",
   shuffled: "other passage", nearest_explanation: "neighbour's", nearest_vector: "neighbour",
   passage_text: "text" };
-const LOW = -1, LEFT = 8, RIGHT = 8, WIDTH = 440;
+const LOW = -1, LEFT = 8, RIGHT = 8, WIDE = 440, NARROW = 300;
 
 /**
  * What a score is worth in one sentence: the first of the systems that reaches it.
@@ -36,26 +36,28 @@ export function verdict(fve, controls) {
 
 /** The scores on one line. @param {?number} fve @param {object[]} controls */
 export function ladder(fve, controls) {
-  const x = (value) => LEFT + ((Math.max(LOW, value) - LOW) / (1 - LOW)) * (WIDTH - LEFT - RIGHT);
+  // Letters keep their size on a phone: the drawing is made narrower, not smaller.
+  const width = matchMedia("(max-width: 500px)").matches ? NARROW : WIDE;
+  const x = (value) => LEFT + ((Math.max(LOW, value) - LOW) / (1 - LOW)) * (width - LEFT - RIGHT);
   const marks = controls.filter((one) => one.fve_centred_train !== null)
     .sort((one, other) => one.fve_centred_train - other.fve_centred_train);
   const label = `This explanation scores ${score(fve)}. `
     + marks.map((one) => `${TITLES[one.name]}: ${score(one.fve_centred_train)}`).join("; ");
-  const rows = levels(marks.map((one) => [x(one.fve_centred_train), SHORT[one.name] ?? one.name]));
+  const rows = levels(marks.map((one) => [x(one.fve_centred_train), SHORT[one.name] ?? one.name]), width);
   const height = 46 + 15 * Math.max(1, ...rows.map((row) => row + 1));
-  return svg("svg", { class: "ladder", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label },
+  return svg("svg", { class: "ladder", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     svg("line", { x1: x(LOW), x2: x(1), y1: 30, y2: 30, class: "axis" }),
     ...[-1, -0.5, 0, 0.5, 1].map((tick) => svg("g", {},
       svg("line", { x1: x(tick), x2: x(tick), y1: 26, y2: 34, class: tick === 0 ? "zero" : "axis" }),
       svg("text", { x: x(tick), y: 12, "text-anchor": anchor(tick), class: "tick" },
         tick === LOW ? `\u2264 ${score(tick)}` : score(tick)))),
-    ...marks.map((one, place) => control(x(one.fve_centred_train), one, rows[place])),
+    ...marks.map((one, place) => control(x(one.fve_centred_train), one, rows[place], width)),
     fve === null ? null : svg("circle", { cx: x(fve), cy: 30, r: 6, class: "mine" }));
 }
 
-function control(x, one, row) {
+function control(x, one, row, width) {
   const y = 50 + 15 * row;
-  const side = x > WIDTH - 60 ? "end" : x < 60 ? "start" : "middle";
+  const side = x > width - 60 ? "end" : x < 60 ? "start" : "middle";
   return svg("g", { class: "control" },
     svg("line", { x1: x, x2: x, y1: 30, y2: y - 10, class: "stem" }),
     svg("circle", { cx: x, cy: 30, r: 3.5 }),
@@ -63,11 +65,11 @@ function control(x, one, row) {
 }
 
 /** For every label the first line in which it covers no other. */
-function levels(labels) {
+function levels(labels, width) {
   const ends = [];
   return labels.map(([x, text]) => {
     const half = 3.2 * text.length + 4;
-    const [start, end] = x > WIDTH - 60 ? [x - 2 * half, x] : x < 60 ? [x, x + 2 * half] : [x - half, x + half];
+    const [start, end] = x > width - 60 ? [x - 2 * half, x] : x < 60 ? [x, x + 2 * half] : [x - half, x + half];
     let row = ends.findIndex((taken) => taken < start);
     if (row < 0) row = ends.length;
     ends[row] = end;

@@ -230,7 +230,7 @@ export class Read {
 
   #drawTools() {
     const cut = this.session.tokens.length - this.session.numRead;
-    fill(this.tools, this.units.length > 1 ? this.#unitSwitch() : null, this.#progress(),
+    fill(this.tools, this.units.length > 1 ? this.#unitSwitch() : null, this.#extend(), this.#progress(),
       cut ? el("p", { class: "faint" }, `${this.app.host.tag} reads ${plural(this.session.maxTokens, "token")}; `
         + `${plural(cut, "token")} behind them cannot be explained.`) : null);
   }
@@ -240,6 +240,15 @@ export class Read {
     return el("div", { class: "segments", role: "group", "aria-label": "What a click picks" },
       ...this.units.map((unit) => el("button", { type: "button", class: "small",
         "aria-pressed": String(unit === this.unit), on: { click: () => this.#turn(unit) } }, names[unit])));
+  }
+
+  /** Shift, for fingers. */
+  #extend() {
+    return el("button", { type: "button", class: "small extend", "aria-pressed": String(this.strip.isExtending),
+      on: { click: () => {
+        this.strip.isExtending = !this.strip.isExtending;
+        this.#drawTools();
+      } } }, "Extend to a tap");
   }
 
   #progress() {

@@ -9,13 +9,14 @@ const BLANK = /^\s+$/u;
 /** The tokens of a text as one list box. */
 export class Strip {
   /**
-   * @param {{picked: (from: number, to: number, isMore: boolean) => void}} on told what was picked
+   * @param {{picked: (from: number, to: number, isMore: boolean) => void}} on what was picked
    * @param {string} label
    */
   constructor(on, label = "Tokens") {
     this.on = on;
     this.spans = [];
     this.anchor = this.active = 0;
+    this.isExtending = false; // for fingers, which have no Shift
     this.element = el("div", {
       class: "strip", role: "listbox", tabindex: 0, dir: "auto", "aria-label": label,
       "aria-multiselectable": "true",
@@ -110,9 +111,9 @@ export class Strip {
     const place = this.#placeOf(event.target);
     if (place < 0 || event.button !== 0) return;
     if (event.shiftKey) event.preventDefault(); // the browser would select text
-    if (!event.shiftKey) this.anchor = place;
+    if (!event.shiftKey && !this.isExtending) this.anchor = place;
     this.#range(place, event.ctrlKey || event.metaKey);
-    if (event.pointerType === "touch") return; // a finger scrolls; a second tap with a span mode picks
+    if (event.pointerType === "touch") return; // a finger that moves scrolls
     this.#follow(event);
   }
 
