@@ -23,7 +23,8 @@ export class Composer {
   /** Show a text or chat, folded; or nothing yet. @param {?{text?: string, messages?: object[]}} prompt */
   show(prompt) {
     this.isOpen = !prompt;
-    if (prompt?.messages) Object.assign(this, { kind: "chat", messages: prompt.messages.map((one) => ({ ...one })) });
+    const messages = prompt?.messages?.map((one) => ({ ...one }));
+    if (messages) Object.assign(this, { kind: "chat", messages });
     else if (prompt) Object.assign(this, { kind: "text", text: prompt.text });
     this.#draw();
     this.#drawExamples();
@@ -37,7 +38,8 @@ export class Composer {
     fill(this.tabs, ...KINDS.map(([kind, name]) => el("button", { type: "button", role: "tab",
       "aria-selected": String(kind === this.kind), tabindex: kind === this.kind ? 0 : -1,
       on: { click: () => this.#turn(kind), keydown: (event) => this.#key(event) } }, name)));
-    fill(this.body, ...{ text: () => this.#text(), chat: () => this.#chat(), vector: () => this.#vector() }[this.kind]());
+    const drawn = { text: () => this.#text(), chat: () => this.#chat(), vector: () => this.#vector() };
+    fill(this.body, ...drawn[this.kind]());
   }
 
   #opened() {

@@ -12,7 +12,8 @@ const WORDS = [
   ["host", "the model whose activations are read"],
   ["AV", "the activation verbalizer: an activation becomes a text"],
   ["AR", "the activation reconstructor: the text becomes an activation again"],
-  ["FVE", "how much of the way from the mean vector to the activation the text brings the AR: 1 \u2212 NMSE / denominator"],
+  ["FVE", "how far the text brings the AR from the mean vector (0) to the activation (1): "
+    + "1 \u2212 NMSE / denominator"],
   ["denominator", "the NMSE of always answering the mean of the rows that the decoder was fitted on"],
   ["nearer than", "how many activations of other passages are further from what the AR rebuilds; 50% is chance"],
 ];
@@ -40,7 +41,8 @@ export function askedToken(isWrong) {
     el("p", {}, "It is the value of INTERLINGUA_TOKEN where the server was started. It stays in this tab."),
     el("label", { class: "field" }, el("span", {}, "Token"), input),
     el("button", { type: "submit", class: "primary" }, "Go on"));
-    const dialog = el("dialog", { class: "dialog", "aria-label": "Token", on: { cancel: (event) => event.preventDefault() } }, form);
+    const stays = { cancel: (event) => event.preventDefault() };
+    const dialog = el("dialog", { class: "dialog", "aria-label": "Token", on: stays }, form);
     document.body.append(dialog);
     dialog.showModal();
   });
@@ -52,7 +54,8 @@ export function help() {
   if (document.querySelector("dialog[open]")) return;
   const list = (entries) => el("dl", { class: "help-list" },
     ...entries.map(([name, meaning]) => el("div", {}, el("dt", {}, name), el("dd", {}, meaning))));
-  const dialog = el("dialog", { class: "dialog wide", "aria-label": "Keys and words", on: { close: () => dialog.remove() } },
+  const props = { class: "dialog wide", "aria-label": "Keys and words", on: { close: () => dialog.remove() } };
+  const dialog = el("dialog", props,
     el("h2", {}, "Keys"), list(KEYS), el("h2", {}, "Words"), list(WORDS),
     button("Close", () => dialog.close(), { class: "primary" }));
   document.body.append(dialog);

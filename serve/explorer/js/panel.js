@@ -2,7 +2,7 @@
 
 import { announce, button, details, el, fill, select } from "./dom.js";
 import { doubt } from "./doubt.js";
-import { plural, score, percent } from "./format.js";
+import { count, score, percent } from "./format.js";
 import { keep } from "./keep.js";
 import { controlTable, ladder, verdict } from "./ladder.js";
 import { marked } from "./marks.js";
@@ -10,6 +10,13 @@ import { keyOf, siteName, siteTokens } from "./sites.js";
 import { agreement, rowsOf } from "./vectors.js";
 
 const DRAWS = [["1", "greedy"], ["4", "4 samples"], ["8", "8 samples"], ["16", "16 samples"]];
+
+const MEANINGS = {
+  fve: "1 \u2212 NMSE / denominator, of this one row: 0 is what the mean vector scores, 1 is perfect",
+  nmse: "2 (1 \u2212 cosine) between the activation and what the AR rebuilds of the text",
+  denominator: "The NMSE of the mean of the rows that the decoder was fitted on",
+  nearer: "The share of other passages whose activation is further from what the AR rebuilds; 50% is chance",
+};
 
 /** How texts are drawn, of the number that people choose. @param {number} n */
 export function drawn(n) {
@@ -164,11 +171,10 @@ export class Panel {
     const found = this.controls ? verdict(fve, this.controls) : null;
     return fill(this.worth,
       el("dl", { class: "scores" },
-        ...pair("FVE", score(fve), "1 \u2212 NMSE / denominator, of this one row: 0 is the mean vector, 1 is perfect"),
-        ...pair("NMSE", score(sample.nmse), "2 (1 \u2212 cosine) between what the AR rebuilds and the activation"),
-        ...pair("denominator", score(sample.denominator), "the NMSE of the mean of the rows that the decoder was fitted on"),
-        ...pair("nearer than", percent(sample.null_percentile),
-          `the share of ${plural(sample.null_n, "other passage")} whose activation is further from what the AR rebuilds; 50% is chance`)),
+        ...pair("FVE", score(fve), MEANINGS.fve),
+        ...pair("NMSE", score(sample.nmse), MEANINGS.nmse),
+        ...pair("denominator", score(sample.denominator), MEANINGS.denominator),
+        ...pair(`nearer than, of ${count(sample.null_n)}`, percent(sample.null_percentile), MEANINGS.nearer)),
       found && el("p", { class: found.isGood ? "verdict good" : "verdict weak" }, found.text),
       this.controls && ladder(fve, this.controls),
       this.controls && details("The systems beside it", { class: "beside" }, controlTable(this.controls)));

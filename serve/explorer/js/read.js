@@ -255,7 +255,8 @@ export class Read {
     const isDone = (site) => this.session.at(site)?.status === "done";
     if (this.colouring?.length) {
       const text = `${this.colouring.filter(isDone).length} of ${this.colouring.length} explained`;
-      return el("span", { class: "faint progress" }, text, button("Stop", () => this.session.stop(), { class: "small" }));
+      const stop = button("Stop", () => this.session.stop(), { class: "small" });
+      return el("span", { class: "faint progress" }, text, stop);
     }
     const sites = { sentence: this.sentences, token: this.#tokens(), whole: [] }[this.unit];
     const open = sites.filter((site) => !isDone(site));
