@@ -33,7 +33,8 @@ export class Composer {
   #draw() {
     const folded = button("Another text", () => this.#opened(), { class: "small", "aria-expanded": "false" });
     this.element.classList.toggle("card", this.isOpen);
-    fill(this.element, ...(this.isOpen ? [this.tabs, this.body, this.examples]
+    const close = this.app.prompt ? button("Close", () => this.show(this.app.prompt), { class: "small quiet" }) : null;
+    fill(this.element, ...(this.isOpen ? [el("div", { class: "row top" }, this.tabs, close), this.body, this.examples]
       : [el("div", { class: "row folded" }, folded, this.examples)]));
     fill(this.tabs, ...KINDS.map(([kind, name]) => el("button", { type: "button", role: "tab",
       "aria-selected": String(kind === this.kind), tabindex: kind === this.kind ? 0 : -1,

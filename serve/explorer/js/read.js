@@ -34,11 +34,12 @@ export class Read {
       fill(this.textCard, el("p", { class: "empty" }, "Pick an example or paste a text. Then pick tokens: "
         + "what the model holds there is put into words."));
       fill(this.side);
+      this.session = null;
       return;
     }
     this.session?.stop();
     const session = new Session(app.api, app.model, app.host);
-    this.session = session;
+    this.#begun(session);
     fill(this.textCard, el("p", { class: "loading" }, "Reading the text"));
     fill(this.side);
     try {
@@ -55,8 +56,13 @@ export class Read {
     this.session?.stop();
   }
 
+  #begun(session) {
+    Object.assign(this, { session, sentences: [], units: ["token"], unit: "token" });
+    session.addEventListener("change", () => session === this.session && this.#later());
+    this.strip.show(session);
+  }
+
   #opened(session) {
-    session.addEventListener("change", () => this.#later());
     this.strip.show(session);
     this.sentences = sentenceSites(session.text, session.tokens)
       .filter(({ to }) => to < session.numRead);
@@ -114,6 +120,7 @@ export class Read {
   }
 
   #vector(vector) {
+    if (!this.session) this.#begun(new Session(this.app.api, this.app.model, this.app.host));
     const name = `${vector[0]}${vector[vector.length - 1]}`;
     this.#pick([{ kind: "vector", vector, name }]);
   }
@@ -206,7 +213,7 @@ export class Read {
     requestAnimationFrame(() => {
       this.isDue = false;
       this.#coloured();
-      this.panel.draw();
+      this.panel?.draw();
       if (this.picked.length > 1) this.#drawSide();
     });
   }

@@ -22,7 +22,7 @@ export class Session extends EventTarget {
   /** @param {import("./api.js").Api} api @param {object} model of /v1/models @param {object} host */
   constructor(api, model, host) {
     super();
-    Object.assign(this, { api, model, host, text: null, tokens: [], prompt: null, maxTokens: 0 });
+    Object.assign(this, { api, model, host, text: new Text(""), tokens: [], prompt: null, maxTokens: 0 });
     /** @type {Map<string, Found>} */
     this.found = new Map();
     this.vectors = new Map();
