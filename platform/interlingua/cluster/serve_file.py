@@ -16,10 +16,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from interlingua.serving.backend import Limits
+from interlingua.serving.explorer.lineage import evaluation_at, evaluations_of, named
 from interlingua.serving.own.app import Settings
 from interlingua.serving.own.serve_spec import MOST_OPEN, Replicas, ServeSpec
 from interlingua.store.bundle import MANIFEST_NAME, read_manifest
 from interlingua.store.partial import PARTIAL_SUFFIX
+from interlingua.store.record import RECORD_NAME
 
 Part = Literal["hosts", "av", "ar"]
 ELSEWHERE = "replicas, CPUs and GPUs of a part stand in `deployments`"
@@ -45,6 +47,7 @@ class ServeArguments:
     limits: Limits = Limits()
     most_open: int = MOST_OPEN
     parts: Mapping[Part, PartArguments] = field(default_factory=dict)
+    evaluations: Mapping[str, str] | None = None  # None: those of the bundles, in their run roots
 
 
 def spec_of(arguments: Mapping[str, Any]) -> ServeSpec:
@@ -54,12 +57,14 @@ def spec_of(arguments: Mapping[str, Any]) -> ServeSpec:
         part: Replicas(device=one.device, num_threads=one.num_threads)
         for part, one in read.parts.items()
     }
+    bundles = {name: _bundle(name, given) for name, given in read.bundles.items()}
     return ServeSpec(
-        bundles={name: str(_bundle(name, given)) for name, given in read.bundles.items()},
+        bundles={name: str(folder) for name, folder in bundles.items()},
         limits=read.limits,
         settings=Settings(token=_token(read.token_from), origins=read.origins),
         parts=parts,
         most_open=read.most_open,
+        evaluations=_evaluations(read.evaluations, bundles),
     )
 
 
@@ -80,21 +85,38 @@ def _sentence(found: Mapping[str, Any]) -> str:
 
 def _bundle(name: str, given: str) -> Path:
     """The folder of a bundle; of a pattern the newest one that fits."""
+    newest = _newest(f"bundles.{name}", given, MANIFEST_NAME, "bundle")
+    read_manifest(newest)  # what is damaged is said when it is deployed
+    return newest
+
+
+def _evaluations(given: Mapping[str, str] | None, bundles: Mapping[str, Path]) -> dict[str, str]:
+    """The folders of evaluations by name; of a pattern the newest one that fits."""
+    if given is None:
+        found = named(evaluations_of(bundles.values()))
+    else:
+        found = {
+            name: evaluation_at(_newest(f"evaluations.{name}", one, RECORD_NAME, "evaluation")).path
+            for name, one in given.items()
+        }
+    return {name: str(folder) for name, folder in found.items()}
+
+
+def _newest(field: str, given: str, content: str, kind: str) -> Path:
+    """The newest folder that fits a pattern and has this file in it."""
     pattern = Path.cwd() / given
-    # A folder that is being built has its manifest before it has its name.
+    # A folder that is being built has its content before it has its name.
     found = [
         path
         for path in map(Path, glob(str(pattern)))
-        if (path / MANIFEST_NAME).is_file() and path.suffix != PARTIAL_SUFFIX
+        if (path / content).is_file() and path.suffix != PARTIAL_SUFFIX
     ]
     if not found:
         raise ValueError(
-            f"args.bundles.{name} is {given}; {socket.gethostname()} has no bundle at {pattern}: "
+            f"args.{field} is {given}; {socket.gethostname()} has no {kind} at {pattern}: "
             "give an absolute path that every node sees"
         )
-    newest = max(found, key=lambda path: (path / MANIFEST_NAME).stat().st_mtime)
-    read_manifest(newest)  # what is damaged is said when it is deployed
-    return newest
+    return max(found, key=lambda path: (path / content).stat().st_mtime)
 
 
 def _token(variable: str | None) -> str | None:

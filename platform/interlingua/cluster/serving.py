@@ -25,7 +25,9 @@ from interlingua.serving.backend import (
     Reading,
 )
 from interlingua.serving.engines.open_parts import OpenParts
+from interlingua.serving.explorer.opened import Evaluations
 from interlingua.serving.explorer.page import page_folder, page_router
+from interlingua.serving.explorer.routes import EvaluationsApi
 from interlingua.serving.own.app import make_app
 from interlingua.serving.own.serve_spec import AR, AV, HOSTS, INGRESS, PARTS, Replicas, ServeSpec
 from interlingua.serving.protocols.routers import every_router
@@ -172,7 +174,11 @@ class Ingress:
         }
 
     def __serve_build_asgi_app__(self) -> Any:
-        routers = [*every_router(), page_router(page_folder())]
+        evaluations = Evaluations(
+            self._spec.evaluations, self._spec.bundles, most_open=self._spec.most_open
+        )
+        stored = EvaluationsApi(evaluations, self._spec.limits).router()
+        routers = [*every_router(), stored, page_router(page_folder())]
         return make_app(self._backends, self._spec.settings, routers)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlingua.serving.backend import Limits
+from interlingua.serving.explorer.lineage import evaluation_at, evaluations_of, named
 from interlingua.serving.own.app import Settings
 from interlingua.serving.own.serve_spec import MOST_OPEN, Replicas, ServeSpec
 from interlingua.serving.protocols.neuronpedia import EXPLORER
@@ -32,16 +33,18 @@ def main(arguments: argparse.Namespace) -> None:
             f"--host is {arguments.host}, which others can reach: set {TOKEN_VARIABLE} to a secret "
             "that clients send, or serve on 127.0.0.1"
         )
+    bundles = _named(arguments.bundles)
     spec = ServeSpec(
-        bundles=_named(arguments.bundles),
+        bundles=bundles,
         limits=Limits(max_batch_rows=arguments.batch_rows, timeout_s=arguments.timeout),
         settings=Settings(token=token, origins=tuple(arguments.origin)),
         parts=replicas_of(arguments.replicas),
         most_open=arguments.most_open,
+        evaluations=evaluations_served(arguments.evaluation, bundles),
     )
     stopped = threading.Event()
     with served(spec, host=arguments.host, port=arguments.port):
-        print(_where(spec.bundles, arguments.host, arguments.port, has_token=token is not None))
+        print(_where(spec, arguments.host, arguments.port))
         sys.stdout.flush()
         signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         signal.signal(signal.SIGINT, lambda *_: stopped.set())
@@ -75,6 +78,11 @@ def serve_parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--most-open", type=int, default=MOST_OPEN, help="bundles that a process has open at once"
     )
+    made.add_argument(
+        "--evaluation", action="append", default=[], metavar="FOLDER",
+        help="an evaluation whose rows can be searched, or NAME=FOLDER; repeatable; without it "
+        "those of the bundles in their own run roots",
+    )  # fmt: skip
     made.add_argument(
         "--origin", action="append", default=[], help="a web page's origin that may ask; repeatable"
     )
@@ -113,16 +121,34 @@ def _named(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _where(bundles: Mapping[str, str], host: str, port: int, *, has_token: bool) -> str:
-    first, *_ = bundles
-    tag, *_ = read_manifest(Path(bundles[first])).hosts
+def evaluations_served(given: list[str], bundles: Mapping[str, str]) -> dict[str, str]:
+    """Absolute folders of evaluations by name: those that were given, else those of the bundles."""
+    if not given:
+        folders = evaluations_of(map(Path, bundles.values()))
+        return {name: str(folder) for name, folder in named(folders).items()}
+    plain = named(Path(one).resolve() for one in given if "=" not in one)
+    found = {name: str(folder) for name, folder in plain.items()}
+    for name, _, folder in (one.partition("=") for one in given if "=" in one):
+        if not name or "/" in name:
+            raise ValueError(f"{name!a} is no name of an evaluation: it is a part of URLs")
+        if name in found:
+            raise ValueError(f"two evaluations are called {name}; name one: NAME={folder}")
+        found[name] = str(evaluation_at(Path(folder).resolve()).path)
+    return found
+
+
+def _where(spec: ServeSpec, host: str, port: int) -> str:
+    first, *_ = spec.bundles
+    tag, *_ = read_manifest(Path(spec.bundles[first])).hosts
     url = f"http://{host}:{port}"
+    has_token = spec.settings.token is not None
     key = f' -H "Authorization: Bearer ${TOKEN_VARIABLE}"' if has_token else ""
     text = f'{{"host": "{tag}", "text": "dear friend, there was rain at the harbor."}}'
     return "\n".join(
         [
             f"explorer: {url}{EXPLORER}",
-            f"serving {', '.join(bundles)} at {url}   (API: {url}/docs)",
+            f"serving {', '.join(spec.bundles)} at {url}   (API: {url}/docs)",
+            f"evaluations: {', '.join(spec.evaluations) or 'none'}",
             "",
             f"curl {url}/v1/models{key}",
             f"curl {url}/v1/verbalize{key} -H 'Content-Type: application/json' -d '{text}'",

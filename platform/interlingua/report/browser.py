@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from interlingua.report.figures import row_fve
-from interlingua.report.material import PLAIN, Material
-from interlingua.specs.evaluation import Predictor
+from interlingua.report.material import Material
+from interlingua.specs.evaluation import PLAIN, Predictor
 from interlingua.store.rows.scored import Scored
 
 LARGEST_BYTES = 3_500_000

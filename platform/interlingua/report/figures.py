@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from interlingua.core.statistics import clustered_ratio_of_sums
-from interlingua.report.material import PLAIN, Material
+from interlingua.report.material import Material
 from interlingua.report.plots import Plot, Series, dot_plot, histogram, line_plot
 from interlingua.report.universal import OWN
-from interlingua.specs.evaluation import Predictor
+from interlingua.specs.evaluation import PLAIN, Predictor
 from interlingua.store.progress import read_dev_evals, read_metrics
 from interlingua.store.rows.scored import Scored
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from interlingua.report.grid import BETWEEN, Cell, number_cell, value_cell
-from interlingua.report.material import PLAIN, Material
+from interlingua.report.material import Material
 from interlingua.report.models import likelihood_line
 from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, TRAINED, Number
 from interlingua.report.reinforced import learned, sign_of
 from interlingua.report.universal import LINEAR, OWN, PUBLISHED_AS
-from interlingua.specs.evaluation import Predictor
+from interlingua.specs.evaluation import PLAIN, Predictor
 
 Sentence = tuple[str | Cell, ...]
 

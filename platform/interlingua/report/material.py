@@ -13,26 +13,6 @@ from interlingua.store.artifact import Artifact
 from interlingua.store.rows.scored import EvaluatedPassage, Scored, read_evaluated, read_scored
 
 METHODS_NAME = "methods.csv"
-PLAIN = {
-    Predictor.SAMPLED: "sampled (T=1)",
-    Predictor.GREEDY: "greedy",
-    Predictor.TEACHER: "teacher's explanations",
-    Predictor.GENERAL_FACTS: "language and topic only",
-    Predictor.ALL_FACTS: "all true facts",
-    Predictor.ENCODER: "encoder, no words",
-    Predictor.BAG_OF_WORDS: "bag of words",
-    Predictor.WORD_NETWORK: "network on words",
-    Predictor.WORD_PAIRS: "word pairs",
-    Predictor.SHUFFLED_EXPLANATIONS: "shuffled explanations",
-    Predictor.SHUFFLED_VECTORS: "shuffled vectors",
-    Predictor.ZERO_VECTOR: "zero vector",
-    Predictor.UNTRAINED: "untrained AV",
-    Predictor.CONSTANT_EXPLANATION: "constant explanation",
-    Predictor.CONSTANT_VECTOR: "constant vector",
-    Predictor.NEAREST_EXPLANATION: "nearest row's explanation",
-    Predictor.SAME_DOCUMENT: "another row of the document",
-    Predictor.PASSAGE_TEXT: "the text itself",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

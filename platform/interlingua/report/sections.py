@@ -16,14 +16,14 @@ from interlingua.report.grid import (
     words_cell,
 )
 from interlingua.report.lineage import costs_grid, lineage_grid, provenance_grid
-from interlingua.report.material import PLAIN, Material, as_number
+from interlingua.report.material import Material, as_number
 from interlingua.report.measures import SAID
 from interlingua.report.numbers import AT_START, HOSTS, LESS, START
 from interlingua.report.plots import Plot
 from interlingua.report.reinforced import reinforcing_grids
 from interlingua.report.rl_runs import rl_runs_grid
 from interlingua.report.universal import OWN, training_grid, universal_grids
-from interlingua.specs.evaluation import Predictor
+from interlingua.specs.evaluation import PLAIN, Predictor
 
 FACTS_PREFIX = "precision/"
 

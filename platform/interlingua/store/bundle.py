@@ -123,6 +123,11 @@ def bundle_digest(folder: Path) -> str:
     return digest
 
 
+def bundled_artifacts(folder: Path) -> dict[str, str]:
+    """The fingerprints of what a bundle was made from; reads its manifest alone."""
+    return dict(_read_content(folder / MANIFEST_NAME)["artifacts"])
+
+
 def manifest_sha256(content: Mapping[str, Any]) -> str:
     """The hash of what a manifest says, however it is laid out."""
     said = {name: value for name, value in content.items() if name != DIGEST_KEY}

@@ -38,8 +38,12 @@ REMEDIES = {
 }
 
 
-class UnknownModel(Refused):
-    """No bundle has this name. HTTP 404."""
+class UnknownName(Refused):
+    """What is asked for by its name, as in a path, is not there. HTTP 404."""
+
+
+class UnknownModel(UnknownName):
+    """No bundle has this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ class Fault:
 def fault_of(error: Exception) -> Fault:
     """An exception as a client sees it; one that nobody expected is logged, and says nothing."""
     match error:
-        case UnknownModel():
+        case UnknownName():
             return Fault(status=404, type="not_found", message=str(error), field=error.field)
         case Refused():
             return Fault(status=400, type="refused", message=str(error), field=error.field)

@@ -71,19 +71,21 @@ def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A body whose values are taken as they are, and whose fields are all known."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     _few = model_validator(mode="before")(_few_fields)
 
 
-class Request(_Strict):
+class Request(Strict):
     """What every request may have."""
 
     model: Text | None = Field(None, description="A bundle; without it the first one.")
 
 
-class ChatMessage(_Strict):
+class ChatMessage(Strict):
     """One message of a chat."""
 
     role: Text

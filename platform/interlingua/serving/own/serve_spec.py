@@ -9,7 +9,7 @@ from interlingua.serving.own.app import Settings
 
 HOSTS, AV, AR, INGRESS = "hosts", "av", "ar", "ingress"
 PARTS = (HOSTS, AV, AR)
-MOST_OPEN = 4  # bundles a replica
+MOST_OPEN = 4  # bundles a replica, and evaluations with all their rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class ServeSpec:
     settings: Settings = field(default_factory=Settings)
     parts: Mapping[str, Replicas] = field(default_factory=dict)  # hosts, av, ar, ingress
     most_open: int = MOST_OPEN
+    evaluations: Mapping[str, str] = field(default_factory=dict)  # name -> folder
 
     def __post_init__(self) -> None:
         if self.most_open < 1:

@@ -122,17 +122,24 @@ def write_scored(path: Path, rows: Scored) -> None:
 
 def read_scored(folder: Path) -> Scored:
     """All rows of an evaluation; raises SplitViolation where one was open to training."""
+    table = scored_table(folder)
+    return Scored({name: _column(table[name]) for name in SCHEMA.names})
+
+
+def scored_table(folder: Path, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
+    """The same as a table, in which no text is an object of its own."""
     paths = sorted((folder / ROWS_FOLDER).glob("*.parquet"))
     if not paths:
         raise ValueError(f"{folder / ROWS_FOLDER} holds no scored rows")
-    table = pa.concat_tables([read_parquet(path, schema=SCHEMA) for path in paths])
+    named = [name for name in SCHEMA.names if name in {*columns, "split"}]
+    table = pa.concat_tables([read_parquet(path, schema=SCHEMA, columns=named) for path in paths])
     splits = set(table["split"].unique().to_pylist())
     if not splits <= set(EVALUABLE):
         raise SplitViolation(
             f"{folder} holds rows of {', '.join(sorted(map(str, splits)))}; numbers may be made of "
             f"{' or '.join(EVALUABLE)} only"
         )
-    return Scored({name: _column(table[name]) for name in SCHEMA.names})
+    return table
 
 
 def joined(parts: Sequence[Mapping[str, Any]]) -> Scored:
@@ -160,8 +167,13 @@ def write_evaluated(folder: Path, passages: Iterable[EvaluatedPassage]) -> None:
 
 def read_evaluated(folder: Path) -> Iterator[EvaluatedPassage]:
     """The passages that rows are about."""
-    for row in read_parquet(folder / EVALUATED_NAME).to_pylist():
+    for row in evaluated_table(folder).to_pylist():
         yield EvaluatedPassage(**{**row, "facts": dict(row["facts"])})
+
+
+def evaluated_table(folder: Path) -> pa.Table:
+    """The same as a table."""
+    return read_parquet(folder / EVALUATED_NAME)
 
 
 def _fields(passage: EvaluatedPassage) -> dict[str, Any]:
