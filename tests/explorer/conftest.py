@@ -1,0 +1,117 @@
+"""The explorer's page in Chromium, over engines of this process or a backend without models."""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from tests.explorer.faults import Faulty
+from tests.explorer.watching import Watch
+from tests.serving.client.served import served
+from tests.serving.fake import FakeBackend
+from tests.skipping import lacking
+
+from interlingua.recipes.world import world_mini
+from interlingua.serving.backend import Backend
+from interlingua.serving.engines.local import opened_backend
+from interlingua.serving.explorer.page import page_folder, page_router
+from interlingua.serving.own.app import Settings, make_app
+from interlingua.serving.protocols.routers import every_router
+from interlingua.stages.graph.order import graph_of
+from interlingua.store.artifact import find
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-quic",
+)  # fmt: skip
+HEIGHTS = {1440: 900, 1024: 768, 390: 844}
+PHONE = 390
+PATIENCE_MS = 20_000
+Opened = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")  # its loop is this thread's as long as it is open
+def chromium() -> Iterator[Browser]:
+    """A browser."""
+    if CHROMIUM is None:
+        lacking("no chromium here: the explorer was not opened in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium) -> Iterator[Opened]:
+    """Open a page of a server; what the browser complains of must be what a test expects."""
+    watches: list[Watch] = []
+    contexts = []
+
+    def open_page(
+        url: str,
+        path: str = "",
+        *,
+        width: int = 1440,
+        scheme: str = "light",
+        expects: Sequence[str] = (),
+    ) -> Page:
+        context = chromium.new_context(
+            viewport={"width": width, "height": HEIGHTS[width]},
+            color_scheme=scheme,
+            has_touch=width == PHONE,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        watches.append(Watch(url, [*expects]))
+        watches[-1].over(page)
+        page.goto(f"{url}/explorer/{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [problem for watch in watches for problem in watch.problems()] == []
+
+
+def explorer_app(backends: dict[str, Backend], token: str | None = None) -> Faulty:
+    """The app that people are given, which fails when a test says so."""
+    routers = [*every_router(), page_router(page_folder())]
+    return Faulty(make_app(backends, Settings(token=token), routers))
+
+
+@pytest.fixture(scope="session")
+def engines(mini_nla_root) -> Iterator[Backend]:
+    """The bundle of world_mini."""
+    (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "bundle")
+    backend = opened_backend(find(stage, mini_nla_root).path)
+    yield backend
+    backend.close()
+
+
+@pytest.fixture(scope="session")
+def mini_server(engines) -> Iterator[Faulty]:
+    """A server of that bundle; `url` is its address."""
+    yield from _served(explorer_app({"mini": engines}))
+
+
+@pytest.fixture
+def mini(mini_server) -> Iterator[Faulty]:
+    """The same, without faults when a test begins."""
+    yield mini_server
+    mini_server.reset()
+
+
+@pytest.fixture
+def fake() -> Iterator[Faulty]:
+    """A server without models, whose texts are known."""
+    yield from _served(explorer_app({"toy": FakeBackend()}))
+
+
+def _served(app: Faulty) -> Iterator[Faulty]:
+    with served(app) as app.url:
+        yield app
+        app.reset()
