@@ -94,8 +94,8 @@ export class App extends EventTarget {
     const known = this.evaluations.find(({ has_facts }) => has_facts) ?? this.evaluations[0];
     if (!known) return [];
     const path = `/v1/evaluations/${encodeURIComponent(known.name)}/passages?limit=${NUM_EXAMPLES}`;
-    const { data } = await this.api.get(path);
-    return data.map((one) => ({ ...one, evaluation: known.name }));
+    const { passages } = await this.api.get(path);
+    return passages.map((one) => ({ ...one, evaluation: known.name }));
   }
 
   async #example() {

@@ -5,7 +5,8 @@ import { Text } from "./text.js";
 
 /**
  * @param {string} explanation
- * @param {?{start: number, end: number, facts: {fact: string, is_true: boolean}[]}[]} clauses code points
+ * @param {?{start: number, end: number, fact: string, is_true: boolean}[]} clauses in code points,
+ *   in the order of the text; one a fact, so that several may be of the same characters
  * @returns {(Node|string)[]}
  */
 export function marked(explanation, clauses) {
@@ -13,18 +14,27 @@ export function marked(explanation, clauses) {
   const text = new Text(explanation);
   const pieces = [];
   let at = 0;
-  for (const clause of clauses) {
-    pieces.push(text.slice(at, clause.start), mark(text.slice(clause.start, clause.end), clause.facts));
-    at = clause.end;
+  for (const { start, end, facts } of bySpan(clauses)) {
+    pieces.push(text.slice(at, start), mark(text.slice(start, end), facts));
+    at = end;
   }
   return [...pieces, text.slice(at, text.length)].filter((one) => one !== "");
 }
 
+function bySpan(clauses) {
+  const found = [];
+  for (const { start, end, ...fact } of clauses) {
+    const last = found[found.length - 1];
+    if (last?.start === start) last.facts.push(fact);
+    else found.push({ start, end, facts: [fact] });
+  }
+  return found;
+}
+
 function mark(content, facts) {
-  if (!facts.length) return content;
-  const wrong = facts.filter((one) => !one.is_true);
+  const isWrong = facts.some((one) => !one.is_true);
   const title = facts.map((one) => `${one.fact}: ${one.is_true ? "true" : "false"}`).join("; ");
-  return el("mark", { class: wrong.length ? "wrong" : "right", title }, content,
-    el("span", { class: "mark-sign", "aria-label": wrong.length ? " (false)" : " (true)" },
-      wrong.length ? "\u2717" : "\u2713"));
+  return el("mark", { class: isWrong ? "wrong" : "right", title }, content,
+    el("span", { class: "mark-sign", role: "img", "aria-label": isWrong ? "false" : "true" },
+      isWrong ? "\u2717" : "\u2713"));
 }
