@@ -111,7 +111,9 @@ def test_the_description_has_every_route_error_and_example(openapi) -> None:
         schema = schema_of(openapi, post["requestBody"]["content"]["application/json"]["schema"])
         assert schema["additionalProperties"] is False and schema["examples"]
         assert post["summary"] and post["description"]
-    assert "text/event-stream" in paths["/v1/verbalize"]["post"]["responses"]["200"]["content"]
+    for name in ("verbalize", "roundtrip"):
+        content = paths[f"/v1/{name}"]["post"]["responses"]["200"]["content"]
+        assert content.keys() == {"application/json", "text/event-stream"}
 
 
 def schema_of(openapi: dict, schema: dict) -> dict:

@@ -118,6 +118,7 @@ class Endless(FakeBackend):
         try:
             for number in range(3):
                 yield Piece(row=0, sample=0, text="a" * number)
+                await asyncio.sleep(0)  # as between two steps
             await asyncio.Event().wait()
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1
@@ -141,7 +142,8 @@ def test_a_client_that_leaves_ends_the_stream_at_its_source(num_frames) -> None:
     asyncio.run(check())
 
 
-def test_a_client_that_reads_no_more_ends_the_stream_at_its_source() -> None:
+@pytest.mark.parametrize("route", ["verbalize", "roundtrip"])
+def test_a_client_that_reads_no_more_ends_the_stream_at_its_source(route) -> None:
     """It leaves while a frame is on its way, so that the source waits for nothing itself."""
 
     async def check() -> None:
@@ -163,7 +165,7 @@ def test_a_client_that_reads_no_more_ends_the_stream_at_its_source() -> None:
                 await asyncio.Event().wait()
 
         headers = {"content-type": "application/json"}
-        await asgi.app(scope("POST", "/v1/verbalize", headers), receive, send)
+        await asgi.app(scope("POST", f"/v1/{route}", headers), receive, send)
         assert backend.cancelled == 1
         assert len(asyncio.all_tasks()) == 1
 

@@ -65,6 +65,7 @@ Positions = Annotated[object, WithJsonSchema(POSITIONS)]
 Texts = Annotated[list[Text], Field(fail_fast=True)]
 Ids = Annotated[list[Annotated[int, Field(ge=0, le=LAST_ID)]], Field(fail_fast=True)]
 VectorForm = Annotated[Form, Field(description="How vectors are answered.")]
+Stream = Annotated[bool, Field(description="Server-sent events, a frame a token.")]
 
 
 def _example(**fields: Any) -> ConfigDict:
@@ -162,7 +163,7 @@ class VerbalizeRequest(Verbalizes):
         le=LAST_ID,
         description="Instead of activations: so many texts that are shown zeros, as a control.",
     )
-    stream: bool = Field(False, description="Server-sent events, a frame a token.")
+    stream: Stream = False
 
 
 class ReconstructRequest(Request):
@@ -180,6 +181,7 @@ class RoundtripRequest(Verbalizes):
 
     model_config = _example(host="toy-pythia-410m", text="the farmer sings")
 
+    stream: Stream = False
     rebuilt: bool = Field(False, description="Whether the rebuilt vectors are answered, too.")
     vector_form: VectorForm = "list"
 

@@ -14,6 +14,7 @@ from interlingua.serving.http.errors import fault_of
 from interlingua.serving.http.frames import MEDIA_TYPE, frames
 
 Content = Mapping[str, Any]
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 # A proxy that gathers or stores frames would make one answer of a stream.
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -40,9 +41,9 @@ class Events(StreamingResponse):
 
 
 async def begun_events(
-    opening: Content, source: AsyncIterator[Piece], content_of: Callable[[Piece], Content]
+    opening: Content, source: AsyncIterator[Item], content_of: Callable[[Item], Content]
 ) -> Events:
-    """The events of a stream whose first piece is there.
+    """The events of a stream whose first item is there.
 
     What is raised before is raised here, and can have a status; behind it, it is the last event.
     """

@@ -4,29 +4,27 @@ h: raw activations [N, D] of a host; n(h): at the norm sqrt(D).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from interlingua.models.bundle.system import Sampling
-from interlingua.serving.backend import Backend, HostCard, Piece, Refused
+from interlingua.serving.backend import Backend, HostCard, Refused
 from interlingua.serving.http import requests
 from interlingua.serving.http.access import notes_of
 from interlingua.serving.http.errors import OwnRoute, json_response
 from interlingua.serving.http.frames import MEDIA_TYPE
 from interlingua.serving.http.limits import check_texts, check_work, sampling_of
-from interlingua.serving.http.streaming import begun_events, ended
+from interlingua.serving.http.streaming import begun_events
 from interlingua.serving.http.wire import encoded, vectors_of
 from interlingua.serving.own import answers
 from interlingua.serving.own.answers import explained, frame_content, token_answers
+from interlingua.serving.own.draws import Draw
 from interlingua.serving.own.model_answers import ModelAnswer, ModelsAnswer, model_answer
 from interlingua.serving.own.numbers import numbers_of
+from interlingua.serving.own.round_trips import each_trip, round_trips, trip_frame
 from interlingua.serving.own.sources import (
-    Rows,
     bundle_of,
     host_of,
     readings_of,
@@ -65,30 +63,6 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Draw:
-    """Texts that are to be drawn of activations."""
-
-    name: str
-    backend: Backend
-    host: HostCard
-    rows: Rows
-    sampling: Sampling
-
-    def pieces(self, *, wants_partial: bool) -> AsyncIterator[Piece]:
-        """The texts, also while they become longer."""
-        tag, rows_ND, sampling = self.host.tag, self.rows.h_ND, self.sampling
-        if self.rows.is_zero:
-            count = len(rows_ND)
-            return self.backend.verbalize_zero(tag, count, sampling, wants_partial=wants_partial)
-        return self.backend.verbalize(tag, rows_ND, sampling, wants_partial=wants_partial)
-
-    async def samples(self) -> list[list[Piece]]:
-        """All texts, by row and sample."""
-        pieces = self.pieces(wants_partial=False)
-        return await ended(pieces, len(self.rows.h_ND), self.sampling.n)
-
-
 class OwnApi:
     """The routes under /v1 over bundles by name; the mapping is read at every request."""
 
@@ -107,7 +81,10 @@ class OwnApi:
         )
         verbalize(self.verbalize)
         router.post("/reconstruct", response_model=answers.ReconstructAnswer)(self.reconstruct)
-        router.post("/roundtrip", response_model=answers.RoundtripAnswer)(self.roundtrip)
+        roundtrip = router.post(
+            "/roundtrip", response_model=answers.RoundtripAnswer, responses=STREAM
+        )
+        roundtrip(self.roundtrip)
         router.post("/score", response_model=answers.ScoreAnswer)(self.score)
         return router
 
@@ -163,13 +140,8 @@ class OwnApi:
         """Explanations of activations, or of what a host reads in texts; at once or streamed."""
         draw = await self._draw(asked, request)
         if asked.stream:
-            opening = {
-                "model": draw.name,
-                "host": draw.host.tag,
-                "total": draw.sampling.n * len(draw.rows.h_ND),
-                "data": draw.rows.origins,
-            }
-            return await begun_events(opening, draw.pieces(wants_partial=True), frame_content)
+            pieces = draw.pieces(wants_partial=True)
+            return await begun_events(draw.opening, pieces, frame_content)
         data: list[answers.ExplainedRow] = [
             {**origin, "explanations": [explained(piece) for piece in samples]}
             for origin, samples in zip(draw.rows.origins, await draw.samples(), strict=True)
@@ -195,9 +167,14 @@ class OwnApi:
         return json_response(answer)
 
     async def roundtrip(self, asked: requests.RoundtripRequest, request: Request) -> Response:
-        """Activations to texts and back, with numbers beside what would be no feat."""
+        """Activations to texts and back, with numbers beside what would be no feat.
+
+        Streamed, a text has its numbers as soon as it has ended.
+        """
         draw = await self._draw(asked, request)
-        trips = await _round_trips(draw, asked)
+        if asked.stream:
+            return await begun_events(draw.opening, each_trip(draw, asked), trip_frame)
+        trips = await round_trips(draw, asked)
         data: list[answers.RoundtripRow] = [
             {**origin, "explanations": trips_of_row}
             for origin, trips_of_row in zip(draw.rows.origins, trips, strict=True)
@@ -242,34 +219,10 @@ class OwnApi:
         name, backend = self._bundle(asked, request)
         return name, backend, host_of(backend.card, asked.host)
 
-    async def _draw(self, asked: requests.Verbalizes, request: Request) -> _Draw:
+    async def _draw(self, asked: requests.Verbalizes, request: Request) -> Draw:
         name, backend, host = self._chosen(asked, request)
         sampling = sampling_of(asked, backend.card.limits)  # before anything is read
         rows = await rows_of(asked, backend, host)
         check_work(len(rows.h_ND), sampling, backend.card.limits)
         notes_of(request.scope).rows = len(rows.h_ND)
-        return _Draw(name=name, backend=backend, host=host, rows=rows, sampling=sampling)
-
-
-async def _round_trips(
-    draw: _Draw, asked: requests.RoundtripRequest
-) -> list[list[answers.RoundTripped]]:
-    """By row and sample."""
-    texts = [explained(piece) for samples in await draw.samples() for piece in samples]
-    rebuilt_ND = np.zeros((len(texts), draw.host.width))
-    closed = [place for place, text in enumerate(texts) if text["explanation"] is not None]
-    most = draw.backend.card.limits.max_rows
-    for begin in range(0, len(closed), most):
-        places = closed[begin : begin + most]
-        explanations = [cast(str, texts[place]["explanation"]) for place in places]
-        rebuilt_ND[places] = await draw.backend.reconstruct(explanations, draw.host.tag)
-    n = draw.sampling.n
-    h_ND = np.repeat(draw.rows.h_ND, n, axis=0)
-    numbers = await asyncio.to_thread(numbers_of, rebuilt_ND, h_ND, draw.host)
-    trips: list[answers.RoundTripped] = [
-        {**text, **numbers_of_text} for text, numbers_of_text in zip(texts, numbers, strict=True)
-    ]
-    if asked.rebuilt:
-        for place in closed:
-            trips[place]["rebuilt"] = encoded(rebuilt_ND[place : place + 1], asked.vector_form)
-    return [trips[row : row + n] for row in range(0, len(trips), n)]
+        return Draw(name=name, backend=backend, host=host, rows=rows, sampling=sampling)
