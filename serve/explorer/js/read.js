@@ -163,19 +163,23 @@ export class Read {
   }
 
   #drawSide() {
-    fill(this.side, this.#choices(), this.panel.element, this.#list());
+    fill(this.side, this.#caution(), this.panel.element, this.#choices(), this.#list());
+  }
+
+  #caution() {
+    const { kind } = this.picked[this.picked.length - 1];
+    const { reads, tag } = this.app.host;
+    const like = { pooled: "whole", sentence: "mean", last_token: "token", token: "token" }[reads];
+    if (kind === like || !["token", "mean", "whole"].includes(kind)) return null;
+    return el("p", { class: "faint" },
+      `Of ${tag} this AV learned from ${learned(reads)}; this is another kind of vector.`);
   }
 
   #choices() {
     const site = this.picked[this.picked.length - 1];
-    const { reads, tag } = this.app.host;
-    const like = { pooled: "whole", sentence: "mean", last_token: "token", token: "token" }[reads];
-    const isOther = ["token", "mean", "whole"].includes(site.kind) && site.kind !== like;
-    return el("div", { class: "choices" },
-      site.kind === "mean" ? button("Each token by itself", () => this.#apart(site), { class: "small" }) : null,
-      ...this.#differences(),
-      isOther ? el("p", { class: "faint note" },
-        `Of ${tag} this AV learned from ${learned(reads)}; this is another kind of vector.`) : null);
+    const apart = site.kind === "mean"
+      && button("Each token by itself", () => this.#apart(site), { class: "small" });
+    return el("div", { class: "choices" }, apart, ...this.#differences());
   }
 
   #differences() {
@@ -184,7 +188,7 @@ export class Read {
     const [one, other] = this.picked.map(({ at }) => at);
     const made = (first, second) => ({ kind: "difference", one: first, other: second });
     return [[other, one], [one, other]].map(([first, second]) => button(
-      siteName(made(first, second), this.session),
+      `Explain ${siteName(made(first, second), this.session)}`,
       () => this.#pick([made(first, second)]), { class: "small" }));
   }
 
