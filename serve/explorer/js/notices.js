@@ -15,7 +15,7 @@ const WORDS = [
   ["FVE", "how far the text brings the AR from the mean vector (0) to the activation (1): "
     + "1 \u2212 NMSE / denominator"],
   ["denominator", "the NMSE of always answering the mean of the rows that the decoder was fitted on"],
-  ["nearer than", "how many activations of other passages are further from what the AR rebuilds; 50% is chance"],
+  ["nearer than", "how many activations of other passages are further from what the AR rebuilds; half is chance"],
 ];
 
 /** Show, or end, that something is waited for. @param {?{reason: string, seconds: number}} why */

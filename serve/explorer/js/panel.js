@@ -2,7 +2,7 @@
 
 import { announce, button, details, el, fill, select } from "./dom.js";
 import { doubt } from "./doubt.js";
-import { count, score, percent } from "./format.js";
+import { count, score } from "./format.js";
 import { keep } from "./keep.js";
 import { controlTable, ladder, verdict } from "./ladder.js";
 import { marked } from "./marks.js";
@@ -15,7 +15,7 @@ const MEANINGS = {
   fve: "1 \u2212 NMSE / denominator, of this one row: 0 is what the mean vector scores, 1 is perfect",
   nmse: "2 (1 \u2212 cosine) between the activation and what the AR rebuilds of the text",
   denominator: "The NMSE of the mean of the rows that the decoder was fitted on",
-  nearer: "The share of other passages whose activation is further from what the AR rebuilds; 50% is chance",
+  nearer: "How many other passages have an activation that is further from what the AR rebuilds; half is chance",
 };
 
 /** How texts are drawn, of the number that people choose. @param {number} n */
@@ -174,11 +174,15 @@ export class Panel {
         ...pair("FVE", score(fve), MEANINGS.fve),
         ...pair("NMSE", score(sample.nmse), MEANINGS.nmse),
         ...pair("denominator", score(sample.denominator), MEANINGS.denominator),
-        ...pair(`nearer than, of ${count(sample.null_n)}`, percent(sample.null_percentile), MEANINGS.nearer)),
+        ...pair("nearer than", nearer(sample), MEANINGS.nearer)),
       found && el("p", { class: found.isGood ? "verdict good" : "verdict weak" }, found.text),
       this.controls && ladder(fve, this.controls),
       this.controls && details("The systems beside it", { class: "beside" }, controlTable(this.controls)));
   }
+}
+
+function nearer({ null_percentile: share, null_n: others }) {
+  return share === null ? "\u2013" : `${count(Math.round(share * others))} of ${count(others)}`;
 }
 
 function pair(name, value, meaning) {
