@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -11,10 +12,13 @@ from tests.serving.client.served import served
 from tests.serving.fake import FakeBackend
 from tests.skipping import lacking
 
+from interlingua.commands.serve import evaluations_served
 from interlingua.recipes.world import world_mini
-from interlingua.serving.backend import Backend
+from interlingua.serving.backend import Backend, Limits
 from interlingua.serving.engines.local import opened_backend
+from interlingua.serving.explorer.opened import Evaluations
 from interlingua.serving.explorer.page import page_folder, page_router
+from interlingua.serving.explorer.routes import EvaluationsApi
 from interlingua.serving.own.app import Settings, make_app
 from interlingua.serving.protocols.routers import every_router
 from interlingua.stages.graph.order import graph_of
@@ -77,25 +81,39 @@ def opened(chromium) -> Iterator[Opened]:
     assert [problem for watch in watches for problem in watch.problems()] == []
 
 
-def explorer_app(backends: dict[str, Backend], token: str | None = None) -> Faulty:
-    """The app that people are given, which fails when a test says so."""
-    routers = [*every_router(), page_router(page_folder())]
+def explorer_app(
+    backends: dict[str, Backend], bundles: dict[str, str], token: str | None = None
+) -> Faulty:
+    """The app that people are given, which fails when a test says so.
+
+    Of bundles by their folders the evaluations of their run roots are served, too.
+    """
+    evaluations = Evaluations(evaluations_served([], bundles), bundles, most_open=2)
+    stored = EvaluationsApi(evaluations, Limits()).router()
+    routers = [*every_router(), stored, page_router(page_folder())]
     return Faulty(make_app(backends, Settings(token=token), routers))
 
 
 @pytest.fixture(scope="session")
-def engines(mini_nla_root) -> Iterator[Backend]:
-    """The bundle of world_mini."""
+def bundle(mini_nla_root) -> Path:
+    """The folder of the bundle of world_mini."""
     (stage,) = (stage for stage in graph_of(world_mini()) if stage.kind == "bundle")
-    backend = opened_backend(find(stage, mini_nla_root).path)
+    path: Path = find(stage, mini_nla_root).path
+    return path
+
+
+@pytest.fixture(scope="session")
+def engines(bundle) -> Iterator[Backend]:
+    """Its models, in threads of this process."""
+    backend = opened_backend(bundle, limits=Limits())
     yield backend
     backend.close()
 
 
 @pytest.fixture(scope="session")
-def mini_server(engines) -> Iterator[Faulty]:
-    """A server of that bundle; `url` is its address."""
-    yield from _served(explorer_app({"mini": engines}))
+def mini_server(engines, bundle) -> Iterator[Faulty]:
+    """A server of that bundle and its evaluation; `url` is its address."""
+    yield from _served(explorer_app({"mini": engines}, {"mini": str(bundle)}))
 
 
 @pytest.fixture
@@ -108,7 +126,7 @@ def mini(mini_server) -> Iterator[Faulty]:
 @pytest.fixture
 def fake() -> Iterator[Faulty]:
     """A server without models, whose texts are known."""
-    yield from _served(explorer_app({"toy": FakeBackend()}))
+    yield from _served(explorer_app({"toy": FakeBackend()}, {}))
 
 
 def _served(app: Faulty) -> Iterator[Faulty]:
