@@ -13,7 +13,7 @@ help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make tour   all of the platform on a Ray cluster of this machine: job, sweep, server, evaluation"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
-	@echo "make serve  serve the demo's bundle at http://127.0.0.1:8000"
+	@echo "make serve  serve the demo's bundles and evaluations at http://127.0.0.1:8000"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make quick  lint, types, and the tests that start no cluster and take no time"
 	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"
@@ -33,7 +33,8 @@ ui: $(READY)
 
 serve: $(READY)
 	@ls -d runs/bundle/demo-rl-* > /dev/null || (echo "run make demo first"; exit 1)
-	$(VENV) -m serve.app demo=$$(ls -td runs/bundle/demo-rl-* | head -1)
+	$(VENV) -m serve.app demo=$$(ls -td runs/bundle/demo-rl-???????????? | head -1) \
+		demo-sft=$$(ls -td runs/bundle/demo-???????????? | head -1)
 
 test: $(READY)
 	$(VENV) -m pytest $(BOTH_CORES) --durations=25
@@ -66,6 +67,7 @@ bench: $(BENCH_READY) $(READY)
 	$(VENV) -m bench.rl
 	$(VENV) -m bench.sweep
 	$(VENV) -m bench.serve
+	$(VENV) -m bench.find
 
 clean:
 	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -65,6 +65,23 @@ def test_the_explorer_lies_beside_the_api_and_its_address_is_printed_first(serve
         assert b"<!doctype html>" in answer.read()
 
 
+def test_rows_of_the_evaluation_of_the_bundles_are_found(server):
+    status, listed = server.ask("/v1/evaluations")
+    assert status == 200
+    [one] = listed["data"]
+    assert listed["refused"] == [] and one["bundle"] == "mini" and one["has_facts"]
+    status, found = server.ask(
+        f"/v1/evaluations/{one['name']}/rows", {"predictor": "teacher", "host": HOST, "limit": 1}
+    )
+    assert status == 200 and found["total"] == found["summary"]["num_rows"] > 0
+    [row] = found["rows"]
+    status, marked = server.ask(
+        f"/v1/evaluations/{one['name']}/claims",
+        {"passage_id": row["passage_id"], "texts": [row["explanation"]]},
+    )
+    assert status == 200 and marked["data"][0]["claims"]
+
+
 def test_clients_side_by_side_get_what_the_models_say(nla, server):
     h_ND = nla.read(TEXTS, HOST).h_ND
     asked = [

@@ -1,5 +1,7 @@
 """Claims of texts against what is true: by the corpus's own truth, also sentence by sentence."""
 
+import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -174,6 +176,23 @@ def test_the_answer_is_what_the_description_says(asgi, passage) -> None:
     given = operation["responses"]["200"]["content"]["application/json"]["schema"]
     answer = asked(asgi, passage, ["sounds glad."]).json()
     Draft202012Validator(schema_of(openapi, given)).validate(answer)
+
+
+def test_the_examples_of_the_documentation_are_answered(tmp_path, passage) -> None:
+    page = (Path(__file__).parents[3] / "docs/serving.md").read_text()
+    _, _, section = page.partition("## Rows of an evaluation\n")
+    section, _, _ = section.partition("\n## ")
+    asgi = client({"demo-rl": evaluation_of(tmp_path, WORLD)})
+    posts = re.findall(r"\$URL(/v1/\S+) -H [^\n]* -d '(\{.*?\})'", section, re.DOTALL)
+    gets = re.findall(r'curl -s "?\$URL(/v1/[^\s"]+)"?(?: *#.*)?\n', section)
+    assert len(posts) == 2 and len(gets) == 3
+    for path, body in posts:
+        content = json.loads(body)
+        if "passage_id" in content:
+            content["passage_id"] = passage["passage_id"]
+        assert asgi.request("POST", path, json=content).status == 200
+    for path in gets:
+        assert asgi.request("GET", path.replace("19367", "3")).status == 200
 
 
 def test_a_truth_needs_no_model() -> None:
