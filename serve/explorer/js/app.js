@@ -1,7 +1,10 @@
 // What all views share: the server's bundles and evaluations, what is shown, and its link.
 
 import { fill } from "./dom.js";
+import { Find } from "./find.js";
+import { clausesOf } from "./marks.js";
 import { Read } from "./read.js";
+import { keyOf, spanSite } from "./sites.js";
 import { fragmentOf } from "./state.js";
 
 const NUM_EXAMPLES = 4;
@@ -14,7 +17,7 @@ export class App extends EventTarget {
     Object.assign(this, { api, models: [], evaluations: [], view: "read", model: null, host: null,
       prompt: null, site: null, more: {}, fragment: "", opened: null });
     this.truths = new Map(); // by text and explanation
-    this.views = { read: () => new Read(this) };
+    this.views = { read: () => new Read(this), find: () => new Find(this) };
   }
 
   /** Ask what is served. */
@@ -70,24 +73,38 @@ export class App extends EventTarget {
     return this.known;
   }
 
+  /**
+   * Note a passage of an evaluation beside the examples.
+   * @param {{text: string, passage_id: string, evaluation: string, position: ?number, span_end: ?number}} passage
+   *   with a position: of the row that was read there other facts hold than of the whole
+   */
+  async know(passage) {
+    const others = (await this.examples()).filter(({ text }) => text !== passage.text);
+    this.known = Promise.resolve([...others, passage]);
+  }
+
   /** Statements of an explanation with whether they are true, where the text is one whose facts are known. */
-  clausesOf(session, explanation) {
-    const key = `${session.text.content}\n${explanation}`;
+  clausesOf(session, explanation, site = null) {
+    const key = `${session.text.content}\n${explanation}\n${site && keyOf(site)}`;
     if (this.truths.has(key)) return this.truths.get(key);
     this.truths.set(key, null);
-    this.#checked(session, explanation).then((clauses) => {
+    this.#checked(session, explanation, site).then((clauses) => {
       this.truths.set(key, clauses);
       if (clauses) session.changed();
     }, () => {});
     return null;
   }
 
-  async #checked(session, explanation) {
+  async #checked(session, explanation, site) {
     const passage = (await this.examples()).find(({ text }) => text === session.text.content);
     if (!passage) return null;
     const path = `/v1/evaluations/${encodeURIComponent(passage.evaluation)}/claims`;
-    const answer = await this.api.post(path, { passage_id: passage.passage_id, texts: [explanation] });
-    return answer.data[0].clauses;
+    const asked = { passage_id: passage.passage_id, texts: [explanation] };
+    const { position, span_end: end } = passage;
+    const row = Number.isInteger(end) ? spanSite(session.tokens, position, end) : null;
+    if (row && site && keyOf(row) === keyOf(site)) asked.position = position;
+    const answer = await this.api.post(path, asked);
+    return clausesOf(answer.data[0]);
   }
 
   async #passages() {

@@ -122,7 +122,7 @@ export class Panel {
         el("span", { class: "faint" }, sample.raw_text));
     }
     return el("p", { class: "explanation", dir: "auto", data: { status: found.status } },
-      ...marked(sample.explanation, this.app.clausesOf(this.session, sample.explanation)));
+      ...marked(sample.explanation, this.app.clausesOf(this.session, sample.explanation, this.site)));
   }
 
   #samples(found) {

@@ -6,7 +6,7 @@ import { learned, plural, score } from "./format.js";
 import { Panel, problemOf } from "./panel.js";
 import { legend } from "./scale.js";
 import { Session } from "./session.js";
-import { keyOf, sentenceSites, siteName, siteOf, tokensIn, WHOLE } from "./sites.js";
+import { keyOf, sentenceSites, siteName, siteOf, spanSite, tokensIn, WHOLE } from "./sites.js";
 import { Strip } from "./strip.js";
 
 const MOST_COLOURED = 64; // sites that are explained unasked
@@ -67,11 +67,18 @@ export class Read {
     this.sentences = sentenceSites(session.text, session.tokens)
       .filter(({ to }) => to < session.numRead);
     this.units = this.#units();
-    const wanted = siteOf(this.app.site, session.numRead);
+    const wanted = siteOf(this.app.site, session.numRead) ?? this.#span();
     [this.unit] = wanted?.kind === "token" ? this.units.slice(-1) : this.units;
     fill(this.textCard, this.strip.element, this.tools, legend());
     this.#pick([wanted ?? this.#first()]);
     this.#colour(this.#usual());
+  }
+
+  /** Characters that a link names, as another view knows them; null where there are none. */
+  #span() {
+    const [start, end] = (this.app.more.span ?? "").split("-").map(Number);
+    const site = end > start ? spanSite(this.session.tokens, start, end) : null;
+    return site && site.to < this.session.numRead ? site : null;
   }
 
   /** What a click picks: first what is like that which the AV learned from. */
@@ -147,7 +154,7 @@ export class Read {
   #pick(sites) {
     this.picked = sites;
     const site = sites[sites.length - 1];
-    this.app.keep({ site: site.kind === "vector" ? null : keyOf(site) });
+    this.app.keep({ site: site.kind === "vector" ? null : keyOf(site), span: null });
     const positions = new Set(sites.flatMap(tokensIn));
     this.strip.pick(positions, positions.size ? Math.max(...tokensIn(site)) : null);
     this.panel = new Panel(this.app, this.session, site);

@@ -53,13 +53,20 @@ export function sentenceSites(text, tokens) {
   const found = [];
   let first = 0;
   for (const sentence of sentences(text.content)) {
-    const [start, end] = [text.point(sentence.start), text.point(sentence.end)];
-    while (first < tokens.length && Math.min(tokens[first].end, end) <= start) first += 1;
-    let last = first;
-    while (last < tokens.length && tokens[last].start < end) last += 1;
-    if (last > first) found.push({ kind: "mean", from: first, to: last - 1 });
+    const site = spanSite(tokens, text.point(sentence.start), text.point(sentence.end), first);
+    if (site) found.push(site);
+    first = site?.to ?? first; // a token may be of two sentences
   }
   return found;
+}
+
+/** The mean of the tokens of some characters, in code points; null where there is none. @returns {?Site} */
+export function spanSite(tokens, start, end, begin = 0) {
+  let first = begin;
+  while (first < tokens.length && Math.min(tokens[first].end, end) <= start) first += 1;
+  let last = first;
+  while (last < tokens.length && tokens[last].start < end) last += 1;
+  return last > first ? { kind: "mean", from: first, to: last - 1 } : null;
 }
 
 /** A site in words. @param {Site} site @param {import("./session.js").Session} session */
