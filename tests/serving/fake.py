@@ -124,6 +124,13 @@ class FakeBackend:
             self.cancelled += 1
             raise
 
+    async def verbalize_zero(
+        self, host: str, count: int, sampling: Sampling, *, wants_partial: bool = True
+    ) -> AsyncIterator[Piece]:
+        zeros_ND = np.zeros((count, WIDTH), np.float32)
+        async for piece in self.verbalize(host, zeros_ND, sampling, wants_partial=wants_partial):
+            yield piece
+
     async def reconstruct(self, texts: Sequence[str], host: str | None) -> np.ndarray:
         if host is not None:
             self._check(host)

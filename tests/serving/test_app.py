@@ -17,7 +17,7 @@ from interlingua.serving.backend import Backend, Busy
 from interlingua.serving.own.app import Settings, make_app
 
 ASKED = {"host": HOST, "activations": [[0, 3.0, 0, 0], [1, 0, 0, 0]]}
-POSTS = {"tokens", "activations", "verbalize", "reconstruct", "roundtrip", "score"}
+POSTS = {"tokens", "controls", "activations", "verbalize", "reconstruct", "roundtrip", "score"}
 HEAVY = ("torch", "ray", "transformers", "deepspeed", "mlflow", "peft")
 
 

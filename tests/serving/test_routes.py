@@ -56,7 +56,8 @@ def refused(backend: Backend, route: str, field: str, **content: Any) -> str:
 
 
 def test_models_are_listed_as_openai_lists_them_with_ours_under_one_key() -> None:
-    both = {"toy": FakeBackend(), "my/second": FakeBackend(card=card("second"))}
+    centred = replace(card("second"), is_centred=True)
+    both = {"toy": FakeBackend(), "my/second": FakeBackend(card=centred)}
     answer = client(both).request("GET", "/v1/models")
     assert_of(model_answers.ModelsAnswer, answer.json())
     assert answer.json()["object"] == "list"
@@ -70,8 +71,9 @@ def test_models_are_listed_as_openai_lists_them_with_ours_under_one_key() -> Non
         "reads": "pooled", "reads_from": 0, "dtype": "float32", "is_here": True,
         "denominator": 0.875, "null_n": 4,
     }  # fmt: skip
-    assert ours["limits"]["max_rows"] == 512
+    assert (ours["limits"]["max_rows"], ours["is_centred"]) == (512, False)
     assert second["id"] == "my/second"
+    assert second["interlingua"]["is_centred"] is True
     one = client(both).request("GET", "/v1/models/my/second")
     assert one.json() == second
     means = client(both).request("GET", "/v1/models/my/second?means=true").json()

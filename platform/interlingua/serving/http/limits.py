@@ -5,7 +5,14 @@ from typing import Literal
 
 from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import Limits, Message, Prompt, Refused
-from interlingua.serving.http.requests import DEFAULT, LAST_ID, Reads, Tokenizes, Verbalizes
+from interlingua.serving.http.requests import (
+    DEFAULT,
+    LAST_ID,
+    Explains,
+    Reads,
+    Tokenizes,
+    Verbalizes,
+)
 
 # In fp32 logits cannot be divided by a temperature near 0; the text would be the greedy one.
 COLDEST = 1e-6
@@ -18,7 +25,7 @@ def prompts_of(request: Tokenizes, limits: Limits) -> list[Prompt]:
         return [Prompt(text=text) for text in request.texts]
     if request.messages is None:
         assert request.text is not None
-        _check_text(request.text, "text", limits.max_input_chars)
+        check_text(request.text, "text", limits.max_input_chars)
         return [Prompt(text=request.text)]
     if not request.messages:
         raise Refused("messages", "messages is empty; give at least one")
@@ -63,7 +70,7 @@ def positions_of(
 
 def sampling_of(request: Verbalizes, limits: Limits) -> Sampling:
     """How the texts of an activation are drawn."""
-    n, max_new_tokens = request.n, request.max_new_tokens
+    n = request.n
     if n > limits.max_samples:
         raise Refused("n", f"n is {n}; an activation has at most {limits.max_samples} texts")
     if n > 1 and request.temperature == 0:
@@ -72,23 +79,21 @@ def sampling_of(request: Verbalizes, limits: Limits) -> Sampling:
         raise Refused(
             "temperature", f"temperature is {request.temperature}; give 0, or at least {COLDEST}"
         )
-    if max_new_tokens is None:
-        max_new_tokens = min(DEFAULT.max_new_tokens, limits.max_new_tokens)
-    elif max_new_tokens > limits.max_new_tokens:
-        raise Refused(
-            "max_new_tokens",
-            f"max_new_tokens is {max_new_tokens}; a text has at most {limits.max_new_tokens}",
-        )
     _check_length(request.prefix, "prefix", limits.max_description_chars)
     return Sampling(
         n=n,
         temperature=request.temperature,
         seed=request.seed,
-        max_new_tokens=max_new_tokens,
+        max_new_tokens=_max_new_tokens(request, limits),
         banned=tuple(request.banned),
         prefix=request.prefix,
         keys=tuple(request.keys),
     )
+
+
+def greedy_sampling_of(request: Explains, limits: Limits) -> Sampling:
+    """One text an activation, the likeliest token at a time."""
+    return Sampling(seed=request.seed, max_new_tokens=_max_new_tokens(request, limits))
 
 
 def check_work(num_rows: int, sampling: Sampling, limits: Limits) -> None:
@@ -115,10 +120,23 @@ def check_texts(texts: Sequence[str], field: str, max_chars: int, limits: Limits
             field, f"{field} has {len(texts)} texts; one request has at most {limits.max_rows}"
         )
     for place, text in enumerate(texts):
-        _check_text(text, f"{field}[{place}]", max_chars)
+        check_text(text, f"{field}[{place}]", max_chars)
 
 
-def _check_text(text: str, field: str, max_chars: int) -> None:
+def _max_new_tokens(request: Explains, limits: Limits) -> int:
+    asked = request.max_new_tokens
+    if asked is None:
+        return min(DEFAULT.max_new_tokens, limits.max_new_tokens)
+    if asked > limits.max_new_tokens:
+        raise Refused(
+            "max_new_tokens",
+            f"max_new_tokens is {asked}; a text has at most {limits.max_new_tokens}",
+        )
+    return asked
+
+
+def check_text(text: str, field: str, max_chars: int) -> None:
+    """Raises Refused where a text is empty or too long."""
     if not text:
         raise Refused(field, f"{field} is empty")
     _check_length(text, field, max_chars)

@@ -65,6 +65,10 @@ Positions = Annotated[object, WithJsonSchema(POSITIONS)]
 Texts = Annotated[list[Text], Field(fail_fast=True)]
 Ids = Annotated[list[Annotated[int, Field(ge=0, le=LAST_ID)]], Field(fail_fast=True)]
 VectorForm = Annotated[Form, Field(description="How vectors are answered.")]
+Seed = Annotated[int, Field(ge=0, le=LAST_SEED)]
+MaxNewTokens = Annotated[
+    int | None, Field(ge=1, description=f"{DEFAULT.max_new_tokens} where nothing is said.")
+]
 Stream = Annotated[bool, Field(description="Server-sent events, a frame a token.")]
 
 
@@ -114,19 +118,22 @@ class Reads(Tokenizes):
     positions: Positions = None
 
 
-class Verbalizes(Reads):
-    """A request about vectors, or about texts that a host reads; how its texts are drawn."""
+class Explains(Reads):
+    """A request about vectors, or about texts that a host reads."""
 
     activations: Vectors | None = Field(
         None, description="Raw activations of the host, instead of texts."
     )
+    seed: Seed = DEFAULT.seed
+    max_new_tokens: MaxNewTokens = None
+
+
+class Verbalizes(Explains):
+    """The same, and how its texts are drawn."""
+
     n: int = Field(DEFAULT.n, ge=1, description="Texts of every activation.")
     temperature: float = Field(
         DEFAULT.temperature, ge=0, le=HOTTEST, allow_inf_nan=False, description="0 is greedy."
-    )
-    seed: int = Field(DEFAULT.seed, ge=0, le=LAST_SEED)
-    max_new_tokens: int | None = Field(
-        None, ge=1, description=f"{DEFAULT.max_new_tokens} where nothing is said."
     )
     banned: Ids = Field([], description="Ids of tokens that are not drawn.")
     prefix: Text = Field(DEFAULT.prefix, description="What every text begins with.")
@@ -184,6 +191,16 @@ class RoundtripRequest(Verbalizes):
     stream: Stream = False
     rebuilt: bool = Field(False, description="Whether the rebuilt vectors are answered, too.")
     vector_form: VectorForm = "list"
+
+
+class ControlsRequest(Explains):
+    """What systems that know less make of activations; their texts are greedy."""
+
+    model_config = _example(host="toy-pythia-410m", text="the farmer sings", positions=[-1])
+
+    passage: Text | None = Field(
+        None, description="Of activations that are sent: the text that they are of, up to there."
+    )
 
 
 class ScoreRequest(Request):

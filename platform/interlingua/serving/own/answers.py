@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import isfinite
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 from pydantic import ConfigDict, Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic reads no other below Python 3.12
@@ -13,6 +13,10 @@ from interlingua.serving.http.wire import SCHEMA
 from interlingua.serving.own.numbers import Numbers
 
 Vectors = Annotated[object, WithJsonSchema(SCHEMA)]
+ControlName = Literal[
+    "constant", "zero_vector", "mean_vector", "shuffled", "nearest_explanation", "nearest_vector",
+    "passage_text",
+]  # fmt: skip
 
 
 def _example(**fields: Any) -> ConfigDict:
@@ -142,6 +146,31 @@ class RoundtripAnswer(TypedDict):
     model: str
     host: str
     data: list[RoundtripRow]
+
+
+class Control(Numbers):
+    """What a system that knows less predicts of an activation, and its numbers."""
+
+    name: ControlName
+    description: str
+    explanation: Annotated[
+        str | None,
+        Field(description="Null where it predicts without a text, or its text was not closed."),
+    ]
+
+
+class ControlledRow(Origin):
+    """The systems beside an NLA, of one activation."""
+
+    controls: list[Control]
+
+
+class ControlsAnswer(TypedDict):
+    """Activations as systems that know less predict them; what a bundle cannot give is left out."""
+
+    model: str
+    host: str
+    data: list[ControlledRow]
 
 
 @with_config(_example(model="demo", host="toy-a", width=4, vectors=[[0.5, -1.0, 0.25, 2.0]]))

@@ -41,6 +41,9 @@ class BundleAnswer(TypedDict):
     num_slots: int
     rule: str
     has_affine: bool
+    is_centred: Annotated[
+        bool, Field(description="Whether the AV is shown n(h) less the mean of its host.")
+    ]
     hosts: list[HostAnswer]
     limits: dict[str, float]
     means: NotRequired[
@@ -79,6 +82,7 @@ def model_answer(name: str, card: Card, *, has_means: bool = False) -> ModelAnsw
         num_slots=card.num_slots,
         rule=card.rule,
         has_affine=card.has_affine,
+        is_centred=card.is_centred,
         hosts=[_host_answer(host) for host in card.hosts.values()],
         limits=asdict(card.limits),
     )

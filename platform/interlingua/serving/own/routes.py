@@ -15,11 +15,12 @@ from interlingua.serving.http import requests
 from interlingua.serving.http.access import notes_of
 from interlingua.serving.http.errors import OwnRoute, json_response
 from interlingua.serving.http.frames import MEDIA_TYPE
-from interlingua.serving.http.limits import check_texts, check_work, sampling_of
+from interlingua.serving.http.limits import check_texts, check_work, greedy_sampling_of, sampling_of
 from interlingua.serving.http.streaming import begun_events
 from interlingua.serving.http.wire import encoded, vectors_of
 from interlingua.serving.own import answers
 from interlingua.serving.own.answers import explained, frame_content, token_answers
+from interlingua.serving.own.controls import check_passage, controls_of
 from interlingua.serving.own.draws import Draw
 from interlingua.serving.own.model_answers import ModelAnswer, ModelsAnswer, model_answer
 from interlingua.serving.own.numbers import numbers_of
@@ -85,6 +86,7 @@ class OwnApi:
             "/roundtrip", response_model=answers.RoundtripAnswer, responses=STREAM
         )
         roundtrip(self.roundtrip)
+        router.post("/controls", response_model=answers.ControlsAnswer)(self.controls)
         router.post("/score", response_model=answers.ScoreAnswer)(self.score)
         return router
 
@@ -181,6 +183,24 @@ class OwnApi:
         ]
         answer = answers.RoundtripAnswer(model=draw.name, host=draw.host.tag, data=data)
         return json_response(answer)
+
+    async def controls(self, asked: requests.ControlsRequest, request: Request) -> Response:
+        """What systems that know less make of activations, so that a number can be judged.
+
+        They are the mean, the AV shown zeros, the mean or another passage, the nearest passage
+        that the bundle brings, and the text itself. Texts are greedy.
+        """
+        name, backend, host = self._chosen(asked, request)
+        sampling = greedy_sampling_of(asked, backend.card.limits)
+        check_passage(asked, backend.card.limits)
+        rows = await rows_of(asked, backend, host)
+        notes_of(request.scope).rows = len(rows.h_ND)
+        draw = Draw(name=name, backend=backend, host=host, rows=rows, sampling=sampling)
+        data: list[answers.ControlledRow] = [
+            {**origin, "controls": controls}
+            for origin, controls in zip(rows.origins, await controls_of(draw, asked), strict=True)
+        ]
+        return json_response(answers.ControlsAnswer(model=name, host=host.tag, data=data))
 
     async def score(self, asked: requests.ScoreRequest, request: Request) -> Response:
         """How well explanations stand for activations, one for each."""

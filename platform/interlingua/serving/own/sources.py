@@ -20,7 +20,7 @@ from interlingua.serving.backend import (
 )
 from interlingua.serving.http.errors import UnknownModel
 from interlingua.serving.http.limits import positions_of, prompts_of
-from interlingua.serving.http.requests import Reads, Tokenizes, Verbalizes
+from interlingua.serving.http.requests import Explains, Reads, Tokenizes
 from interlingua.serving.http.streaming import together
 from interlingua.serving.http.wire import vectors_of
 from interlingua.serving.own.answers import Origin
@@ -31,10 +31,11 @@ Places = list[int] | Literal["all"] | None  # positions of a text; None: the who
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
-    """Activations of a host, and where each is from."""
+    """Activations of a host, and where each is from; texts that were read for them."""
 
     h_ND: np.ndarray
     origins: Sequence[Origin]
+    readings: Sequence[Reading] = ()
     is_zero: bool = False  # the AV is shown zeros, whatever stands in `h_ND`
 
 
@@ -62,7 +63,7 @@ def host_of(card: Card, tag: str | None) -> HostCard:
     return card.hosts[tag]
 
 
-async def rows_of(request: Verbalizes, backend: Backend, host: HostCard) -> Rows:
+async def rows_of(request: Explains, backend: Backend, host: HostCard) -> Rows:
     """The activations that a request is about."""
     num_zero = getattr(request, "zero_vectors", None)  # of /v1/verbalize alone
     if num_zero is None and request.activations is None:
@@ -187,4 +188,5 @@ def _rows_of(request: Reads, readings: Sequence[Reading]) -> Rows:
     ]
     for row, origin in enumerate(origins):
         origin["index"] = row
-    return Rows(h_ND=np.concatenate([one.h_ND for one in readings]), origins=origins)
+    h_ND = np.concatenate([one.h_ND for one in readings])
+    return Rows(h_ND=h_ND, origins=origins, readings=readings)
