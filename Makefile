@@ -67,6 +67,7 @@ bench: $(BENCH_READY) $(READY)
 	$(VENV) -m bench.rl
 	$(VENV) -m bench.sweep
 	$(VENV) -m bench.serve
+	$(VENV) -m bench.explorer
 	$(VENV) -m bench.find
 
 clean:

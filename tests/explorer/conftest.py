@@ -1,15 +1,16 @@
 """The explorer's page in Chromium, over engines of this process or a backend without models."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.explorer.browser import CHROMIUM, HEIGHTS, PHONE, opened_browser
 from tests.explorer.faults import Faulty
+from tests.explorer.talking import Talking
 from tests.explorer.watching import Watch
 from tests.serving.client.served import served
-from tests.serving.fake import FakeBackend
 from tests.skipping import lacking
 
 from interlingua.commands.serve import evaluations_served
@@ -24,14 +25,6 @@ from interlingua.serving.protocols.routers import every_router
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-quic",
-)  # fmt: skip
-HEIGHTS = {1440: 900, 1024: 768, 390: 844}
-PHONE = 390
 PATIENCE_MS = 20_000
 Opened = Callable[..., Page]
 
@@ -42,13 +35,20 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         lacking("no chromium here: the explorer was not opened in a browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = opened_browser(playwright)
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def opened(chromium) -> Iterator[Opened]:
+def servers() -> Iterator[ExitStack]:
+    """Servers of one test: they end behind its pages."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def opened(chromium, servers) -> Iterator[Opened]:
     """Open a page of a server; what the browser complains of must be what a test expects."""
     watches: list[Watch] = []
     contexts = []
@@ -113,23 +113,26 @@ def engines(bundle) -> Iterator[Backend]:
 @pytest.fixture(scope="session")
 def mini_server(engines, bundle) -> Iterator[Faulty]:
     """A server of that bundle and its evaluation; `url` is its address."""
-    yield from _served(explorer_app({"mini": engines}, {"mini": str(bundle)}))
-
-
-@pytest.fixture
-def mini(mini_server) -> Iterator[Faulty]:
-    """The same, without faults when a test begins."""
-    yield mini_server
-    mini_server.reset()
-
-
-@pytest.fixture
-def fake() -> Iterator[Faulty]:
-    """A server without models, whose texts are known."""
-    yield from _served(explorer_app({"toy": FakeBackend()}, {}))
-
-
-def _served(app: Faulty) -> Iterator[Faulty]:
+    app = explorer_app({"mini": engines}, {"mini": str(bundle)})
     with served(app) as app.url:
         yield app
         app.reset()
+
+
+@pytest.fixture
+def mini(mini_server, servers) -> Faulty:
+    """The same, without faults when a test begins."""
+    servers.callback(mini_server.reset)
+    made: Faulty = mini_server
+    return made
+
+
+@pytest.fixture
+def fake(servers) -> Faulty:
+    """A server without models, whose texts are known; `backend` may be made to say others."""
+    backend = Talking()
+    app = explorer_app({"toy": backend}, {})
+    app.backend = backend
+    app.url = servers.enter_context(served(app))
+    servers.callback(app.reset)
+    return app

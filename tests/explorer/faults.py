@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from interlingua.serving.backend import Backend
+
 MOST_SECONDS = 60.0  # that a gate stays shut when a test forgets it
 
 
@@ -60,6 +62,7 @@ class Faulty:
         self._gates: list[Gate] = []
         self.asked: list[tuple[str, str]] = []
         self.url = ""
+        self.backend: Backend | None = None  # where a test changes what it says
 
     def reset(self) -> None:
         """Answer as the app does, and let go of what waits."""
