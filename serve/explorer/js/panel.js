@@ -155,12 +155,7 @@ export class Panel {
   }
 
   async #compared() {
-    if (this.controls === null) {
-      const request = await this.session.requestOf(this.site);
-      const { n, temperature, ...asked } = request;
-      const answer = await this.session.api.post("/v1/controls", asked, { signal: this.session.stopper.signal });
-      this.controls = answer.data[0].controls;
-    }
+    this.controls ??= await this.session.controlsOf(this.site);
     this.#drawWorth();
   }
 

@@ -26,6 +26,7 @@ export class Session extends EventTarget {
     /** @type {Map<string, Found>} */
     this.found = new Map();
     this.vectors = new Map();
+    this.controls = new Map();
     this.stopper = new AbortController();
   }
 
@@ -93,6 +94,25 @@ export class Session extends EventTarget {
     if (site.kind === "token") return { ...drawn, ...this.prompt, positions: [site.at] };
     if (site.kind === "whole") return { ...drawn, ...this.prompt };
     return { ...drawn, activations: encoded([await this.vectorOf(site)]) };
+  }
+
+  /** What simpler systems score on a site. */
+  async controlsOf(site) {
+    const key = nameOf(site, {});
+    if (!this.controls.has(key)) {
+      const { n, temperature, ...asked } = await this.requestOf(site);
+      const { signal } = this.stopper;
+      // The words of a sentence, as an evaluation's control has them; of a token the server knows.
+      if (site.kind === "mean") asked.passage = this.textOf(site);
+      const answer = await this.api.post("/v1/controls", asked, { signal });
+      this.controls.set(key, answer.data[0].controls);
+    }
+    return this.controls.get(key);
+  }
+
+  /** The characters of the tokens of a mean. */
+  textOf({ from, to }) {
+    return this.text.slice(this.tokens[from].start, this.tokens[to].end);
   }
 
   changed() {

@@ -71,11 +71,11 @@ export function spanSite(tokens, start, end, begin = 0) {
 
 /** A site in words. @param {Site} site @param {import("./session.js").Session} session */
 export function siteName(site, session) {
-  const { tokens, text } = session;
+  const { tokens } = session;
   switch (site.kind) {
     case "whole": return "The text as in training";
     case "token": return tokenName(tokens[site.at]?.text ?? "");
-    case "mean": return excerpt(text.slice(tokens[site.from].start, tokens[site.to].end), 64);
+    case "mean": return excerpt(session.textOf(site), 64);
     case "difference": return `${tokenName(tokens[site.one].text)} \u2212 ${tokenName(tokens[site.other].text)}`;
     default: return "Your vector";
   }
