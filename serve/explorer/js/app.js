@@ -2,7 +2,6 @@
 
 import { fill } from "./dom.js";
 import { Find } from "./find.js";
-import { clausesOf } from "./marks.js";
 import { Read } from "./read.js";
 import { keyOf, spanSite } from "./sites.js";
 import { fragmentOf } from "./state.js";
@@ -104,7 +103,7 @@ export class App extends EventTarget {
     const row = Number.isInteger(end) ? spanSite(session.tokens, position, end) : null;
     if (row && site && keyOf(row) === keyOf(site)) asked.position = position;
     const answer = await this.api.post(path, asked);
-    return clausesOf(answer.data[0]);
+    return answer.data[0].clauses;
   }
 
   async #passages() {

@@ -4,7 +4,7 @@ import { ApiError } from "./api.js";
 import { button, el, fill } from "./dom.js";
 import { chip, passage, whereabouts, written } from "./find_rows.js";
 import { plural, score } from "./format.js";
-import { clausesOf, marked } from "./marks.js";
+import { marked } from "./marks.js";
 import { problemOf } from "./panel.js";
 
 const MEANINGS = {
@@ -55,7 +55,7 @@ export class FoundRow {
     const { passage_id, position } = this.row;
     const answer = await this.app.api.post(`${path}/claims`,
       { passage_id, texts, ...(position === null ? {} : { position }) }, { signal });
-    answer.data.forEach((one, place) => this.clauses.set(texts[place], clausesOf(one)));
+    answer.data.forEach((one, place) => this.clauses.set(texts[place], one.clauses));
     this.#draw();
   }
 

@@ -4,19 +4,6 @@ import { el } from "./dom.js";
 import { Text } from "./text.js";
 
 /**
- * The clauses of a text with all the facts that each names, of what /v1/evaluations/.../claims answers.
- * @param {{clauses: {start: number, end: number, fact: string, is_true: boolean}[]}} answer
- */
-export function clausesOf({ clauses }) {
-  const found = new Map();
-  for (const { start, end, ...fact } of clauses) {
-    if (!found.has(start)) found.set(start, { start, end, facts: [] });
-    found.get(start).facts.push(fact);
-  }
-  return [...found.values()];
-}
-
-/**
  * An explanation in pieces, its statements marked.
  * @param {string} explanation
  * @param {?{start: number, end: number, fact: string, is_true: boolean}[]} clauses in code points,
