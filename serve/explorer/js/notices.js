@@ -12,8 +12,8 @@ const WORDS = [
   ["host", "the model whose activations are read"],
   ["AV", "the activation verbalizer: an activation becomes a text"],
   ["AR", "the activation reconstructor: the text becomes an activation again"],
-  ["FVE", "how far the text brings the AR from the mean vector (0) to the activation (1): "
-    + "1 \u2212 NMSE / denominator"],
+  ["FVE", "how far the text brings the AR from the mean vector (0, on average) to the "
+    + "activation (1): 1 \u2212 NMSE / denominator"],
   ["denominator", "the NMSE of always answering the mean of the rows that the decoder was fitted on"],
   ["nearer than", "how many activations of other passages are further from what the AR rebuilds; half is chance"],
 ];

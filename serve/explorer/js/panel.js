@@ -12,7 +12,7 @@ import { agreement, rowsOf } from "./vectors.js";
 const DRAWS = [["1", "greedy"], ["4", "4 samples"], ["8", "8 samples"], ["16", "16 samples"]];
 
 const MEANINGS = {
-  fve: "1 \u2212 NMSE / denominator, of this one row: 0 is what the mean vector scores, 1 is perfect",
+  fve: "1 \u2212 NMSE / denominator, of this one row: 0 is what the mean vector scores on average, 1 is perfect",
   nmse: "2 (1 \u2212 cosine) between the activation and what the AR rebuilds of the text",
   denominator: "The NMSE of the mean of the rows that the decoder was fitted on",
   nearer: "How many other passages have an activation that is further from what the AR rebuilds; half is chance",

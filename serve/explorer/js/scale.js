@@ -5,7 +5,7 @@
 import { el } from "./dom.js";
 import { score } from "./format.js";
 
-/** Least score of each step, from the lowest; 0 is what the mean vector scores. */
+/** Least score of each step, from the lowest; 0 is what the mean vector scores on average. */
 export const STEPS = [-Infinity, -0.5, 0, 0.25, 0.5, 0.75];
 
 /** The step of a score: a class of css/read.css. @param {?number} fve */
@@ -21,7 +21,7 @@ export function legend() {
     return step === STEPS.length - 1 ? `${score(least)} and more` : `${score(least)}`;
   });
   return el("div", { class: "legend", role: "img", "aria-label":
-      "Colours: orange below 0, blue above it; 0 is what the mean vector scores, 1 is perfect" },
+      "Colours: orange below 0, blue above it; 0 is what the mean vector scores on average, 1 is perfect" },
     el("span", { class: "legend-title" }, "FVE"),
     ...names.map((name, step) => el("span", { class: `legend-step q${step}` }, name)),
     el("span", { class: "legend-step failed" }, "no explanation"));
