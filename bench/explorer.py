@@ -80,8 +80,11 @@ def _load(playwright: Playwright, url: str) -> tuple[float, float, int, float]:
         page = browser.new_page(viewport={"width": WIDE, "height": HEIGHTS[WIDE]})
         page.add_init_script(TOKENS)
         page.goto(f"{url}/explorer/#t={SHORT.replace(' ', '+')}")
-        page.wait_for_function(f"() => window.tokensAt && performance.getEntriesByName('{PAINTED}')[0]")
-        painted = page.evaluate(f"performance.getEntriesByName('{PAINTED}')[0].startTime")
+        page.wait_for_function("(name) => performance.getEntriesByName(name)[0]", arg=PAINTED)
+        page.wait_for_function("() => window.tokensAt")
+        painted = page.evaluate(
+            "(name) => performance.getEntriesByName(name)[0].startTime", PAINTED
+        )
         sizes = page.evaluate(SIZES)
         return painted, page.evaluate("tokensAt"), len(sizes), sum(sizes) / 1024
 

@@ -71,7 +71,9 @@ export class Strip {
       span.classList.toggle("picked", isPicked);
       span.setAttribute("aria-selected", String(isPicked));
     }
-    if (active !== null && active !== undefined) this.#activate(this.places[active] ?? 0);
+    // The end that is being moved stays where it is: to the left of its anchor, too.
+    const isMoving = this.active !== this.anchor && positions.has(Number(this.spans[this.active]?.dataset.at));
+    if (!isMoving && active !== null && active !== undefined) this.#activate(this.places[active] ?? 0);
   }
 
   #span(token, position) {
@@ -124,6 +126,7 @@ export class Strip {
       if (this.active !== this.anchor) getSelection()?.removeAllRanges();
     };
     const up = () => {
+      if (this.active !== this.anchor) getSelection()?.removeAllRanges(); // the last move selected, too
       removeEventListener("pointermove", move);
       removeEventListener("pointerup", up);
       removeEventListener("pointercancel", up);
