@@ -48,6 +48,7 @@ class Cut:
 
     after: int
     is_clean: bool = False
+    gate: Gate | None = None  # until it is opened
 
 
 Fault = Gate | Refusal | Cut
@@ -148,6 +149,8 @@ def _cut(cut: Cut, send: Send) -> Send:
         if message["type"] == "http.response.body":
             num_parts += 1
             if num_parts > cut.after:
+                if cut.gate is not None:
+                    await cut.gate.passed()
                 if cut.is_clean:
                     await send({"type": "http.response.body", "body": b""})
                 raise CutOff

@@ -52,6 +52,8 @@ def test_a_token_that_is_clicked_is_explained(page) -> None:
     assert picked(page) == [5]
     page.reload()
     expect(explanation(page)).to_have_text(text_of(5, 0))
+    token(page, 7).click(modifiers=["Shift"])  # from what the link picked
+    assert picked(page) == [5, 6, 7]
 
 
 def test_a_span_that_is_clicked_with_shift_or_dragged_is_its_mean(page) -> None:

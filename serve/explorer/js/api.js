@@ -56,20 +56,22 @@ export class Api {
   }
 
   async #asked(method, path, body, signal) {
-    const begun = performance.now();
+    let begun = performance.now();
     for (;;) {
       const left = WAIT_AT_MOST_S - (performance.now() - begun) / 1000;
       const found = await this.#once(method, path, body, signal);
       if (found instanceof Response) return found;
       const { error, seconds, reason } = found;
-      if (seconds === null || left <= 0) throw error;
-      await this.#waited(seconds, reason, signal);
+      if (seconds === null || seconds > left) throw error;
+      if (seconds === 0) begun = performance.now(); // who looks for a token may take long
+      else await this.#waited(seconds, reason, signal);
     }
   }
 
   /** An answer, or an error and how long to wait before it is asked again. */
   async #once(method, path, body, signal) {
     let answer;
+    const { token } = this;
     try {
       answer = await fetch(this.base + path, { method, signal, headers: this.#headers(body),
         body: body === null ? undefined : JSON.stringify(body) });
@@ -81,13 +83,13 @@ export class Api {
     if (answer.ok) return answer;
     const error = await errorOf(answer);
     if (answer.status === 401 || answer.status === 403) {
-      this.token = await this.on.token(answer.status === 403);
+      // What was sent may be an older one, of before somebody gave the right one.
+      if (this.token === token) this.token = await this.on.token(answer.status === 403);
       sessionStorage.setItem("token", this.token);
       return { error, seconds: 0, reason: "" };
     }
     const isBusy = answer.status === 429;
-    const after = Number(answer.headers.get("Retry-After") ?? AGAIN_S);
-    return { error, seconds: isBusy ? after : null, reason: "The server is busy" };
+    return { error, seconds: isBusy ? secondsOf(answer) : null, reason: "The server is busy" };
   }
 
   #headers(body) {
@@ -140,14 +142,17 @@ async function* chunks(body) {
   }
 }
 
+/** After how long to ask again: a second or more, so that nobody is flooded. */
+function secondsOf(answer) {
+  const given = Number.parseFloat(answer.headers.get("Retry-After") ?? "");
+  return Number.isFinite(given) ? Math.max(1, given) : AGAIN_S;
+}
+
 async function errorOf(answer) {
-  try {
-    const { error } = await answer.json();
-    return new ApiError({ status: answer.status, ...error });
-  } catch {
-    return new ApiError({ status: answer.status, type: "internal",
-      message: `The server answered ${answer.status} without saying why.` });
-  }
+  const { error } = await answer.json().catch(() => null) ?? {};
+  if (typeof error?.message === "string") return new ApiError({ status: answer.status, ...error });
+  return new ApiError({ status: answer.status, type: "internal",
+    message: `The server answered ${answer.status} without saying why.` });
 }
 
 function broken(message) {

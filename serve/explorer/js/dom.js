@@ -33,7 +33,9 @@ export function present(children) {
 
 /** Replace what an element holds. @param {Element} element */
 export function fill(element, ...children) {
+  const focus = focusOf(element);
   element.replaceChildren(...present(children));
+  focus();
   return element;
 }
 
@@ -57,6 +59,24 @@ export function details(title, props, ...children) {
 /** Read a message aloud to who listens. @param {string} message */
 export function announce(message) {
   document.getElementById("announce").textContent = message;
+}
+
+/** Focuses again what had the focus, or what stands in its place: keys go on where they were. */
+function focusOf(element) {
+  const focused = document.activeElement;
+  if (focused === element || !element.contains(focused)) return () => {};
+  const alike = () => [...element.querySelectorAll(focused.localName)];
+  const [name, place] = [nameOf(focused), alike().indexOf(focused)];
+  return () => {
+    if (document.activeElement !== document.body) return;
+    const found = element.contains(focused) ? focused
+      : alike().find((one) => nameOf(one) === name) ?? alike()[place];
+    found?.focus({ preventScroll: true });
+  };
+}
+
+function nameOf(element) {
+  return element.getAttribute("aria-label") ?? element.id + element.textContent;
 }
 
 function setProps(element, props) {

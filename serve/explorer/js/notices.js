@@ -31,18 +31,20 @@ export function lostOrBusy(why) {
 /** Ask for the server's token. @param {boolean} isWrong @returns {Promise<string>} */
 export function askedToken(isWrong) {
   askedToken.open ??= new Promise((resolve) => {
-    const input = el("input", { type: "password", autocomplete: "off", required: true, "aria-label": "Token" });
-    const form = el("form", { method: "dialog", on: { submit: () => {
+    const input = el("input", { type: "password", autocomplete: "off", required: true, "aria-label": "Token",
+      pattern: "[ -~]+", title: "A token is of ASCII characters" });
+    const form = el("form", { method: "dialog" },
+      el("h2", {}, isWrong ? "That token is wrong" : "This server wants a token"),
+      el("p", {}, "It is the value of INTERLINGUA_TOKEN where the server was started. It stays in this tab."),
+      el("label", { class: "field" }, el("span", {}, "Token"), input),
+      el("button", { type: "submit", value: "go", class: "primary" }, "Go on"));
+    const closed = () => {
+      if (!dialog.returnValue) return dialog.showModal(); // by Escape: without a token there is no way on
       askedToken.open = null;
       dialog.remove();
-      resolve(input.value.trim());
-    } } },
-    el("h2", {}, isWrong ? "That token is wrong" : "This server wants a token"),
-    el("p", {}, "It is the value of INTERLINGUA_TOKEN where the server was started. It stays in this tab."),
-    el("label", { class: "field" }, el("span", {}, "Token"), input),
-    el("button", { type: "submit", class: "primary" }, "Go on"));
-    const stays = { cancel: (event) => event.preventDefault() };
-    const dialog = el("dialog", { class: "dialog", "aria-label": "Token", on: stays }, form);
+      return resolve(input.value.trim());
+    };
+    const dialog = el("dialog", { class: "dialog", "aria-label": "Token", on: { close: closed } }, form);
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -27,7 +27,7 @@ export function drawn(n) {
 export class Panel {
   /** @param {object} app @param {import("./session.js").Session} session */
   constructor(app, session, site) {
-    Object.assign(this, { app, session, site, sample: 0, controls: null, problem: null });
+    Object.assign(this, { app, session, site, sample: 0, controls: null, problem: null, uncompared: null });
     this.count = Number(app.more.n ?? 1);
     this.head = el("header", { class: "panel-head" });
     this.body = el("div", { class: "panel-body" });
@@ -63,13 +63,14 @@ export class Panel {
     try {
       await this.session.explain([this.site], this.options);
       this.draw();
-      await this.#compared();
-      announce(`Explained: ${this.#shown()?.explanation ?? "no explanation"}`);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.problem = error;
       this.draw();
+      return;
     }
+    if (this.#shown()?.done) announce(`Explained: ${this.#shown().explanation ?? "no explanation"}`);
+    await this.#compared();
   }
 
   #name() {
@@ -81,6 +82,8 @@ export class Panel {
   }
 
   #drawHead() {
+    if (this.drawnHead === this.count) return; // an open list of choices would be closed
+    this.drawnHead = this.count;
     const { session, site } = this;
     fill(this.head,
       el("h2", {}, siteName(site, session)),
@@ -103,7 +106,9 @@ export class Panel {
   }
 
   #drawBody(found) {
-    if (this.problem) return fill(this.body, problemOf(this.problem, () => this.explain()));
+    // What others asked for, as all tokens at once, may fail while this waits for it.
+    const problem = this.problem ?? (found?.status === "failed" ? found.error : null);
+    if (problem) return fill(this.body, problemOf(problem, () => this.explain()));
     if (!found) {
       return fill(this.body, button("Explain", () => this.explain(), { class: "primary" }));
     }
@@ -154,8 +159,15 @@ export class Panel {
     fill(this.below, context.sample.explanation === null ? null : doubt(context), keep(context));
   }
 
+  /** What simpler systems score; without it there is still an explanation. */
   async #compared() {
-    this.controls ??= await this.session.controlsOf(this.site);
+    this.uncompared = null;
+    try {
+      this.controls ??= await this.session.controlsOf(this.site);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.uncompared = error;
+    }
     this.#drawWorth();
   }
 
@@ -170,6 +182,7 @@ export class Panel {
         ...pair("NMSE", score(sample.nmse), MEANINGS.nmse),
         ...pair("denominator", score(sample.denominator), MEANINGS.denominator),
         ...pair("nearer than", nearer(sample), MEANINGS.nearer)),
+      this.uncompared && problemOf(this.uncompared, () => this.#compared()),
       found && el("p", { class: found.isGood ? "verdict good" : "verdict weak" }, found.text),
       this.controls && ladder(fve, this.controls),
       this.controls && details("The systems beside it", { class: "beside" }, controlTable(this.controls)));

@@ -72,8 +72,11 @@ export class Strip {
       span.setAttribute("aria-selected", String(isPicked));
     }
     // The end that is being moved stays where it is: to the left of its anchor, too.
-    const isMoving = this.active !== this.anchor && positions.has(Number(this.spans[this.active]?.dataset.at));
-    if (!isMoving && active !== null && active !== undefined) this.#activate(this.places[active] ?? 0);
+    const isPicked = (place) => positions.has(Number(this.spans[place]?.dataset.at));
+    const isMoving = this.active !== this.anchor && isPicked(this.active);
+    if (isMoving || active === null || active === undefined) return;
+    this.#activate(this.places[active] ?? 0);
+    if (!isPicked(this.anchor)) this.anchor = this.active; // by a link
   }
 
   #span(token, position) {

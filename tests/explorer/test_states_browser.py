@@ -1,0 +1,238 @@
+"""A server that is slow, busy, broken or gone, or wants a token: what a page says and does."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.explorer.conftest import explorer_app
+from tests.explorer.faults import Cut, Gate, Refusal
+from tests.explorer.reading import TEXT, WORDS, explanation, paste, token
+from tests.explorer.talking import Talking, text_of
+from tests.serving.client.served import served, wait_until
+
+EXPLAINS, READS, COMPARES = "/v1/roundtrip", "/v1/tokens", "/v1/controls"
+LAST = len(WORDS)
+TOKEN = "a token"
+
+
+def alert(page: Page, words: str):
+    """What went wrong, where it did."""
+    return page.get_by_role("alert").filter(has_text=words)
+
+
+def test_a_text_is_seen_while_it_is_written(opened, fake) -> None:
+    page = opened(fake.url)
+    gate = fake.hold(EXPLAINS, after=4)
+    paste(page, TEXT)
+    expect(page.locator(".panel .pending")).to_have_text("speaks of")
+    assert gate.num_waiting
+    gate.open()
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))
+
+
+def test_samples_come_one_by_one_and_each_can_be_shown(opened, fake) -> None:
+    page = opened(fake.url)
+    paste(page, TEXT)
+    expect(explanation(page)).to_be_visible()
+    gate = fake.hold(EXPLAINS, after=10)
+    page.get_by_label("Texts").select_option(label="4 samples")
+    samples = page.locator(".samples li")
+    expect(samples.nth(0)).to_contain_text(text_of(LAST, 0))
+    assert text_of(LAST, 3) not in page.locator(".samples").inner_text()
+    gate.open()
+    for sample in range(4):
+        expect(samples.nth(sample)).to_contain_text(text_of(LAST, sample))
+    samples.nth(2).get_by_role("button").click()
+    expect(explanation(page)).to_have_text(text_of(LAST, 2))
+    page.reload()
+    expect(samples).to_have_count(4)
+
+
+def test_what_the_av_did_not_close_is_no_explanation(opened, fake) -> None:
+    fake.backend.says = lambda place, sample: None
+    page = opened(fake.url)
+    paste(page, TEXT)
+    expect(page.locator(".panel .explanation")).to_contain_text("did not close its tag")
+    expect(token(page, LAST)).to_have_class(re.compile("failed"))
+
+
+def test_a_busy_server_is_asked_again_when_it_says(opened, fake) -> None:
+    page = opened(fake.url, expects=["status of 429"])
+    fake.refuse(READS, 429, Retry_After="2")
+    page.get_by_role("textbox", name="Text", exact=True).fill(TEXT)
+    page.get_by_role("button", name="Read it").click()
+    notice = page.locator("#notices")
+    expect(notice).to_contain_text("Trying again in 2 s")
+    expect(notice).to_contain_text("Trying again in 1 s")
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))
+    expect(notice).to_be_empty()
+    assert fake.count(READS) == 2
+
+
+@pytest.mark.parametrize("after", ["Wed, 21 Oct 2026 07:28:00 GMT", "0"])
+def test_a_busy_server_that_says_no_time_is_not_flooded(opened, fake, after) -> None:
+    page = opened(fake.url, expects=["status of 429"])
+    fake.refuse(READS, 429, Retry_After=after)
+    page.get_by_role("textbox", name="Text", exact=True).fill(TEXT)
+    page.get_by_role("button", name="Read it").click()
+    expect(page.locator("#notices")).to_contain_text("Trying again in")
+    assert fake.count(READS) == 1
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))
+
+
+def test_a_server_that_fails_is_said_and_can_be_asked_again(opened, fake) -> None:
+    page = opened(fake.url, expects=["status of 500"])
+    fake.refuse(READS, 500)
+    page.get_by_role("textbox", name="Text", exact=True).fill(TEXT)
+    page.get_by_role("button", name="Read it").click()
+    expect(alert(page, "a test says 500")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))
+    fake.refuse(EXPLAINS, 500)
+    page.get_by_label("Texts").select_option(label="4 samples")
+    expect(alert(page, "a test says 500")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".samples li").nth(3)).to_contain_text(text_of(LAST, 3))
+
+
+def test_an_answer_of_something_in_between_is_said_too(opened, fake) -> None:
+    page = opened(fake.url, expects=["status of 502"])
+    fake.add(READS, Refusal(502, {"message": "Bad Gateway"}))
+    page.get_by_role("textbox", name="Text", exact=True).fill(TEXT)
+    page.get_by_role("button", name="Read it").click()
+    expect(alert(page, "The server answered 502")).to_be_visible()
+
+
+def test_without_the_comparison_there_is_still_the_explanation(opened, fake) -> None:
+    page = opened(fake.url, expects=["status of 500"])
+    fake.refuse(COMPARES, 500)
+    paste(page, TEXT)
+    expect(alert(page, "a test says 500")).to_be_visible()
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))
+    alert(page, "a test says 500").get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("img", name="This explanation scores")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+@pytest.mark.parametrize("is_clean", [False, True], ids=["broken off", "ended"])
+def test_a_stream_that_is_cut_is_said_and_is_begun_again(opened, fake, is_clean) -> None:
+    page = opened(fake.url, expects=[] if is_clean else ["ERR_INCOMPLETE_CHUNKED_ENCODING"])
+    fake.add(EXPLAINS, Cut(after=4, is_clean=is_clean))
+    paste(page, TEXT)
+    words = "before its end" if is_clean else "in the middle of a stream"
+    expect(alert(page, words)).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))
+
+
+def test_what_fails_in_a_stream_is_said_where_it_is_picked_meanwhile(opened, fake) -> None:
+    """The last token is asked for alone, all others after it in one request."""
+    page = opened(fake.url, expects=["ERR_INCOMPLETE_CHUNKED_ENCODING"])
+    fake.hold(EXPLAINS).open()
+    gate = Gate(0)
+    fake.add(EXPLAINS, Cut(after=4, gate=gate))
+    paste(page, TEXT)
+    wait_until(lambda: gate.num_waiting)
+    token(page, 0).click()
+    expect(page.locator(".panel .pending")).to_have_text("speaks of")
+    gate.open()
+    expect(alert(page, "in the middle of a stream")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(explanation(page)).to_have_text(text_of(0, 0))
+
+
+def test_what_is_drawn_can_be_stopped_and_its_work_ends(opened, fake) -> None:
+    page = opened(fake.url)
+    fake.hold(EXPLAINS).open()
+    gate = fake.hold(EXPLAINS, after=4)
+    paste(page, TEXT)
+    wait_until(lambda: gate.num_waiting)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Explain the other 12 tokens").click()
+    expect(token(page, 3)).to_have_attribute("aria-label", re.compile("FVE"))
+
+
+def test_the_focus_stays_where_it_is_while_things_are_drawn(opened, fake) -> None:
+    page = opened(fake.url)
+    paste(page, TEXT)
+    expect(explanation(page)).to_be_visible()
+    page.get_by_label("Texts").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".samples li").nth(3)).to_contain_text(text_of(LAST, 3))
+    expect(page.get_by_label("Texts")).to_be_focused()
+    sample = page.locator(".samples li").nth(1).get_by_role("button")
+    sample.focus()
+    page.keyboard.press("Enter")
+    expect(explanation(page)).to_have_text(text_of(LAST, 1))
+    expect(sample).to_be_focused()
+
+
+def test_a_server_that_went_away_is_waited_for(opened) -> None:
+    app = explorer_app({"toy": Talking()}, {})
+    with served(app) as url:
+        page = opened(url, expects=["ERR_CONNECTION_REFUSED"])
+        paste(page, TEXT)
+        expect(explanation(page)).to_have_text(text_of(LAST, 0))
+        page.wait_for_load_state("networkidle")
+    token(page, 2).click(modifiers=["Shift"])
+    expect(page.locator("#notices")).to_contain_text("The server does not answer. Trying again")
+    with served(app, port=int(url.rpartition(":")[2])):
+        expect(explanation(page)).to_have_text(text_of(7, 0))  # the mean of 2 to 12
+        expect(page.locator("#notices")).to_be_empty()
+        page.close()
+
+
+def test_a_token_is_asked_for_until_it_is_right_and_is_not_asked_for_again(opened) -> None:
+    with served(explorer_app({"toy": Talking()}, {}, TOKEN)) as url:
+        page = opened(url, expects=["status of 401", "status of 403"])
+        dialog = page.get_by_role("dialog", name="Token")
+        field = dialog.get_by_label("Token")
+        expect(dialog).to_contain_text("This server wants a token")
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_visible()
+        field.fill("another")
+        field.press("Enter")
+        expect(dialog).to_contain_text("That token is wrong")
+        field.fill(TOKEN)
+        field.press("Enter")
+        expect(dialog).to_have_count(0)
+        paste(page, TEXT)
+        expect(explanation(page)).to_have_text(text_of(LAST, 0))
+        assert TOKEN not in page.url and TOKEN not in page.content()
+        page.reload()
+        expect(explanation(page)).to_have_text(text_of(LAST, 0))
+        page.close()
+
+
+def test_a_token_that_no_header_can_carry_is_not_sent(opened) -> None:
+    with served(explorer_app({"toy": Talking()}, {}, TOKEN)) as url:
+        page = opened(url, expects=["status of 401"])
+        field = page.get_by_role("dialog", name="Token").get_by_label("Token")
+        field.fill("a t\u00f6ken")
+        field.press("Enter")
+        expect(field).to_be_visible()
+        assert field.evaluate("(field) => !field.checkValidity()")
+        page.close()
+
+
+def test_who_looks_for_the_token_may_take_long(opened) -> None:
+    with served(explorer_app({"toy": Talking()}, {}, TOKEN)) as url:
+        page = opened(url, path="icon.svg", expects=["status of 401", "status of 403"])
+        page.clock.install()
+        page.goto(f"{url}/explorer/")
+        field = page.get_by_role("dialog", name="Token").get_by_label("Token")
+        expect(field).to_be_visible()
+        for given in ("another", TOKEN):
+            page.clock.fast_forward("10:00")
+            field.fill(given)
+            field.press("Enter")
+        expect(page.get_by_role("textbox", name="Text", exact=True)).to_be_visible()
+        page.close()
+
+
+def test_where_nothing_is_open_that_is_said(opened) -> None:
+    with served(explorer_app({}, {})) as url:
+        page = opened(url, expects=["exception"])
+        expect(alert(page, "nothing to explore")).to_be_visible()
+        page.close()
