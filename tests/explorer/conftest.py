@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.explorer.browser import CHROMIUM, HEIGHTS, PHONE, opened_browser
+from tests.explorer.calling import Code
 from tests.explorer.faults import Faulty
 from tests.explorer.talking import Talking
 from tests.explorer.watching import Watch
@@ -79,6 +80,16 @@ def opened(chromium, servers) -> Iterator[Opened]:
     for context in contexts:
         context.close()
     assert [problem for watch in watches for problem in watch.problems()] == []
+
+
+@pytest.fixture(scope="module")
+def called(chromium) -> Iterator[Code]:
+    """The page's own code."""
+    page = chromium.new_context().new_page()
+    with served(explorer_app({}, {})) as url:
+        page.goto(f"{url}/explorer/icon.svg")
+        yield Code(page)
+        page.context.close()
 
 
 def explorer_app(

@@ -2,6 +2,7 @@
 
 import { fill } from "./dom.js";
 import { Find } from "./find.js";
+import { UNPINNED } from "./keep_pins.js";
 import { Read } from "./read.js";
 import { keyOf, spanSite } from "./sites.js";
 import { fragmentOf } from "./state.js";
@@ -56,13 +57,15 @@ export class App extends EventTarget {
     this.model = this.models.find(({ id }) => id === model);
     const hosts = this.hostsOf(this.model);
     this.host = hosts.find(({ tag }) => tag === host) ?? hosts[0];
+    this.more = { ...this.more, ...UNPINNED };
     await this.#draw();
   }
 
   /** Put something into the link; what is null leaves it. */
   async keep({ site = this.site, ...more }) {
+    const left = site === this.site ? {} : UNPINNED; // a comment is of one explanation
+    this.more = { ...this.more, ...left, ...more };
     this.site = site;
-    this.more = { ...this.more, ...more };
     await this.#link();
   }
 

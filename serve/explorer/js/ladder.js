@@ -12,10 +12,11 @@ export const TITLES = {
   nearest_vector: "The nearest neighbour itself",
   passage_text: "The text itself, read by the AR",
 };
-const SHORT = { constant: "mean", zero_vector: "zeros", mean_vector: "AV of mean",
+export const SHORT = { constant: "mean", zero_vector: "zeros", mean_vector: "AV of mean",
   shuffled: "other passage", nearest_explanation: "neighbour's", nearest_vector: "neighbour",
   passage_text: "text" };
-const LOW = -1, LEFT = 8, RIGHT = 8, WIDE = 440, NARROW = 300;
+const LOW = -1, LEFT = 8, RIGHT = 8, NARROW = 300, BESIDE = 5;
+export const WIDE = 440;
 
 /**
  * What a score is worth in one sentence: the first of the systems that reaches it.
@@ -34,10 +35,13 @@ export function verdict(fve, controls) {
     + `${lower(TITLES[best.name] ?? best.name)}, scores ${score(best.fve_centred_train)}.` };
 }
 
+/** Letters keep their size on a phone: the drawing is made narrower, not smaller. */
+function usual() {
+  return matchMedia("(max-width: 500px)").matches ? NARROW : WIDE;
+}
+
 /** The scores on one line. @param {?number} fve @param {object[]} controls */
-export function ladder(fve, controls) {
-  // Letters keep their size on a phone: the drawing is made narrower, not smaller.
-  const width = matchMedia("(max-width: 500px)").matches ? NARROW : WIDE;
+export function ladder(fve, controls, width = usual()) {
   const x = (value) => LEFT + ((Math.max(LOW, value) - LOW) / (1 - LOW)) * (width - LEFT - RIGHT);
   const marks = controls.filter((one) => one.fve_centred_train !== null)
     .sort((one, other) => one.fve_centred_train - other.fve_centred_train);
@@ -51,17 +55,21 @@ export function ladder(fve, controls) {
       svg("line", { x1: x(tick), x2: x(tick), y1: 26, y2: 34, class: tick === 0 ? "zero" : "axis" }),
       svg("text", { x: x(tick), y: 12, "text-anchor": anchor(tick), class: "tick" },
         tick === LOW ? `\u2264 ${score(tick)}` : score(tick)))),
+    ...marks.map((one, place) => stem(x(one.fve_centred_train), rows[place])), // below all labels
     ...marks.map((one, place) => control(x(one.fve_centred_train), one, rows[place], width)),
     fve === null ? null : svg("circle", { cx: x(fve), cy: 30, r: 6, class: "mine" }));
 }
 
+function stem(x, row) {
+  return svg("line", { x1: x, x2: x, y1: 30, y2: 40 + 15 * row, class: "stem" });
+}
+
 function control(x, one, row, width) {
-  const y = 50 + 15 * row;
   const side = x > width - 60 ? "end" : x < 60 ? "start" : "middle";
+  const away = { start: BESIDE, middle: 0, end: -BESIDE }[side];
   return svg("g", { class: "control" },
-    svg("line", { x1: x, x2: x, y1: 30, y2: y - 10, class: "stem" }),
     svg("circle", { cx: x, cy: 30, r: 3.5 }),
-    svg("text", { x, y, "text-anchor": side }, SHORT[one.name] ?? one.name));
+    svg("text", { x: x + away, y: 50 + 15 * row, "text-anchor": side }, SHORT[one.name] ?? one.name));
 }
 
 /** For every label the first line in which it covers no other. */

@@ -3,7 +3,7 @@
 import { announce, button, details, el, fill, select } from "./dom.js";
 import { doubt } from "./doubt.js";
 import { count, score } from "./format.js";
-import { keep } from "./keep.js";
+import { keep, pinned, UNPINNED } from "./keep.js";
 import { controlTable, ladder, verdict } from "./ladder.js";
 import { marked } from "./marks.js";
 import { keyOf, siteName, siteTokens } from "./sites.js";
@@ -27,8 +27,9 @@ export function drawn(n) {
 export class Panel {
   /** @param {object} app @param {import("./session.js").Session} session */
   constructor(app, session, site) {
-    Object.assign(this, { app, session, site, sample: 0, controls: null, problem: null, uncompared: null });
+    Object.assign(this, { app, session, site, controls: null, problem: null, uncompared: null });
     this.count = Number(app.more.n ?? 1);
+    this.sample = Math.min(Number(app.more.sample ?? 0) || 0, this.count - 1);
     this.head = el("header", { class: "panel-head" });
     this.body = el("div", { class: "panel-body" });
     this.worth = el("div", { class: "worth" });
@@ -100,7 +101,7 @@ export class Panel {
 
   #drawAgain(count) {
     Object.assign(this, { count, sample: 0, drawnBelow: null });
-    this.app.keep({ n: count > 1 ? String(count) : null });
+    this.app.keep({ ...UNPINNED, n: count > 1 ? String(count) : null });
     fill(this.below);
     this.explain();
   }
@@ -115,7 +116,7 @@ export class Panel {
     const sample = found.samples[this.sample];
     if (!sample) return fill(this.body, el("p", { class: "explanation pending" }, "Waiting for the AV"));
     return fill(this.body,
-      this.#text(sample, found),
+      ...pinned(this.#context(found), this.#text(sample, found)),
       sample.is_unlike ? unlike() : null,
       this.count > 1 ? this.#samples(found) : null);
   }
@@ -150,12 +151,17 @@ export class Panel {
     this.drawnBelow = null;
     this.draw();
     this.#drawWorth();
+    this.session.changed();
+  }
+
+  #context(found) {
+    return { app: this.app, session: this.session, site: this.site, found,
+      sample: found.samples[this.sample], options: this.options };
   }
 
   #drawBelow(found) {
     this.#drawWorth();
-    const context = { app: this.app, session: this.session, site: this.site, found,
-      sample: found.samples[this.sample], options: this.options };
+    const context = this.#context(found);
     fill(this.below, context.sample.explanation === null ? null : doubt(context), keep(context));
   }
 
