@@ -156,7 +156,7 @@ export class Panel {
 
   #context(found) {
     return { app: this.app, session: this.session, site: this.site, found,
-      sample: found.samples[this.sample], options: this.options };
+      sample: found.samples[this.sample], options: this.options, controls: () => this.controls ?? [] };
   }
 
   #drawBelow(found) {
@@ -174,6 +174,7 @@ export class Panel {
       if (error.name === "AbortError") return;
       this.uncompared = error;
     }
+    this.session.changed(); // what doubts the explanation may want them
     this.#drawWorth();
   }
 
