@@ -99,7 +99,7 @@ def test_the_numbers_are_those_of_the_bundle_in_this_process(root, url, bundle):
             here[name].astype(float), there[name].astype(float), rtol=1e-5, atol=1e-5, err_msg=name
         )
     is_read_N = ~here["is_failed"][here["predictor"] == Predictor.SAMPLED].astype(bool)
-    assert is_read_N.sum() > 30  # there is something to be equal
+    assert is_read_N.sum() > 10  # there is something to be equal; how much differs by machine
     numbers = [read_numbers(one.path / NUMBERS_NAME) for one in (mine, theirs)]
     count, largest = numbers[0].largest_difference(numbers[1])
     assert count > 200 and largest < 1e-4
