@@ -7,13 +7,14 @@ BENCH_READY := .venv-bench/.ready
 # What starts a cluster or a browser stays in one of the two workers (tests/conftest.py).
 BOTH_CORES := -n 2 --dist loadgroup
 
-.PHONY: help demo tour ui serve test quick chaos full lint bench clean
+.PHONY: help demo tour ui serve gallery test quick chaos full lint bench clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make tour   all of the platform on a Ray cluster of this machine: job, sweep, server, evaluation"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
 	@echo "make serve  serve the demo's bundles and evaluations at http://127.0.0.1:8000"
+	@echo "make gallery  record examples of the demo in one page that opens from disk: runs/gallery.html"
 	@echo "make test   run every test that needs no GPU"
 	@echo "make quick  lint, types, and the tests that start no cluster and take no time"
 	@echo "make chaos  kill nodes and roles of a local cluster in the middle of their work"
@@ -35,6 +36,11 @@ serve: $(READY)
 	@ls -d runs/bundle/demo-rl-* > /dev/null || (echo "run make demo first"; exit 1)
 	$(VENV) -m serve.app demo=$$(ls -td runs/bundle/demo-rl-???????????? | head -1) \
 		demo-sft=$$(ls -td runs/bundle/demo-???????????? | head -1)
+
+gallery: $(READY)
+	@ls -d runs/bundle/demo-rl-* > /dev/null || (echo "run make demo first"; exit 1)
+	$(VENV) -m jobs.gallery demo=$$(ls -td runs/bundle/demo-rl-???????????? | head -1) \
+		demo-sft=$$(ls -td runs/bundle/demo-???????????? | head -1) --page runs/gallery.html
 
 test: $(READY)
 	$(VENV) -m pytest $(BOTH_CORES) --durations=25

@@ -27,6 +27,8 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 
 PATIENCE_MS = 20_000
+# What the page remembers of who was here: no tour begins then.
+VISITED = "try { localStorage.setItem('tour', 'seen') } catch {}"
 Opened = Callable[..., Page]
 
 
@@ -61,6 +63,7 @@ def opened(chromium, servers) -> Iterator[Opened]:
         width: int = 1440,
         scheme: str = "light",
         expects: Sequence[str] = (),
+        is_first_visit: bool = False,
     ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": HEIGHTS[width]},
@@ -70,6 +73,8 @@ def opened(chromium, servers) -> Iterator[Opened]:
         )
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
+        if not is_first_visit:
+            context.add_init_script(VISITED)
         page = context.new_page()
         watches.append(Watch(url, [*expects]))
         watches[-1].over(page)

@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
             f"--host is {arguments.host}, which others can reach: set {TOKEN_VARIABLE} to a secret "
             "that clients send, or serve on 127.0.0.1"
         )
-    bundles = _named(arguments.bundles)
+    bundles = bundles_named(arguments.bundles)
     spec = ServeSpec(
         bundles=bundles,
         limits=Limits(max_batch_rows=arguments.batch_rows, timeout_s=arguments.timeout),
@@ -107,7 +107,7 @@ def replicas_of(given: list[str]) -> dict[str, Replicas]:
     return found
 
 
-def _named(given: list[str]) -> dict[str, str]:
+def bundles_named(given: list[str]) -> dict[str, str]:
     """Absolute folders by the names that clients use."""
     found: dict[str, str] = {}
     for one in given:

@@ -1,6 +1,8 @@
 // The platform's API: requests with a token, errors in one shape, streams, waiting while the server
 // is busy or gone. Knows no element of the page; `on` says what people should see.
 
+import { remember, remembered } from "./memory.js";
+
 export const WAIT_AT_MOST_S = 120;
 const AGAIN_S = 2;
 
@@ -22,7 +24,7 @@ export class Api {
    */
   constructor(base, on) {
     Object.assign(this, { base, on, isRecorded: false });
-    this.token = sessionStorage.getItem("token");
+    this.token = remembered("token", "sessionStorage");
   }
 
   /** @param {string} path */
@@ -85,7 +87,7 @@ export class Api {
     if (answer.status === 401 || answer.status === 403) {
       // What was sent may be an older one, of before somebody gave the right one.
       if (this.token === token) this.token = await this.on.token(answer.status === 403);
-      sessionStorage.setItem("token", this.token);
+      remember("token", this.token, "sessionStorage");
       return { error, seconds: 0, reason: "" };
     }
     const isBusy = answer.status === 429;

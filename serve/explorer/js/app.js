@@ -2,9 +2,10 @@
 
 import { fill } from "./dom.js";
 import { Find } from "./find.js";
+import { Gallery } from "./gallery.js";
 import { UNPINNED } from "./keep_pins.js";
 import { Read } from "./read.js";
-import { keyOf, spanSite } from "./sites.js";
+import { keyOf, siteOf, spanSite, tokensIn } from "./sites.js";
 import { fragmentOf } from "./state.js";
 
 const NUM_EXAMPLES = 4;
@@ -17,7 +18,9 @@ export class App extends EventTarget {
     Object.assign(this, { api, models: [], evaluations: [], view: "read", model: null, host: null,
       prompt: null, site: null, more: {}, fragment: "", opened: null });
     this.truths = new Map(); // by text and explanation
-    this.views = { read: () => new Read(this), find: () => new Find(this) };
+    this.noted = new Map(); // passages by text
+    this.views = { read: () => new Read(this), find: () => new Find(this), gallery: () => new Gallery(this) };
+    if (api.isRecorded) delete this.views.find; // rows are not recorded
   }
 
   /** Ask what is served. */
@@ -54,11 +57,24 @@ export class App extends EventTarget {
 
   /** Use another bundle or host. */
   async choose({ model = this.model.id, host = this.host.tag }) {
+    const before = this.host.tag;
     this.model = this.models.find(({ id }) => id === model);
     const hosts = this.hostsOf(this.model);
     this.host = hosts.find(({ tag }) => tag === host) ?? hosts[0];
     this.more = { ...this.more, ...UNPINNED };
+    if (this.host.tag !== before) this.#carry();
     await this.#draw();
+  }
+
+  /** Tokens of another host are others: what is picked is found again by its characters. */
+  #carry() {
+    const { session } = this.opened ?? {};
+    const site = session?.text ? siteOf(this.site, session.numRead) : null;
+    if (site?.kind === "whole") return;
+    const places = site?.kind === "difference" ? [] : tokensIn(site ?? { kind: "none" });
+    const [first, last] = [places[0], places[places.length - 1]].map((at) => session?.tokens[at]);
+    const span = first && last ? `${first.start}-${last.end}` : null;
+    Object.assign(this, { site: null, more: { ...this.more, span } });
   }
 
   /** Put something into the link; what is null leaves it. */
@@ -76,13 +92,17 @@ export class App extends EventTarget {
   }
 
   /**
-   * Note a passage of an evaluation beside the examples.
-   * @param {{text: string, passage_id: string, evaluation: string, position: ?number, span_end: ?number}} passage
-   *   with a position: of the row that was read there other facts hold than of the whole
+   * Note a passage of an evaluation beside the examples, as a row has it.
+   * @param {{text: string, passage_id: string, evaluation: string, position: ?number,
+   *   span_end: ?number}} passage with a position: other facts hold there than of the whole
    */
-  async know(passage) {
-    const others = (await this.examples()).filter(({ text }) => text !== passage.text);
-    this.known = Promise.resolve([...others, passage]);
+  know(passage) {
+    this.noted.set(passage.text, passage);
+  }
+
+  /** The passage of an evaluation that a text is; undefined where it is none that is known. */
+  async passageOf(text) {
+    return this.noted.get(text) ?? (await this.examples()).find((one) => one.text === text);
   }
 
   /** Statements of an explanation with whether they are true, where the text is one whose facts are known. */
@@ -98,7 +118,7 @@ export class App extends EventTarget {
   }
 
   async #checked(session, explanation, site) {
-    const passage = (await this.examples()).find(({ text }) => text === session.text.content);
+    const passage = await this.passageOf(session.text.content);
     if (!passage) return null;
     const path = `/v1/evaluations/${encodeURIComponent(passage.evaluation)}/claims`;
     const asked = { passage_id: passage.passage_id, texts: [explanation] };

@@ -2,13 +2,14 @@
 
 import { button, el, fill, select } from "./dom.js";
 import { learned, trained } from "./format.js";
+import { remember, remembered } from "./memory.js";
 import { help } from "./notices.js";
 
 export const VIEWS = [["read", "Read"], ["compare", "Compare"], ["find", "Find"], ["gallery", "Gallery"]];
 
 /** Draw the bar, now and whenever something else is chosen. @param {import("./app.js").App} app */
 export function bar(app) {
-  applied(localStorage.getItem("theme"));
+  applied(remembered("theme"));
   const draw = () => {
     fill(document.getElementById("views"), ...VIEWS.filter(([view]) => view in app.views).map(([view, name]) =>
       el("button", { type: "button", class: "view", "aria-current": app.view === view ? "page" : null,
@@ -54,7 +55,7 @@ function theme() {
   const isDark = document.documentElement.dataset.theme === "dark"
     || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
   const chosen = isDark ? "light" : "dark";
-  localStorage.setItem("theme", chosen);
+  remember("theme", chosen);
   applied(chosen);
 }
 

@@ -143,9 +143,8 @@ export class FoundRow {
 }
 
 /** Turn to Read: the same text, host and site, explained now. */
-export async function opened(app, model, row, evaluation) {
-  const { text, passage_id, position, span_end } = row;
-  await app.know({ text, passage_id, evaluation, position, span_end });
+export function opened(app, model, row, evaluation) {
+  app.know({ ...row, evaluation });
   const isToken = row.position !== null && row.span_end === null;
   const more = row.span_end === null ? {} : { span: `${row.position}-${row.span_end}` };
   return app.turn({ view: "read", text: row.text, messages: null, model, host: row.host,

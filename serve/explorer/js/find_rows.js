@@ -48,7 +48,9 @@ export function passage({ text, position, span_end: end }, around = Infinity) {
       : [`${content.slice(0, 3 * around).trimEnd()}\u2026`];
   }
   const [from, to] = [Math.max(0, position - around), Math.min(content.length, end + around)];
-  return [from > 0 ? `\u2026${content.slice(from, position)}` : content.slice(0, position),
+  // A word that is cut is left out, where words are short enough to be seen as such.
+  const before = content.slice(from, position).replace(from > 0 ? /^\S{0,15}\s+/u : "", "");
+  return [from > 0 ? `\u2026${before}` : before,
     el("mark", { class: "read-span" }, content.slice(position, Math.min(end, content.length))),
     to < content.length ? `${content.slice(end, to)}\u2026` : content.slice(end, content.length)]
     .filter((piece) => piece !== "");

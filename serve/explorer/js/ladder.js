@@ -31,7 +31,7 @@ export function verdict(fve, controls) {
       + `${score(equal.fve_centred_train)}: this explanation does no better than that.` };
   }
   const best = known.reduce((one, other) => (other.fve_centred_train > one.fve_centred_train ? other : one));
-  return { isGood: true, text: `None of the ${known.length} systems below reaches it; the best, `
+  return { isGood: true, text: `None of the ${known.length} simpler systems reaches it; the best, `
     + `${lower(TITLES[best.name] ?? best.name)}, scores ${score(best.fve_centred_train)}.` };
 }
 

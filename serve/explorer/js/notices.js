@@ -59,7 +59,13 @@ export function help() {
   const props = { class: "dialog wide", "aria-label": "Keys and words", on: { close: () => dialog.remove() } };
   const dialog = el("dialog", props,
     el("h2", {}, "Keys"), list(KEYS), el("h2", {}, "Words"), list(WORDS),
-    button("Close", () => dialog.close(), { class: "primary" }));
+    el("div", { class: "row" }, button("Close", () => dialog.close(), { class: "primary" }),
+      button("Show the tour", () => toured(dialog))));
   document.body.append(dialog);
   dialog.showModal();
+}
+
+function toured(dialog) {
+  dialog.close();
+  dispatchEvent(new Event("tour"));
 }

@@ -209,9 +209,10 @@ function unlike() {
     + "out than 99% of those. The text is fluent all the same; do not rely on it.");
 }
 
-/** An error with a way on. @param {Error} error */
+/** An error with a way on; what was not recorded is none. @param {Error} error */
 export function problemOf(error, again) {
-  return el("div", { class: "notice bad", role: "alert" },
+  const isRecorded = error.type === "recorded";
+  return el("div", isRecorded ? { class: "notice warn" } : { class: "notice bad", role: "alert" },
     el("p", {}, error.message), error.remedy ? el("p", { class: "faint" }, error.remedy) : null,
-    again ? button("Try again", again) : null);
+    again && !isRecorded ? button("Try again", again) : null);
 }

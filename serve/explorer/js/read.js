@@ -78,7 +78,8 @@ export class Read {
   #span() {
     const [start, end] = (this.app.more.span ?? "").split("-").map(Number);
     const site = end > start ? spanSite(this.session.tokens, start, end) : null;
-    return site && site.to < this.session.numRead ? site : null;
+    if (!site || site.to >= this.session.numRead) return null;
+    return site.from === site.to ? { kind: "token", at: site.to } : site;
   }
 
   /** What a click picks: first what is like that which the AV learned from. */
@@ -86,6 +87,8 @@ export class Read {
     const { reads } = this.app.host;
     const isChat = Boolean(this.session.prompt.messages);
     const like = { sentence: this.sentences.length ? "sentence" : null, pooled: isChat ? null : "whole" }[reads];
+    // Of tokens nothing is recorded.
+    if (like && this.app.api.isRecorded) return [like];
     return like ? [like, "token"] : ["token"];
   }
 
@@ -184,7 +187,7 @@ export class Read {
 
   #choices() {
     const site = this.picked[this.picked.length - 1];
-    const apart = site.kind === "mean"
+    const apart = site.kind === "mean" && !this.app.api.isRecorded
       && button("Each token by itself", () => this.#apart(site), { class: "small" });
     return el("div", { class: "choices" }, apart, ...this.#differences());
   }
