@@ -91,3 +91,10 @@ def test_a_browser_that_remembers_nothing_is_no_trouble(fake, opened) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Light or dark").click()
     assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+
+
+def test_a_link_that_leads_elsewhere_is_followed(fake, opened) -> None:
+    page = opened(fake.url, "#v=gallery", is_first_visit=True)
+    expect(page.locator(".view[aria-current]")).to_have_text("Gallery")
+    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+    assert page.locator(".tour").count() == 0

@@ -25,7 +25,8 @@ const STEPS = [
 export function tour(app) {
   const notes = new Notes(app);
   addEventListener("tour", () => notes.begin());
-  if (remembered(SEEN) === null) notes.begin();
+  // A link that leads elsewhere is followed.
+  if (remembered(SEEN) === null && app.view === "read") notes.begin();
 }
 
 /** The notes, one at a time. */
