@@ -91,7 +91,9 @@ def asked() -> Asked:
 def doubted(server, backend, asked, opened) -> Callable[..., Page]:
     """Open the page at an explanation, with facts or without."""
 
-    def open_it(text: str = TEXT, *, has_facts: bool = False, site: str = "whole", **view: Any) -> Page:
+    def open_it(
+        text: str = TEXT, *, has_facts: bool = False, site: str = "whole", **view: Any
+    ) -> Page:
         backend.text = text
         page = opened(server.url, **view)  # nothing to explain yet: what follows is asked anew
         page.route("**/v1/score", asked.answer)
@@ -209,7 +211,9 @@ def test_what_is_written_is_scored_and_shown_beside_what_was(doubted, asked) -> 
     expect(edit.locator("ins")).to_have_text("added: sad")
     expect(edit.locator("mark.wrong")).to_contain_text("sad")
     expect(edit.locator("mark.right")).to_contain_text("lamp")
-    expect(edit.get_by_role("img", name="FVE .60 \u2192 \u2212.10, \u2212.70: lower")).to_be_visible()
+    expect(
+        edit.get_by_role("img", name="FVE .60 \u2192 \u2212.10, \u2212.70: lower")
+    ).to_be_visible()
     expect(page.locator("#announce")).to_have_text("FVE .60 \u2192 \u2212.10, \u2212.70: lower")
     text.fill(" \n")
     expect(edit.locator(".doubt-result")).to_have_text("There is nothing to score.")
@@ -338,7 +342,9 @@ def test_what_is_open_stays_open_for_the_next_explanation(doubted, asked) -> Non
 
 
 def test_strange_texts_stay_texts_and_many_parts_are_merged(doubted, asked) -> None:
-    text = "<img src=x onerror=alert(1)>, \u05e9\u05dc\u05d5\u05dd \U0001f468\u200d\U0001f469. " * 200
+    text = (
+        "<img src=x onerror=alert(1)>, \u05e9\u05dc\u05d5\u05dd \U0001f468\u200d\U0001f469. " * 200
+    )
     page = doubted(text.strip())
     expect(page.locator(".doubt-part")).to_have_count(24)
     expect(page.locator(".doubt-part .number").last).to_have_text("+.00")

@@ -13,7 +13,9 @@ Called = Callable[..., Any]
 WORLD = "a farmer appears. sounds glad. with a lamp."
 FACTS = ["mood=glad", "object=lamp", "quote="]
 KINDS = {"mood": ["angry", "calm", "glad", "sad"], "object": ["lamp", "rope"], "quote": ["", "yes"]}
-HEBREW = "\u05e9\u05dc\u05d5\u05dd, \u05e2\u05d5\u05dc\u05dd. \u05d4\u05db\u05dc \u05d8\u05d5\u05d1!"
+HEBREW = (
+    "\u05e9\u05dc\u05d5\u05dd, \u05e2\u05d5\u05dc\u05dd. \u05d4\u05db\u05dc \u05d8\u05d5\u05d1!"
+)
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 HOSTILE = [
     "",

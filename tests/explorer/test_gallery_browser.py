@@ -16,6 +16,7 @@ from tests.explorer.measures import axe, overlaps, screens
 from tests.serving.client.served import served
 from tests.serving.explorer.recorded import gallery_recording
 
+from interlingua.serving.explorer.gallery_doubts import doubted, false_swaps
 from interlingua.serving.explorer.gallery_keys import asked_key
 from interlingua.serving.explorer.gallery_page import one_page
 from interlingua.serving.explorer.gallery_sites import sentence_sites
@@ -27,6 +28,16 @@ SITES = """async ({ at, of }) => {
   const { sentenceSites, keyOf } = await import(at + "sites.js");
   const { Text } = await import(at + "text.js");
   return of.map(({ text, tokens }) => sentenceSites(new Text(text), tokens).map(keyOf));
+}"""
+
+
+DOUBTS = """async ({ at, of, facts, kinds }) => {
+  const { asked, falseSwaps, partsOf } = await import(at + "doubt_texts.js");
+  return of.map((text) => {
+    const { parts } = partsOf(text);
+    const swaps = parts.flatMap((part) => falseSwaps(text, part, facts, kinds));
+    return [asked(text, parts).texts, swaps.map((one) => one.text)];
+  });
 }"""
 
 
@@ -117,6 +128,21 @@ def test_both_languages_find_the_same_sentences(live, opened) -> None:
     found = page.evaluate(SITES, {"at": "/explorer/js/", "of": cases})
     assert found == [
         [site.key for site in sentence_sites(one["text"], one["tokens"], 10**6)] for one in cases
+    ]
+
+
+def test_both_languages_doubt_an_explanation_alike(live, opened) -> None:
+    facts, kinds = ["topic=farm", "mood=glad"], {"topic": ["farm", "mine"], "mood": ["glad", "sad"]}
+    texts = [
+        "about a Farm. sounds glad.",
+        " A. B!  farm glad farm? end",
+        "farmer. x farm, Glad. . y",
+    ]
+    page = opened(live[0])
+    asked = {"at": "/explorer/js/", "of": texts, "facts": facts, "kinds": kinds}
+    assert page.evaluate(DOUBTS, asked) == [
+        [list(dict.fromkeys(doubted(text))), list(false_swaps(text, facts, kinds))]
+        for text in texts
     ]
 
 

@@ -134,7 +134,7 @@ function othersOf({ session, site, controls }) {
 
 /** What is true of the text, and what else could be; null where nobody knows. */
 async function factsOf({ app, session }) {
-  const passage = (await app.examples()).find(({ text }) => text === session.text.content);
+  const passage = await app.passageOf(session.text.content);
   const evaluation = app.evaluations.find(({ name }) => name === passage?.evaluation);
   return passage?.facts?.length && evaluation ? { facts: passage.facts, kinds: evaluation.kinds } : null;
 }

@@ -13,11 +13,11 @@ from tests.serving.explorer.made import made_tables
 from tests.serving.explorer.recorded import DIGEST, NUM_PASSAGES, AskOf, gallery_app
 
 from interlingua.serving.explorer.gallery import FORMAT, recording
+from interlingua.serving.explorer.gallery_doubts import doubted, false_swaps
 from interlingua.serving.explorer.gallery_keys import asked_key, packed
 from interlingua.serving.explorer.gallery_rule import RULE
 from interlingua.serving.explorer.gallery_sites import (
     Site,
-    doubted,
     mean_of,
     row_site,
     sentence_sites,
@@ -218,6 +218,17 @@ def test_doubt_leaves_out_each_sentence_and_reads_each_beginning() -> None:
     ]
     assert list(doubted("one")) == ["one"] and list(doubted(None)) == list(doubted(" ")) == []
     assert math.prod(map(len, doubted("x. " * 30))) == len("x. " * 30)
+
+
+def test_claims_that_hold_are_made_false_one_by_one() -> None:
+    kinds = {"topic": ["farm", "old mine"], "mood": ["glad", "sad", "calm"]}
+    text = "About a Farm, a farm. sounds glad. farmers, 2glad."
+    assert list(false_swaps(text, ["topic=farm", "mood=glad", "role=cook"], kinds)) == [
+        "About a Old mine, a old mine. sounds glad. farmers, 2glad.",
+        "About a Farm, a farm. sounds sad. farmers, 2glad.",
+        "About a Farm, a farm. sounds calm. farmers, 2glad.",
+    ]
+    assert list(false_swaps("farm.", ["topic=farm"], kinds)) == []  # its words are swapped there
 
 
 def test_the_recording_that_lies_beside_the_page_is_whole_and_small() -> None:

@@ -80,7 +80,7 @@ def _example(
 ) -> dict[str, Any] | None:
     """An example, as the first bundle explains it; None where its text cannot be read there."""
     shown = [
-        Example(recorder, model, chosen.row, evaluation).recorded(is_first=model is served[0])
+        Example(recorder, model, chosen.row, evaluation, is_first=model is served[0]).recorded()
         for model in served
     ]
     if shown[0] is None:

@@ -4,16 +4,16 @@ Tokens, the explanations of what is coloured; and of the site that was evaluated
 Read begins with, samples, controls, claims, and the scores of what is left without a sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from interlingua.serving.explorer.gallery_doubts import doubted, false_swaps
 from interlingua.serving.explorer.gallery_keys import asked_key, packed
 from interlingua.serving.explorer.gallery_rule import Ask, evaluation_path
 from interlingua.serving.explorer.gallery_sites import (
     Fields,
     Site,
     Token,
-    doubted,
     mean_of,
     row_site,
     sentence_sites,
@@ -54,20 +54,25 @@ class Example:
     """A row of an evaluation, as one bundle explains it."""
 
     def __init__(
-        self, recorder: Recorder, model: Mapping[str, Any], row: Mapping[str, Any], evaluation: Any
+        self,
+        recorder: Recorder,
+        model: Mapping[str, Any],
+        row: Mapping[str, Any],
+        evaluation: Mapping[str, Any],
+        *,
+        is_first: bool,
     ) -> None:
+        """A row; only of the first bundle everything that Read begins with is recorded."""
         self._recorder, self._row, self._evaluation = recorder, row, evaluation
+        self._is_first = is_first
         hosts = {one["tag"]: one for one in model["interlingua"]["hosts"]}
         self._host = hosts.get(row["host"])
         self._served = {"model": model["id"], "host": row["host"]}
         self._text: str = row["text"]
         self._tokens: list[Token] = []
 
-    def recorded(self, *, is_first: bool) -> dict[str, Any] | None:
-        """What a card shows of it; None where the bundle does not read such a text, or so far.
-
-        Of the first bundle also the sentence that Read begins with has everything.
-        """
+    def recorded(self) -> dict[str, Any] | None:
+        """What a card shows of it; None where the bundle does not read such a text, or so far."""
         if self._host is None or not self._host["is_here"]:
             return None
         answer = self._post("/v1/tokens", {"text": self._text})
@@ -77,14 +82,14 @@ class Example:
         if own is None or not own.is_read(num_read):
             return None
         if self._host["reads"] == "sentence":
-            self._coloured(num_read, is_first)
+            self._coloured(num_read)
         return self._whole(own)
 
-    def _coloured(self, num_read: int, is_first: bool) -> None:
+    def _coloured(self, num_read: int) -> None:
         sites = sentence_sites(self._text, self._tokens, num_read)
         for site in sites:
             self._greedy(site)
-        if is_first and self._host and sites:
+        if self._is_first and self._host and sites:
             self._whole(sites[min(self._host["reads_from"], len(sites) - 1)])
 
     def _greedy(self, site: Site) -> Any:
@@ -98,9 +103,9 @@ class Example:
         controls = self._post("/v1/controls", {**fields, **self._passage(site)})
         texts = [greedy, *drawn["data"][0]["explanations"]]
         clauses = [self._clauses(one["explanation"], site) for one in texts]
-        vectors = self._vectors(site)
-        for text in doubted(greedy["explanation"]):
-            self._post("/v1/score", {"explanations": [text], "activations": vectors})
+        for text in self._doubts(greedy["explanation"], site):
+            asked = {"explanations": [text], "activations": self._vectors(site)}
+            self._post("/v1/score", asked)
         shown = ("explanation", "raw_text", "fve_centred_train", "denominator", "null_percentile")
         return {
             "site": site.key,
@@ -111,6 +116,13 @@ class Example:
                 for one in controls["data"][0]["controls"]
             ],
         }
+
+    def _doubts(self, explanation: str | None, site: Site) -> Iterator[str]:
+        """The texts by which an explanation is doubted; false claims for the row itself alone."""
+        yield from doubted(explanation)
+        if self._is_first and site == row_site(self._row, self._tokens):
+            kinds = self._evaluation["kinds"]
+            yield from false_swaps(explanation, self._row["facts"], kinds)
 
     def _fields(self, site: Site) -> Fields:
         """How the page asks for a site."""

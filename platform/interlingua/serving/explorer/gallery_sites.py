@@ -1,10 +1,10 @@
-"""What the page explains of a text, and what it doubts an explanation by, as the page finds them.
+"""What the page explains of a text, as the page finds it.
 
-The rules are those of serve/explorer/js: sites.js, vectors.js, text.js. Knows no server.
+The rules are those of serve/explorer/js: sites.js and vectors.js. Knows no server.
 """
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from interlingua.serving.http.wire import LITTLE_FP32, encoded
 
 Fields = Mapping[str, Any]
 Token = Mapping[str, Any]
-MOST_PARTS = 24  # of an explanation; of more the page joins some
 
 
 class Site(NamedTuple):
@@ -75,18 +74,3 @@ def mean_of(vectors: Mapping[str, Any]) -> Any:
     for row_D in rows_ND:
         sum_D += row_D
     return encoded(sum_D[None] / len(rows_ND), "base64")
-
-
-def doubted(explanation: str | None) -> Iterator[str]:
-    """The texts whose scores the page asks for: whole, without each sentence, beginnings."""
-    if explanation is None or not explanation.strip():
-        return
-    yield explanation
-    spans = sentences(explanation)
-    if not 1 < len(spans) <= MOST_PARTS:
-        return
-    for start, end in spans:
-        rest = (explanation[:start] + explanation[end:].lstrip()).strip()
-        yield from [rest] if rest else []
-    for _, end in spans[:-1]:
-        yield explanation[:end]
