@@ -1,6 +1,7 @@
 """Rows of an evaluation that nobody made, with all that is odd about real ones; their folder."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from interlingua.store.provenance import Provenance
 from interlingua.store.record import InputRecord, Record, fingerprint_of, write_record
 from interlingua.store.rows.scored import EVALUATED, EVALUATED_NAME, SCHEMA, host_path
 
-HOSTS = {"toy-a": "anchor", "toy-b": "trained", "toy-c": "held out"}
+HOSTS = {"toy-a": "held out", "toy-b": "anchor", "toy-c": "trained"}
 KINDS = {"topic": ("farm", "mine", "sea=side"), "mood": ("glad", "sad")}
 WORDS = (
     "Farm", "mine", "glad", "SAD", "a.c", "a+", "(x", "[b]", "\\d", "%", 'say"so', '"', "\0", "_",
@@ -46,7 +47,7 @@ def made_tables(num_passages: int, seed: int = 0) -> tuple[pa.Table, pa.Table]:
     rng = np.random.default_rng(seed)
     passages = [
         {
-            "passage_id": f"{number * 7919 % 1_000_003:06x}",
+            "passage_id": f"{number * 611_953 % 1_000_003:06x}",
             "text": _text(rng),
             "facts": [(kind, str(rng.choice(values))) for kind, values in KINDS.items()],
         }
@@ -125,7 +126,11 @@ def _written(passage: dict[str, Any], rng: np.random.Generator) -> dict[str, Any
 
 
 def stored_evaluation(
-    root: Path, label: str, num_passages: int = 12, inputs: dict[str, InputRecord] | None = None
+    root: Path,
+    label: str,
+    num_passages: int = 12,
+    inputs: dict[str, InputRecord] | None = None,
+    finished: str = "",
 ) -> Path:
     """The folder of an evaluation in a run root, with its record."""
     rows, passages = made_tables(num_passages, seed=len(label))
@@ -135,7 +140,8 @@ def stored_evaluation(
         pq.write_table(rows.filter(pa.compute.field("host") == host), host_path(draft, host))
     pq.write_table(passages, draft / EVALUATED_NAME)
     metrics = {"split": "test", "num_rows": len(rows), "num_passages": num_passages, "gates": GATES}
-    record = record_of("evaluation", label, inputs or {}, metrics, file_hashes(draft))
+    made = record_of("evaluation", label, inputs or {}, metrics, file_hashes(draft))
+    record = replace(made, finished=finished)
     write_record(draft, record)
     return draft.rename(draft.with_name(f"{label}-{record.fingerprint}"))
 

@@ -7,7 +7,7 @@ import pytest
 from tests.serving.explorer.made import stored, stored_evaluation
 
 from interlingua.serving.explorer.lineage import (
-    bundle_names,
+    bundle_name,
     evaluation_at,
     evaluations_of,
     named,
@@ -38,14 +38,16 @@ def scored_in(root: Path, label: str, pair: Inputs) -> InputRecord:
     )
 
 
-def evaluation_in(root: Path, label: str, pair: Inputs, start: Path | None = None) -> Path:
+def evaluation_in(
+    root: Path, label: str, pair: Inputs, start: Path | None = None, finished: str = ""
+) -> Path:
     inputs = {f"scored.toy-{name}": scored_in(root, f"{label}-{name}", pair) for name in "ab"}
     if start is not None:
         begun = evaluation_at(start).record
         inputs["start"] = InputRecord(
             kind="evaluation", label=begun.label, fingerprint=begun.fingerprint
         )
-    return stored_evaluation(root, label, 4, inputs)
+    return stored_evaluation(root, label, 4, inputs, finished)
 
 
 def bundle_in(root: Path, label: str, pair: Inputs) -> Path:
@@ -56,6 +58,10 @@ def bundle_in(root: Path, label: str, pair: Inputs) -> Path:
     sealed = {**content, DIGEST_KEY: manifest_sha256(content)}
     (folder / MANIFEST_NAME).write_text(json.dumps(sealed))
     return folder
+
+
+def name_of(folder: Path, bundles: dict[str, Path]) -> str | None:
+    return bundle_name(evaluation_at(folder), bundles)
 
 
 @pytest.fixture
@@ -71,17 +77,18 @@ def test_an_evaluation_is_of_the_pair_that_it_scored_not_of_the_one_before(root)
     assert evaluations_of([bundles["rl"]]) == [after]
     assert evaluations_of([bundles["sft"]]) == [before]
     assert evaluations_of(bundles.values()) == [before, after]
+    assert evaluations_of(reversed(bundles.values())) == [after, before]
     folders = {"demo": before, "demo-rl": after}
     assert named([before, after]) == folders
-    assert bundle_names(folders, bundles) == {"demo": "sft", "demo-rl": "rl"}
-    assert bundle_names(folders, {"x": bundles["sft"]}) == {"demo": "x", "demo-rl": None}
+    assert [name_of(one, bundles) for one in (before, after)] == ["sft", "rl"]
+    assert [name_of(one, {"x": bundles["sft"]}) for one in (before, after)] == ["x", None]
 
 
 def test_the_first_of_two_bundles_of_one_pair_is_named(root) -> None:
     pair = pair_in(root, "sft")
     evaluation = evaluation_in(root, "demo", pair)
     bundles = {name: bundle_in(root, name, pair) for name in ("b", "a")}
-    assert bundle_names({"demo": evaluation}, bundles) == {"demo": "b"}
+    assert name_of(evaluation, bundles) == "b"
 
 
 def test_a_pair_behind_a_url_is_that_of_its_bundle(root) -> None:
@@ -102,7 +109,7 @@ def test_what_lies_outside_a_run_root_has_no_evaluations(root, tmp_path) -> None
     evaluation = evaluation_in(root, "demo", pair)
     folder = bundle_in(root, "demo", pair).rename(tmp_path / "fetched")
     assert evaluations_of([folder]) == []
-    assert bundle_names({"demo": evaluation}, {"demo": folder}) == {"demo": "demo"}
+    assert name_of(evaluation, {"demo": folder}) == "demo"
 
 
 def test_an_evaluation_without_its_root_is_of_no_bundle(root, tmp_path) -> None:
@@ -110,7 +117,7 @@ def test_an_evaluation_without_its_root_is_of_no_bundle(root, tmp_path) -> None:
     evaluation = evaluation_in(root, "demo", pair)
     bundle = bundle_in(root, "demo", pair)
     alone = evaluation.rename(tmp_path / evaluation.name)
-    assert bundle_names({"demo": alone}, {"demo": bundle}) == {"demo": None}
+    assert name_of(alone, {"demo": bundle}) is None
 
 
 def test_unfinished_damaged_and_other_folders_are_left_out(root, caplog) -> None:
@@ -121,6 +128,25 @@ def test_unfinished_damaged_and_other_folders_are_left_out(root, caplog) -> None
     (root / "evaluation" / "empty").mkdir()
     assert evaluations_of([bundle_in(root, "demo", pair)]) == [whole]
     assert str(damaged) in caplog.text
+
+
+def test_the_evaluation_of_a_pair_that_ended_last_comes_first(root) -> None:
+    pair = pair_in(root, "sft")
+    times = {"a": "2026-01-02", "b": "2026-01-03", "c": "2026-01-01"}
+    found = {
+        label: evaluation_in(root, label, pair, finished=time) for label, time in times.items()
+    }
+    assert evaluations_of([bundle_in(root, "demo", pair)]) == [found[one] for one in "bac"]
+
+
+def test_a_damaged_record_upstream_leaves_an_evaluation_to_no_bundle(root, caplog) -> None:
+    pair = pair_in(root, "sft")
+    evaluation, bundle = evaluation_in(root, "demo", pair), bundle_in(root, "demo", pair)
+    for record in (root / "scored").glob("*/artifact.json"):
+        record.write_text("{}")
+    assert evaluations_of([bundle]) == []
+    assert name_of(evaluation, {"demo": bundle}) is None
+    assert str(evaluation) in caplog.text
 
 
 def test_two_of_one_label_are_named_by_their_folders(root, tmp_path) -> None:

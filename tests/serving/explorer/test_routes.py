@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.serving.asgi import Answer, Asgi
 from tests.serving.explorer import naive
-from tests.serving.explorer.made import HOSTS, SAMPLES, made_tables, stored_evaluation
+from tests.serving.explorer.made import SAMPLES, made_tables, stored_evaluation
 from tests.serving.fake import FakeBackend
 
 from interlingua.serving.backend import Limits
@@ -64,7 +64,11 @@ def test_the_list_says_what_an_evaluation_is_of(asgi, folder, rows) -> None:
     assert folder.name == f"demo-{one['fingerprint']}"
     assert (one["num_rows"], one["num_passages"]) == (len(rows), NUM_PASSAGES)
     assert one["has_facts"] is True
-    assert one["hosts"] == [{"tag": tag, "role": role} for tag, role in HOSTS.items()]
+    assert [(host["tag"], host["role"]) for host in one["hosts"]] == [
+        ("toy-b", "anchor"),
+        ("toy-c", "trained"),
+        ("toy-a", "held out"),
+    ]
     named = {one["name"]: one["title"] for one in one["predictors"]}
     assert named == {name.value: PLAIN[name] for name in Predictor if name in SAMPLES}
     assert list(named) == [name.value for name in Predictor if name in SAMPLES]

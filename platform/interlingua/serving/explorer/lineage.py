@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 from interlingua.store.artifact import Artifact, input_folder
@@ -34,18 +35,24 @@ def named(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def evaluations_of(bundles: Iterable[Path]) -> list[Path]:
-    """The finished evaluations of these bundles' pairs in the run roots that they lie in."""
+    """The finished evaluations of these bundles' pairs in the run roots that they lie in.
+
+    Those of the first bundle come first; of several of one pair the one that ended last.
+    """
     folders = [folder.resolve() for folder in bundles]
-    pairs = {pair_of_bundle(folder) for folder in folders} - {None}
+    pairs = [pair_of_bundle(folder) for folder in folders]
     roots = dict.fromkeys(
         folder.parent.parent for folder in folders if folder.parent.name == BUNDLE
     )
-    return [
-        path
+    found = [
+        (pairs.index(pair), evaluation)
         for root in roots
         for path in sorted((root / EVALUATION).glob("*"))
-        if path.suffix != PARTIAL_SUFFIX and _pair_if_sound(path) in pairs
+        if path.suffix != PARTIAL_SUFFIX and (evaluation := _if_sound(path)) is not None
+        if (pair := pair_of_evaluation(evaluation)) is not None and pair in pairs
     ]
+    found.sort(key=lambda one: one[1].record.finished, reverse=True)
+    return [evaluation.path for _, evaluation in sorted(found, key=itemgetter(0))]
 
 
 def pair_of_bundle(folder: Path) -> Pair | None:
@@ -53,32 +60,35 @@ def pair_of_bundle(folder: Path) -> Pair | None:
     return _pair(bundled_artifacts(folder))
 
 
+def bundle_name(evaluation: Artifact, bundles: Mapping[str, Path]) -> str | None:
+    """The first bundle whose pair an evaluation scored; None where it is of none of them."""
+    pair = pair_of_evaluation(evaluation)
+    names = (name for name, folder in bundles.items() if pair_of_bundle(folder) == pair)
+    return None if pair is None else next(names, None)
+
+
 def pair_of_evaluation(evaluation: Artifact) -> Pair | None:
-    """The pair that an evaluation scored; None where its root does not say."""
+    """The pair that an evaluation scored; None where the records of its root do not say."""
     # By way of what was scored: the evaluation of where training began is upstream, too.
-    for scored in _inputs(evaluation, "scored"):
-        for texts in _inputs(scored, "verbalized"):
-            if SERVED not in texts.record.inputs:
-                return _pair(_fingerprints(texts.record))
-            for served in _inputs(texts, "served"):
-                for bundle in _inputs(served, BUNDLE):
-                    return _pair(_fingerprints(bundle.record))
+    try:
+        for scored in _inputs(evaluation, "scored"):
+            for texts in _inputs(scored, "verbalized"):
+                if SERVED not in texts.record.inputs:
+                    return _pair(_fingerprints(texts.record))
+                for served in _inputs(texts, "served"):
+                    for bundle in _inputs(served, BUNDLE):
+                        return _pair(_fingerprints(bundle.record))
+    except CorruptRecord as error:
+        logger.warning("%s is taken for no bundle's: %s", evaluation.path, error)
     return None
 
 
-def bundle_names(folders: Mapping[str, Path], bundles: Mapping[str, Path]) -> dict[str, str | None]:
-    """The bundle of every evaluation by name, None where it is of none of them."""
-    by_pair = {pair_of_bundle(folder): name for name, folder in reversed(list(bundles.items()))}
-    by_pair.pop(None, None)
-    return {name: by_pair.get(_pair_if_sound(folder)) for name, folder in folders.items()}
-
-
-def _pair_if_sound(folder: Path) -> Pair | None:
-    """None, too, where a record is damaged, or something else lies in the folder."""
+def _if_sound(folder: Path) -> Artifact | None:
+    """The evaluation in a folder; None where its record is damaged, or something else is there."""
     try:
-        return pair_of_evaluation(evaluation_at(folder))
+        return evaluation_at(folder)
     except (CorruptRecord, ValueError) as error:
-        logger.warning("%s is taken for no bundle's evaluation: %s", folder, error)
+        logger.warning("%s is left out: %s", folder, error)
         return None
 
 

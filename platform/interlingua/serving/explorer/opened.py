@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from interlingua.serving.backend import NotAvailable
 from interlingua.serving.explorer.answers import EvaluationAnswer
 from interlingua.serving.explorer.claims import truth_behind
-from interlingua.serving.explorer.lineage import bundle_names, evaluation_at
+from interlingua.serving.explorer.lineage import bundle_name, evaluation_at
 from interlingua.serving.explorer.shown import evaluation_answer
 from interlingua.serving.explorer.table import RowTable
 from interlingua.serving.http.errors import UnknownName
@@ -102,8 +102,9 @@ class Evaluations:
         return _read(RowTable.read, self._sound(name).path)
 
     def _answer(self, name: str) -> EvaluationAnswer:
-        names = bundle_names({name: self._folders[name]}, self._bundles)
-        return _read(lambda sound: evaluation_answer(name, sound, names[name]), self._sound(name))
+        evaluation = self._sound(name)
+        bundle = bundle_name(evaluation, self._bundles)
+        return _read(lambda sound: evaluation_answer(name, sound, bundle), evaluation)
 
     def _truth(self, name: str) -> "Truth":
         return truth_behind(self._sound(name))
