@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.explorer.conftest import explorer_app
 from tests.explorer.faults import Faulty
 from tests.explorer.measures import axe, overlaps, screens
-from tests.serving.client.served import served, wait_until
+from tests.serving.client.served import served
 from tests.serving.fake import WIDTH, FakeBackend
 
 from interlingua.serving.backend import Piece
