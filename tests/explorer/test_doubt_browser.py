@@ -289,7 +289,8 @@ def test_a_true_claim_is_swapped_for_false_ones(doubted, asked) -> None:
     expect(swap.locator("li .number")).to_have_text(["", "", "\u2212.70"])
     swap.get_by_role("button", name="Try all 3").click()
     expect(swap.locator(".verdict")).to_have_text(
-        "A false claim lowers the score by .50 on average (3 of 3 lower it, \u2212.70 to \u2212.40). "
+        "A false claim lowers the score by .50 on average "
+        "(3 of 3 lower it, \u2212.70 to \u2212.40). "
         "The score reads this claim. Leaving the part out: \u2212.40."
     )
     expect(swap).to_contain_text("n = 3 texts of 1 activation")
@@ -380,7 +381,8 @@ def test_without_an_fve_nothing_is_claimed(doubted, asked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1440, "light"), (1440, "dark"), (1024, "light"), (390, "light"), (390, "dark")]
+    ("width", "scheme"),
+    [(1440, "light"), (1440, "dark"), (1024, "light"), (390, "light"), (390, "dark")],
 )  # fmt: skip
 def test_everybody_can_read_it(doubted, width, scheme) -> None:
     page = doubted(has_facts=True, width=width, scheme=scheme)

@@ -163,8 +163,8 @@ def test_a_true_value_is_replaced_by_every_other_of_its_kind(called) -> None:
         ("a+b is it. c.", ["sum=a+b"], {"sum": ["a+b", "c$1"]}, ["c$1 is it."]),
         ("yes glad. b.", ["mood=glad"], {"other": ["glad", "x"]}, []),
         ("constructor. b.", ["constructor=constructor"], {}, []),
-        ("\u0440\u0430\u0434 \u043e\u043d. b.", ["m=\u0440\u0430\u0434"], {"m": ["\u0437\u043e\u043b"]},
-         ["\u0437\u043e\u043b \u043e\u043d."]),
+        ("\u0440\u0430\u0434 \u043e\u043d. b.", ["m=\u0440\u0430\u0434"],
+         {"m": ["\u0437\u043e\u043b"]}, ["\u0437\u043e\u043b \u043e\u043d."]),
         ("eq=al glad. b.", ["k=eq=al"], {"k": ["eq=al", "n"]}, ["n glad."]),
     ],
 )  # fmt: skip
@@ -254,7 +254,8 @@ def words(called: Called, name: str, *arguments: object) -> Any:
          "Most of the score is in part 2: without it the score is .11 rather than .62 (\u2212.51). "
          "Without part 3 it would be higher (+.05)."),
         (0.62, [-0.2, -0.1],
-         "The largest share is that of part 1: without it the score is .42 rather than .62 (\u2212.20)."),
+         "The largest share is that of part 1: without it the score is .42 rather than .62 "
+         "(\u2212.20)."),
         (-0.3, [-0.2, 0.0],
          "The mean vector scores as much or more. The most helpful is part 1: "
          "without it the score is \u2212.50 rather than \u2212.30 (\u2212.20)."),
@@ -300,7 +301,8 @@ def test_a_change_below_two_decimals_is_none(called, change, role) -> None:
          "The score tells this part from theirs."),
         ([0.2, -0.01], False, None, False,
          "A part of another explanation raises the score by .10 on average "
-         "(1 of 2 lowers it, \u2212.01 to +.20). The score does not tell this part from most of theirs."),
+         "(1 of 2 lowers it, \u2212.01 to +.20). "
+         "The score does not tell this part from most of theirs."),
     ],
 )  # fmt: skip
 def test_it_is_put_in_a_sentence_whether_the_score_reads_a_claim(
