@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -238,8 +239,10 @@ def test_the_recording_that_lies_beside_the_page_is_whole_and_small() -> None:
     assert made["format"] == FORMAT and made["made"]["rule"] == RULE
     examples, answers = unpacked(made["examples"]), made["answers"]
     assert len({one["host"] for one in examples}) >= 4 and len(examples) >= 20
+    names = [one["name"] for one in made["made"]["bundles"]]
     for example in examples:
-        for name in (one["name"] for one in made["made"]["bundles"]):
+        ends = []
+        for name in names:
             served = {"model": name, "host": example["host"]}
             assert asked_key("POST", "/v1/tokens", {**served, "text": example["text"]}) in answers
             first, last = map(int, example["site"].split("-"))
@@ -251,3 +254,7 @@ def test_the_recording_that_lies_beside_the_page_is_whole_and_small() -> None:
             assert name != example["model"] or explanation == example["explanation"]
             assert asked_key("POST", "/v1/roundtrip", {**body, "n": 4, "temperature": 1}) in answers
             assert asked_key("POST", "/v1/controls", body) in answers
+            ends.append((body, explanation))
+        for (body, _), (_, explanation) in permutations(ends, 2):
+            asked = {**body, "explanations": [explanation]}
+            assert explanation is None or asked_key("POST", "/v1/score", asked) in answers

@@ -1,6 +1,6 @@
 """Answers of a server, recorded: with them the page shows examples where nothing is served."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,26 +30,44 @@ def recording(
     recorder = Recorder(ask)
     served = _served(recorder, models)
     known = _evaluation(recorder, evaluation, served[0]["id"])
-    examples, counts = [], {}
-    for host in known["hosts"]:
-        chosen, counts[host["tag"]] = chosen_rows(ask, known["name"], host["tag"])
-        found = (_example(recorder, one, known, served) for one in chosen)
-        examples += [one for one in found if one is not None]
+    examples: list[Example] = []
+    shown: list[dict[str, Any]] = []
+    counts: dict[str, int] = {}
+    for tag in (host["tag"] for host in known["hosts"]):
+        chosen, counts[tag] = chosen_rows(ask, known["name"], tag)
+        for one in chosen:
+            own = _recorded(recorder, one, known, served)
+            examples += own
+            shown += _shown(own[0], one, known["name"], served[0]["id"])
+    for example in examples:
+        for other in filter(example.is_beside, examples):
+            example.score(other)
     recorder.get(f"{evaluation_path(known['name'])}/passages?limit={NUM_FIRST}")
+    made = _made(served, known) | {"num_rows": counts}
+    return {"format": FORMAT, "made": made, "examples": shown, "answers": recorder.answers}
+
+
+def _made(served: Sequence[Any], evaluation: Any) -> dict[str, Any]:
+    """When, of what, and by which rule."""
     return {
-        "format": FORMAT,
-        "made": {
-            "date": datetime.now(UTC).date().isoformat(),
-            "bundles": [
-                {"name": one["id"], "digest": one["interlingua"]["digest"]} for one in served
-            ],
-            "evaluation": {name: known[name] for name in ("name", "fingerprint", "split")},
-            "rule": RULE,
-            "num_rows": counts,
-        },
-        "examples": examples,
-        "answers": recorder.answers,
+        "date": datetime.now(UTC).date().isoformat(),
+        "bundles": [{"name": one["id"], "digest": one["interlingua"]["digest"]} for one in served],
+        "evaluation": {name: evaluation[name] for name in ("name", "fingerprint", "split")},
+        "rule": RULE,
     }
+
+
+def _recorded(
+    recorder: Recorder, chosen: Chosen, evaluation: Any, served: Sequence[Any]
+) -> list[Example]:
+    """A row as every bundle explains it."""
+    found = [
+        Example(recorder, model, chosen.row, evaluation, is_first=model is served[0])
+        for model in served
+    ]
+    for example in found:
+        example.record()
+    return found
 
 
 def _served(recorder: Recorder, names: Sequence[str] | None) -> list[Any]:
@@ -75,20 +93,15 @@ def _evaluation(recorder: Recorder, name: str | None, model: str) -> Any:
     return found
 
 
-def _example(
-    recorder: Recorder, chosen: Chosen, evaluation: Any, served: Sequence[Any]
-) -> dict[str, Any] | None:
-    """An example, as the first bundle explains it; None where its text cannot be read there."""
-    shown = [
-        Example(recorder, model, chosen.row, evaluation, is_first=model is served[0]).recorded()
-        for model in served
-    ]
-    if shown[0] is None:
-        return None
-    return {
-        **{name: chosen.row[name] for name in SHOWN},
-        "evaluation": evaluation["name"],
-        "model": served[0]["id"],
-        "reasons": list(chosen.reasons),
-        **packed(shown[0]),
-    }
+def _shown(
+    example: Example, chosen: Chosen, evaluation: str, model: str
+) -> Iterator[dict[str, Any]]:
+    """What the page is given of an example; nothing where its text is not read."""
+    if example.shown is not None:
+        yield {
+            **{name: chosen.row[name] for name in SHOWN},
+            "evaluation": evaluation,
+            "model": model,
+            "reasons": list(chosen.reasons),
+            **packed(example.shown),
+        }

@@ -70,20 +70,34 @@ class Example:
         self._served = {"model": model["id"], "host": row["host"]}
         self._text: str = row["text"]
         self._tokens: list[Token] = []
+        self._own: Site | None = None
+        self.shown: dict[str, Any] | None = None
 
-    def recorded(self) -> dict[str, Any] | None:
-        """What a card shows of it; None where the bundle does not read such a text, or so far."""
+    def record(self) -> None:
+        """Ask for all of it; `shown` is what a card shows, None where its text is not read."""
         if self._host is None or not self._host["is_here"]:
-            return None
+            return
         answer = self._post("/v1/tokens", {"text": self._text})
         self._tokens = answer["data"][0]["tokens"]
         num_read = min(len(self._tokens), answer["max_tokens"])
         own = row_site(self._row, self._tokens)
         if own is None or not own.is_read(num_read):
-            return None
+            return
         if self._host["reads"] == "sentence":
             self._coloured(num_read)
-        return self._whole(own)
+        self._own, self.shown = own, self._whole(own)
+
+    def is_beside(self, other: "Example") -> bool:
+        """Whether the two are compared: one place in one passage, of another host or bundle."""
+        place = ("passage_id", "position", "span_end")
+        is_same = all(self._row[name] == other._row[name] for name in place)
+        pairs = [(self._served[name], other._served[name]) for name in ("model", "host")]
+        return is_same and sum(one == another for one, another in pairs) == 1
+
+    def score(self, other: "Example") -> None:
+        """Ask how well the explanation of another stands for the own activation."""
+        if self._own and other.shown and other.shown["explanation"]:
+            self._score(other.shown["explanation"], self._own)
 
     def _coloured(self, num_read: int) -> None:
         sites = sentence_sites(self._text, self._tokens, num_read)
@@ -104,8 +118,7 @@ class Example:
         texts = [greedy, *drawn["data"][0]["explanations"]]
         clauses = [self._clauses(one["explanation"], site) for one in texts]
         for text in self._doubts(greedy["explanation"], site):
-            asked = {"explanations": [text], "activations": self._vectors(site)}
-            self._post("/v1/score", asked)
+            self._score(text, site)
         shown = ("explanation", "raw_text", "fve_centred_train", "denominator", "null_percentile")
         return {
             "site": site.key,
@@ -116,6 +129,10 @@ class Example:
                 for one in controls["data"][0]["controls"]
             ],
         }
+
+    def _score(self, text: str, site: Site) -> None:
+        vectors = self._vectors(site)
+        self._post("/v1/score", {"explanations": [text], "activations": vectors})
 
     def _doubts(self, explanation: str | None, site: Site) -> Iterator[str]:
         """The texts by which an explanation is doubted; false claims for the row itself alone."""
