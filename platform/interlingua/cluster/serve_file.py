@@ -8,7 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import glob
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -58,14 +58,15 @@ def spec_of(arguments: Mapping[str, Any]) -> ServeSpec:
         for part, one in read.parts.items()
     }
     bundles = {name: _bundle(name, given) for name, given in read.bundles.items()}
-    return ServeSpec(
+    spec = ServeSpec(
         bundles={name: str(folder) for name, folder in bundles.items()},
         limits=read.limits,
         settings=Settings(token=_token(read.token_from), origins=read.origins),
         parts=parts,
         most_open=read.most_open,
-        evaluations=_evaluations(read.evaluations, bundles),
     )
+    # What cannot be is said before records are read.
+    return replace(spec, evaluations=_evaluations(read.evaluations, bundles))
 
 
 def _read(arguments: Mapping[str, Any]) -> ServeArguments:
