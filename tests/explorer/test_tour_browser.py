@@ -77,6 +77,20 @@ def test_escape_ends_it_and_the_list_of_keys_shows_it_again(fake, opened) -> Non
     expect(page.locator(".tour")).to_have_count(0)
 
 
+def test_nobody_is_led_away_from_another_view(fake, opened) -> None:
+    page = opened(fake.url, f"{LINK}&v=gallery", is_first_visit=True)
+    expect(page.locator(".example-card").first).to_be_visible()
+    expect(page.locator(".tour")).to_have_count(0)
+    page.get_by_role("button", name="Read", exact=True).click()
+    expect(page.locator(".tour")).to_be_visible()
+    page.get_by_role("button", name="Gallery").click()
+    expect(page.locator(".example-card").first).to_be_visible()
+    expect(page.locator(".tour")).to_have_count(0)
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Show the tour").click()
+    expect(page.locator(".tour h2")).to_have_text(TITLES[0])
+
+
 def test_a_browser_that_remembers_nothing_is_no_trouble(fake, opened) -> None:
     page = opened(fake.url, LINK)
     page.add_init_script(

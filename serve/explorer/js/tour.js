@@ -8,7 +8,7 @@ const SEEN = "tour"; // what is remembered
 const NARROW = "(max-width: 700px)"; // there a note is a sheet at the bottom
 const GAP = 12; // pixels between a note and what it is about, and to the edge
 const CONTROLS = "a, button, input, select, summary, textarea"; // they want Enter for themselves
-const READY = ".panel .verdict, .panel .worth .notice"; // what is read first is there
+const READY = ".read .panel .verdict, .read .panel .worth .notice"; // what is read first is there
 
 const STEPS = [
   { at: ".text-card", sides: ["below", "above", "right"], title: "The text, as the model reads it",
@@ -24,9 +24,8 @@ const STEPS = [
 /** Notes for the first visit, and again when somebody asks. @param {import("./app.js").App} app */
 export function tour(app) {
   const notes = new Notes(app);
-  addEventListener("tour", () => notes.begin());
-  // A link that leads elsewhere is followed.
-  if (remembered(SEEN) === null && app.view === "read") notes.begin();
+  addEventListener("tour", () => notes.asked());
+  if (remembered(SEEN) === null) notes.begin();
 }
 
 /** The notes, one at a time. */
@@ -39,13 +38,18 @@ class Notes {
     this.turned = () => this.app.view === "read" || this.end();
   }
 
-  /** Begin once there is something to show. */
-  async begin() {
+  /** Somebody wants to see them: what they are about is in Read. */
+  async asked() {
     this.end();
     if (this.app.view !== "read") await this.#turned();
+    return this.begin();
+  }
+
+  /** Begin once there is something to show; a link that leads elsewhere is followed. */
+  async begin() {
     const own = (this.waiting = {}); // whoever begins later takes over
     await there(() => document.querySelector(READY) && !document.querySelector("dialog[open]"));
-    if (own !== this.waiting || this.app.view !== "read") return;
+    if (own !== this.waiting) return;
     document.body.append(this.element);
     addEventListener("scroll", this.place, { capture: true, passive: true });
     addEventListener("resize", this.place);
