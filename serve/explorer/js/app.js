@@ -1,5 +1,6 @@
 // What all views share: the server's bundles and evaluations, what is shown, and its link.
 
+import { Compare } from "./compare.js";
 import { fill } from "./dom.js";
 import { Find } from "./find.js";
 import { Gallery } from "./gallery.js";
@@ -19,7 +20,8 @@ export class App extends EventTarget {
       prompt: null, site: null, more: {}, fragment: "", opened: null });
     this.truths = new Map(); // by text and explanation
     this.noted = new Map(); // passages by text
-    this.views = { read: () => new Read(this), find: () => new Find(this), gallery: () => new Gallery(this) };
+    this.views = { read: () => new Read(this), compare: () => new Compare(this), find: () => new Find(this),
+      gallery: () => new Gallery(this) };
     if (api.isRecorded) delete this.views.find; // rows are not recorded
   }
 

@@ -14,11 +14,12 @@ export function bar(app) {
     fill(document.getElementById("views"), ...VIEWS.filter(([view]) => view in app.views).map(([view, name]) =>
       el("button", { type: "button", class: "view", "aria-current": app.view === view ? "page" : null,
         on: { click: () => turned(app, view) } }, name)));
-    fill(document.getElementById("bar-source"),
+    // In Compare each side has its own.
+    fill(document.getElementById("bar-source"), ...(app.view === "compare" ? [] : [
       select("Bundle", app.models.map((one) => [one.id, `${one.id} \u00b7 ${trained(one.interlingua.stage)}`]),
         app.model.id, (model) => app.choose({ model })),
       select("Host", app.hostsOf(app.model).map((one) => [one.tag, one.tag + (one.is_here ? "" : " (vectors only)")]),
-        app.host.tag, (host) => app.choose({ host }), { title: `Learned from ${learned(app.host.reads)}` }));
+        app.host.tag, (host) => app.choose({ host }), { title: `Learned from ${learned(app.host.reads)}` })]));
     fill(document.getElementById("bar-icons"),
       button("\u25d0", theme, { class: "quiet icon", "aria-label": "Light or dark", title: "Light or dark" }),
       button("?", () => help(), { class: "quiet icon", "aria-label": "Keys and words", title: "Keys and words (?)" }));

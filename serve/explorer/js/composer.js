@@ -9,9 +9,10 @@ const KINDS = [["text", "Text"], ["chat", "Chat"], ["vector", "Vector"]];
 
 /** The card above the text. */
 export class Composer {
-  /** @param {object} app @param {{opened: Function, vector: Function}} on */
+  /** @param {object} app @param {{opened: Function, vector?: Function}} on without `vector` there are texts alone */
   constructor(app, on) {
     Object.assign(this, { app, on, kind: "text", isOpen: true });
+    this.kinds = KINDS.filter(([kind]) => kind !== "vector" || on.vector);
     this.tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Kind of input" });
     this.body = el("div", { class: "composer-body" });
     this.examples = el("div", { class: "examples" });
@@ -36,7 +37,7 @@ export class Composer {
     const close = this.app.prompt ? button("Close", () => this.show(this.app.prompt), { class: "small quiet" }) : null;
     fill(this.element, ...(this.isOpen ? [el("div", { class: "row top" }, this.tabs, close), this.body, this.examples]
       : [el("div", { class: "row folded" }, folded, this.examples)]));
-    fill(this.tabs, ...KINDS.map(([kind, name]) => el("button", { type: "button", role: "tab",
+    fill(this.tabs, ...this.kinds.map(([kind, name]) => el("button", { type: "button", role: "tab",
       "aria-selected": String(kind === this.kind), tabindex: kind === this.kind ? 0 : -1,
       on: { click: () => this.#turn(kind), keydown: (event) => this.#key(event) } }, name)));
     const drawn = { text: () => this.#text(), chat: () => this.#chat(), vector: () => this.#vector() };
@@ -61,8 +62,8 @@ export class Composer {
     const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!way) return;
     event.preventDefault();
-    const place = KINDS.findIndex(([kind]) => kind === this.kind);
-    this.#turn(KINDS[(place + way + KINDS.length) % KINDS.length][0]);
+    const place = this.kinds.findIndex(([kind]) => kind === this.kind);
+    this.#turn(this.kinds[(place + way + this.kinds.length) % this.kinds.length][0]);
   }
 
   #text() {

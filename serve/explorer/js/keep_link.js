@@ -119,7 +119,7 @@ export async function linkOf(context, pins) {
   const { text = null, messages = null } = session.prompt;
   const shown = { view: "read", text, messages, model: session.model.id, host: session.host.tag,
     site: keyOf(site), more: inLink(context, pins) };
-  return location.origin + location.pathname + (await fragmentOf(shown));
+  return location.href.replace(/#.*$/su, "") + (await fragmentOf(shown));
 }
 
 /** Words with their places in code points. @param {string} content */

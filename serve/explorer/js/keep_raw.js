@@ -7,6 +7,7 @@ import { copyButton, fileButton } from "./keep_copy.js";
 import { openDialog } from "./keep_dialog.js";
 import { keyOf } from "./sites.js";
 
+const OF_ONES_OWN = "http://127.0.0.1:8000"; // what was recorded has no server: make serve starts one here
 const TABS = [["json", "JSON"], ["curl", "curl"], ["python", "Python"]];
 
 /** Open the dialog, and ask again. @param {object} context of keep.js */
@@ -48,7 +49,8 @@ class Raw {
   }
 
   get base() {
-    return location.origin + this.context.session.api.base;
+    const { base, isRecorded } = this.context.session.api;
+    return isRecorded ? OF_ONES_OWN : location.origin + base;
   }
 
   get hasToken() {
@@ -102,7 +104,8 @@ class Raw {
   }
 
   #agreement() {
-    const { sample } = this.context;
+    const { sample, session } = this.context;
+    if (session.api.isRecorded) return el("p", { class: "faint" }, "This answer is recorded, not asked for now.");
     const again = this.answer.data[0].explanations.find((one) => one.sample === sample.sample);
     const isSameText = again?.explanation === sample.explanation;
     const [now, shown] = [again, sample].map((one) => score(one?.fve_centred_train));

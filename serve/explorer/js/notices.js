@@ -6,7 +6,7 @@ const KEYS = [
   ["\u2190 \u2192 \u2191 \u2193", "the next token"], ["Shift + arrow", "more tokens: their mean"],
   ["Ctrl + click", "one more token; of two, their difference"], ["t", "to the tokens"],
   ["/", "to the text, or to the search"], ["1 \u2026 4", "the views"], ["Ctrl + Enter", "read the text"],
-  ["?", "this list"],
+  ["x", "in Compare: swap the sides"], ["?", "this list"],
 ];
 const WORDS = [
   ["host", "the model whose activations are read"],
