@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.explorer.browser import CHROMIUM, HEIGHTS, PHONE, opened_browser
 from tests.explorer.calling import Code
 from tests.explorer.faults import Faulty
@@ -27,6 +27,7 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find
 
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 # What the page remembers of who was here: no tour begins then.
 VISITED = "try { localStorage.setItem('tour', 'seen') } catch {}"
 Opened = Callable[..., Page]

@@ -44,7 +44,7 @@
         return isHiddenX || isHiddenY;
       };
       if (!isShort && !isSkipped && rects.some(isCut)) {
-        problems.push(`cut off: ${describe(one)}`);
+        problems.push(`cut off: ${describe(one)} by ${above.localName}.${above.getAttribute("class")}`);
       }
       rects = rects.map((rect) => cut(rect, box)).filter((rect) => !isEmpty(rect));
     }

@@ -6,7 +6,7 @@ TEXT = "the farmer sings at the market, and the baker hears it."
 WORDS = ["the", "farmer", "sings", "at", "the", "market", ",", "and", "the", "baker", "hears", "it"]
 
 
-def paste(page: Page, text: str) -> None:
+def paste(page: Page, text: str, timeout: float | None = None) -> None:
     """Read a text, as whoever pastes one."""
     folded = page.get_by_role("button", name="Another text")
     area = page.get_by_role("textbox", name="Text", exact=True)
@@ -15,7 +15,7 @@ def paste(page: Page, text: str) -> None:
         folded.click()
     area.fill(text)
     page.get_by_role("button", name="Read it").click()
-    expect(strip(page)).to_be_visible()
+    expect(strip(page)).to_be_visible(timeout=timeout)
 
 
 def strip(page: Page) -> Locator:

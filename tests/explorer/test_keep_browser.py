@@ -119,6 +119,7 @@ def test_a_note_leaves_with_the_explanation_that_it_is_of(server, opened) -> Non
 def test_what_is_selected_in_an_explanation_is_highlighted(server, opened) -> None:
     page = opened(server.url, at(t="one two three", s="1"))
     page.click(TOOL.format("Link"))
+    page.locator(".panel .explanation").scroll_into_view_if_needed()
     box = page.evaluate(
         """() => {
           const { firstChild } = document.querySelector(".panel .explanation");

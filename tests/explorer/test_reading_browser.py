@@ -1,5 +1,7 @@
 """A text is opened and its tokens are picked, by mouse, finger and keys."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 from tests.explorer.browser import PHONE
@@ -78,6 +80,27 @@ def test_two_tokens_are_compared_by_their_difference(page) -> None:
     expect(items.nth(1)).to_contain_text(text_of(9, 0))
     token(page, 1).click(modifiers=["Control"])
     assert picked(page) == [9]
+
+
+def test_a_chat_and_a_vector_are_explained_too(opened, fake) -> None:
+    page = opened(fake.url, expects=["status of 400"])
+    page.get_by_role("tab", name="Vector").click()
+    vector = page.get_by_role("textbox", name="Vector")
+    for given, words in (("[1, 2]", "It has 2 numbers"), ("[1, 2", ""), ("[0, 0, 0, 0]", "zero")):
+        vector.fill(given)
+        page.get_by_role("button", name="Explain it").click()
+        problem = page.get_by_role("alert").filter(has_text=re.compile(r"\w"))
+        expect(problem).to_contain_text(words)
+    vector.fill("[5, 1, 1, 1]")
+    page.get_by_role("button", name="Explain it").click()
+    expect(explanation(page)).to_have_text(text_of(5, 0))
+    page.get_by_role("tab", name="Chat").click()
+    page.get_by_role("textbox", name="Message 1").fill("the farmer")
+    page.get_by_role("button", name="Add a message").click()
+    page.get_by_role("textbox", name="Message 2").fill("sings")
+    page.keyboard.press("Control+Enter")
+    expect(strip(page)).to_have_text("the farmer\nsings")
+    expect(explanation(page)).to_have_text(text_of(3, 0))
 
 
 def test_a_finger_picks_a_token_and_extends_it(opened, fake) -> None:

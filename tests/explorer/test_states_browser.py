@@ -91,6 +91,7 @@ def test_a_server_that_fails_is_said_and_can_be_asked_again(opened, fake) -> Non
     fake.refuse(EXPLAINS, 500)
     page.get_by_label("Texts").select_option(label="4 samples")
     expect(alert(page, "a test says 500")).to_be_visible()
+    expect(page.locator(".scores")).to_have_count(0)  # those were of another draw
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".samples li").nth(3)).to_contain_text(text_of(LAST, 3))
 

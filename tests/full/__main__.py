@@ -29,6 +29,7 @@ PARTS = {
     "published": "tests/full/published",
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
     "failures": "tests/full/test_failures.py",
+    "explorer": "tests/full/explorer",
 }
 
 

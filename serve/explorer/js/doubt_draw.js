@@ -7,7 +7,7 @@ import { changed, grown } from "./doubt_words.js";
 import { difference } from "./doubt_texts.js";
 
 const SPANS = [0.25, 0.5, 1, 2]; // how far a bar may reach: few, so that they can be compared
-const CURVE = { width: 250, height: 140, left: 44, right: 34, top: 8, bottom: 20 };
+const CURVE = { width: 250, height: 140, left: 54, right: 42, top: 8, bottom: 20 };
 const SCALE = { width: 320, height: 62, left: 8, right: 12 };
 const MOST_NUMBERS = 12; // below the curve
 const LOW = -1;

@@ -28,8 +28,9 @@ export class Panel {
   /** @param {object} app @param {import("./session.js").Session} session */
   constructor(app, session, site) {
     Object.assign(this, { app, session, site, controls: null, problem: null, uncompared: null });
-    this.count = Number(app.more.n ?? 1);
-    this.sample = Math.min(Number(app.more.sample ?? 0) || 0, this.count - 1);
+    const { n, sample } = app.more; // of a link, which says anything
+    this.count = DRAWS.some(([known]) => known === n) ? Number(n) : 1;
+    this.sample = Math.max(0, Math.min(Math.trunc(Number(sample)) || 0, this.count - 1));
     this.head = el("header", { class: "panel-head" });
     this.body = el("div", { class: "panel-body" });
     this.worth = el("div", { class: "worth" });
@@ -102,6 +103,7 @@ export class Panel {
   #drawAgain(count) {
     Object.assign(this, { count, sample: 0, drawnBelow: null });
     this.app.keep({ ...UNPINNED, n: count > 1 ? String(count) : null });
+    fill(this.worth);
     fill(this.below);
     this.explain();
   }

@@ -125,7 +125,7 @@ export class Read {
     } catch {
       // what failed is said where it is picked
     }
-    this.colouring = null;
+    if (this.colouring === sites) this.colouring = null; // else another text is open by now
     this.#later();
   }
 
@@ -226,6 +226,7 @@ export class Read {
     this.isDue = true;
     requestAnimationFrame(() => {
       this.isDue = false;
+      if (!this.session) return; // the text was closed meanwhile
       this.#coloured();
       this.panel?.draw();
       if (this.picked.length > 1) this.#drawSide();

@@ -28,7 +28,8 @@ export function siteOf(key, numTokens) {
   if (key === "whole") return WHOLE;
   const places = [first, second].filter((one) => one !== undefined).map(Number);
   if (places.length === 0 || places.some((one) => one >= numTokens)) return null;
-  if (sign === "-") return { kind: "mean", from: places[0], to: places[1] };
+  if (sign === "-") return { kind: "mean", from: Math.min(...places), to: Math.max(...places) };
+  if (sign && places[0] === places[1]) return null; // a difference of nothing
   if (sign === ":") return { kind: "difference", one: places[0], other: places[1] };
   return { kind: "token", at: places[0] };
 }

@@ -45,7 +45,12 @@ export class Strip {
       pieces.push(span.dataset.before, span);
     });
     if (at < session.text.length) pieces.push(session.text.slice(at, session.text.length));
-    fill(this.element, ...pieces);
+    const shown = document.createDocumentFragment(); // of arguments a call has not as many
+    for (const piece of pieces) shown.append(piece);
+    // With it, Chromium goes through all of the text anew for every piece that is put in.
+    this.element.removeAttribute("dir");
+    fill(this.element, shown);
+    this.element.setAttribute("dir", "auto");
     this.active = Math.min(this.active, this.spans.length - 1);
   }
 

@@ -1,0 +1,12 @@
+"""The servers and the browser of the shorter walks."""
+
+from tests.explorer.conftest import (  # noqa: F401
+    bundle,
+    chromium,
+    engines,
+    fake,
+    mini,
+    mini_server,
+    opened,
+    servers,
+)
