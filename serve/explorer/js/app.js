@@ -45,7 +45,7 @@ export class App extends EventTarget {
     const hosts = this.hostsOf(this.model);
     this.host = hosts.find(({ tag }) => tag === (shown.host ?? this.host?.tag)) ?? hosts[0];
     this.prompt = shown.messages ? { messages: shown.messages } : shown.text ? { text: shown.text } : null;
-    if (!this.prompt && this.view === "read") this.prompt = await this.#example();
+    if (!this.prompt && ["read", "compare"].includes(this.view)) this.prompt = await this.#example();
     Object.assign(this, { site: shown.site, more: shown.more ?? {} });
     await this.#draw();
   }
