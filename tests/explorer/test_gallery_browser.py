@@ -152,7 +152,7 @@ def test_behind_a_plain_web_server_the_page_shows_what_was_recorded(live, site, 
     settled(page)
     expect(page.locator(".recorded-banner")).to_contain_text("Nothing is computed here")
     expect(page.locator(".recorded-banner")).to_contain_text(live[1]["made"]["date"])
-    assert page.locator(".view").all_inner_texts() == ["Read", "Gallery"]
+    assert page.locator(".view").all_inner_texts() == ["Read", "Compare", "Gallery"]
     first, *_ = live[1]["examples"]
     link = page.url.split("/explorer/")[1]
     now = opened(live[0], link)
@@ -165,6 +165,16 @@ def test_behind_a_plain_web_server_the_page_shows_what_was_recorded(live, site, 
         expect(one.locator(".samples")).to_contain_text("4 of 4 drawn")
     assert page.locator(".samples").inner_text() == now.locator(".samples").inner_text()
     assert first["explanation"] in judged(now)[1].replace("\n", " ")
+
+
+def test_recorded_examples_are_compared(site, opened) -> None:
+    page = opened(site, "?gallery")
+    settled(page)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".crossed td.number")).to_have_count(4)
+    expect(page.locator(".panel .verdict")).to_have_count(2)
+    expect(page.locator(".notice")).to_have_count(0)
+    expect(page.get_by_role("button", name="Tokens", exact=True)).to_have_count(0)
 
 
 def test_what_was_not_recorded_says_what_to_start(site, opened) -> None:

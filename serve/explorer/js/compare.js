@@ -245,5 +245,6 @@ export class Compare {
 function sharedUnits(one, other) {
   const hasSentences = [one, other].every((session) => sentencesOf(session).length > 0);
   const units = [...unitsOf(one), ...unitsOf(other)].filter((unit) => unit !== "sentence" || hasSentences);
-  return [...new Set(units.filter((unit) => unit !== "token")), "token"];
+  const shared = [...new Set(units.filter((unit) => unit !== "token"))];
+  return shared.length && one.api.isRecorded ? shared : [...shared, "token"];
 }

@@ -20,6 +20,7 @@ export function unitsOf(session) {
   const isChat = Boolean(session.prompt.messages);
   const hasSentences = sentencesOf(session).length > 0;
   const like = { sentence: hasSentences && "sentence", pooled: !isChat && "whole" }[session.host.reads];
+  if (like && session.api.isRecorded) return [like]; // of tokens nothing is recorded
   return like ? [like, "token"] : ["token"];
 }
 
