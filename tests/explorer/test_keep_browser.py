@@ -119,7 +119,7 @@ def test_a_note_leaves_with_the_explanation_that_it_is_of(server, opened) -> Non
 def test_what_is_selected_in_an_explanation_is_highlighted(server, opened) -> None:
     page = opened(server.url, at(t="one two three", s="1"))
     page.click(TOOL.format("Link"))
-    page.locator(".panel .explanation").scroll_into_view_if_needed()
+    page.locator(SHOWN).scroll_into_view_if_needed()
     box = page.evaluate(
         """() => {
           const { firstChild } = document.querySelector(".panel .explanation");
@@ -283,3 +283,20 @@ def test_what_is_opened_can_be_read_and_used(server, opened, width, scheme) -> N
         assert axe(page) + overlaps(page) == []
         page.keyboard.press("Escape")
         page.wait_for_selector("dialog", state="detached")
+
+
+def test_a_selection_outlives_what_is_new_elsewhere(server, opened) -> None:
+    gate = server.hold("/v1/controls")
+    page = opened(server.url, at(t="one two three", s="1"))
+    page.wait_for_selector(".keep")
+    page.evaluate(
+        """() => {
+          const shown = document.querySelector(".panel .explanation");
+          window.selected = shown;
+          getSelection().selectAllChildren(shown);
+        }"""
+    )
+    gate.open()
+    page.wait_for_selector(".ladder")
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))")
+    assert page.evaluate("window.selected.isConnected && getSelection().toString() !== ''")

@@ -39,6 +39,15 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** Replace only what is another now: a selection, or the focus, in what stays is not lost. */
+export function refill(element, ...children) {
+  const made = present(children);
+  const before = [...element.children];
+  if (made.length !== element.childNodes.length || before.length !== made.length) return fill(element, ...made);
+  made.forEach((one, place) => before[place].isEqualNode(one) || before[place].replaceWith(one));
+  return element;
+}
+
 /** A button. @param {string} text @param {(event: Event) => void} act */
 export function button(text, act, props = {}) {
   return el("button", { type: "button", on: { click: act }, ...props }, text);

@@ -51,7 +51,7 @@ export function pinned(context, shown) {
   const change = changeOf(context, pins);
   if (pins.mark && context.sample.done && !change?.isOtherText) highlight(shown, pins.mark);
   const warning = change && el("p", { class: "notice warn" }, change.text);
-  return [pins.comment && note(context, pins.comment), warning, shown];
+  return [pins.comment ? note(context, pins.comment) : null, warning, shown];
 }
 
 /** What differs from what the link was made with. @returns {?{text: string, isOtherText: boolean}} */

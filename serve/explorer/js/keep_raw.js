@@ -105,7 +105,8 @@ class Raw {
 
   #agreement() {
     const { sample, session } = this.context;
-    if (session.api.isRecorded) return el("p", { class: "faint" }, "This answer is recorded, not asked for now.");
+    const recorded = "This answer is recorded, not asked for now.";
+    if (session.api.isRecorded) return el("p", { class: "faint" }, recorded);
     const again = this.answer.data[0].explanations.find((one) => one.sample === sample.sample);
     const isSameText = again?.explanation === sample.explanation;
     const [now, shown] = [again, sample].map((one) => score(one?.fve_centred_train));

@@ -1,6 +1,6 @@
 // What is known of one site: its explanation, its score and what that is worth, samples beside it.
 
-import { announce, button, details, el, fill, select } from "./dom.js";
+import { announce, button, details, el, fill, refill, select } from "./dom.js";
 import { doubt } from "./doubt.js";
 import { count, score } from "./format.js";
 import { keep, pinned, UNPINNED } from "./keep.js";
@@ -117,7 +117,7 @@ export class Panel {
     }
     const sample = found.samples[this.sample];
     if (!sample) return fill(this.body, el("p", { class: "explanation pending" }, "Waiting for the AV"));
-    return fill(this.body,
+    return refill(this.body,
       ...pinned(this.#context(found), this.#text(sample, found)),
       sample.is_unlike ? unlike() : null,
       this.count > 1 ? this.#samples(found) : null);
