@@ -33,3 +33,9 @@ def screens(page: Page, name: str) -> None:
     if folder := os.environ.get(SCREENS):
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def assert_readable(page: Page, name: str) -> None:
+    """Whatever is there can be read, by eyes and by what reads aloud."""
+    screens(page, name)
+    assert (overlaps(page), axe(page)) == ([], [])

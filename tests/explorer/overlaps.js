@@ -35,7 +35,7 @@
       const isOpen = style.overflowX === "visible" && style.overflowY === "visible";
       if (isOpen || style.display === "inline") continue;
       const box = above.getBoundingClientRect();
-      isShort ||= style.textOverflow === "ellipsis";
+      isShort ||= style.textOverflow === "ellipsis" || style.webkitLineClamp !== "none";
       const isCut = (rect) => {
         const isHiddenX = ["hidden", "clip"].includes(style.overflowX)
           && (rect.left < box.left - LEAST || rect.right > box.right + LEAST);

@@ -39,3 +39,8 @@ def picked(page: Page) -> list[int]:
 def explanation(page: Page) -> Locator:
     """The explanation that is shown, whole."""
     return page.locator(".panel .explanation[data-status=done]")
+
+
+def alert(page: Page, words: str) -> Locator:
+    """What went wrong, where it did."""
+    return page.get_by_role("alert").filter(has_text=words)

@@ -60,8 +60,10 @@ def digest() -> str:
     """A hash of all code, and of the versions that it runs on."""
     found = hashlib.sha256()
     folders = ("platform", "jobs", "tuners", "serve", "tests", "bench")
-    paths = [path for top in folders for path in (REPOSITORY / top).rglob("*.py")]
-    for path in sorted([*paths, REPOSITORY / "constraints.txt"]):
+    endings = {".py", ".js", ".css", ".html", ".json"}
+    paths = [path for top in folders for path in (REPOSITORY / top).rglob("*.*")]
+    code = [path for path in paths if path.suffix in endings and path.is_file()]
+    for path in sorted([*code, REPOSITORY / "constraints.txt"]):
         found.update(path.read_bytes())
     return found.hexdigest()
 

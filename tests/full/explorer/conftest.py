@@ -2,6 +2,7 @@
 
 from tests.explorer.conftest import (  # noqa: F401
     bundle,
+    called,
     chromium,
     engines,
     fake,

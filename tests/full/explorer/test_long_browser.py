@@ -5,10 +5,11 @@ import random
 from playwright.sync_api import expect
 from tests.explorer.reading import TEXT, WORDS, explanation, paste, picked, strip, token
 from tests.explorer.talking import text_of
-from tests.explorer.test_hostile_browser import assert_shown
+from tests.explorer.test_hostile_browser import HOSTS, PASSAGE, assert_shown
 
 from interlingua.serving.backend import Limits
 
+LONG = (PASSAGE + " ") * (20_000 // len(PASSAGE) + 1)
 NUM_ACTS, NUM_ROUNDS = 200, 15
 MOST_GROWTH = 1.5  # of the page's memory and nodes, from one long use to the next
 
@@ -21,6 +22,15 @@ def test_the_longest_text_that_a_server_takes_is_shown(opened, fake) -> None:
     assert_shown(page, fake.url, "toy-a", text)
     token(page, 3).click()
     expect(explanation(page)).to_have_text(text_of(3, 0), timeout=120_000)
+
+
+def test_a_text_of_20000_characters_is_shown_as_it_is_and_fits_in_a_link(opened, mini) -> None:
+    page = opened(mini.url, f"#h={HOSTS[1]}")
+    paste(page, LONG)
+    assert_shown(page, mini.url, HOSTS[1], LONG)
+    page.wait_for_function("() => location.hash.includes('t.z=')")
+    page.reload()
+    assert_shown(page, mini.url, HOSTS[1], LONG)
 
 
 def test_whatever_is_clicked_in_whatever_order_nothing_breaks(opened, fake) -> None:
