@@ -44,7 +44,9 @@ export function refill(element, ...children) {
   const made = present(children);
   const before = [...element.children];
   if (made.length !== element.childNodes.length || before.length !== made.length) return fill(element, ...made);
+  const focus = focusOf(element);
   made.forEach((one, place) => before[place].isEqualNode(one) || before[place].replaceWith(one));
+  focus();
   return element;
 }
 
