@@ -102,11 +102,14 @@ export class Api {
   }
 
   async #waited(seconds, reason, signal) {
-    for (let left = seconds; left > 0; left -= 1) {
-      this.on.waiting({ reason, seconds: left });
-      await slept(Math.min(1, left), signal);
+    try {
+      for (let left = seconds; left > 0; left -= 1) {
+        this.on.waiting({ reason, seconds: left });
+        await slept(Math.min(1, left), signal);
+      }
+    } finally {
+      this.on.waiting(null); // also where nobody waits any more
     }
-    this.on.waiting(null);
   }
 }
 
