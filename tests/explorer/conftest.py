@@ -144,12 +144,20 @@ def mini(mini_server, servers) -> Faulty:
     return made
 
 
+@pytest.fixture(scope="session")
+def fake_server() -> Iterator[tuple[Faulty, dict[str, Backend]]]:
+    """A server of the backend that each test gives: an app takes long to make."""
+    backends: dict[str, Backend] = {}
+    app = explorer_app(backends, {})
+    with served(app) as app.url:
+        yield app, backends
+
+
 @pytest.fixture
-def fake(servers) -> Faulty:
+def fake(fake_server, servers) -> Faulty:
     """A server without models, whose texts are known; `backend` may be made to say others."""
-    backend = Talking()
-    app = explorer_app({"toy": backend}, {})
-    app.backend = backend
-    app.url = servers.enter_context(served(app))
+    app: Faulty
+    app, backends = fake_server
+    app.backend = backends["toy"] = Talking()
     servers.callback(app.reset)
     return app

@@ -42,6 +42,14 @@ def page(chromium) -> Iterator[Page]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def plain_page(chromium) -> Iterator[Page]:
+    """One for all tests that bring all of its content."""
+    context = chromium.new_context(viewport={"width": 500, "height": 400})
+    yield context.new_page()
+    context.close()
+
+
 def complaints(page: Page, folder: Path, expected: Collection[str]) -> Watch:
     """A watch over a page of a folder, once all that is expected came."""
     app = FastAPI()
@@ -155,13 +163,15 @@ BOX = "position: absolute; top: 100px; left: 20px; margin: 0;"
         ),
     ],
 )
-def test_texts_that_cannot_be_read_are_found(page, body, found) -> None:
+def test_texts_that_cannot_be_read_are_found(plain_page, body, found) -> None:
+    page = plain_page
     page.set_content(HEAD + CUT + body)
     seen = overlaps(page)
     assert any(found in one for one in seen) if found else seen == []
 
 
-def test_in_an_open_dialog_only_its_own_texts_count(page) -> None:
+def test_in_an_open_dialog_only_its_own_texts_count(plain_page) -> None:
+    page = plain_page
     page.set_content(
         f"{HEAD}<p style='{BOX}'>one</p><p style='{BOX}'>two</p><dialog><p>text</p></dialog>"
         "<dialog id=two><p>text</p><p style='width: 9px; overflow: hidden'>texts</p></dialog>"
@@ -173,7 +183,8 @@ def test_in_an_open_dialog_only_its_own_texts_count(page) -> None:
     assert len(overlaps(page)) == 1 and "cut off" in overlaps(page)[0]
 
 
-def test_what_some_cannot_read_or_use_is_found(page) -> None:
+def test_what_some_cannot_read_or_use_is_found(plain_page) -> None:
+    page = plain_page
     page.set_content(f"{HEAD}<p>text</p>")
     assert axe(page) == []
     page.set_content(f"{HEAD}<p style='color: #aaa'>pale</p><button></button>")
@@ -183,7 +194,8 @@ def test_what_some_cannot_read_or_use_is_found(page) -> None:
     ]
 
 
-def test_a_picture_is_taken_where_a_folder_is_named(page, tmp_path, monkeypatch) -> None:
+def test_a_picture_is_taken_where_a_folder_is_named(plain_page, tmp_path, monkeypatch) -> None:
+    page = plain_page
     monkeypatch.delenv(SCREENS, raising=False)
     screens(page, "one")
     monkeypatch.setenv(SCREENS, str(tmp_path / "new"))

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 from tests.explorer.conftest import explorer_app
-from tests.explorer.reading import TEXT, WORDS, explanation, paste, picked, strip, token
-from tests.explorer.talking import Talking, text_of
+from tests.explorer.reading import TEXT, WORDS, explanation, paste, picked, strip
+from tests.explorer.talking import Talking
 from tests.serving.client.served import served
 
 MARKUP = (
@@ -73,7 +73,6 @@ def test_a_pasted_text_is_shown_as_it_is(opened, mini) -> None:
         assert page.evaluate(MADE) == [None, 0]
     paste(page, THRICE)
     page.wait_for_function("() => location.hash.includes('t.z=')")
-    page.reload()
     assert_shown(page, mini.url, host, THRICE)
 
 
@@ -138,18 +137,6 @@ def test_a_link_that_cannot_be_shows_what_of_it_can(opened, fake) -> None:
         last = [len(WORDS) + 1] if positions == [len(WORDS)] else positions
         assert picked(page) == last, fragment
         expect(page.locator(".panel")).not_to_contain_text("NaN")
-
-
-def test_a_packed_text_that_is_broken_shows_no_text(opened, fake) -> None:
-    page = opened(fake.url, f"#t={quote(TEXT)}")
-    for packed in ("zzzz", "%00", "A" * 999, "__--"):
-        expect(strip(page)).to_be_visible()
-        follow(page, f"t.z={packed}")
-        expect(page.get_by_role("textbox", name="Text", exact=True)).to_be_visible()
-        paste(page, TEXT)
-    expect(explanation(page)).to_have_text(text_of(len(WORDS), 0))
-    token(page, 1).click()
-    expect(explanation(page)).to_have_text(text_of(1, 0))
 
 
 def follow(page: Page, fragment: str) -> None:

@@ -41,13 +41,10 @@ def test_what_is_first_painted_is_timed(opened, fake, capsys) -> None:
     assert took > 0 and "ms" in capsys.readouterr().out
 
 
-def test_the_last_token_of_a_text_is_explained_at_once(page) -> None:
+def test_the_last_token_is_explained_at_once_and_any_that_is_clicked(page) -> None:
     expect(explanation(page)).to_have_text(text_of(LAST, 0))
     assert picked(page) == [LAST]
     expect(strip(page)).to_have_text(TEXT)
-
-
-def test_a_token_that_is_clicked_is_explained(page) -> None:
     token(page, 5).click()
     expect(explanation(page)).to_have_text(text_of(5, 0))
     expect(page.locator(".panel h2")).to_contain_text("market")

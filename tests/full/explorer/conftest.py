@@ -6,6 +6,7 @@ from tests.explorer.conftest import (  # noqa: F401
     chromium,
     engines,
     fake,
+    fake_server,
     mini,
     mini_server,
     opened,

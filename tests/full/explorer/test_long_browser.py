@@ -1,11 +1,12 @@
 """The page with the longest text that a server takes, and with a visitor who does not stop."""
 
 import random
+from urllib.parse import quote
 
 from playwright.sync_api import expect
 from tests.explorer.reading import TEXT, WORDS, explanation, paste, picked, strip, token
 from tests.explorer.talking import text_of
-from tests.explorer.test_hostile_browser import HOSTS, PASSAGE, assert_shown
+from tests.explorer.test_hostile_browser import HOSTS, PASSAGE, assert_shown, follow
 
 from interlingua.serving.backend import Limits
 
@@ -82,3 +83,15 @@ def test_a_page_that_is_used_for_long_does_not_grow(opened, fake) -> None:
     use()
     second = size()
     assert all(second[name] < MOST_GROWTH * first[name] for name in first), (first, second)
+
+
+def test_a_packed_text_that_is_broken_shows_no_text(opened, fake) -> None:
+    page = opened(fake.url, f"#t={quote(TEXT)}")
+    for packed in ("zzzz", "%00", "A" * 999, "__--"):
+        expect(strip(page)).to_be_visible()
+        follow(page, f"t.z={packed}")
+        expect(page.get_by_role("textbox", name="Text", exact=True)).to_be_visible()
+        paste(page, TEXT)
+    expect(explanation(page)).to_have_text(text_of(len(WORDS), 0))
+    token(page, 1).click()
+    expect(explanation(page)).to_have_text(text_of(1, 0))

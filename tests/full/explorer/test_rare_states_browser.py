@@ -92,3 +92,20 @@ def test_where_nothing_is_open_that_is_said(opened) -> None:
         page = opened(url, expects=["exception"])
         expect(alert(page, "nothing to explore")).to_be_visible()
         page.close()
+
+
+def test_what_the_av_did_not_close_is_no_explanation(opened, fake) -> None:
+    fake.backend.says = lambda place, sample: None
+    page = opened(fake.url)
+    paste(page, TEXT)
+    expect(page.locator(".panel .explanation")).to_contain_text("did not close its tag")
+    expect(token(page, LAST)).to_have_class(re.compile("failed"))
+
+
+def test_a_stream_that_ends_too_early_is_said(opened, fake) -> None:
+    page = opened(fake.url)
+    fake.add(EXPLAINS, Cut(after=4, is_clean=True))
+    paste(page, TEXT)
+    expect(alert(page, "before its end")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    expect(explanation(page)).to_have_text(text_of(LAST, 0))

@@ -4,10 +4,23 @@ import pytest
 from playwright.sync_api import expect
 from tests.explorer.browser import HEIGHTS
 from tests.explorer.measures import assert_readable
-from tests.explorer.reading import TEXT, explanation, paste, token
+from tests.explorer.reading import TEXT, WORDS, explanation, paste, token
 from tests.explorer.talking import text_of
 
 SCHEMES = ("light", "dark")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", HEIGHTS)
+def test_an_explanation_with_its_samples_can_be_read(opened, fake, width, scheme) -> None:
+    page = opened(fake.url, width=width, scheme=scheme)
+    paste(page, TEXT)
+    page.get_by_label("Texts").select_option(label="4 samples")
+    expect(page.locator(".samples li").nth(3)).to_contain_text(text_of(len(WORDS), 3))
+    expect(page.get_by_role("img", name="This explanation scores")).to_be_visible()
+    page.get_by_text("The systems beside it").click()
+    page.wait_for_load_state("networkidle")
+    assert_readable(page, f"explained-{width}-{scheme}")
 
 
 @pytest.mark.parametrize("width", HEIGHTS)

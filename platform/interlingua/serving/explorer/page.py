@@ -4,6 +4,7 @@ They hold no secret and are open to everybody; what the page asks is not.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from interlingua.serving.protocols.neuronpedia import EXPLORER
 PACKED = Path(__file__).parent / "files"
 IN_CHECKOUT = Path(__file__).parents[4] / "serve" / "explorer"
 INDEX = "index.html"
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # a part of a name
 # What has none of these endings is no part of the page: an editor's copy, a folder's own files.
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -59,9 +61,9 @@ def page_router(folder: Path) -> APIRouter:
     """The files of a folder below /explorer/, and the ways there."""
     router = APIRouter(route_class=OpenRoute, include_in_schema=False)
 
-    def page_file(name: str, request: Request) -> Response:
-        """One of the files, as they are now."""
-        path = _files(folder).get(name or INDEX)
+    async def page_file(name: str, request: Request) -> Response:
+        """One of the files, as they are now; they are small, and read at once."""
+        path = _file(folder, name or INDEX)
         if path is None:
             raise HTTPException(404)
         return _answer(path.read_bytes(), TYPES[path.suffix], request.headers)
@@ -85,13 +87,16 @@ class _Gzipped(Response):
         await GZipMiddleware(super().__call__, SHORTEST_GZIPPED)(scope, receive, send)
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """Every file by its name: what is asked for is found among them, and joined to no path."""
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.suffix in TYPES and path.is_file() and not path.is_symlink()
-    }
+def _file(folder: Path, name: str) -> Path | None:
+    """The file of a name that is plain in every part; none that lies behind a link."""
+    path = folder
+    for part in name.split("/"):
+        if not PLAIN.fullmatch(part):  # as nothing, two points, or what has a backslash
+            return None
+        path = path / part
+        if path.is_symlink():
+            return None
+    return path if path.suffix in TYPES and path.is_file() else None
 
 
 def _answer(content: bytes, media_type: str, asked: Mapping[str, str]) -> Response:
