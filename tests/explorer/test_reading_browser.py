@@ -144,6 +144,7 @@ def test_all_of_it_is_done_without_a_mouse(opened, fake) -> None:
 
 def test_everything_that_can_be_used_is_reached_by_tab_and_is_seen_to_be(page) -> None:
     expect(explanation(page)).to_have_text(text_of(LAST, 0))
+    expect(page.get_by_text("The systems beside it")).to_be_visible()  # the last thing to arrive
     page.get_by_role("link", name="Skip to the text").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")  # by keys: a browser marks no focus that a script sets

@@ -3,7 +3,7 @@
 import { el, fill, select } from "./dom.js";
 import { learned, plural, trained } from "./format.js";
 import { shortDigest } from "./keep_hash.js";
-import { problemOf } from "./panel.js";
+import { problemOf } from "./problem.js";
 import { tokensIn } from "./sites.js";
 import { Strip } from "./strip.js";
 import { shadesOf } from "./units.js";

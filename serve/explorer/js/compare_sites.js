@@ -3,7 +3,7 @@
 import { explainedPairs, sitesTable } from "./compare_table.js";
 import { button, el, fill } from "./dom.js";
 import { plural } from "./format.js";
-import { problemOf } from "./panel.js";
+import { problemOf } from "./problem.js";
 
 /** The card below the panels. */
 export class Sites {

@@ -1,6 +1,7 @@
 // Where a text comes from: an example, something pasted, a chat, or a vector without a text.
 
 import { button, el, fill } from "./dom.js";
+import { tabsOf } from "./tabs.js";
 import { excerpt } from "./text.js";
 import { pasted } from "./vectors.js";
 
@@ -12,8 +13,8 @@ export class Composer {
   /** @param {object} app @param {{opened: Function, vector?: Function}} on without `vector` there are texts alone */
   constructor(app, on) {
     Object.assign(this, { app, on, kind: "text", isOpen: true });
-    this.kinds = KINDS.filter(([kind]) => kind !== "vector" || on.vector);
-    this.tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Kind of input" });
+    const kinds = KINDS.filter(([kind]) => kind !== "vector" || on.vector);
+    this.tabs = tabsOf(kinds, "Kind of input", (kind) => this.#turn(kind));
     this.body = el("div", { class: "composer-body" });
     this.examples = el("div", { class: "examples" });
     this.element = el("section", { class: "composer", "aria-label": "Input" });
@@ -35,11 +36,10 @@ export class Composer {
     const folded = button("Another text", () => this.#opened(), { class: "small", "aria-expanded": "false" });
     this.element.classList.toggle("card", this.isOpen);
     const close = this.app.prompt ? button("Close", () => this.show(this.app.prompt), { class: "small quiet" }) : null;
-    fill(this.element, ...(this.isOpen ? [el("div", { class: "row top" }, this.tabs, close), this.body, this.examples]
+    fill(this.element, ...(this.isOpen ? [el("div", { class: "row top" }, this.tabs.element, close),
+      this.body, this.examples]
       : [el("div", { class: "row folded" }, folded, this.examples)]));
-    fill(this.tabs, ...this.kinds.map(([kind, name]) => el("button", { type: "button", role: "tab",
-      "aria-selected": String(kind === this.kind), tabindex: kind === this.kind ? 0 : -1,
-      on: { click: () => this.#turn(kind), keydown: (event) => this.#key(event) } }, name)));
+    this.tabs.draw(this.kind);
     const drawn = { text: () => this.#text(), chat: () => this.#chat(), vector: () => this.#vector() };
     fill(this.body, ...drawn[this.kind]());
   }
@@ -55,15 +55,6 @@ export class Composer {
   #turn(kind) {
     this.kind = kind;
     this.#draw();
-    this.tabs.querySelector("[aria-selected=true]").focus();
-  }
-
-  #key(event) {
-    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!way) return;
-    event.preventDefault();
-    const place = this.kinds.findIndex(([kind]) => kind === this.kind);
-    this.#turn(this.kinds[(place + way + this.kinds.length) % this.kinds.length][0]);
   }
 
   #text() {

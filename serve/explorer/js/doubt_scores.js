@@ -1,6 +1,6 @@
 // Scores of changed texts against one activation. Of several questions only the newest is answered.
 
-import { button, el } from "./dom.js";
+import { problemOf } from "./problem.js";
 import { encoded } from "./vectors.js";
 
 export const REST_MS = 300; // after a key, or after another token was picked
@@ -61,10 +61,7 @@ export class Rest {
 /** Why there is no score, and a way on. @param {Error} error @param {() => void} again */
 export function trouble(error, again) {
   const isStopped = error.name === "AbortError";
-  return el("div", { class: "notice bad", role: "alert" },
-    el("p", {}, isStopped ? "Stopped before it was scored." : error.message),
-    error.remedy ? el("p", { class: "faint" }, error.remedy) : null,
-    button("Try again", again, { class: "small" }));
+  return problemOf(isStopped ? new Error("Stopped before it was scored.") : error, again);
 }
 
 /** Act when something of a session is new, as long as an element is part of the page. */

@@ -7,7 +7,7 @@ import { FoundRow } from "./find_row.js";
 import { rowItem } from "./find_rows.js";
 import { counts, downloads, pages } from "./find_summary.js";
 import { plural } from "./format.js";
-import { problemOf } from "./panel.js";
+import { problemOf } from "./problem.js";
 
 const WIDE = "(min-width: 1061px)"; // a row as a whole stands beside the list
 

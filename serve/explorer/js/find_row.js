@@ -5,7 +5,7 @@ import { button, el, fill } from "./dom.js";
 import { chip, passage, whereabouts, written } from "./find_rows.js";
 import { plural, score } from "./format.js";
 import { marked } from "./marks.js";
-import { problemOf } from "./panel.js";
+import { problemOf } from "./problem.js";
 
 const MEANINGS = {
   fve: "1 \u2212 NMSE / V, V the mean own variance of all rows of this host and predictor",

@@ -9,7 +9,7 @@ import { fetched } from "./recorded.js";
 import { fragmentOf } from "./state.js";
 
 const AROUND = 45; // characters beside what was read
-const REASONS = { first: () => "one of the first 3", worst: (of) => `the worst of ${of}`,
+const REASONS = { first: () => "one of the first by passage id", worst: (of) => `the worst of ${of}`,
   median: (of) => `the median of ${of}`, best: (of) => `the best of ${of}`,
   "first false claim": () => "the first with a false claim" };
 

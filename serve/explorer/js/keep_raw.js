@@ -1,11 +1,13 @@
 // The request behind an explanation and its answer, as JSON, curl and Python.
 
-import { button, el, fill } from "./dom.js";
+import { el, fill } from "./dom.js";
 import { plural, score } from "./format.js";
 import { curl, PATH, python } from "./keep_code.js";
 import { copyButton, fileButton } from "./keep_copy.js";
 import { openDialog } from "./keep_dialog.js";
+import { problemOf } from "./problem.js";
 import { keyOf } from "./sites.js";
+import { tabsOf } from "./tabs.js";
 
 const OF_ONES_OWN = "http://127.0.0.1:8000"; // what was recorded has no server: make serve starts one here
 const TABS = [["json", "JSON"], ["curl", "curl"], ["python", "Python"]];
@@ -22,9 +24,9 @@ class Raw {
   constructor(context) {
     Object.assign(this, { context, tab: "json", request: null, answer: null, problem: null });
     this.stopper = new AbortController();
-    this.tabs = el("div", { class: "tabs", role: "tablist", "aria-label": "Form" });
+    this.tabs = tabsOf(TABS, "Form", (tab) => this.#turn(tab), { "aria-controls": "raw-panel" });
     this.body = el("div", { class: "keep-part", role: "tabpanel", tabindex: 0, id: "raw-panel" });
-    this.element = el("div", {}, this.tabs, this.body);
+    this.element = el("div", {}, this.tabs.element, this.body);
     this.#draw();
   }
 
@@ -58,10 +60,7 @@ class Raw {
   }
 
   #draw() {
-    fill(this.tabs, ...TABS.map(([tab, name]) => el("button", { type: "button", role: "tab",
-      "aria-controls": "raw-panel", "aria-selected": String(tab === this.tab),
-      tabindex: tab === this.tab ? 0 : -1,
-      on: { click: () => this.#turn(tab), keydown: (event) => this.#key(event) } }, name)));
+    this.tabs.draw(this.tab);
     this.body.setAttribute("aria-label", TABS.find(([tab]) => tab === this.tab)[1]);
     if (this.request === null) fill(this.body, this.#problem() ?? loading("Reading the vector"));
     else fill(this.body, ...(this.tab === "json" ? this.#json() : this.#code()));
@@ -70,15 +69,6 @@ class Raw {
   #turn(tab) {
     this.tab = tab;
     this.#draw();
-    this.tabs.querySelector("[aria-selected=true]").focus();
-  }
-
-  #key(event) {
-    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!way) return;
-    event.preventDefault();
-    const place = TABS.findIndex(([tab]) => tab === this.tab);
-    this.#turn(TABS[(place + way + TABS.length) % TABS.length][0]);
   }
 
   #json() {
@@ -97,10 +87,7 @@ class Raw {
   }
 
   #problem() {
-    const { problem } = this;
-    return problem && el("div", { class: "notice bad", role: "alert" }, el("p", {}, problem.message),
-      problem.remedy ? el("p", { class: "faint" }, problem.remedy) : null,
-      button("Try again", () => this.ask()));
+    return this.problem && problemOf(this.problem, () => this.ask());
   }
 
   #agreement() {

@@ -6,6 +6,7 @@ import { count, score } from "./format.js";
 import { keep, pinned, UNPINNED } from "./keep.js";
 import { controlTable, ladder, verdict } from "./ladder.js";
 import { marked } from "./marks.js";
+import { problemOf } from "./problem.js";
 import { keyOf, siteName, siteTokens } from "./sites.js";
 import { agreement, rowsOf } from "./vectors.js";
 
@@ -209,12 +210,4 @@ function pair(name, value, meaning) {
 function unlike() {
   return el("p", { class: "notice warn" }, "Unlike what this AV learned from: the activation is further "
     + "out than 99% of those. The text is fluent all the same; do not rely on it.");
-}
-
-/** An error with a way on; what was not recorded is none. @param {Error} error */
-export function problemOf(error, again) {
-  const isRecorded = error.type === "recorded";
-  return el("div", isRecorded ? { class: "notice warn" } : { class: "notice bad", role: "alert" },
-    el("p", {}, error.message), error.remedy ? el("p", { class: "faint" }, error.remedy) : null,
-    again && !isRecorded ? button("Try again", again) : null);
 }

@@ -3,11 +3,13 @@
 import { Composer } from "./composer.js";
 import { button, el, fill } from "./dom.js";
 import { learned, plural, score } from "./format.js";
-import { Panel, problemOf } from "./panel.js";
+import { problemOf } from "./problem.js";
+import { Panel } from "./panel.js";
 import { legend } from "./scale.js";
 import { Session } from "./session.js";
-import { keyOf, sentenceSites, siteName, siteOf, spanSite, tokensIn, WHOLE } from "./sites.js";
+import { keyOf, siteName, siteOf, spanSite, tokensIn } from "./sites.js";
 import { Strip } from "./strip.js";
+import { firstSite, pickedSite, shadesOf, sitesOf, UNIT_NAMES, unitsOf } from "./units.js";
 
 const MOST_COLOURED = 64; // sites that are explained unasked
 
@@ -57,20 +59,18 @@ export class Read {
   }
 
   #begun(session) {
-    Object.assign(this, { session, sentences: [], units: ["token"], unit: "token" });
+    Object.assign(this, { session, units: ["token"], unit: "token" });
     session.addEventListener("change", () => session === this.session && this.#later());
     this.strip.show(session);
   }
 
   #opened(session) {
     this.strip.show(session);
-    this.sentences = sentenceSites(session.text, session.tokens)
-      .filter(({ to }) => to < session.numRead);
-    this.units = this.#units();
+    this.units = unitsOf(session);
     const wanted = siteOf(this.app.site, session.numRead) ?? this.#span();
     [this.unit] = wanted?.kind === "token" ? this.units.slice(-1) : this.units;
     fill(this.textCard, this.strip.element, this.tools, legend());
-    this.#pick([wanted ?? this.#first()]);
+    this.#pick([wanted ?? firstSite(session, this.unit)]);
     this.#colour(this.#usual());
   }
 
@@ -82,40 +82,16 @@ export class Read {
     return site.from === site.to ? { kind: "token", at: site.to } : site;
   }
 
-  /** What a click picks: first what is like that which the AV learned from. */
-  #units() {
-    const { reads } = this.app.host;
-    const isChat = Boolean(this.session.prompt.messages);
-    const like = { sentence: this.sentences.length ? "sentence" : null, pooled: isChat ? null : "whole" }[reads];
-    // Of tokens nothing is recorded.
-    if (like && this.app.api.isRecorded) return [like];
-    return like ? [like, "token"] : ["token"];
-  }
-
-  /** What is explained at once. */
-  #first() {
-    const { reads_from } = this.app.host;
-    if (this.unit === "sentence") return this.sentences[Math.min(reads_from, this.sentences.length - 1)];
-    return this.unit === "whole" ? WHOLE : { kind: "token", at: this.session.numRead - 1 };
-  }
-
   /** The sites that are coloured unasked. */
   #usual() {
-    const sites = { sentence: this.sentences, token: this.#tokens(), whole: [] }[this.unit];
-    return sites.slice(0, MOST_COLOURED);
+    return this.unit === "whole" ? [] : sitesOf(this.session, this.unit).slice(0, MOST_COLOURED);
   }
 
   #turn(unit) {
     this.unit = unit;
-    this.#pick([this.#first()]);
+    this.#pick([firstSite(this.session, unit)]);
     this.#coloured();
     this.#colour(this.#usual());
-  }
-
-  #tokens() {
-    return this.session.tokens.filter((token, at) => at < this.session.numRead
-      && token.fragment_index === token.fragment_count - 1 && token.end > token.start)
-      .map(({ position }) => ({ kind: "token", at: position }));
   }
 
   async #colour(sites) {
@@ -136,22 +112,14 @@ export class Read {
   }
 
   #picked(from, to, isMore) {
-    if (from >= this.session.numRead) return;
-    const last = Math.min(to, this.session.numRead - 1);
-    const site = this.#siteOf(from, last, isMore);
+    // One more is one more token, whatever a click picks else.
+    const site = pickedSite(this.session, isMore ? "token" : this.unit, from, to);
+    if (!site) return;
     const before = this.picked.filter(({ kind }) => kind === "token");
     const others = before.filter((one) => keyOf(one) !== keyOf(site));
     if (!isMore) this.#pick([site]);
     else if (others.length === before.length) this.#pick([...before, site]);
     else if (others.length) this.#pick(others);
-  }
-
-  #siteOf(from, last, isMore) {
-    const isOne = last - from + 1 === this.session.tokens[from].fragment_count;
-    if (!isOne) return { kind: "mean", from, to: last };
-    const sentence = this.unit === "sentence" && !isMore
-      && this.sentences.find((one) => one.from <= last && last <= one.to);
-    return sentence || { kind: "token", at: last };
   }
 
   #pick(sites) {
@@ -234,19 +202,7 @@ export class Read {
   }
 
   #coloured() {
-    const bySpan = new Map();
-    for (const site of this.unit === "sentence" ? this.sentences : []) {
-      const found = this.session.at(site);
-      if (found) for (const at of tokensIn(site)) bySpan.set(at, found);
-    }
-    this.strip.colour((at) => {
-      const last = at + this.session.tokens[at].fragment_count - 1;
-      const found = this.unit === "sentence" ? bySpan.get(at) : this.session.at({ kind: "token", at: last });
-      const sample = found?.samples[0];
-      return { fve: sample?.done && sample.explanation !== null ? sample.fve_centred_train : null,
-        isFailed: Boolean(sample?.done) && sample.explanation === null,
-        isBusy: found?.status === "waiting" || found?.status === "streaming" };
-    });
+    this.strip.colour(shadesOf(this.session, this.unit));
     this.#drawTools();
   }
 
@@ -258,10 +214,9 @@ export class Read {
   }
 
   #unitSwitch() {
-    const names = { sentence: "Sentences", whole: "Whole text", token: "Tokens" };
     return el("div", { class: "segments", role: "group", "aria-label": "What a click picks" },
       ...this.units.map((unit) => el("button", { type: "button", class: "small",
-        "aria-pressed": String(unit === this.unit), on: { click: () => this.#turn(unit) } }, names[unit])));
+        "aria-pressed": String(unit === this.unit), on: { click: () => this.#turn(unit) } }, UNIT_NAMES[unit])));
   }
 
   /** Shift, for fingers. */
@@ -280,7 +235,7 @@ export class Read {
       const stop = button("Stop", () => this.session.stop(), { class: "small" });
       return el("span", { class: "faint progress" }, text, stop);
     }
-    const sites = { sentence: this.sentences, token: this.#tokens(), whole: [] }[this.unit];
+    const sites = this.unit === "whole" ? [] : sitesOf(this.session, this.unit);
     const open = sites.filter((site) => !isDone(site));
     if (!open.length) return null;
     const which = open.length === sites.length ? "all" : "the other";

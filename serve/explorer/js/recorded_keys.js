@@ -1,19 +1,18 @@
-// The names of recorded answers: method, path and body, written in one way only. The same rules are in
-// interlingua/serving/explorer/gallery_keys.py, and a test holds them against each other.
+// The names of recorded answers: method, path and a hash of the body, which is written in one way only.
+// The rules are those of interlingua/serving/explorer/gallery_keys.py; a test holds them against each other.
 
 import { encoded, rowsOf } from "./vectors.js";
 
 // How an answer is written, not what it says; and the words of a vector, which its site has already.
 const LEFT_OUT = new Set(["stream", "vector_form", "rebuilt", "passage"]);
 const USUAL = { n: 1, temperature: 0, seed: 0 }; // what the server takes where nothing is said
-const LONG = 64; // code points beyond which a string stands as its hash
 
 /** The name of the answer to a request. @param {?object} body */
 export function askedKey(method, path, body = null) {
   const [plain, query = ""] = path.split("?");
   const kept = query.split("&").filter((one) => one && !one.startsWith("limit=")).sort();
   const place = kept.length ? `${plain}?${kept.join("&")}` : plain;
-  return body === null ? `${method} ${place}` : `${method} ${place} ${canonical(asked(body))}`;
+  return body === null ? `${method} ${place}` : `${method} ${place} ${hash(canonical(asked(body)))}`;
 }
 
 /**
@@ -42,7 +41,6 @@ function asked(body) {
 
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (typeof value === "string") return JSON.stringify(Array.from(value).length > LONG ? hash(value) : value);
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const names = Object.keys(value).sort();
   return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;

@@ -16,7 +16,7 @@ from tests.serving.explorer.recorded import DIGEST, NUM_PASSAGES, AskOf, gallery
 from interlingua.serving.explorer.gallery import FORMAT, recording
 from interlingua.serving.explorer.gallery_doubts import doubted, false_swaps
 from interlingua.serving.explorer.gallery_keys import asked_key, packed
-from interlingua.serving.explorer.gallery_rule import RULE
+from interlingua.serving.explorer.gallery_rule import NUM_FIRST, RULE
 from interlingua.serving.explorer.gallery_sites import (
     Site,
     mean_of,
@@ -26,7 +26,7 @@ from interlingua.serving.explorer.gallery_sites import (
 from interlingua.serving.explorer.page import page_folder
 from interlingua.serving.http.wire import encoded
 
-MOST_BYTES = 1_500_000  # of what a browser fetches before it shows anything
+MOST_BYTES = 1_000_000  # of what a browser fetches before it shows anything
 
 Asked = dict[str, Any]
 
@@ -70,7 +70,7 @@ def test_examples_are_chosen_by_the_rule_that_is_written_down(made, rows) -> Non
         false = naive.found(rows, {**own, "order": "passage", "claims": "any_false"})
         wanted: dict[int, list[str]] = {}
         for reason, row in (
-            *(("first", row) for row in by_passage[:3]),
+            *(("first", row) for row in by_passage[:NUM_FIRST]),
             ("worst", worst[0]),
             ("median", worst[(len(worst) - 1) // 2]),
             ("best", naive.found(rows, {**own, "order": "best"})[0]),
@@ -81,7 +81,7 @@ def test_examples_are_chosen_by_the_rule_that_is_written_down(made, rows) -> Non
         # A token that the text does not have cannot be read again.
         assert found == {row: why for row, why in wanted.items() if row in found}
         assert all(rows[row]["position"] == 5 for row in wanted.keys() - found.keys())
-        assert len(found) >= 3
+        assert len(found) > NUM_FIRST
         assert made["made"]["num_rows"][host] == len(worst)
     assert {one["host"] for one in made["examples"]} == {"toy-a", "toy-b"}  # toy-c is not served
     assert "Nobody chose them" in made["made"]["rule"]
@@ -142,7 +142,7 @@ def test_what_is_not_served_is_named(ask, models, evaluation, message) -> None:
 
 def test_a_name_does_not_depend_on_what_says_nothing() -> None:
     plain = asked_key("POST", "/v1/roundtrip", {"model": "a", "text": "b"})
-    assert plain == 'POST /v1/roundtrip {"model":"a","text":"b"}'
+    assert plain.startswith("POST /v1/roundtrip #")
     usual = {"stream": True, "rebuilt": True, "vector_form": "base64", "passage": "b", "keys": None}
     asked = {"text": "b", "n": 1, "temperature": 0.0, "seed": 0, "model": "a", **usual}
     assert asked_key("POST", "/v1/roundtrip", asked) == plain
@@ -151,10 +151,9 @@ def test_a_name_does_not_depend_on_what_says_nothing() -> None:
     assert asked_key("GET", "/v1/x?limit=3") == asked_key("GET", "/v1/x?limit=4") == "GET /v1/x"
 
 
-def test_long_strings_stand_as_what_they_hash_to() -> None:
-    one, other = (asked_key("POST", "/", {"text": "a" * 65 + end}) for end in "bc")
+def test_long_bodies_have_short_names_of_their_own() -> None:
+    one, other = (asked_key("POST", "/", {"text": "a" * 5000 + end}) for end in "bc")
     assert one != other and len(one) == len(other) < 40
-    assert asked_key("POST", "/", {"text": "a" * 64}).count("a") == 64
 
 
 json_like = st.recursive(

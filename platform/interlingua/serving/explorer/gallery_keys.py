@@ -11,7 +11,6 @@ from typing import Any
 # How an answer is written, not what it says; and the words of a vector, which its site has already.
 LEFT_OUT = {"stream", "vector_form", "rebuilt", "passage"}
 USUAL = {"n": 1, "temperature": 0, "seed": 0}
-LONG = 64  # code points beyond which a string stands as its hash
 DIGITS = 6  # significant ones of a recorded number
 FEWEST = 4  # objects that are recorded by field
 BASIS, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, 2**64 - 1
@@ -29,7 +28,7 @@ def asked_key(method: str, path: str, body: Mapping[str, Any] | None = None) -> 
         for name, value in body.items()
         if name not in LEFT_OUT and value is not None and not _is_usual(name, value)
     }
-    return f"{method} {place} {_canonical(asked)}"
+    return f"{method} {place} {_hash(_canonical(asked))}"
 
 
 def packed(value: Any) -> Any:
@@ -53,7 +52,7 @@ def _is_usual(name: str, value: Any) -> bool:
 def _canonical(value: Any) -> str:
     match value:
         case str():
-            return json.dumps(_hash(value) if len(value) > LONG else value, ensure_ascii=False)
+            return json.dumps(value, ensure_ascii=False)
         case Mapping():
             # Names of fields are ASCII: sorted alike by code points and by units of UTF-16.
             pairs = (f"{json.dumps(name)}:{_canonical(value[name])}" for name in sorted(value))

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 UNESCAPED = "!*'()"  # beside letters, digits and _.-~, by encodeURIComponent
-NUM_FIRST = 3
+NUM_FIRST = 2
 PREDICTOR = "greedy"
 RULE = (
     f"Of every host, among the rows of predictor {PREDICTOR}: the first {NUM_FIRST} by the ids of "
