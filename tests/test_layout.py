@@ -36,6 +36,7 @@ WINGS = {
     "stages": ("graph", "rl", "evaluation", "nla", "sft", "maps", "rows", "running"),
     "serving": ("explorer", "own", "protocols", "client", "engines", "http"),
     "models": ("bundle", "sampling", "pair", "hosts"),
+    "report": ("page", "figures", "terminal", "headline", "tables", "gates"),
 }
 ENCODER_FIT = "interlingua.stages.maps.encoder"
 MOST_FILES_OF_A_FIT = 30
@@ -242,8 +243,8 @@ def test_what_is_above_a_cap_is_found() -> None:
         ("interlingua.stages.sft.stage", "import interlingua.recipes.registry"),
         ("interlingua.stages.sft.stage", "import mlflow"),
         ("interlingua.store.bundle", "from interlingua.tracking import Tracker"),
-        ("interlingua.probes.fve", "from interlingua.report.tables import table"),
-        ("interlingua.report.page", "from interlingua.models.bundle.nla import NLA"),
+        ("interlingua.probes.fve", "from interlingua.report.terminal.tables import table"),
+        ("interlingua.report.page.page", "from interlingua.models.bundle.nla import NLA"),
         ("interlingua.models.pair.trunk", "async def f():\n    import deepspeed"),
         ("interlingua.specs.rl", "import torch"),
         ("interlingua.specs.rl", "def f():\n    import numpy as np"),
@@ -266,7 +267,7 @@ def test_a_forbidden_import_is_found(module: str, source: str) -> None:
         ("interlingua.core.affine", "import torch\nfrom interlingua.core.linear import ridge"),
         ("interlingua.core.affine", "from .linear import ridge"),
         ("interlingua.cluster.roles", "def f():\n    import ray\n    import deepspeed"),
-        ("interlingua.report.page", "from interlingua.store.record import Record"),
+        ("interlingua.report.page.page", "from interlingua.store.record import Record"),
         ("interlingua.tracking", "def f():\n    import mlflow"),
         ("interlingua.world.hosts", "from transformers import AutoConfig"),
         ("interlingua.specs.rl", "import math\nfrom interlingua.specs.checks import check_share"),

@@ -13,7 +13,7 @@ from interlingua.cluster.tuning import FOLDER_PREFIX, in_process
 from interlingua.commands import sweep as command
 from interlingua.core.contrasts import Contrast
 from interlingua.recipes.world import world_mini
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.stages.running.console import ConsoleWatcher
 from interlingua.store.artifact import find
 from interlingua.sweeps.results import sweep_stage

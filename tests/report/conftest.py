@@ -12,9 +12,9 @@ import pytest
 from tests.report.known_rows import likelihood_of
 
 from interlingua.core.metrics import category_variance, constant_scores, score_rows
-from interlingua.report.material import METHODS_NAME, read_material
 from interlingua.report.numbers import NUMBERS_NAME, Recorded, numbers_of, write_numbers
-from interlingua.report.page import write_page
+from interlingua.report.page.page import write_page
+from interlingua.report.tables.material import METHODS_NAME, read_material
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import DEV_EVALS_NAME

@@ -134,9 +134,9 @@ def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
     """Print the results; the page has the rest. Without an evaluation, print all tables."""
-    from interlingua.report.page import PAGE_NAME
-    from interlingua.report.reinforced import reinforced_table
-    from interlingua.report.tables import tables_of
+    from interlingua.report.page.page import PAGE_NAME
+    from interlingua.report.tables.reinforced import reinforced_table
+    from interlingua.report.terminal.tables import tables_of
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
@@ -155,12 +155,12 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> Non
 
 
 def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str, str]) -> None:
-    from interlingua.report.explanations import sample_panels
-    from interlingua.report.gates import gate_line
-    from interlingua.report.grid import rich_tables
-    from interlingua.report.models import likelihood_line
+    from interlingua.report.gates.gates import gate_line
+    from interlingua.report.headline.likelihood import likelihood_line
     from interlingua.report.numbers import ALL, NUMBERS_NAME, read_numbers
-    from interlingua.report.universal import summary_grid
+    from interlingua.report.tables.grid import rich_tables
+    from interlingua.report.tables.universal import summary_grid
+    from interlingua.report.terminal.explanations import sample_panels
 
     for panel in sample_panels(evaluation.path, Predictor.SAMPLED):
         console.print(panel)
@@ -178,8 +178,8 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
 
 
 def _show_rl_runs(console: Console, evaluations: Sequence[Artifact]) -> None:
-    from interlingua.report.grid import rich_tables
-    from interlingua.report.rl_runs import read_rl_run, rl_runs_grid
+    from interlingua.report.tables.grid import rich_tables
+    from interlingua.report.tables.rl_runs import read_rl_run, rl_runs_grid
 
     runs = [read_rl_run(one, lineage(one, one.path.parent.parent)) for one in evaluations]
     for table in rich_tables(rl_runs_grid(runs), console.width):

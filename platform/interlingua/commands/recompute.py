@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers
-    from interlingua.report.universal import universal_tables
+    from interlingua.report.tables.universal import universal_tables
 
     folder = arguments.folder.resolve()
     record = _record(folder)

@@ -17,7 +17,7 @@ from rich.console import Console
 from interlingua.commands.command_line import parser, prepared_root, resolved
 from interlingua.commands.sweep import SweepProgress, build_shared
 from interlingua.commands.tuners import words
-from interlingua.report.grid import Grid, Row, rich_tables, value_cell, words_cell
+from interlingua.report.tables.grid import Grid, Row, rich_tables, value_cell, words_cell
 from interlingua.specs.recipe import Recipe
 from interlingua.store.artifact import find
 from interlingua.store.atomic import write_atomically

@@ -131,8 +131,8 @@ def result_of(
 
 def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
     """Print the effects, the settings, the verdict in words, and where the page is."""
-    from interlingua.report.grid import rich_tables
-    from interlingua.report.page import PAGE_NAME
+    from interlingua.report.page.page import PAGE_NAME
+    from interlingua.report.tables.grid import rich_tables
     from interlingua.sweeps.published import published_grid
     from interlingua.sweeps.tables import (
         affine_grid,

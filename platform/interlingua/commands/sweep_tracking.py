@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.stages.running.recipe_runs import RecipeRun, SweepRun
 from interlingua.stages.running.stage_runs import FAILED, SUCCEEDED
 from interlingua.stages.running.uploader import upload_run, upload_sweep

@@ -224,7 +224,7 @@ def _of_split(passages: "Artifact", ids: Sequence[str] | None, count: int) -> "I
 
 
 def _panel(asked: Asked, trip: "RoundTrip", host: str) -> "Panel":
-    from interlingua.report.explanations import explained_panel
+    from interlingua.report.terminal.explanations import explained_panel
 
     one, title = trip.verbalization, f"{host}, cosine {trip.cosine:.3f}"
     if one.is_unlike:

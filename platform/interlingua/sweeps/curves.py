@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from interlingua.report.plots import Plot, Series, line_plot
+from interlingua.report.figures.plots import Plot, Series, line_plot
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.sweeps.analysis import PRIMARY, Analysis
 from interlingua.sweeps.tables import negated

@@ -7,8 +7,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from interlingua.report.page import PAGE_NAME
-from interlingua.report.plots import Plot, Series, dot_plot, line_plot
+from interlingua.report.figures.plots import Plot, Series, dot_plot, line_plot
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.analysis import Analysis
@@ -30,7 +30,7 @@ def write_sweep_page(folder: Path, spec: SweepSpec, analysis: Analysis) -> int:
 def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
     """The page as text."""
     environment = Environment(
-        loader=PackageLoader("interlingua.report", "template"),
+        loader=PackageLoader("interlingua.report.page", "template"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -12,7 +12,7 @@ from interlingua.published.results import (
     SLOTS_GAIN,
     SLOTS_GAIN_OVER_ROWS,
 )
-from interlingua.report.grid import Cell, Grid, Row, words_cell
+from interlingua.report.tables.grid import Cell, Grid, Row, words_cell
 from interlingua.sweeps.analysis import PRIMARY, Analysis
 
 CONTROL, AFFINE = "slots1-none", "slots16-full"

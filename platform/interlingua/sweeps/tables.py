@@ -13,8 +13,16 @@ import numpy as np
 from interlingua.core.cell_scores import SCORES
 from interlingua.core.contrasts import Effect
 from interlingua.core.statistics import Estimate
-from interlingua.report.grid import NOTHING, Cell, Grid, Row, number_cell, value_cell, words_cell
 from interlingua.report.numbers import Number
+from interlingua.report.tables.grid import (
+    NOTHING,
+    Cell,
+    Grid,
+    Row,
+    number_cell,
+    value_cell,
+    words_cell,
+)
 from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.analysis import PRIMARY, Analysis, CellResult
 

@@ -11,7 +11,7 @@ from tests.own_model import save_model, texts
 
 from interlingua import NLA
 from interlingua.report.numbers import DOCUMENTS, NUMBERS_NAME, PASSAGES, read_numbers
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.specs.corpora import Mixture, MixturePart, NearDuplicates, Pieces, TextFiles
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.hosts import AtBlock

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from interlingua import NLA
 from interlingua.recipes.parts import WORLD_RL
 from interlingua.report.numbers import NUMBERS_NAME, read_numbers
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.specs.corpora import TextFiles
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.hosts import AtBlock

@@ -14,7 +14,7 @@ from tests.forging import publish_again
 from interlingua.cluster.local import local_context
 from interlingua.commands.build import GatesFailed, check_gates
 from interlingua.recipes.world import world_mini, world_token
-from interlingua.report.gates import gates_of
+from interlingua.report.gates.gates import gates_of
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers, read_recorded
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.specs.splits import Split
@@ -242,7 +242,7 @@ def test_an_nla_of_tokens_is_evaluated_without_lists_of_facts(root):
 
 def test_gates_are_judged_again_from_what_is_stored(artifact):
     from interlingua.probes.methods import METHODS_NAME, read_methods
-    from interlingua.report.evidence import Evidence
+    from interlingua.report.gates.evidence import Evidence
     from interlingua.stages.evaluation.joining import decoder_gain
 
     rows = read_scored(artifact.path)

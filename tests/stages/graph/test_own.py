@@ -12,7 +12,7 @@ from interlingua import NLA
 from interlingua.cluster.local import local_context
 from interlingua.recipes.world import world_mini
 from interlingua.report.numbers import NUMBERS_NAME, read_numbers
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.sources.pinned import pinned
 from interlingua.specs.hosts import AtBlock
 from interlingua.specs.models import ActivationFile

@@ -10,7 +10,7 @@ from tests.own_model import save_model, texts
 
 from interlingua import NLA
 from interlingua.report.numbers import NUMBERS_NAME, read_numbers
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.sources.files import sha256_of_files
 from interlingua.specs.corpora import ChatTemplate, TextFiles
 from interlingua.specs.extraction import LastToken

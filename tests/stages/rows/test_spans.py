@@ -11,7 +11,7 @@ from rich.console import Console
 from interlingua.cluster.local import local_context
 from interlingua.core.spans import sentences
 from interlingua.recipes.world import world_mini
-from interlingua.report.explanations import sample_panels
+from interlingua.report.terminal.explanations import sample_panels
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import Spans
 from interlingua.specs.splits import Split

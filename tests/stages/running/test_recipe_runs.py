@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from interlingua.recipes.registry import RECIPES, world_mini
-from interlingua.report.page import PAGE_NAME
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.specs.evaluation import GateName
 from interlingua.specs.text.overrides import list_paths, with_overrides
 from interlingua.stages.graph.order import graph_of

@@ -122,7 +122,7 @@ def _passages(passage_ids: pa.ChunkedArray, evaluated: pa.Table) -> Passages:
 
 def _fve(rows: pa.Table, hosts: Names, predictors: Names) -> np.ndarray:
     """[N]: 1 - NMSE / the mean own variance of all rows of the host and predictor; NaN: none."""
-    # One denominator for all rows of both, as in report/figures.py: their mean is fve_centred_own.
+    # One denominator for all rows of both, as in report/tables/row_scores.py: their mean is an FVE.
     group_N = hosts.code_N.astype(np.int64) * len(predictors.names) + predictors.code_N
     variance_N, nmse_N = rows["own_variance"].to_numpy(), rows["nmse"].to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -48,7 +48,7 @@ def run(
 ) -> Mapping[str, Any]:
     """Join the hosts' rows, check where they come from, make the numbers, judge them."""
     from interlingua.probes.methods import METHODS_NAME, read_methods
-    from interlingua.report.gates import failed, gates_of
+    from interlingua.report.gates.gates import failed, gates_of
     from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_recorded, write_numbers
     from interlingua.stages.evaluation import joining
     from interlingua.stages.evaluation.unseen import check_unseen, num_unknown

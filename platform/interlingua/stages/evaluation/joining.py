@@ -9,8 +9,8 @@ import numpy as np
 
 from interlingua.core.statistics import Estimate
 from interlingua.probes.methods import LESS_DIRECT, USED, MethodNumber
-from interlingua.report.evidence import Evidence
-from interlingua.report.gates import FVE, Gate
+from interlingua.report.gates.evidence import Evidence
+from interlingua.report.gates.gates import FVE, Gate
 from interlingua.report.numbers import (
     COMPARED,
     HOSTS,

@@ -38,9 +38,9 @@ def run(
     spec: ReportSpec, inputs: ReportInputs[Artifact], out: Path, context: Context
 ) -> Mapping[str, Any]:
     """Write the page; what was measured of hosts is shown where a section knows its kind."""
-    from interlingua.report.material import read_material
-    from interlingua.report.page import write_page
-    from interlingua.report.rl_runs import read_rl_run
+    from interlingua.report.page.page import write_page
+    from interlingua.report.tables.material import read_material
+    from interlingua.report.tables.rl_runs import read_rl_run
 
     root = out.parent.parent
     shown = [inputs.evaluation, *inputs.oracles.values(), *inputs.familiarity.values()]

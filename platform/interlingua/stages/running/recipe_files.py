@@ -7,17 +7,17 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from interlingua.report.material import METHODS_NAME
 from interlingua.report.numbers import NUMBERS_NAME
-from interlingua.report.page import PAGE_NAME
-from interlingua.report.scores import (
+from interlingua.report.page.page import PAGE_NAME
+from interlingua.report.tables.material import METHODS_NAME
+from interlingua.report.tables.scores import (
     HEADLINE,
     evaluations_of,
     gate_states,
     gates_in_words,
     of_evaluation,
 )
-from interlingua.report.text_tables import Row, explanation_rows, rollout_rows, table_json
+from interlingua.report.tables.text_tables import Row, explanation_rows, rollout_rows, table_json
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.canonical import jsonable
 from interlingua.specs.text.overrides import list_paths

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from interlingua.report.lineage import command_of
-from interlingua.report.scores import HEADLINE, gate_states, gates_in_words, headline_numbers
+from interlingua.report.page.lineage import command_of
+from interlingua.report.tables.scores import HEADLINE, gate_states, gates_in_words, headline_numbers
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.running.params import recipe_params
 from interlingua.stages.running.recipe_files import bundle_models, files_of

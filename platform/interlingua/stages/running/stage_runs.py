@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from interlingua.report.scores import of_evaluation
+from interlingua.report.tables.scores import of_evaluation
 from interlingua.specs.text.canonical import jsonable
 from interlingua.store.artifact import Artifact, Stage, find, folder
 from interlingua.store.partial import first_attempt, latest_folder
