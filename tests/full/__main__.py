@@ -30,6 +30,7 @@ PARTS = {
     "rehearsal": "tests/full/test_gpu_rehearsal.py",
     "failures": "tests/full/test_failures.py",
     "explorer": "tests/full/explorer",
+    "readme": "tests/full/test_readme.py",
 }
 
 
@@ -63,7 +64,8 @@ def digest() -> str:
     endings = {".py", ".js", ".css", ".html", ".json"}
     paths = [path for top in folders for path in (REPOSITORY / top).rglob("*.*")]
     code = [path for path in paths if path.suffix in endings and path.is_file()]
-    for path in sorted([*code, REPOSITORY / "constraints.txt"]):
+    texts = [REPOSITORY / "constraints.txt", REPOSITORY / "README.md", REPOSITORY / "Makefile"]
+    for path in sorted([*code, *texts]):
         found.update(path.read_bytes())
     return found.hexdigest()
 

@@ -1,0 +1,170 @@
+"""README's commands are run, block by block, in a copy of the repository, as a new user would.
+
+The first builds the demo in miniature; what comes after it finds `runs/` by README's own patterns.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests import readme
+from tests.cluster.conftest import ray_head
+from tests.readme import README, REPOSITORY, Kind
+
+from interlingua.cluster.head import free_ports
+
+__all__ = ["ray_head"]
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+
+KINDS = {Kind.SETS, Kind.INSTALLS, Kind.SERVES, Kind.ASKS, Kind.SUBMITS, Kind.RUNS}
+PORT = re.compile(r"127\.0\.0\.1:(\d+)|--port (\d+)")
+START_SECONDS, END_SECONDS = 240, 60
+WHEEL = "{name}-{version}-py3-none-any.whl"
+
+
+class Home(NamedTuple):
+    """A copy of the repository, and what is there in place of what README names."""
+
+    folder: Path
+    environment: dict[str, str]
+    values: dict[str, str]
+
+
+def all_blocks() -> list[list[str]]:
+    """The commands that are run here, by block."""
+    found = defaultdict(list)
+    for command in readme.commands(README.read_text()):
+        for line in readme.expanded(command):
+            if readme.kind_of(line.text) in KINDS:
+                found[line.block].append(line.text)
+    return list(found.values())
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory, ray_head) -> Home:
+    """A new user's clone, with `interlingua` and `python` on its path, and the demo in it."""
+    folder = tmp_path_factory.mktemp("readme") / "interlingua"
+    left_out = shutil.ignore_patterns(".git", ".venv*", "runs", "__pycache__", ".*_cache")
+    shutil.copytree(REPOSITORY, folder, ignore=left_out)
+    programs = folder.parent / "bin"
+    programs.mkdir()
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"RAY_ADDRESS", "MLFLOW_TRACKING_URI"}
+    }
+    environment |= {
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{folder / 'platform'}:{folder}",
+        **ray_head.environment,
+    }
+    made = Home(folder, environment, {"jobs_url": ray_head.jobs_url})
+    ended(made, f"python -m jobs.run {readme.MINI}")
+    [host] = folder.glob("runs/host/toy-rugpt3-large-*")
+    made.values.update(root=str(folder / "runs"), model=str(host))
+    return made
+
+
+def ended(home: Home, line: str) -> str:
+    """What a command prints; it must end well."""
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=home.folder, env=home.environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    codes = readme.PREFLIGHT_CODES if "--preflight" in line else {0}
+    assert done.returncode in codes, f"{line}\n{done.stdout[-4000:]}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("lines", all_blocks(), ids=lambda lines: lines[0][:60])
+def test_the_commands_of_a_block_end_well(lines, home):
+    asked = [line for line in lines if readme.kind_of(line) is Kind.ASKS]
+    for line in lines:
+        kind, small = readme.kind_of(line), filled(readme.smallest(line), home.values)
+        if kind is Kind.SERVES:
+            served(home, small, asked)
+            asked = []  # by the first server that they are of
+        elif kind is Kind.INSTALLS:
+            installed(home, small)
+        elif kind is Kind.SETS:
+            assert set(re.findall(r"(\w+)=", small)) <= home.environment.keys()
+        elif kind is not Kind.ASKS:
+            assert ended(home, small).strip() or small.startswith("ls ")
+    assert not asked, f"no server is started in the block of {asked}"
+
+
+def filled(line: str, values: dict[str, str]) -> str:
+    """The command with what is here in place of what README names."""
+    for name, value in values.items():
+        line = line.replace(f"{{{name}}}", value)
+    return line
+
+
+def served(home: Home, line: str, asks: list[str]) -> None:
+    """Start the server on a port of its own, wait for an answer, ask what README asks, end it."""
+    [port] = free_ports(1)
+    command = re.sub(r" --port \d+", "", line) + f" --port {port}"
+    log = home.folder.parent / f"server-{port}.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {command}"], cwd=home.folder, env=home.environment,
+            stdout=file, stderr=file, start_new_session=True,
+        )  # fmt: skip
+    try:
+        wait_for_answer(process, f"http://127.0.0.1:{port}/", log)
+        for ask in asks:
+            small = filled(readme.smallest(PORT.sub(f"127.0.0.1:{port}", ask)), home.values)
+            assert ended(home, small.replace("curl ", "curl -sS --fail-with-body ", 1)).strip()
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(END_SECONDS)
+
+
+def wait_for_answer(process: subprocess.Popen, url: str, log: Path) -> None:
+    """Return when somebody answers there, be it that there is no such page."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.2)  # not there yet; asked again
+    raise AssertionError(f"no answer at {url}:\n{log.read_text()[-4000:]}")
+
+
+def installed(home: Home, line: str) -> None:
+    """Ask pip for what the command names, of a folder that has it, and let it install nothing."""
+    wheels = home.folder.parent / "wheels"
+    wheels.mkdir(exist_ok=True)
+    for name, version in re.findall(r"\b([\w-]+)==([\w.]+)", line):
+        empty_wheel(wheels, name, version)
+    small = re.sub(r"\S*pip install", "python -m pip install --dry-run --ignore-installed", line)
+    small = re.sub(r"--index-url \S+", f"--no-index --find-links {wheels}", small)
+    assert "Would install" in ended(home, small)
+
+
+def empty_wheel(folder: Path, name: str, version: str) -> None:
+    """A distribution of that name and version, with nothing in it."""
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(folder / WHEEL.format(name=name, version=version), "w") as wheel:
+        wheel.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
