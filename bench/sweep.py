@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from bench.rounds import machine_lines, say
-from interlingua.commands.sweep import build_shared
+from interlingua.commands.sweeping.sweep import build_shared
 from interlingua.recipes.registry import recipe_named
 from interlingua.store.artifact import find
 from interlingua.sweeps.catalog import slots_sweep

@@ -1,6 +1,6 @@
-"""`python -m jobs.add_host`, also for `ray job submit`: interlingua/commands/add_host.py."""
+"""`interlingua add-host` as `python -m jobs.add_host`, also for `ray job submit`."""
 
-from interlingua.commands.add_host import add_host_parser, main
+from interlingua.commands.building.add_host import add_host_parser, main
 from interlingua.commands.command_line import run_command
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`python -m jobs.gallery`, also for `ray job submit`: interlingua/commands/gallery.py."""
+"""`interlingua gallery` as `python -m jobs.gallery`, also for `ray job submit`."""
 
 from interlingua.commands.command_line import run_command
-from interlingua.commands.gallery import gallery_parser, main
+from interlingua.commands.using.gallery import gallery_parser, main
 
 if __name__ == "__main__":
     run_command(main, gallery_parser().parse_args())

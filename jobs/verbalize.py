@@ -1,7 +1,7 @@
-"""`python -m jobs.verbalize`, also for `ray job submit`: interlingua/commands/verbalize.py."""
+"""`interlingua verbalize` as `python -m jobs.verbalize`, also for `ray job submit`."""
 
 from interlingua.commands.command_line import run_command
-from interlingua.commands.verbalize import main, verbalize_parser
+from interlingua.commands.using.verbalize import main, verbalize_parser
 
 if __name__ == "__main__":
     run_command(main, verbalize_parser().parse_args())

@@ -5,7 +5,7 @@ from typing import Any
 from interlingua.cluster.serve_file import spec_of
 from interlingua.cluster.serving import application
 from interlingua.commands.command_line import run_command
-from interlingua.commands.serve import main, serve_parser
+from interlingua.commands.using.serve import main, serve_parser
 
 
 def build(arguments: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from interlingua.cluster.local import LocalBackend, local_context
 from interlingua.cluster.tuning import FOLDER_PREFIX, in_process
-from interlingua.commands import sweep as command
+from interlingua.commands.sweeping import sweep as command
 from interlingua.core.contrasts import Contrast
 from interlingua.recipes.world import world_mini
 from interlingua.report.page.page import PAGE_NAME

@@ -4,7 +4,7 @@ import pytest
 from tests.serving.client.served import neuronpedia_alone, served
 from tests.serving.fake import FakeBackend, card
 
-from interlingua.commands.evaluate import evaluate_parser, main
+from interlingua.commands.building.evaluate import evaluate_parser, main
 from interlingua.serving.own.app import Settings, make_app
 
 

@@ -8,7 +8,7 @@ from tests.serving.explorer.made import stored_evaluation
 from tests.serving.explorer.test_lineage import bundle_in, evaluation_in, pair_in
 
 from interlingua.cluster.serve_file import spec_of
-from interlingua.commands.serve import evaluations_served, serve_parser
+from interlingua.commands.using.serve import evaluations_served, serve_parser
 
 
 def test_named_ones_are_served_by_their_names(tmp_path) -> None:

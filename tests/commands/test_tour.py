@@ -6,8 +6,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from interlingua.commands.tour import NAMES, Done, Tour, TourFailed, main, tour_parser
-from interlingua.commands.tour_results import tour_table
+from interlingua.commands.touring.tour import NAMES, Done, Tour, TourFailed, main, tour_parser
+from interlingua.commands.touring.tour_results import tour_table
 from interlingua.recipes.world import world_mini
 
 

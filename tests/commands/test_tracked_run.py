@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from interlingua.commands.tracked_run import MOST_LETTERS, title, tracked_run
+from interlingua.commands.building.tracked_run import MOST_LETTERS, title, tracked_run
 from interlingua.recipes.own import mine
 from interlingua.recipes.world import demo, world_rl_ablation
 from interlingua.specs.text.overrides import with_overrides

@@ -14,7 +14,7 @@ from tests.explorer.watching import Watch
 from tests.serving.client.served import served
 from tests.skipping import lacking
 
-from interlingua.commands.serve import evaluations_served
+from interlingua.commands.using.serve import evaluations_served
 from interlingua.recipes.world import world_mini
 from interlingua.serving.backend import Backend, Limits
 from interlingua.serving.engines.local import opened_backend

@@ -11,8 +11,8 @@ from tests.own_data import write_rows
 from tests.own_model import save_model
 from tests.sources.hub import COMMIT, serving, use
 
-from interlingua.commands import add_host
-from interlingua.commands.preflight import NotReady, findings_of, show_preflight
+from interlingua.commands.building import add_host
+from interlingua.commands.building.preflight import NotReady, findings_of, show_preflight
 from interlingua.published.hosts import SINGLE_HOSTS, UNIVERSAL_POOL
 from interlingua.recipes.own import nla_of
 from interlingua.recipes.world import world_18

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interlingua.commands.recompute import main
+from interlingua.commands.auditing.recompute import main
 from interlingua.recipes.world import world_mini
 from interlingua.stages.graph.order import graph_of
 from interlingua.store.artifact import find

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from interlingua.commands.auditing.verify import RootDamaged, main
 from interlingua.commands.command_line import run_command
-from interlingua.commands.verify import RootDamaged, main
 
 NUM_ROUNDS = 12
 

@@ -11,7 +11,7 @@ import pytest
 from tests.serving.client.served import served
 from tests.serving.fake import FakeBackend
 
-from interlingua.commands.serve import TOKEN_VARIABLE, main, serve_parser
+from interlingua.commands.using.serve import TOKEN_VARIABLE, main, serve_parser
 from interlingua.serving.own.app import Settings, make_app
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from interlingua.commands.serve import replicas_of
+from interlingua.commands.using.serve import replicas_of
 from interlingua.serving.own.serve_spec import INGRESS, PARTS, Replicas, ServeSpec
 
 ALL = (*PARTS, INGRESS)

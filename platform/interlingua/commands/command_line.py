@@ -5,12 +5,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from interlingua.recipes.placements import PLACEMENTS, placed_at
-from interlingua.recipes.registry import OWN, PUBLISHED, RECIPES, recipe_named
+from interlingua.recipes.registry import recipe_named
 from interlingua.sources.checks import check_files
 from interlingua.sources.commits import commits_in, committed, note_commits
 from interlingua.sources.pinned import pinned
@@ -126,13 +126,21 @@ def prepared_root(root: Path) -> Path:
     return root.absolute()
 
 
+def catalog(named: Mapping[str, Callable[[], object]], width: int) -> str:
+    """A line for each, with its docstring's first: a recipe is described in one place."""
+    return "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in named.items())
+
+
 def _add_recipe(made: argparse.ArgumentParser, default: str | None) -> None:
     """The recipe: by its name, or a function in a file."""
     if default is not None:
         made.set_defaults(recipe=default)  # before its arguments, which would take it as theirs
     named = made.add_mutually_exclusive_group(required=default is None)
     named.add_argument(
-        "recipe", nargs="?", default=argparse.SUPPRESS, help="which experiment (see below)"
+        "recipe",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        help="which experiment: `interlingua recipes` lists them",
     )
     named.add_argument(
         "--recipe",
@@ -143,16 +151,8 @@ def _add_recipe(made: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def _epilog() -> str:
-    # Docstrings are the help: a recipe or a placement is described in one place.
-    width = max(map(len, [*RECIPES, *PUBLISHED]))
-    summaries, own, published, places = (
-        "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in named.items())
-        for named in (RECIPES, OWN, PUBLISHED, PLACEMENTS)
-    )
-    return (
-        f"recipes:\n{summaries}\n\nwith what you have:\n{own}\n\npublished runs, which need a "
-        f"hub, a teacher and cards:\n{published}\n\nplacements:\n{places}\n\n{EXAMPLES}"
-    )
+    places = catalog(PLACEMENTS, max(map(len, PLACEMENTS)))
+    return f"recipes: `interlingua recipes` lists them\n\nplacements:\n{places}\n\n{EXAMPLES}"
 
 
 def _interrupt(signum: int, frame: object) -> None:

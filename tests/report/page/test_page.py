@@ -128,6 +128,8 @@ def test_the_browser_shows_less_where_all_would_be_too_large(evaluated, monkeypa
 def test_a_command_is_given_as_it_is_typed() -> None:
     argv = ("/some/where/jobs/run.py", "world", "--set", "av.seed=1 2")
     assert command_of(argv) == "python -m jobs.run world --set 'av.seed=1 2'"
+    for program in ("/some/bin/interlingua", "/some/where/interlingua/__main__.py"):
+        assert command_of((program, "run", "world")) == "interlingua run world"
     assert command_of(("/usr/bin/pytest", "-q")) == "/usr/bin/pytest -q"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.serving.client.served import neuronpedia_alone
 
-from interlingua.commands.verbalize import main, verbalize_parser
+from interlingua.commands.using.verbalize import main, verbalize_parser
 from interlingua.serving.backend import Limits
 from interlingua.serving.client.endpoint import Endpoint
 from interlingua.serving.engines.local import opened_backend

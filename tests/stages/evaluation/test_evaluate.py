@@ -12,7 +12,7 @@ import pytest
 from tests.forging import publish_again
 
 from interlingua.cluster.local import local_context
-from interlingua.commands.build import GatesFailed, check_gates
+from interlingua.commands.building.build import GatesFailed, check_gates
 from interlingua.recipes.world import world_mini, world_token
 from interlingua.report.gates.gates import gates_of
 from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers, read_recorded

@@ -19,7 +19,8 @@ from tests.own_data import (
 from tests.own_model import save_model, texts
 from tests.serving.client.served import served
 
-from interlingua.commands import recompute, verbalize, verify
+from interlingua.commands.auditing import recompute, verify
+from interlingua.commands.using import verbalize
 from interlingua.report.numbers import NUMBERS_NAME, read_numbers
 from interlingua.serving.backend import Limits
 from interlingua.serving.engines.local import opened_backend

@@ -13,6 +13,7 @@ from interlingua.store.artifact import Artifact
 from interlingua.store.record import Record
 
 PROGRAMS = ("jobs", "tuners", "serve")
+NAMES = ("interlingua", "__main__.py")  # of the command, and of `python -m interlingua`
 DEFAULT_ROOT = "runs"
 SHORT_COMMIT = 12
 
@@ -107,11 +108,13 @@ def commands(material: Material) -> Iterator[tuple[str, str]]:
 
 
 def command_of(argv: Sequence[str]) -> str:
-    """The command line that was given: a program of this project is started as a module."""
+    """The command line as it was given: the command of this project, or one of its modules."""
     program = Path(argv[0])
     if program.parent.name in PROGRAMS and program.suffix == ".py":
         module = f"{program.parent.name}.{program.stem}"
         return shlex.join(["python", "-m", module, *argv[1:]])
+    if program.name in NAMES:
+        return shlex.join(["interlingua", *argv[1:]])
     return shlex.join(argv)
 
 

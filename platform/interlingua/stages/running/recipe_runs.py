@@ -159,7 +159,7 @@ def command() -> str:
     """The command line of this process, as people type it."""
     given = command_of(sys.argv)
     # A program of ours is started as a module; what else it was, Python ran it.
-    return given if given.startswith("python ") else f"python {given}"
+    return given if given.startswith(("python ", "interlingua ")) else f"python {given}"
 
 
 def _tags(run: RecipeRun, root: Path, artifacts: Sequence[Artifact]) -> dict[str, Any]:

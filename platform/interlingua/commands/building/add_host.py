@@ -2,9 +2,9 @@
 
 import argparse
 
-from interlingua.commands.build import build_and_show
+from interlingua.commands.building.build import build_and_show
+from interlingua.commands.building.preflight import add_preflight, preflight_recipe, show_preflight
 from interlingua.commands.command_line import parser, resolved
-from interlingua.commands.preflight import add_preflight, preflight_recipe, show_preflight
 from interlingua.sources.pinned import pinned_host
 from interlingua.specs.hosts import DTYPES, AtBlock
 from interlingua.specs.models import HostSpec, HubHost

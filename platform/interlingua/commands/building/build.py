@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from interlingua.commands.building.preflight import preflight_recipe, show_preflight
 from interlingua.commands.command_line import prepared_root, resolved
-from interlingua.commands.preflight import preflight_recipe, show_preflight
 from interlingua.memory.parameters import (
     SIZE_COLUMNS,
     RoleSize,
@@ -85,7 +85,7 @@ def _build(
     from interlingua.cluster.reinforcing import RayReinforcer
     from interlingua.cluster.schedule import RayBackend
     from interlingua.cluster.training import RayTrainer
-    from interlingua.commands.tracked_run import tracked_run
+    from interlingua.commands.building.tracked_run import tracked_run
     from interlingua.stages.graph.urgency import first_explanation_first
     from interlingua.stages.running.console import ConsoleWatcher
     from interlingua.stages.running.tracked import TrackingWatcher

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from interlingua.commands.command_line import prepared_root
-from interlingua.commands.sweep_plan import show_sweep_plan
-from interlingua.commands.sweep_tracking import SweepUploads
+from interlingua.commands.sweeping.sweep_plan import show_sweep_plan
+from interlingua.commands.sweeping.sweep_tracking import SweepUploads
 from interlingua.sources.checks import check_files
 from interlingua.specs.recipe import Recipe
 from interlingua.specs.sweeps import LeftOut

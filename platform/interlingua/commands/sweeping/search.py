@@ -15,8 +15,8 @@ from typing import Any
 from rich.console import Console
 
 from interlingua.commands.command_line import parser, prepared_root, resolved
-from interlingua.commands.sweep import SweepProgress, build_shared
-from interlingua.commands.tuners import words
+from interlingua.commands.sweeping.sweep import SweepProgress, build_shared
+from interlingua.commands.sweeping.tuners import words
 from interlingua.report.tables.grid import Grid, Row, rich_tables, value_cell, words_cell
 from interlingua.specs.recipe import Recipe
 from interlingua.store.artifact import find

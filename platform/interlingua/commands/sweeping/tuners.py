@@ -1,14 +1,14 @@
 """The command lines of `tuners`: each makes a sweep of a base recipe, and runs it.
 
 `python -m tuners.slots world_token`, `tuners.seeds world_mini --seeds 3`, `tuners.sweep`,
-`tuners.scaling`; `tuners.rl` searches instead (commands/search.py).
+`tuners.scaling`; `tuners.rl` searches instead (commands/sweeping/search.py).
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 
 from interlingua.commands.command_line import chosen, parser, with_commits
-from interlingua.commands.sweep import run_sweep
+from interlingua.commands.sweeping.sweep import run_sweep
 from interlingua.core.contrasts import Contrast
 from interlingua.specs.recipe import Recipe
 from interlingua.sweeps.catalog import (

@@ -7,9 +7,9 @@ With --until it is built up to the stages of one kind, and what they need:
 import argparse
 from collections.abc import Sequence
 
-from interlingua.commands.build import build_recipe
+from interlingua.commands.building.build import build_recipe
+from interlingua.commands.building.preflight import add_preflight
 from interlingua.commands.command_line import parser
-from interlingua.commands.preflight import add_preflight
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.store.artifact import Stage

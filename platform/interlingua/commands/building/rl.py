@@ -6,9 +6,9 @@ With --dry-run it also says, of a trunk that was not made here, on which cards t
 import argparse
 from collections.abc import Sequence
 
-from interlingua.commands.build import build_recipe
+from interlingua.commands.building.build import build_recipe
+from interlingua.commands.building.preflight import add_preflight
 from interlingua.commands.command_line import parser
-from interlingua.commands.preflight import add_preflight
 from interlingua.memory.cards import card_lines, card_shapes
 from interlingua.models.hosts.sizes import size_of
 from interlingua.recipes.registry import PUBLISHED, RECIPES

@@ -59,7 +59,11 @@ def show_preflight(recipe: Recipe, root: Path, *, extra: Sequence[HostSpec] = ()
 def findings_of(recipe: Recipe, root: Path, hosts: Sequence[HostSpec]) -> Iterator[Finding]:
     """Every finding about a recipe, in the order in which a run would meet it."""
     from interlingua.cluster.findings import cluster_findings, seen_nodes
-    from interlingua.commands.preflight_sizes import disk_lines, memory_lines, training_lines
+    from interlingua.commands.building.preflight_sizes import (
+        disk_lines,
+        memory_lines,
+        training_lines,
+    )
     from interlingua.models.hosts.reach import why_no_hub
     from interlingua.sources.preflight import corpus_findings, file_findings
 

@@ -10,7 +10,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from interlingua.commands.build import build_and_show, build_recipe
+from interlingua.commands.building.build import build_and_show, build_recipe
 from interlingua.commands.command_line import parser, resolved
 from interlingua.specs.placement import ServerPlacement
 from interlingua.specs.recipe import Recipe

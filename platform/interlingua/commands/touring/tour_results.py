@@ -85,7 +85,7 @@ def mlflow_result(recipe: Recipe, root: Path) -> str:
     from interlingua.tracking.contents import top_runs
 
     runs = top_runs(root)
-    # What the recipe's runs are called begins with its name (commands/tracked_run.py).
+    # What the recipe's runs are called begins with its name (commands/building/tracked_run.py).
     beginnings = (f"{recipe.name} + served", recipe.name, SWEEP)
     found = []
     for beginning in beginnings:

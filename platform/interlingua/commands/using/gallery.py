@@ -82,7 +82,7 @@ def _recording(arguments: argparse.Namespace) -> Any:
     if arguments.endpoint is not None:
         with _asked(arguments.endpoint) as ask:
             return recording(ask, arguments.model, arguments.evaluation)
-    from interlingua.commands.serve import bundles_named, evaluations_served
+    from interlingua.commands.using.serve import bundles_named, evaluations_served
     from interlingua.serving.explorer.gallery_server import server_of
 
     bundles = bundles_named(arguments.bundles)

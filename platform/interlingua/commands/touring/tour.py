@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from interlingua.commands.command_line import parser, prepared_root, resolved
-from interlingua.commands.tour_results import (
+from interlingua.commands.touring.tour_results import (
     SWEEP,
     cluster_result,
     mlflow_result,
