@@ -12,6 +12,7 @@ FLAGS = (
 )  # fmt: skip
 HEIGHTS = {1440: 900, 1024: 768, 390: 844}  # of a screen by its width
 PHONE = 390
+SCREENS = [(width, scheme) for width in HEIGHTS for scheme in ("light", "dark")]
 
 
 def opened_browser(playwright: Playwright) -> Browser:

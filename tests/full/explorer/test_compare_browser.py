@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from tests.explorer.browser import SCREENS
 from tests.explorer.conftest import explorer_app
 from tests.explorer.faults import Faulty
 from tests.explorer.halving import halving_card, two_bundles
@@ -310,9 +311,7 @@ def test_another_text_is_compared_on_the_same_sides(server, opened) -> None:
     assert systems(page) == [["one", "toy-a"], ["one", "toy-b"]]
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1440, "light"), (1440, "dark"), (1024, "light"), (390, "dark")]
-)
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_it_can_be_read_and_used_on_every_screen(server, opened, width, scheme) -> None:
     page = ready(opened(server.url, at(**OTHER_HOST), width=width, scheme=scheme))
     explained(page, "sentences")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
+from tests.explorer.browser import SCREENS
 from tests.explorer.conftest import explorer_app
 from tests.explorer.faults import Faulty
 from tests.explorer.measures import axe, overlaps, screens
@@ -380,10 +381,7 @@ def test_without_an_fve_nothing_is_claimed(doubted, asked) -> None:
     expect(page.locator(".doubt-verdict")).to_have_text("There is no FVE to compare.")
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"),
-    [(1440, "light"), (1440, "dark"), (1024, "light"), (390, "light"), (390, "dark")],
-)  # fmt: skip
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_everybody_can_read_it(doubted, width, scheme) -> None:
     page = doubted(has_facts=True, width=width, scheme=scheme)
     section(page, "Which part carries it")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from tests.explorer.browser import SCREENS
 from tests.explorer.conftest import Opened
 from tests.explorer.faults import Faulty
 from tests.explorer.measures import axe, overlaps, screens
@@ -223,7 +224,7 @@ def test_a_server_that_fails_is_asked_again(rows_server, opened, rows) -> None:
     assert numbers(page) == expected(rows, predictor="greedy", order="best")[:PAGE]
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1024, "dark"), (390, "light")])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_nothing_is_on_anything_else(rows_server, opened: Opened, width, scheme) -> None:
     page = opened(rows_server.url, "#v=find", width=width, scheme=scheme)
     in_rest(page)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.explorer.browser import SCREENS
 from tests.explorer.conftest import Opened
 from tests.explorer.measures import axe, overlaps, screens
 from tests.serving.client.served import served
@@ -223,7 +224,7 @@ def test_one_page_holds_what_a_text_could_break_out_with(tmp_path) -> None:
     assert 'from "./' not in page and 'href="css' not in page and 'src="' not in page
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1024, "dark"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_cards_open_live_where_the_same_bundle_is_served(live, site, opened, width, scheme) -> None:
     page = opened(site, "?gallery#v=gallery", width=width, scheme=scheme)
     cards = page.locator(".example-card")

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page
+from tests.explorer.browser import SCREENS
 from tests.explorer.conftest import explorer_app
 from tests.explorer.faults import Faulty
 from tests.explorer.measures import axe, overlaps, screens
@@ -269,7 +270,7 @@ def test_a_figure_has_the_light_colours_of_the_page(called) -> None:
     assert colours == {name: light[name] for name in colours}
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_what_is_opened_can_be_read_and_used(server, opened, width, scheme) -> None:
     page = opened(server.url, at(t="one two three", s="1"), width=width, scheme=scheme)
     pin(page, "a note")

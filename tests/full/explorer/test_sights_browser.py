@@ -2,16 +2,13 @@
 
 import pytest
 from playwright.sync_api import expect
-from tests.explorer.browser import HEIGHTS
+from tests.explorer.browser import SCREENS
 from tests.explorer.measures import assert_readable
 from tests.explorer.reading import TEXT, WORDS, explanation, paste, token
 from tests.explorer.talking import text_of
 
-SCHEMES = ("light", "dark")
 
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", HEIGHTS)
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_an_explanation_with_its_samples_can_be_read(opened, fake, width, scheme) -> None:
     page = opened(fake.url, width=width, scheme=scheme)
     paste(page, TEXT)
@@ -23,21 +20,20 @@ def test_an_explanation_with_its_samples_can_be_read(opened, fake, width, scheme
     assert_readable(page, f"explained-{width}-{scheme}")
 
 
-@pytest.mark.parametrize("width", HEIGHTS)
-def test_long_words_texts_and_names_can_be_read(opened, fake, width) -> None:
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_long_words_texts_and_names_can_be_read(opened, fake, width, scheme) -> None:
     word = "Donaudampfschifffahrtsgesellschaft" * 6
     fake.backend.says = lambda place, sample: f"{word} {'and much more of it ' * 40}{word}"
-    page = opened(fake.url, width=width)
+    page = opened(fake.url, width=width, scheme=scheme)
     paste(page, f"{word} {TEXT} {word}")
     expect(explanation(page)).to_be_visible()
     page.get_by_label("Texts").select_option(label="4 samples")
     expect(page.locator(".samples li").nth(3)).to_contain_text("much more")
     page.wait_for_load_state("networkidle")
-    assert_readable(page, f"long-{width}")
+    assert_readable(page, f"long-{width}-{scheme}")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", HEIGHTS)
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_an_empty_page_its_help_and_its_inputs_can_be_read(opened, fake, width, scheme) -> None:
     page = opened(fake.url, width=width, scheme=scheme)
     expect(page.get_by_role("button", name="Read it")).to_be_visible()
@@ -49,8 +45,7 @@ def test_an_empty_page_its_help_and_its_inputs_can_be_read(opened, fake, width, 
     assert_readable(page, f"help-{width}-{scheme}")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", HEIGHTS)
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_what_is_compared_and_what_went_wrong_can_be_read(opened, fake, width, scheme) -> None:
     page = opened(fake.url, width=width, scheme=scheme, expects=["status of 500"])
     paste(page, TEXT)

@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.explorer.browser import SCREENS
 from tests.explorer.conftest import Opened
 from tests.explorer.faults import Faulty
 from tests.explorer.measures import axe, overlaps, screens
@@ -14,7 +15,7 @@ def title(page: Page) -> str:
     return page.locator(".tour h2").inner_text()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1024, "dark"), (390, "light")])
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_three_notes_once_beside_what_they_are_about(
     fake: Faulty, opened: Opened, width, scheme
 ) -> None:
@@ -30,7 +31,7 @@ def test_three_notes_once_beside_what_they_are_about(
         if width == 390:
             assert box["y"] + box["height"] == window["height"] and box["width"] == window["width"]
         expect(page.locator(".tour-target")).to_have_count(1)
-        screens(page, f"tour-{number}-{width}")
+        screens(page, f"tour-{number}-{width}-{scheme}")
         assert axe(page) == []
         page.keyboard.press("Enter")
     expect(note).to_have_count(0)
