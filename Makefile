@@ -4,10 +4,12 @@ VENV := .venv/bin/python
 READY := .venv/.ready
 BENCH_VENV := .venv-bench/bin/python
 BENCH_READY := .venv-bench/.ready
+DOCS_VENV := .venv-docs/bin/python
+DOCS_READY := .venv-docs/.ready
 # What starts a cluster or a browser stays in one of the two workers (tests/conftest.py).
 BOTH_CORES := -n 2 --dist loadgroup
 
-.PHONY: help demo tour ui serve gallery test quick chaos full lint bench clean
+.PHONY: help demo tour ui serve gallery test quick chaos full lint bench docs clean
 
 help:
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
@@ -21,7 +23,8 @@ help:
 	@echo "make full   the long walks (kills, corruption, all families ...), in parts that resume"
 	@echo "make lint   check format, lint and types"
 	@echo "make bench  time hot paths beside their peers (bench/README.md)"
-	@echo "make clean  remove .venv, .venv-bench and caches; results in runs/ stay"
+	@echo "make docs   build the documentation into site/, which opens from disk: site/index.html"
+	@echo "make clean  remove .venv, .venv-bench, .venv-docs, site and caches; results in runs/ stay"
 
 demo: $(READY)
 	$(VENV) -m jobs.run demo
@@ -76,8 +79,13 @@ bench: $(BENCH_READY) $(READY)
 	$(VENV) -m bench.explorer
 	$(VENV) -m bench.find
 
+# Tables come from the code, which only .venv can import; the site is made from text alone.
+docs: $(DOCS_READY) $(READY)
+	$(VENV) docs/tools/made.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV) -m mkdocs build --strict --quiet
+
 clean:
-	rm -rf .venv .venv-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-docs site build/docs .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The stamp comes last: an install that was broken off is done again.
 $(READY): pyproject.toml constraints.txt
@@ -92,4 +100,13 @@ $(BENCH_READY): constraints.txt bench/constraints.txt bench/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	$(BENCH_VENV) -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -c bench/constraints.txt -r bench/requirements.txt
+	@touch $@
+
+# What builds the site is no part of the product: one list of names, in pyproject.toml.
+$(DOCS_READY): pyproject.toml docs/constraints.txt
+	@echo "installing into .venv-docs (100 MB)"
+	$(PYTHON) -m venv .venv-docs
+	$(DOCS_VENV) -m pip install --quiet --disable-pip-version-check -c docs/constraints.txt \
+		$$($(PYTHON) -c "import tomllib; f = open('pyproject.toml', 'rb'); \
+		print(*tomllib.load(f)['project']['optional-dependencies']['docs'])")
 	@touch $@
