@@ -5,20 +5,17 @@ A fragment is a markdown file; docs/tools/hooks.py puts it where a page names it
 
 import argparse
 import importlib
-import inspect
 import json
-import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import interlingua.commands
+from interlingua.commands.entry import PROGRAM, SWEEPS, VERBS, Verb
 
 REPOSITORY = Path(__file__).parents[2]
 ITSELF = "The recipe itself"
-NOT_A_COMMAND = {"parser"}  # takes the name of a job: what several parsers have in common
 
 
 def main(folder: Path) -> None:
@@ -30,28 +27,33 @@ def main(folder: Path) -> None:
 
 def command_lines() -> str:
     """Every command with its arguments, from the parsers."""
-    parts = []
-    for parser in sorted(parsers(), key=lambda one: one.prog):
+    listed = ((f"[`{typed}`](#{slug(typed)})", verb.summary) for typed, verb in verbs())
+    parts = [table(["command", "what it does"], listed)]
+    for typed, verb in verbs():
+        parser = parser_of(verb)
         summary, _, rest = (parser.description or "").strip().partition("\n\n")
-        parts += [f"### `{parser.prog}`", escaped(summary)]
+        parts += [f"## `{typed}`", summary]
         if rest:
             parts.append(f"~~~text\n{rest}\n~~~")
         parts.append(table(["argument", "means"], map(_argument, _actions(parser))))
     return "\n\n".join(parts)
 
 
-def parsers() -> list[argparse.ArgumentParser]:
-    """One parser for each command, found by the name of its function."""
-    found = {}
-    modules = pkgutil.walk_packages(interlingua.commands.__path__, "interlingua.commands.")
-    for info in modules:
-        module = importlib.import_module(info.name)
-        for name, make in inspect.getmembers(module, inspect.isfunction):
-            is_own = make.__module__ == info.name and name not in NOT_A_COMMAND
-            if is_own and name.endswith("_parser") and not _required(make):
-                made = make()
-                found[made.prog] = made
-    return list(found.values())
+def verbs() -> list[tuple[str, Verb]]:
+    """What is typed for each verb, ready sweeps among them."""
+    sweeps = [(f"{PROGRAM} sweep {name}", verb) for name, verb in SWEEPS.items()]
+    return [*((f"{PROGRAM} {name}", verb) for name, verb in VERBS.items()), *sweeps]
+
+
+def parser_of(verb: Verb) -> argparse.ArgumentParser:
+    """The arguments of a verb."""
+    module = importlib.import_module(f"interlingua.commands.{verb.module}")
+    return getattr(module, verb.parser)()
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading."""
+    return heading.replace(" ", "-")
 
 
 def recipes() -> str:
@@ -158,11 +160,6 @@ def code(value: object) -> str:
     """A value as it is typed."""
     text = "none" if value is None else str(value)
     return f"`{text.replace('|', chr(92) + '|')}`" if text else ""
-
-
-def _required(make: Callable) -> bool:
-    found = inspect.signature(make).parameters.values()
-    return any(one.default is inspect.Parameter.empty for one in found)
 
 
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
