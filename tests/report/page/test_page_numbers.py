@@ -5,6 +5,7 @@ Nothing of `core` or `report` is imported: parquet, json and csv are read as any
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -253,13 +254,32 @@ def test_intervals_over_passages_are_those_of_another_bootstrap(page, host, pred
 
 @pytest.mark.parametrize("group", ["mean trained", "mean held out", "mean all"])
 def test_intervals_over_hosts_are_students(page, group) -> None:
-    _, reader, recorded = page
+    """In the table; the page gives no interval of so few hosts, but their number."""
+    root, reader, recorded = page
     (one,) = {
         n for n in reader.numbers if n[:4] == (group, "greedy", "fve_centred_own", "hosts")
     }  # fmt: skip
     values = [recorded.value(host, one.predictor, one.metric) for host in recorded.members(group)]
     half = STUDENT[len(values)] * np.std(values, ddof=1) / np.sqrt(len(values))
-    assert (one.low, one.high) == pytest.approx((one.value - half, one.value + half), abs=1e-7)
+    with (root / "numbers.csv").open(newline="") as file:
+        (raw,) = (row for row in csv.DictReader(file) if tuple(row.values())[:3] == one[:3]
+                  and row["covers"] == "hosts")  # fmt: skip
+    ends = (float(raw["low"]), float(raw["high"]))
+    assert ends == pytest.approx((one.value - half, one.value + half), abs=1e-7)
+    assert (one.low, one.high) == (None, None)
+    cell = f'data-metric="{"|".join(one[:4])}"[^>]*>[^<]*<span class="doubt">(.*?)</span>'
+    assert set(re.findall(re.sub(r"[|]", r"\\|", cell), (root / "report.html").read_text())) == {
+        f"n={len(values)} hosts"
+    }
+
+
+def test_no_interval_leaves_what_is_possible(page) -> None:
+    _, reader, _ = page
+    for one in reader.numbers:
+        if one.low is not None and one.metric.startswith("fve") and " - " not in one.predictor:
+            assert one.high <= 1 or one.host == "trained - held out", one
+        if one.low is not None and one.metric.endswith(("_share", "/all", "/topic", "top1")):
+            assert one.low >= (-1 if " - " in one.host + one.predictor else 0) and one.high <= 1
 
 
 def test_the_table_beside_the_page_is_that_of_the_evaluation(page) -> None:

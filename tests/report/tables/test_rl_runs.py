@@ -27,7 +27,7 @@ def evaluation(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(evaluation):
-    """Two seeds of one ablation, one run of another; the second seed gained .1 more."""
+    """Five seeds of one ablation, one run of another; every seed gained .1 more than the last."""
 
     def run_of(tag, above, gates, stopped_by):
         metrics = {"dev/kl_per_token": 0.2 + above, "stopped_by": stopped_by}
@@ -42,6 +42,7 @@ def runs(evaluation):
     return [
         run_of("both-0", 0.0, [PASSED], ""),
         run_of("both-1", 0.1, [PASSED], ""),
+        *(run_of(f"both-{seed}", seed / 10, [PASSED], "") for seed in (2, 3, 4)),
         run_of("odd", 0.3, [PASSED, FAILED], "unique_share is 0.1, below its gate at 0.8"),
     ]
 
@@ -49,23 +50,29 @@ def runs(evaluation):
 def test_a_row_a_run_and_a_mean_an_ablation_over_its_seeds(runs):
     grid = rl_runs_grid(runs)
     labels = [row.labels[0] for row in grid.rows]
-    assert labels == ["both-0", "both-1", "mean of both", "odd"]
-    own, other, mean, odd = grid.rows
+    assert labels == [*(f"both-{seed}" for seed in range(5)), "mean of both", "odd"]
+    *own, mean, odd = grid.rows
     gains = [run.numbers[ALL, *GAIN].value for run in runs]
-    assert [row.cells[0].value for row in (own, other, odd)] == pytest.approx(gains)
-    # Student's t with one degree of freedom is 12.706 at 95%.
-    half = 12.706 * np.std(gains[:2], ddof=1) / np.sqrt(2)
-    assert mean.cells[0].value == pytest.approx(np.mean(gains[:2]))
+    assert [row.cells[0].value for row in (*own, odd)] == pytest.approx(gains)
+    # Student's t with four degrees of freedom is 2.776 at 95%.
+    half = 2.776 * np.std(gains[:5], ddof=1) / np.sqrt(5)
+    assert mean.cells[0].value == pytest.approx(np.mean(gains[:5]))
     assert mean.cells[0].high - mean.cells[0].value == pytest.approx(half, rel=1e-3)
     assert mean.cells[0].name == "both|sampled - start|fve_centred_own|seeds" and mean.is_mean
     names = [cell.name for row in grid.rows for cell in row.cells if cell.name]
     assert len(set(names)) == len(names)  # no number of one run under the name of another's
     gates, ended = grid.columns.index("gates"), grid.columns.index("ended by")
-    assert [row.cells[gates].text for row in (own, odd)] == ["passed", "collapsed_texts"]
-    assert [row.cells[ended].text for row in (own, odd)] == [
+    assert [row.cells[gates].text for row in (own[0], odd)] == ["passed", "collapsed_texts"]
+    assert [row.cells[ended].text for row in (own[0], odd)] == [
         "its last step",
         "unique_share is 0.1",
     ]
+
+
+def test_two_seeds_have_a_mean_and_no_interval(runs):
+    grid = rl_runs_grid(runs[:2])
+    (mean,) = (row for row in grid.rows if row.is_mean)
+    assert mean.cells[0].doubt == "n=2 seeds" and not mean.cells[0].has_interval
 
 
 def test_a_page_of_several_runs_says_which_one_it_shows(evaluation, runs):
@@ -73,7 +80,7 @@ def test_a_page_of_several_runs_says_which_one_it_shows(evaluation, runs):
     material = read_material("world", evaluation, (), runs)
     told = ["".join(part if isinstance(part, str) else part.text for part in s)
             for s in headline(material)]  # fmt: skip
-    assert told[2] == "All of it is of run both-0; 3 runs stand beside each other under RL runs."
+    assert told[2] == "All of it is of run both-0; 6 runs stand beside each other under RL runs."
     assert [section.title for section in sections_of(material)][1] == "RL runs"
     alone = read_material("world", evaluation, ())
     assert "RL runs" not in [section.title for section in sections_of(alone)]

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from interlingua.report.numbers import Number
+from interlingua.report.tables.doubt import doubt_of
 
 BETWEEN = "|"  # of the parts of a number's name
 UNBOUNDED_WIDTH = 10_000
@@ -24,6 +25,11 @@ class Cell:
     value: float = nan
     low: float = nan
     high: float = nan
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the doubt is an interval, and no count of units."""
+        return isfinite(self.low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,19 +66,18 @@ def words_cell(text: object) -> Cell:
 
 
 def number_cell(number: Number | None, *, digits: int = 2) -> Cell:
-    """A number with its interval; a dash where there is none."""
+    """A number with its interval, or with its units where these are few; a dash for none."""
     if number is None:
         return NOTHING
-    has_interval = isfinite(number.low) and isfinite(number.high)
-    # z: a value that rounds to zero is printed without a minus.
-    bounds = f"[{number.low:z.{digits}f}, {number.high:z.{digits}f}]"
+    doubt = doubt_of(number, digits=digits)
     return Cell(
+        # z: a value that rounds to zero is printed without a minus.
         text=f"{number.value:z.{digits}f}",
-        doubt=bounds if has_interval else "",
+        doubt=doubt.words,
         name=BETWEEN.join((number.host, number.predictor, number.metric, number.covers)),
         value=number.value,
-        low=number.low,
-        high=number.high,
+        low=doubt.low,
+        high=doubt.high,
     )
 
 

@@ -5,6 +5,9 @@ from typing import Any
 
 from rich.table import Table
 
+from interlingua.report.numbers import Number
+from interlingua.report.tables.doubt import doubt_of
+
 Metrics = Mapping[str, Any]
 
 
@@ -67,9 +70,18 @@ def oracle_table(metrics_by_tag: Mapping[str, Metrics]) -> Table:
 
 
 def with_interval(metrics: Metrics, name: str, *, digits: int = 2) -> str:
-    """`value [low, high]`."""
-    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{metrics[name]:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    """`value [low, high]`, or how many units it has where these are few."""
+    number = Number(
+        host="",
+        predictor="",
+        metric=name,
+        value=metrics[name],
+        low=metrics[f"{name}_low"],
+        high=metrics[f"{name}_high"],
+        num_units=metrics.get(f"{name}_n", 0),
+        covers="record",
+    )
+    return f"{number.value:.{digits}f} {doubt_of(number, digits=digits).words}"
 
 
 def _mean(rows: Sequence[Metrics], name: str) -> str:
