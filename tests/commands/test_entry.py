@@ -13,7 +13,7 @@ from interlingua.recipes.registry import PUBLISHED, RECIPES
 
 REPOSITORY = Path(__file__).parents[2]
 HEAVY = {"torch", "ray", "transformers", "mlflow", "numpy", "interlingua.recipes.registry"}
-ONLY_OF_THE_COMMAND = {"recipes"}
+ONLY_OF_THE_COMMAND = {"recipes", "status"}
 
 
 def programs() -> dict[str, tuple[str, str, str]]:

@@ -37,6 +37,9 @@ VERBS: dict[str, Verb] = {
     "recipes": Verb(
         "building.recipes", "recipes_parser", "main", "list recipes, published runs and placements"
     ),
+    "status": Verb(
+        "watching.status", "status_parser", "main", "what is done, running, failed in a root"
+    ),
     "ui": Verb("watching.ui", "ui_parser", "main", "show the runs of a root in MLflow"),
     "verbalize": Verb(
         "using.verbalize", "verbalize_parser", "main", "explain activations with an NLA"

@@ -19,7 +19,14 @@ from interlingua.store.atomic import naming_full_storage, settle, sync
 from interlingua.store.inputs import members, with_members
 from interlingua.store.integrity import file_hashes, note_stamps, verify_files
 from interlingua.store.lock import Lock, exclusive
-from interlingua.store.partial import attempts, claimed, first_attempt, given_up, sweep
+from interlingua.store.partial import (
+    attempts,
+    claimed,
+    first_attempt,
+    given_up,
+    note_failure,
+    sweep,
+)
 from interlingua.store.peak import peak_bytes, restart_peak
 from interlingua.store.provenance import gathered_provenance
 from interlingua.store.record import (
@@ -172,10 +179,12 @@ def _unfinished(lock: Lock) -> Iterator[Path]:
     partial = claimed(lock)
     try:
         yield partial
-    except BaseException:
+    except BaseException as error:
         # Who lost the lock fails somehow, its folder being gone: that is the reason, and is said.
         lock.verify()
         if partial.is_dir():
+            if isinstance(error, Exception):  # an interruption is no failure of the stage
+                note_failure(partial, error)
             given_up(lock, partial)
         raise
 

@@ -84,6 +84,22 @@ class Owner:
         return f"pid {self.process.pid} on {self.process.hostname} (since {self.since})"
 
 
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The owner that a lock file names; `gone_because` says how it is known to be dead."""
+
+    owner: Owner
+    gone_because: str | None
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """The owner of the artifact's lock, for people; None where nobody has it."""
+    holding = _holding(folder)
+    if holding is None:
+        return None
+    return Holder(holding.owner, holding.stale_because(time.time(), 0.0))
+
+
 @contextmanager
 def exclusive(folder: Path) -> Iterator[Lock]:
     """Hold the artifact's lock for the block; waits, with warnings, until it is free or stale."""

@@ -9,13 +9,24 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from interlingua.store.atomic import write_atomically
 from interlingua.store.lock import Lock
 
 PARTIAL_SUFFIX = ".partial"
 ATTEMPTS_NAME = ".attempts.json"
+FAILURE_NAME = ".failure.json"
+MOST_LETTERS = 500  # of an error: the terminal and the logs have all of it
+
+
+class Failure(NamedTuple):
+    """The error that ended the last attempt."""
+
+    time: float
+    error: str
 
 
 def claimed(lock: Lock) -> Path:
@@ -32,6 +43,7 @@ def claimed(lock: Lock) -> Path:
             found[0].rename(own)
         else:
             own.mkdir()
+    (own / FAILURE_NAME).unlink(missing_ok=True)  # it is being tried again
     for crumb in partial_folders(lock.folder):
         if crumb != own:  # made by a stale owner after its folder was gone
             shutil.rmtree(crumb)
@@ -44,6 +56,20 @@ def claimed(lock: Lock) -> Path:
 def given_up(lock: Lock, own: Path) -> None:
     """Leave an unfinished folder to whoever comes next."""
     own.rename(_named(lock.folder, None))
+
+
+def note_failure(own: Path, error: Exception) -> None:
+    """Leave the error for whoever asks later what became of this stage."""
+    words = " ".join(str(error).split())[:MOST_LETTERS]
+    # On a full disk there is no place for it; the error itself goes on to the driver.
+    with suppress(OSError), write_atomically(own / FAILURE_NAME) as file:
+        file.write(json.dumps([time.time(), f"{type(error).__name__}: {words}"]).encode())
+
+
+def last_failure(folder: Path) -> Failure | None:
+    """The error that ended the last attempt in an unfinished folder; None where none is noted."""
+    path = folder / FAILURE_NAME
+    return Failure(*json.loads(path.read_bytes())) if path.exists() else None
 
 
 def attempts(own: Path) -> tuple[int, float]:

@@ -71,6 +71,16 @@ def numbers_of(dev_eval: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in dev_eval.items() if name not in ABOUT_A_DEV_EVAL}
 
 
+def first_metrics(out: Path) -> dict[str, Any] | None:
+    """The oldest report, read from the start of the file; None before it."""
+    try:
+        with (out / PROGRESS_NAME).open() as file:
+            line = file.readline()
+    except FileNotFoundError:
+        return None
+    return json.loads(line) if line.endswith("\n") else None
+
+
 def last_metrics(out: Path, *, tail_bytes: int = 4096) -> dict[str, Any] | None:
     """The newest report, read from the end of the file; None before the first."""
     try:

@@ -3,9 +3,11 @@
 import json
 import os
 import platform
+import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,8 @@ PACKAGES = (
     "torch",
     "transformers",
 )
+PROGRAMS = ("jobs", "tuners", "serve")  # folders of modules that people start
+NAMES = ("interlingua", "__main__.py")  # of the command, and of `python -m interlingua`
 # Ray sets it in the driver of a submitted job.
 RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Passes on what only the driver knows, its command line and its job, to workers.
@@ -62,6 +66,17 @@ def gathered_provenance() -> Provenance:
         ray_job_id=driver["ray_job_id"],
         trial_id=os.environ.get(TRIAL_VARIABLE),
     )
+
+
+def command_of(argv: Sequence[str]) -> str:
+    """The command line as it was given: the command of this project, or one of its modules."""
+    program = Path(argv[0])
+    if program.parent.name in PROGRAMS and program.suffix == ".py":
+        module = f"{program.parent.name}.{program.stem}"
+        return shlex.join(["python", "-m", module, *argv[1:]])
+    if program.name in NAMES:
+        return shlex.join(["interlingua", *argv[1:]])
+    return shlex.join(argv)
 
 
 def driver_environment() -> dict[str, str]:

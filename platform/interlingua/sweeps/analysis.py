@@ -15,10 +15,10 @@ import numpy as np
 from interlingua.core.cell_scores import SCORES, unit_names
 from interlingua.core.contrasts import Cells, Contrast, Effect, effects
 from interlingua.core.statistics import Estimate, mean_of_units
-from interlingua.report.page.lineage import command_of
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import read_dev_evals
+from interlingua.store.provenance import command_of
 from interlingua.store.rows.cells import read_cell
 
 PRIMARY = "log_likelihood"

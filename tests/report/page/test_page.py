@@ -9,11 +9,11 @@ import pytest
 from interlingua.report.figures.plots import Series, dot_plot
 from interlingua.report.page import browser
 from interlingua.report.page.browser import explanations
-from interlingua.report.page.lineage import command_of
 from interlingua.report.tables.material import read_material
 from interlingua.specs.evaluation import ReportSpec
 from interlingua.stages.evaluation import report
 from interlingua.store.artifact import lineage
+from interlingua.store.provenance import command_of
 
 pytestmark = pytest.mark.slow
 

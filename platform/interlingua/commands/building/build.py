@@ -1,6 +1,7 @@
 """Build stages and print their results, for every job that builds. Knows no verb."""
 
 import argparse
+import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,6 +89,7 @@ def _build(
     from interlingua.commands.building.tracked_run import tracked_run
     from interlingua.stages.graph.urgency import first_explanation_first
     from interlingua.stages.running.console import ConsoleWatcher
+    from interlingua.stages.running.noted import noted_run
     from interlingua.stages.running.tracked import TrackingWatcher
     from interlingua.stages.running.uploader import OnceTracker, Uploader
     from interlingua.tracking.mlflow_tracker import MlflowTracker
@@ -96,7 +98,9 @@ def _build(
     context = Context(recipe.placement, RayPool(), RayTrainer(), RayReinforcer())
     tracked = tracked_run(recipe, stages, arguments, beside)
     uploader = Uploader(OnceTracker(MlflowTracker(root), root), tracked)
+    run, cluster = tracked.identity, os.environ.get("RAY_ADDRESS")
     with (
+        noted_run(run.name, run.title, stages, root, cluster=cluster),
         ConsoleWatcher(root, stages) as shown,
         TrackingWatcher(shown, uploader, root) as watcher,
     ):

@@ -1,6 +1,7 @@
 """Run a sweep from where it stands, and show what it says. Knows no particular sweep."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -82,25 +83,39 @@ def train_cells(
         print(f"all {len(cells)} cells are done", flush=True)
         return []
     shared = shared_stages(cells)
-    build_shared(sweep.base, shared, root)
+    from interlingua.stages.running.noted import noted_run
+
+    own = [stage for cell in cells for stage in own_stages(cell, shared)]
+    title, cluster = f"sweep {sweep.name}: {len(cells)} cells", os.environ.get("RAY_ADDRESS")
+    with noted_run(f"sweep-{sweep.name}", title, [*shared, *own], root, cluster=cluster):
+        build_shared(sweep.base, shared, root)
+        outcomes = _trained(sweep, cells, missing, root, uploads)
+    return [
+        LeftOut(name=one.name, state=one.state, cause=one.cause or "")
+        for one in outcomes
+        if one.state != FINISHED
+    ]
+
+
+def _trained(
+    sweep: Sweep, cells: Sequence[Cell], missing: Sequence[Cell], root: Path, uploads: SweepUploads
+) -> Sequence[Any]:
+    """The outcomes of the trials of the missing cells."""
     from interlingua.cluster.tuning import Trial, in_process, run_trials
+
+    shared = shared_stages(cells)
 
     trials = {
         cell.name: Trial(cell.name, own_stages(cell, shared), in_process(cell.recipe.placement))
         for cell in missing
     }
-    outcomes = run_trials(
+    return run_trials(
         _Named(trials),
         {"cell": list(trials)},
         root,
         placement=in_process(sweep.base.placement),
         progress=CellProgress(cells, len(cells) - len(missing), uploads),
     )
-    return [
-        LeftOut(name=one.name, state=one.state, cause=one.cause or "")
-        for one in outcomes
-        if one.state != FINISHED
-    ]
 
 
 def build_shared(recipe: Recipe, shared: Sequence[Any], root: Path) -> None:

@@ -10,10 +10,9 @@ from pathlib import Path
 from interlingua.report.tables.grid import BETWEEN, NOTHING, Cell, Grid, Row, value_cell, words_cell
 from interlingua.report.tables.material import Material
 from interlingua.store.artifact import Artifact
+from interlingua.store.provenance import command_of
 from interlingua.store.record import Record
 
-PROGRAMS = ("jobs", "tuners", "serve")
-NAMES = ("interlingua", "__main__.py")  # of the command, and of `python -m interlingua`
 DEFAULT_ROOT = "runs"
 SHORT_COMMIT = 12
 
@@ -105,17 +104,6 @@ def commands(material: Material) -> Iterator[tuple[str, str]]:
         "The numbers alone, from the recorded rows, without a model:",
         shlex.join(["python", "-m", "jobs.recompute", str(folder)]),
     )
-
-
-def command_of(argv: Sequence[str]) -> str:
-    """The command line as it was given: the command of this project, or one of its modules."""
-    program = Path(argv[0])
-    if program.parent.name in PROGRAMS and program.suffix == ".py":
-        module = f"{program.parent.name}.{program.stem}"
-        return shlex.join(["python", "-m", module, *argv[1:]])
-    if program.name in NAMES:
-        return shlex.join(["interlingua", *argv[1:]])
-    return shlex.join(argv)
 
 
 def _root_of(argv: Sequence[str]) -> str:

@@ -13,15 +13,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from interlingua.specs.extraction import LastToken, Pooled, Reading, Spans
 from interlingua.stages.running.context import names_of
+from interlingua.stages.running.reports import last_report, shown_numbers, shown_steps
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
-from interlingua.store.progress import TIME, last_metrics, numbers_of, read_dev_evals
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
 from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import read_verbalized
 
 LINE_EVERY_SECONDS = 20.0  # of each stage, in a log
-MOST_OF_STEP, MOST_OF_DEV = 4, 2
 
 
 class ConsoleWatcher:
@@ -71,13 +70,15 @@ class ConsoleWatcher:
         self._started.update(stage.key for stage in running)
         for stage in running:
             # The newest unfinished folder: a stage that was taken over writes to another one.
-            report = _last_report(latest_folder(folder(stage, self._root)))
+            report = last_report(latest_folder(folder(stage, self._root)))
             if report is None:
                 continue
             if self._console.is_terminal:
                 self._show_bar(stage.key, report)
             elif self._is_news(stage.key, report["step"]):
-                self._print(f"  {self._names[stage.key]} {_progress(report)}")
+                self._print(
+                    f"  {self._names[stage.key]} {shown_steps(report)} {shown_numbers(report)}"
+                )
 
     def _explain(self, lines: list[str]) -> None:
         if lines:
@@ -101,7 +102,7 @@ class ConsoleWatcher:
             self._tasks[key] = self._bars.add_task(
                 self._names[key], total=report["num_steps"], report=""
             )
-        self._bars.update(self._tasks[key], completed=report["step"], report=_numbers(report))
+        self._bars.update(self._tasks[key], completed=report["step"], report=shown_numbers(report))
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False)
@@ -134,24 +135,3 @@ def _where(read: Reading, position: int) -> str:
         case Spans():
             return "one sentence"
     return f"token {position}"
-
-
-def _last_report(out: Path) -> dict[str, Any] | None:
-    """The newest report, with the numbers of the last evaluation on `dev` beside it."""
-    if (report := last_metrics(out)) is None:
-        return None
-    of_dev = (numbers_of(dev_eval) for dev_eval in read_dev_evals(out)[-1:])
-    return report | {f"dev_{name}": value for numbers in of_dev for name, value in numbers.items()}
-
-
-def _progress(report: dict[str, Any]) -> str:
-    return f"{report['step']}/{report['num_steps']} {_numbers(report)}"
-
-
-def _numbers(report: dict[str, Any]) -> str:
-    """The first of what a step reports, and the first of the last evaluation on `dev`: one line."""
-    names = [name for name in report if name not in ("step", "num_steps", TIME)]
-    of_dev = [name for name in names if name.startswith("dev_")]
-    own = [name for name in names if name not in of_dev]
-    shown = own[:MOST_OF_STEP] + of_dev[:MOST_OF_DEV]
-    return " ".join(f"{name} {report[name]:.3g}" for name in shown)

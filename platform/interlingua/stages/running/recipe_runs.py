@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from interlingua.report.page.lineage import command_of
 from interlingua.report.tables.scores import HEADLINE, gate_states, gates_in_words, headline_numbers
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.running.params import recipe_params
@@ -30,6 +29,7 @@ from interlingua.stages.running.stage_runs import (
 )
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.integrity import sha256_of
+from interlingua.store.provenance import command_of
 from interlingua.tracking.names import digest_of
 from interlingua.tracking.runs import RUNNING, File, Parent, Report, Run
 
