@@ -16,7 +16,8 @@ PASSED = REPOSITORY / ".full.json"
 PARTS = {
     "families": "tests/full/test_families.py",
     "corruption": "tests/full/test_corruption.py",
-    "owners": "tests/full/test_stale_owners.py",
+    "owners": "tests/full/owners",
+    "zero": "tests/full/test_zero_ranks.py",
     "kills": "tests/full/test_kills.py",
     "endings": "tests/full/test_endings.py",
     "verbs": "tests/full/test_submitted_verbs.py",

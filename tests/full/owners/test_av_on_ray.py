@@ -11,6 +11,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.cluster.conftest import ray_head
 from tests.conftest import started_with
 
 from interlingua.cluster.extraction import RayPool
@@ -24,10 +25,11 @@ from interlingua.stages.sft.best_weights import WEIGHTS_NAME
 from interlingua.store import lock
 from interlingua.store.artifact import build, find
 
+__all__ = ["ray_head"]
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-REPOSITORY = Path(__file__).parents[2]
-PROGRAM = Path(__file__).parent / "programs" / "stale_owner.py"
+REPOSITORY = Path(__file__).parents[3]
+PROGRAM = REPOSITORY / "tests" / "full" / "programs" / "stale_owner.py"
 MARK = "INTERLINGUA_TEST_STALE"
 OF_THE_HEAD = {"RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
 MET_AT = 6  # the step at which the new owner waits for the old one to do its worst

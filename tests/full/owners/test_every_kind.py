@@ -1,6 +1,6 @@
 """An owner of any kind of stage that checkpoints is frozen, replaced, and wakes: its work is lost.
 
-The AV on Ray stands in tests/cluster/test_stale_owner.py.
+The AV on Ray stands in test_av_on_ray.py.
 """
 
 import os
@@ -18,8 +18,8 @@ from interlingua.stages.graph.order import graph_of
 from interlingua.store import lock, progress
 from interlingua.store.artifact import build, folder
 
-REPOSITORY = Path(__file__).parents[2]
-PROGRAM = Path(__file__).parent / "programs" / "build_one.py"
+REPOSITORY = Path(__file__).parents[3]
+PROGRAM = REPOSITORY / "tests" / "full" / "programs" / "build_one.py"
 NAMES = (
     "host/toy-gpt2-medium", "activations/toy-gpt2-medium-fit", "av/sft", "ar/sft",
     "verbalized/toy-gpt2-medium-fit", "rl/rl",
