@@ -9,9 +9,10 @@ DOCS_READY := .venv-docs/.ready
 # What starts a cluster or a browser stays in one of the two workers (tests/conftest.py).
 BOTH_CORES := -n 2 --dist loadgroup
 
-.PHONY: help demo tour ui serve gallery test quick chaos full lint bench docs clean
+.PHONY: help install demo tour ui serve gallery test quick chaos full lint bench docs clean
 
 help:
+	@echo "make install  install into .venv; every other target does it first"
 	@echo "make demo   make the embedded world and its hosts, train and reinforce an AV and an AR"
 	@echo "make tour   all of the platform on a Ray cluster of this machine: job, sweep, server, evaluation"
 	@echo "make ui     show what was run here, and what is running, in MLflow at http://127.0.0.1:5000"
@@ -25,6 +26,9 @@ help:
 	@echo "make bench  time hot paths beside their peers (bench/README.md)"
 	@echo "make docs   build the documentation into site/, which opens from disk: site/index.html"
 	@echo "make clean  remove .venv, .venv-bench, .venv-docs, site and caches; results in runs/ stay"
+
+install: $(READY)
+	@echo "installed; for the command interlingua: . .venv/bin/activate"
 
 demo: $(READY)
 	$(VENV) -m jobs.run demo

@@ -17,6 +17,7 @@ from interlingua.recipes.registry import OWN, PUBLISHED, RECIPES
 REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY / "README.md"
 LANGUAGES = {"sh", "python", "text", "bibtex"}
+INLINE = r"`(make [a-z-]+|interlingua (?:status|[a-z-]+ [^`]+))`"
 MINI = "tests/full/readme_demo.py:demo"  # has a root of its own, in which it is built
 
 
@@ -47,9 +48,12 @@ KINDS = (
     (r"^(python -m (serve\.app|jobs\.ui)|interlingua (serve|ui))\b", Kind.SERVES),
     (r"^python (-m (jobs|tuners|pytest|tests|ruff|mypy|serve)\b|examples/)", Kind.RUNS),
     (r"^interlingua \w+", Kind.RUNS),
-    (r"^(ls -d runs/\S+ > /dev/null|open runs/\S+$)", Kind.RUNS),
+    (r"^(python docs/tools/made\.py|.*\.venv-docs/bin/python -m mkdocs build)\b", Kind.RUNS),
+    (r"^(ls -d runs/\S+ > /dev/null|\. \.venv/bin/activate$|echo )", Kind.RUNS),
 )
-VERB = r"(?:jobs|tuners)\.\w+|interlingua (?:run|rl|evaluate|add-host|sweep|tour|seeds|slots)"
+# What is installed here in place of `.venv` and `.venv-docs`.
+READY = ("VENV=python", "READY=", "DOCS_VENV=.venv-docs/bin/python", "DOCS_READY=")
+VERB = r"(?:jobs|tuners)\.\w+|interlingua (?:run|rl|evaluate|add-host|tour|sweep(?: [a-z]+)??)"
 # What is put in place of what; every row that fits.
 SMALLEST = (
     (rf"({VERB}) (demo|world\w*)(?= |$)", rf"\1 {MINI}"),
@@ -64,7 +68,7 @@ SMALLEST = (
     (r"http://HEAD:8265", "{jobs_url}"),
     (r"--axis av\.num_steps=\S+", "--axis av.num_steps=2,3"),
     (r"--axis av\.optim\.learning_rate=\S+", ""),
-    (r"(tuners\.(?:slots|scaling) \S+)$", r"\1 --seeds 0 --dry-run"),
+    (r"((?:tuners\.|interlingua sweep )(?:slots|scaling) \S+)$", r"\1 --seeds 0 --dry-run"),
     (r"--seeds \d+", "--seeds 2"),
     (r"--trials \d+", "--trials 2"),
     (r"(-m pytest) .*", r"\1 tests/test_names.py"),
@@ -108,15 +112,14 @@ def blocks(text: str) -> list[Block]:
 
 
 def commands(text: str) -> list[Command]:
-    """The lines of all `sh` fences, and each `make x` of the prose as a block of its own."""
+    """The lines of all `sh` fences, and of the prose what is complete, each a block of its own."""
     found, number = [], 0
     for number, block in enumerate(blocks(text)):
         if block.language == "sh":
             found += [Command(line, number) for line in _lines(block.body)]
     prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
     typed = {command.text for command in found}
-    targets = dict.fromkeys(re.findall(r"`(make [a-z][a-z-]*)`", prose))
-    inline = [target for target in targets if target not in typed]
+    inline = [one for one in dict.fromkeys(re.findall(INLINE, prose)) if one not in typed]
     return found + [Command(one, number + 1 + at) for at, one in enumerate(inline)]
 
 
@@ -124,10 +127,11 @@ def expanded(command: Command) -> list[Command]:
     """What is run for it: of `make x` the recipe of its target, without the installation."""
     if not command.text.startswith("make "):
         return [command]
-    make = [*shlex.split(command.text), "-n", "--no-print-directory", "VENV=python", "READY="]
+    make = [*shlex.split(command.text), "-n", "--no-print-directory", *READY]
     done = subprocess.run(make, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, f"{command.text}: {done.stderr}"
-    return [Command(line, command.block) for line in _lines(done.stdout)]
+    lines = [line.replace("python -m interlingua ", "interlingua ") for line in _lines(done.stdout)]
+    return [Command(line, command.block) for line in lines]
 
 
 def kind_of(command: str) -> Kind:

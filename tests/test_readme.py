@@ -13,6 +13,7 @@ from tests import readme
 from tests.full import test_readme as full
 from tests.jobs.conftest import run_job
 from tests.readme import README, REPOSITORY, Kind
+from tests.test_docs import FENCED, LINK, slugs
 
 __all__ = ["run_job"]
 
@@ -49,10 +50,18 @@ def test_a_command_goes_on_below_and_a_comment_is_none():
     ]
 
 
+def test_links_and_pictures_are_there():
+    for path, anchor in LINK.findall(FENCED.sub("", TEXT)):
+        if ":" not in path:
+            target = REPOSITORY / path if path else README
+            assert target.exists(), path
+            assert not anchor or anchor in slugs(target.read_text()), f"{path}#{anchor}"
+
+
 @pytest.mark.parametrize("line", of(Kind.LIGHT))
 def test_what_runs_nothing_is_as_it_stands(line, run_job, tmp_path, monkeypatch):
     module, arguments = module_of(shlex.split(line))
-    if "--root" not in arguments and "--help" not in arguments and module != "interlingua":
+    if not {"--root", "--help"} & set(arguments):
         arguments += ["--root", str(tmp_path)]
     code, out, err = run_job(module, *arguments)
     assert code in (readme.PREFLIGHT_CODES if "--preflight" in line else {0}), err
@@ -61,6 +70,8 @@ def test_what_runs_nothing_is_as_it_stands(line, run_job, tmp_path, monkeypatch)
 
 def module_of(words):
     """The module that a command runs, and its arguments."""
+    if words[0] == "interlingua":
+        return "interlingua", words[1:]
     assert words[:2] == ["python", "-m"], words
     return words[2], words[3:]
 
