@@ -1,5 +1,6 @@
 """What is found, in which order, is what a row at a time gives."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -65,6 +66,14 @@ def test_rows_and_their_order_are_those_of_a_row_at_a_time(asked) -> None:
     got = found_rows(table, RowsRequest(**asked))
     assert got.tolist() == [row["row"] for row in expected]
     assert summary_of(table, got) == pytest.approx(naive.summary(expected))
+
+
+def test_bounds_are_within() -> None:
+    table, rows = table_and_rows()
+    known = {row["fve"] for row in rows if not math.isnan(row["fve"])}
+    for bound in sorted(known)[::200]:
+        found = found_rows(table, RowsRequest(min_fve=bound, max_fve=bound)).tolist()
+        assert found and {rows[row]["fve"] for row in found} == {bound}
 
 
 @pytest.mark.slow

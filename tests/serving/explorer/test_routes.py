@@ -149,6 +149,7 @@ SHAPES = [
     ({"offset": 2**31}, "offset", "less"),
     ({"min_fve": "0"}, "min_fve", "number"),
     ({"max_fve": float("nan")}, "max_fve", "finite"),
+    ({"min_fve": float("nan")}, "min_fve", "finite"),
     ({"is_failed": 1}, "is_failed", "boolean"),
     ({"host": 3}, "host", "string"),
     ({"facts": "topic=farm"}, "facts", "list"),
