@@ -15,7 +15,7 @@ that lacks a case. So a reward is tried here, and moves into the package to be t
 3. `tests/core/test_policy.py`: the formula written out for a few vectors.
 
 Nothing else needs to know: `--set` then takes `margin` at the path of the reward that
-`python -m jobs.rl world --dry-run` lists.
+`interlingua rl world --values` lists.
 """
 
 from dataclasses import dataclass

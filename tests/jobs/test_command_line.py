@@ -49,7 +49,7 @@ def test_questions_are_answered_without_heavy_modules(start_job, tmp_path, argum
 
 
 def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
-    code, out, _ = ended(start_job("world_18", "--dry-run", "--root", tmp_path))
+    code, out, _ = ended(start_job("world_18", "--stages", "--values", "--root", tmp_path))
     assert code == 0
     states = {words[0]: words[2] for line in out.splitlines() if len(words := line.split()) == 3}
     wanted = {f"{kind}/{tag}" for kind in OF_A_HOST for tag in WORLD_HOSTS}
@@ -83,7 +83,7 @@ def test_a_dry_run_lists_every_stage_and_every_path(start_job, tmp_path):
 
 @pytest.mark.slow
 def test_a_dry_run_knows_what_is_done(start_job, mini_nla_root):
-    code, out, _ = ended(start_job("world_mini", "--dry-run", "--root", mini_nla_root))
+    code, out, _ = ended(start_job("world_mini", "--stages", "--root", mini_nla_root))
     lines = [line.split() for line in out.splitlines()]
     states = [words[2] for words in lines if len(words) == 3 and "/" in words[0]]
     assert (code, states) == (0, ["done"] * len(graph_of(world_mini())))

@@ -12,7 +12,7 @@ def answered(start_job, *arguments):
 
 @pytest.mark.parametrize("name", ["universal_v6_rl", "universal_v7_rl_4b"])
 def test_a_dry_run_of_a_published_run_says_what_fits_on_which_cards(start_job, name):
-    code, out, err = answered(start_job, name, "--dry-run")
+    code, out, err = answered(start_job, name, "--values")
     assert (code, err) == (0, "")
     for training in ("LoRA of rank 16", "LoRA of rank 256", "full fine-tuning"):
         assert f"{training}, in GiB:" in out

@@ -19,7 +19,7 @@ from interlingua.specs.text.overrides import with_overrides
 from interlingua.store.provenance import RAY_JOB_CONFIG
 
 EXAMPLES = """\
-overrides (--dry-run lists every path and its value):
+overrides (`interlingua run RECIPE --values` lists every path and its value):
   --set passages.corpus.num_passages=2000
   --set hosts.toy-gpt2-medium.source.pretrain.num_steps=100
   --set rl.num_steps=40 (of several runs: rl.TAG.num_steps)
@@ -57,7 +57,7 @@ def parser(module: str, description: str, *, recipe: str | None = None) -> argpa
         "--root", type=Path, default=Path("runs"), help="where artifacts go (default: runs)"
     )
     made.add_argument(
-        "--dry-run", action="store_true", help="print the recipe and its stages, run nothing"
+        "--dry-run", action="store_true", help="print what would be built, and run nothing"
     )
     made.add_argument(
         "--traceback", action="store_true", help="on an error, also show where it was raised"

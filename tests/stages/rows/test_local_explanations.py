@@ -20,7 +20,7 @@ from tests.stages.rows.local_explanations import (
 from transformers import PreTrainedTokenizerFast
 
 from interlingua.cluster.local import local_context
-from interlingua.commands.building.build import show_plan
+from interlingua.commands.building.plan import show_plan
 from interlingua.memory.parameters import num_parameters
 from interlingua.memory.stages import PROCESS_BYTES
 from interlingua.published.hosts import UNIVERSAL_POOL

@@ -3,6 +3,7 @@
 import argparse
 
 from interlingua.commands.building.build import build_and_show
+from interlingua.commands.building.plan import add_plan
 from interlingua.commands.building.preflight import add_preflight, preflight_recipe, show_preflight
 from interlingua.commands.command_line import parser, resolved
 from interlingua.sources.pinned import pinned_host
@@ -47,4 +48,5 @@ def add_host_parser() -> argparse.ArgumentParser:
     made.add_argument("--max-tokens", type=int, default=512, help="longer passages are cut")
     made.add_argument("--dtype", choices=DTYPES, default="float32", help="of the host's forward")
     add_preflight(made)
+    add_plan(made)
     return made

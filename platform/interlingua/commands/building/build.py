@@ -3,30 +3,16 @@
 import argparse
 import os
 import sys
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from interlingua.commands.building.plan import show_plan
 from interlingua.commands.building.preflight import preflight_recipe, show_preflight
 from interlingua.commands.command_line import prepared_root, resolved
-from interlingua.memory.parameters import (
-    SIZE_COLUMNS,
-    RoleSize,
-    num_parameters,
-    role_sizes,
-    size_rows,
-)
-from interlingua.memory.run import memory_lines, run_memory
-from interlingua.memory.table import table_lines
-from interlingua.models.hosts.sizes import size_of
-from interlingua.sources.commits import open_names
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.recipe import Recipe
-from interlingua.specs.rl import RlTraining
-from interlingua.specs.text.overrides import list_paths
-from interlingua.specs.training import TeachSpec
 from interlingua.stages.running.context import Context
 from interlingua.store.artifact import Artifact, Stage, find, lineage
 from interlingua.tracking.database import ui_command
@@ -62,7 +48,14 @@ def build_and_show(
     asked in place of the recipe's pair.
     """
     if arguments.dry_run:
-        show_plan(recipe, stages, arguments.root)
+        show_plan(
+            recipe,
+            stages,
+            arguments.root,
+            has_values=arguments.values,
+            has_stages=arguments.stages,
+            other=arguments.diff,
+        )
         return
     root = prepared_root(arguments.root)
     _build(recipe, stages, root, arguments, beside=added or server)
@@ -105,35 +98,6 @@ def _build(
         TrackingWatcher(shown, uploader, root) as watcher,
     ):
         RayBackend().build_all(first_explanation_first(stages), root, context, watcher)
-
-
-def show_plan(recipe: Recipe, stages: Sequence[Stage], root: Path) -> None:
-    """The resolved recipe, and every stage with its fingerprint and whether it is done."""
-    _show_values(recipe)
-    if recipe.notes:
-        print(*textwrap.wrap(recipe.notes, 100), "", sep="\n")
-    is_open = open_names(recipe)
-    for stage in stages:
-        if is_open:  # fingerprints will be others
-            print(stage.name)
-            continue
-        state = "done" if find(stage, root) else "missing"
-        print(f"{stage.name:32} {stage.fingerprint} {state}")
-    if is_open:
-        print(
-            f"\nnamed without a commit, which the hub is asked for at the first run in {root}: "
-            f"{', '.join(is_open)}"
-        )
-    trunk = size_of(recipe.host(recipe.anchor).source)
-    if trunk is None:
-        print(f"\nthe size of {recipe.anchor} is known once it has been fetched: no memory table")
-        return
-    encoded = [size_of(recipe.host(tag).source) for tag in recipe.trained]
-    roles = role_sizes(trunk, recipe.av, recipe.ar, [one for one in encoded if one])
-    _show_sizes([*roles, *_teacher_sizes(stages)])
-    runs = [stage.spec for stage in stages if isinstance(stage.spec, RlTraining)]
-    for rows in dict.fromkeys(run_memory(trunk, s, recipe.placement.reinforcing) for s in runs):
-        print("", *memory_lines(rows), sep="\n")
 
 
 def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact]) -> None:
@@ -199,28 +163,3 @@ def check_gates(recipe: Recipe, artifacts: Sequence[Artifact]) -> None:
                 "numbers do not count. Accept a gate by name, if you know why it fails, with "
                 f"--set evaluation.accepts={','.join([*recipe.evaluation.accepts, *names])}"
             )
-
-
-def _show_values(experiment: Recipe) -> None:
-    for path, _, value in list_paths(experiment):
-        print(f"{path} = {value}")
-    print()
-
-
-def _teacher_sizes(stages: Sequence[Stage]) -> Iterator[RoleSize]:
-    """The teachers that are models and run here, where their size is known: each model once."""
-    texts = [stage for stage in stages if isinstance(stage.spec, TeachSpec)]
-    models = {one.inputs.model.key: one for one in texts if one.inputs.model is not None}
-    for one in models.values():
-        if (size := size_of(one.inputs.model.spec)) is not None:
-            yield RoleSize(
-                role="teacher",
-                num_parameters=num_parameters(size),
-                num_trained=0,
-                dtype=one.spec.teacher.dtype,
-            )
-
-
-def _show_sizes(sizes: Sequence[RoleSize]) -> None:
-    """Print what each role takes between two steps; activations come on top."""
-    print("", *table_lines(SIZE_COLUMNS, size_rows(sizes)), sep="\n")

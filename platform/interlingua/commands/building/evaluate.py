@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlingua.commands.building.build import build_and_show, build_recipe
+from interlingua.commands.building.plan import add_plan
 from interlingua.commands.command_line import parser, resolved
 from interlingua.specs.placement import ServerPlacement
 from interlingua.specs.recipe import Recipe
@@ -43,6 +44,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
     made = parser("jobs.evaluate", __doc__ or "")
     made.add_argument("--endpoint", metavar="URL", help="a server that writes and reads the texts")
     made.add_argument("--model", help="of --endpoint: which of its bundles (default: the first)")
+    add_plan(made)
     return made
 
 

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 
 from interlingua.commands.building.build import build_recipe
+from interlingua.commands.building.plan import add_plan
 from interlingua.commands.building.preflight import add_preflight
 from interlingua.commands.command_line import parser
 from interlingua.memory.cards import card_lines, card_shapes
@@ -21,7 +22,7 @@ from interlingua.store.artifact import Stage
 def main(arguments: argparse.Namespace) -> None:
     """Build the recipe up to its reinforced pairs."""
     recipe = build_recipe(arguments, reinforcing)
-    if arguments.dry_run:
+    if arguments.dry_run and arguments.diff is None:
         show_cards(recipe)
 
 
@@ -49,4 +50,5 @@ def rl_parser() -> argparse.ArgumentParser:
     """The shared arguments."""
     made = parser("jobs.rl", __doc__ or "")
     add_preflight(made)
+    add_plan(made)
     return made

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 
 from interlingua.commands.building.build import build_recipe
+from interlingua.commands.building.plan import add_plan
 from interlingua.commands.building.preflight import add_preflight
 from interlingua.commands.command_line import parser
 from interlingua.specs.recipe import Recipe
@@ -39,4 +40,5 @@ def run_parser() -> argparse.ArgumentParser:
         "bundle, rl, evaluation, report ...",
     )  # fmt: skip
     add_preflight(made)
+    add_plan(made)
     return made
