@@ -8,7 +8,7 @@ from tests.serving.schema_fuzz import fuzz
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 18.0
+SECONDS = 10.0
 
 
 def test_no_request_that_the_schema_has_or_forbids_is_a_500(backend):
