@@ -219,10 +219,12 @@ def _cell(cell: dict) -> Iterator[str]:
         data = output.get("data", {})
         if output["output_type"] == "stream":
             yield f"~~~text\n{''.join(output['text']).rstrip()}\n~~~"
+        elif "image/png" in data:
+            yield f'<img alt="figure of this cell" src="data:image/png;base64,{data["image/png"]}">'
         elif "text/html" in data:
-            yield f'<div class="nla-cell">\n{"".join(data["text/html"])}\n</div>'
-        elif "image/svg+xml" in data:
-            yield f'<div class="nla-cell">\n{"".join(data["image/svg+xml"])}\n</div>'
+            # Blank lines would end the block.
+            html = "".join(data["text/html"]).replace("\n\n", "\n")
+            yield f'<div class="nla-cell">\n{html}\n</div>'
         elif "text/plain" in data:
             yield f"~~~text\n{''.join(data['text/plain'])}\n~~~"
 

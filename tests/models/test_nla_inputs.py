@@ -277,8 +277,33 @@ def test_a_round_trip_says_what_a_verbalization_says(nla, short):
     assert [[trip.verbalization]] == nla.verbalize(nla.activation(TEXT, HOST), HOST, **short)
 
 
+def test_what_was_read_is_explained_with_where_it_was_read(nla, short):
+    read = nla.read([TEXT], HOST, positions=[[3, -1]])
+    found = nla.verbalize(read, **short)
+    assert found == nla.verbalize(read.h_ND, HOST, **short)
+    tokens = [place.text[slice(*place.span)] for place in found.places]
+    assert tokens[1] == "." and all(tokens)
+    [trip, _] = nla.round_trips(read, **short)
+    assert trip.place == read.places[0]
+    assert nla.round_trip(TEXT, HOST, 3, **short).place == read.places[0]
+    n_D, mean_D = trip.activation_D, nla.maps.mean_D(HOST)
+    expected = n_D @ mean_D / np.linalg.norm(n_D) / np.linalg.norm(mean_D)
+    assert trip.mean_cosine == pytest.approx(expected)
+    assert nla._repr_html_().count("<tr>") == len(nla.hosts) + 1
+
+
 @pytest.mark.parametrize(
-    "name", ["activation", "read", "verbalize", "reconstruct", "round_trips", "round_trip"]
+    "name",
+    [
+        "activation",
+        "read",
+        "verbalize",
+        "verbalize_zero",
+        "reconstruct",
+        "nll",
+        "round_trips",
+        "round_trip",
+    ],
 )
 def test_every_method_shows_how_it_is_used(name, nla):
     finder = DocTestFinder(recurse=False)

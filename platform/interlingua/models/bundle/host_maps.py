@@ -4,11 +4,13 @@ h: raw activations [N, D] of a host; v: vectors [N, E] in the shared space.
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from interlingua.core.familiarity import Familiarity
@@ -16,6 +18,9 @@ from interlingua.core.geometry import rescale
 from interlingua.core.maps import Decoder
 from interlingua.core.shared_space import SharedSpace
 from interlingua.models.bundle.bundled import opened_familiarity, opened_maps
+from interlingua.models.bundle.display import Place, counted_words, table_html
+from interlingua.models.bundle.inputs import vectors_of
+from interlingua.models.bundle.system import Activations, given
 from interlingua.store.bundle import Manifest
 
 
@@ -44,9 +49,21 @@ class HostMaps:
             raise ValueError(f"host is {host!r}; this NLA knows: {', '.join(self.hosts)}")
         return host
 
+    def vectors(
+        self, activations: ArrayLike | Tensor | Activations, host: str | None
+    ) -> tuple[str, np.ndarray, Sequence[Place]]:
+        """What a call is given: the host, its vectors [N, D], and where they were read."""
+        vectors, named, places = given(activations, host)
+        known = self.known(named)
+        return known, vectors_of(vectors, self.width(known), known), places
+
     def width(self, host: str) -> int:
         """The width of a host's activations."""
         return len(self.decoders[host].mean_D)
+
+    def mean_D(self, host: str) -> np.ndarray:
+        """The mean of n(h) over `fit`: the best that is said of a host without any text."""
+        return self.decoders[host].mean_D
 
     def v_of(self, host: str, h_ND: np.ndarray) -> Tensor:
         """[N, E]: what the AV is shown of activations."""
@@ -64,3 +81,19 @@ class HostMaps:
         # A decoder was fitted on n(a): at another norm its prediction would be off by a factor.
         n_NE = rescale(a_NE)
         return n_NE if host is None else self.decoders[self.known(host)](n_NE)
+
+
+def hosts_html(manifest: Manifest, widths: Mapping[str, int]) -> str:
+    """The hosts of a bundle, and what is read of each."""
+    rows = (
+        [
+            escape(tag),
+            str(widths[tag]),
+            f"output of block {host.block_index}",
+            type(host.read).__name__,
+            str(host.max_tokens),
+        ]
+        for tag, host in manifest.hosts.items()
+    )
+    caption = f"NLA of {counted_words(len(manifest.hosts), 'host')}, trained by {manifest.stage}"
+    return table_html(caption, ["host", "width", "activation", "read", "most tokens"], rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from interlingua.core.spans import Span, sentences
+from interlingua.models.bundle.display import Place
 from interlingua.models.bundle.inputs import position_of, text_of, texts_of
 from interlingua.models.bundle.shared_weights import SharedWeights
 from interlingua.models.bundle.system import Activations
@@ -51,6 +52,15 @@ class HostReaders:
             return h_D
         return self.read([text], host, None).h_ND[0]
 
+    def place(self, text: str, host: str, position: int | None, span: Span | None) -> Place:
+        """Where `activation` reads."""
+        if position is not None:
+            offsets = self.reader(host).tokens(text).offsets
+            return Place(text, None if offsets is None else offsets[position])
+        if span is None and isinstance(self._hosts[host].read, Spans):
+            span = _last_sentence(text)
+        return Place(text, span or (0, len(text)))
+
     def read(
         self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]] | None
     ) -> Activations:
@@ -61,11 +71,17 @@ class HostReaders:
         if isinstance(bundled.read, TokenPositions):
             raise ValueError(f"this NLA explains single tokens of {host}; give positions")
         if isinstance(bundled.read, Spans):
-            h_ND = self.reader(host).over(texts, [_last_sentence(text) for text in texts])
+            spans = [_last_sentence(text) for text in texts]
+            h_ND = self.reader(host).over(texts, spans)
         else:
+            spans = [(0, len(text)) for text in texts]
             h_ND = self._whole(texts, host)
         return Activations(
-            host=host, h_ND=h_ND, texts=range(len(texts)), positions=[None] * len(texts)
+            host=host,
+            h_ND=h_ND,
+            texts=range(len(texts)),
+            positions=[None] * len(texts),
+            places=list(map(Place, texts, spans)),
         )
 
     def max_tokens(self, host: str) -> int:
@@ -106,8 +122,9 @@ class HostReaders:
         if len(positions) != len(texts):
             raise ValueError(f"positions are of {len(positions)} texts; there are {len(texts)}")
         reader, most = self.reader(host), self._hosts[host].max_tokens
-        every = reader.every([reader.tokens(text).ids[:most] for text in texts])
-        rows, owners, places = [], [], []
+        tokens = [reader.tokens(text) for text in texts]
+        every = reader.every([one.ids[:most] for one in tokens])
+        rows, owners, numbers, places = [], [], [], []
         for number, (h_TD, asked) in enumerate(zip(every, positions, strict=True)):
             for position in map(position_of, asked):
                 self._check_not_cut(texts[number], host, position)
@@ -117,9 +134,12 @@ class HostReaders:
                     )
                 rows.append(h_TD[position])
                 owners.append(number)
-                places.append(position % len(h_TD))
+                numbers.append(position % len(h_TD))
+                offsets = tokens[number].offsets
+                span = None if offsets is None else offsets[position % len(h_TD)]
+                places.append(Place(texts[number], span))
         h_ND = np.stack(rows) if rows else np.zeros((0, self.reader(host).width), np.float32)
-        return Activations(host=host, h_ND=h_ND, texts=owners, positions=places)
+        return Activations(host=host, h_ND=h_ND, texts=owners, positions=numbers, places=places)
 
     def _check_not_cut(self, text: str, host: str, position: int) -> None:
         most, num_tokens = self._hosts[host].max_tokens, self.reader(host).num_tokens(text)

@@ -1,13 +1,11 @@
 """A trained NLA: activations to text and back, from one folder. Needs no Ray.
 
-nla = NLA.load("runs/bundle/world-...")
-nla.verbalize(texts=["dear friend, the farmer ..."], host="toy-pythia-410m")
-
 h: raw activations [N, D] of a host; n(h): the same at the norm sqrt(D); v: vectors [E] in the
 shared space; a: the AR's vectors [E] for texts.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, Unpack
 
@@ -18,6 +16,8 @@ from torch import Tensor
 
 from interlingua.core.geometry import rescale
 from interlingua.core.spans import Span
+from interlingua.models.bundle.drawn import drawn_rows
+from interlingua.models.bundle.host_maps import hosts_html
 from interlingua.models.bundle.inputs import text_of, texts_of, vectors_of
 from interlingua.models.bundle.proved import ProvedBundle
 from interlingua.models.bundle.system import (
@@ -27,10 +27,12 @@ from interlingua.models.bundle.system import (
     Sampling,
     SamplingOptions,
 )
-from interlingua.models.bundle.verbalization import RoundTrip, Verbalization, round_trips_of
-from interlingua.models.sampling.decoding import OnDrawn
-from interlingua.models.sampling.ending import Decoded
-from interlingua.specs.training import SamplingSpec
+from interlingua.models.bundle.verbalization import (
+    RoundTrip,
+    RoundTrips,
+    Verbalizations,
+    round_trips_of,
+)
 
 
 class NLA:
@@ -44,6 +46,9 @@ class NLA:
     def __repr__(self) -> str:
         return f"<NLA of {len(self.hosts)} hosts: {', '.join(self.hosts)}>"
 
+    def _repr_html_(self) -> str:
+        return hosts_html(self.manifest, {tag: self.maps.width(tag) for tag in self.hosts})
+
     @property
     def hosts(self) -> Sequence[str]:
         """The tags of its hosts."""
@@ -51,103 +56,155 @@ class NLA:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu", dtype: str | None = None) -> Self:
-        """Open the bundle in a folder, once all of it is proved; models go to torch's `device`.
+        """The NLA in a folder, once all of it is proved.
 
-        AV and AR run in `dtype` ("bfloat16"), by default in that of their training.
+        A host whose folder is not there cannot be read, but vectors of it that were read elsewhere
+        are explained all the same.
 
-        Every file of the bundle, of the trunk and of the hosts that are there must have its
-        recorded hash, and tokenizer, markers, widths and weights must fit; the first thing that
-        does not is an error that names it. A host whose folder is not there cannot be read, but
-        vectors of it that were read elsewhere are explained all the same.
+        Args:
+            path: the folder of the bundle, `runs/bundle/NAME-HASH`.
+            device: torch's name of where the models go.
+            dtype: in which AV and AR run ("bfloat16"); by default that of their training.
+
+        Raises:
+            NotABundle: the folder holds none.
+            BundleDamaged: a file of it, of the trunk or of a host has not its recorded hash.
+            ContractMismatch: tokenizer, markers, widths or weights do not fit.
         """
         return cls(ProvedBundle.of(path, device, dtype=dtype))
 
     def activation(
         self, text: str, host: str, position: int | None = None, *, span: Span | None = None
     ) -> np.ndarray:
-        """The raw activation [D] of a host, read as in training (`manifest.hosts[host].read`).
+        """The raw activation [D] of one text, read as in training (`manifest.hosts[host].read`).
 
-        The mean over a text's tokens or, for an NLA of sentences, over its last one. A position
-        counts tokens from 0, or from the end where it is negative; a span is of characters, the
-        second not included. Behind `manifest.hosts[host].max_tokens` nothing is read: a mean is
-        over the beginning of a longer text, with a warning, and a position there is refused.
+        That is the mean over its tokens or, for an NLA of sentences, over its last sentence. Behind
+        the host's `max_tokens` nothing is read: a mean is then over the beginning, with a warning.
 
-        >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
-        >>> last_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium", position=-1)
-        >>> h_D.shape == last_D.shape
-        True
+        Args:
+            text: what the host reads.
+            host: its tag.
+            position: a token instead, from 0 or, where it is negative, from the end.
+            span: characters instead, the second not included: the mean over their tokens.
+
+        Raises:
+            ValueError: the host is unknown, or nothing stands at that position or span.
+
+        Examples:
+            >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
+            >>> last_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium", -1)
+            >>> h_D.shape == last_D.shape
+            True
         """
         return self.readers.activation(text, self.maps.known(host), position, span)
 
     def read(
         self, texts: Sequence[str], host: str, positions: Sequence[Sequence[int]] | None = None
     ) -> Activations:
-        """Raw activations of many texts; with `positions`, a list for each, at those tokens.
+        """Raw activations of many texts, with where each was read.
 
-        >>> texts = ["dear friend, there was rain.", "the farmer carried a basket."]
-        >>> nla.read(texts, "toy-gpt2-medium").h_ND.shape[0]
-        2
-        >>> at = nla.read(texts, "toy-gpt2-medium", positions=[[-1], [0, 1, 2]])
-        >>> at.texts
-        [0, 1, 1, 1]
+        Args:
+            texts: what the host reads.
+            host: its tag.
+            positions: of every text its tokens; without it one row a text, as in training.
+
+        Raises:
+            ValueError: the host is unknown, or a position is, or is needed and missing.
+
+        Examples:
+            >>> texts = ["dear friend, there was rain.", "the farmer carried a basket."]
+            >>> nla.read(texts, "toy-gpt2-medium")
+            <Activations of toy-gpt2-medium: 2 rows, 32 wide>
+            >>> at = nla.read(texts, "toy-gpt2-medium", positions=[[-1], [0, 1, 2]])
+            >>> at.texts
+            [0, 1, 1, 1]
         """
         return self.readers.read(texts, self.maps.known(host), positions)
 
     def verbalize(
         self,
-        activations: ArrayLike | Tensor | None = None,
+        activations: ArrayLike | Tensor | Activations | None = None,
         host: str | None = None,
         *,
         texts: Sequence[str] | None = None,
         on_token: OnToken | None = None,
+        progress: bool = False,
         **sampling: Unpack[SamplingOptions],
-    ) -> list[list[Verbalization]]:
-        """The AV's `n` explanations of every activation, or of every text that a host reads.
+    ) -> Verbalizations:
+        """The AV's `n` explanations of every activation: a list of samples for each.
 
-        `activations`: a tensor, an array or a list, [D] or [N, D]; only directions count.
+        Args:
+            activations: [D] or [N, D], or what `read` returned; only directions count.
+            host: whose activations they are.
+            texts: read by the host, instead of activations.
+            on_token: called with row, sample and the text so far.
+            progress: whether a terminal or a notebook shows how far it is.
+            **sampling: the fields of `Sampling`; greedy without them.
 
-        >>> h_D = nla.activation("dear friend, there was rain.", "toy-gpt2-medium")
-        >>> [[one]] = nla.verbalize(h_D, "toy-gpt2-medium")  # greedy
-        >>> texts = ["dear friend, there was rain.", "the farmer carried a basket."]
-        >>> drawn = nla.verbalize(texts=texts, host="toy-gpt2-medium", n=3, temperature=1.0)
+        Raises:
+            ValueError: not one of activations and texts is given, or a value is of no use.
+
+        Examples:
+            >>> texts = ["dear friend, there was rain.", "the farmer carried a basket."]
+            >>> [[one], [other]] = nla.verbalize(texts=texts, host="toy-gpt2-medium")  # greedy
+            >>> drawn = nla.verbalize(nla.read(texts, "toy-gpt2-medium"), n=3, temperature=1.0)
+            >>> [len(samples) for samples in drawn]
+            [3, 3]
         """
-        host, asked = self.maps.known(host), Sampling(**sampling)
-        if (activations is None) == (texts is None):
+        if texts is not None and activations is None:
+            activations = self.read(texts, self.maps.known(host))
+        elif texts is not None or activations is None:
             raise ValueError("give activations or texts, one of the two")
-        if texts is not None:
-            activations = self.read(texts, host).h_ND
-        assert activations is not None
-        h_ND = vectors_of(activations, self.maps.width(host), host)
-        shares = self.maps.shares_nearer(host, h_ND)
-        return self._drawn(host, self.maps.v_of(host, h_ND), shares, asked, on_token)
+        known, h_ND, places = self.maps.vectors(activations, host)
+        v_NE, shares = self.maps.v_of(known, h_ND), self.maps.shares_nearer(known, h_ND)
+        asked = Sampling(**sampling)
+        rows = drawn_rows(self.av, known, v_NE, asked, shares, on_token=on_token, progress=progress)
+        return Verbalizations(rows, places, known)
 
     def verbalize_zero(
         self, count: int, host: str | None = None, **sampling: Unpack[SamplingOptions]
-    ) -> list[list[Verbalization]]:
+    ) -> Verbalizations:
         """What the AV writes when it is shown zeros in place of a vector: a control.
 
         Whatever these texts are right about, they did not have from an activation.
 
-        >>> [[one]] = nla.verbalize_zero(1, "toy-gpt2-medium")
+        Args:
+            count: how many times.
+            host: in whose prompt.
+            **sampling: the fields of `Sampling`; greedy without them.
+
+        Raises:
+            ValueError: the count is below 1, or the host is unknown.
+
+        Examples:
+            >>> [[one]] = nla.verbalize_zero(1, "toy-gpt2-medium")
         """
         if count < 1:
             raise ValueError(f"count is {count}; it must be at least 1")
-        v_NE = torch.zeros(count, self.maps.space.width)
-        return self._drawn(self.maps.known(host), v_NE, [None] * count, Sampling(**sampling), None)
+        known, v_NE = self.maps.known(host), torch.zeros(count, self.maps.space.width)
+        rows = drawn_rows(self.av, known, v_NE, Sampling(**sampling), [None] * count)
+        return Verbalizations(rows, host=known)
 
     def reconstruct(self, texts: Sequence[str | None], host: str | None = None) -> np.ndarray:
         """The vectors that explanations stand for: shared [N, E], or of a host [N, D].
 
-        Shared vectors have the norm sqrt(E); those of a host are in the units of n(h), the host's
-        activations at the norm sqrt(D). Rows of NaN stand for None, as where the AV did not close
-        its tag.
+        Args:
+            texts: explanations; None, as where the AV did not close its tag, gives a row of NaN.
+            host: whose space the vectors are in; without it the shared one.
 
-        >>> a_NE = nla.reconstruct(["about a farm.", None])
-        >>> round(float(np.linalg.norm(a_NE[0]) ** 2)) == nla.maps.space.width
-        True
-        >>> bool(np.isnan(a_NE[1]).all())
-        True
-        >>> rebuilt_ND = nla.reconstruct(["about a farm."], "toy-gpt2-medium")
+        Returns:
+            Rows of the norm sqrt(E) or, of a host, in units of n(h), of the norm sqrt(D).
+
+        Raises:
+            ValueError: the host is unknown, or a text is none or too long for the AR.
+
+        Examples:
+            >>> a_NE = nla.reconstruct(["about a farm.", None])
+            >>> round(float(np.linalg.norm(a_NE[0]) ** 2)) == nla.maps.space.width
+            True
+            >>> bool(np.isnan(a_NE[1]).all())
+            True
+            >>> rebuilt_ND = nla.reconstruct(["about a farm."], "toy-gpt2-medium")
         """
         if isinstance(texts, str) or not isinstance(texts, Sequence):
             raise ValueError(f"texts is a {type(texts).__name__}; give a list of texts")
@@ -162,11 +219,18 @@ class NLA:
     def nll(self, activations: ArrayLike | Tensor, texts: Sequence[str], host: str) -> Likelihoods:
         """How probable the AV finds each text as the explanation of the activation in its row.
 
-        The text as the AV learned to write it: within its tags, and ended.
+        Args:
+            activations: [N, D] of the host.
+            texts: one for each, as the AV learned to write it: its tags and its end are added.
+            host: whose activations they are.
 
-        >>> h_ND = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium").h_ND
-        >>> found = nla.nll(h_ND, ["about the weather.", "about a basket."], "toy-gpt2-medium")
-        >>> per_token_N = found.nll_N / found.num_tokens_N
+        Raises:
+            ValueError: there is not one text for each activation.
+
+        Examples:
+            >>> h_ND = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium").h_ND
+            >>> found = nla.nll(h_ND, ["about the weather.", "about a basket."], "toy-gpt2-medium")
+            >>> per_token_N = found.nll_N / found.num_tokens_N
         """
         h_ND = vectors_of(activations, self.maps.width(self.maps.known(host)), host)
         if len(texts_of(texts)) != len(h_ND):
@@ -174,19 +238,36 @@ class NLA:
         return Likelihoods(*self.av.nll(host, self.maps.v_of(host, h_ND), texts))
 
     def round_trips(
-        self, activations: ArrayLike | Tensor, host: str, **sampling: Unpack[SamplingOptions]
-    ) -> list[RoundTrip]:
+        self,
+        activations: ArrayLike | Tensor | Activations,
+        host: str | None = None,
+        *,
+        progress: bool = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> RoundTrips:
         """Activations put into words and back: the first sample of each.
 
-        >>> h_ND = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium").h_ND
-        >>> [one, other] = nla.round_trips(h_ND, "toy-gpt2-medium")
-        >>> bool(np.isclose(one.nmse, 2 * (1 - one.cosine)))
-        True
+        Args:
+            activations: [D] or [N, D], or what `read` returned.
+            host: whose activations they are.
+            progress: whether a terminal or a notebook shows how far it is.
+            **sampling: the fields of `Sampling`; greedy without them.
+
+        Raises:
+            ValueError: the host is unknown, or the activations are not of it.
+
+        Examples:
+            >>> read = nla.read(["there was rain.", "a basket."], "toy-gpt2-medium")
+            >>> [one, other] = nla.round_trips(read)
+            >>> bool(np.isclose(one.nmse, 2 * (1 - one.cosine)))
+            True
         """
-        drawn = [samples[0] for samples in self.verbalize(activations, host, **sampling)]
-        n_ND = rescale(vectors_of(activations, self.maps.width(host), host))
-        rebuilt_ND = self.reconstruct([one.explanation for one in drawn], host)
-        return round_trips_of(drawn, n_ND, rebuilt_ND)
+        known, h_ND, places = self.maps.vectors(activations, host)
+        samples = self.verbalize(h_ND, known, progress=progress, **sampling)
+        drawn, n_ND = [first for first, *_ in samples], rescale(h_ND)
+        rebuilt_ND = self.reconstruct([one.explanation for one in drawn], known)
+        mean_D = self.maps.mean_D(known)
+        return round_trips_of(drawn, n_ND, rebuilt_ND, mean_D=mean_D, places=places)
 
     def round_trip(
         self,
@@ -199,55 +280,21 @@ class NLA:
     ) -> RoundTrip:
         """A host's activation of one text, put into words and back.
 
-        >>> trip = nla.round_trip("dear friend, there was rain.", "toy-gpt2-medium")
-        >>> -1 <= trip.cosine <= 1
-        True
+        Args:
+            text: what the host reads, as `activation` does.
+            host: its tag.
+            position: a token.
+            span: characters.
+            **sampling: the fields of `Sampling`; greedy without them.
+
+        Raises:
+            ValueError: the host is unknown, or nothing stands at that position or span.
+
+        Examples:
+            >>> trip = nla.round_trip("dear friend, there was rain.", "toy-gpt2-medium")
+            >>> -1 <= trip.cosine <= 1
+            True
         """
         h_D = self.activation(text, host, position, span=span)
         (trip,) = self.round_trips(h_D, host, **sampling)
-        return trip
-
-    def _drawn(
-        self,
-        host: str,
-        v_NE: Tensor,
-        shares: Sequence[float | None],
-        asked: Sampling,
-        on_token: OnToken | None,
-    ) -> list[list[Verbalization]]:
-        drawn = self.av.verbalize(
-            host,
-            v_NE,
-            asked.keys_of(len(v_NE)),
-            spec_of(asked),
-            banned=asked.banned,
-            prefix=asked.prefix,
-            on_drawn=None if on_token is None else _by_row(on_token, asked.n),
-        )
-        return [
-            [verbalization_of(sample, share) for sample in samples]
-            for samples, share in zip(drawn, shares, strict=True)
-        ]
-
-
-def spec_of(sampling: Sampling) -> SamplingSpec:
-    """The same for a sampler, without what is no distribution: bans, the prefix and keys."""
-    return SamplingSpec(
-        seed=sampling.seed,
-        temperature=sampling.temperature,
-        samples=sampling.n,
-        max_new_tokens=sampling.max_new_tokens,
-    )
-
-
-def verbalization_of(decoded: Decoded, share_nearer: float | None) -> Verbalization:
-    """What a sample says of an activation."""
-    # The sum over all ids, the one that ended the text among them: log p of the whole text.
-    log_prob = sum(decoded.log_probs)
-    return Verbalization(
-        decoded.explanation, decoded.text, log_prob, share_nearer, len(decoded.ids)
-    )
-
-
-def _by_row(on_token: OnToken, num_samples: int) -> OnDrawn:
-    return lambda number, decoded: on_token(*divmod(number, num_samples), decoded.text)
+        return replace(trip, place=self.readers.place(text, host, position, span))

@@ -5,11 +5,12 @@ h: raw activations [N, D] of a host; a: vectors that texts stand for. Opens no m
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from interlingua.models.bundle.display import Place, counted_words, table_html
 from interlingua.models.bundle.verbalization import Verbalization
 
 # Called with row, sample and the text so far, whenever a sample is one token longer.
@@ -30,11 +31,17 @@ class SamplingOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How many texts are drawn of an activation, and how; temperature 0 is greedy.
+    """How many texts are drawn of an activation, and how; keywords of every call that draws.
 
-    `banned` ids are never drawn. Every text begins with `prefix`, as if it had been drawn. `keys`,
-    one for each activation, and the seed fix the draws; without them all activations have one key,
-    so that a vector and a seed give the same texts in every call.
+    Attributes:
+        n: how many texts of each activation.
+        temperature: 0 is greedy, 1 the AV's own distribution.
+        seed: with `keys` it fixes the draws.
+        max_new_tokens: what is not ended by then has no explanation.
+        banned: ids that are never drawn.
+        prefix: what every text begins with, as if it had been drawn.
+        keys: one for each activation; without them all have one key, so that a vector and a seed
+            give the same texts in every call.
     """
 
     n: int = 1
@@ -66,12 +73,49 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Activations:
-    """Raw activations of a host, a row for everything that was read, in the order of the texts."""
+    """Raw activations of a host, a row for everything that was read, in the order of the texts.
+
+    Attributes:
+        host: the tag of the host.
+        h_ND: the activations [N, D].
+        texts: of every row, which of the texts it is of.
+        positions: of every row its token; None: as the NLA was trained to read a text.
+        places: of every row its text and what was read of it; empty where that is not known.
+    """
 
     host: str
     h_ND: np.ndarray
-    texts: Sequence[int]  # of every row: which of the texts it is of
-    positions: Sequence[int | None]  # its token; None: as the NLA was trained to read a text
+    texts: Sequence[int]
+    positions: Sequence[int | None]
+    places: Sequence[Place] = ()
+
+    def __repr__(self) -> str:
+        rows, width = self.h_ND.shape
+        return f"<Activations of {self.host}: {counted_words(rows, 'row')}, {width} wide>"
+
+    def _repr_html_(self) -> str:
+        cells = (
+            [
+                str(self.texts[row]),
+                "as trained" if position is None else str(position),
+                self.places[row].html() if self.places else "",
+                f"{np.linalg.norm(self.h_ND[row]):.3g}",
+            ]
+            for row, position in enumerate(self.positions)
+        )
+        rows, width = self.h_ND.shape
+        caption = f"{self.host}: {counted_words(rows, 'activation')}, {width} wide"
+        return table_html(caption, ["text", "token", "read", "norm"], cells)
+
+
+def given(activations: Any, host: str | None) -> tuple[Any, str | None, Sequence[Place]]:
+    """Vectors, their host, and where they were read if they are what `read` returned."""
+    # Any: a tensor, too, where torch is.
+    if not isinstance(activations, Activations):
+        return activations, host, ()
+    if host not in (None, activations.host):
+        raise ValueError(f"host is {host!r}; the activations were read of {activations.host}")
+    return activations.h_ND, activations.host, activations.places
 
 
 class System(Protocol):

@@ -3,7 +3,7 @@
 v: vectors [E] of the shared space; a: those that the AR rebuilds. N rows, B of a batch, T tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -59,8 +59,12 @@ class BatchVerbalizer:
         banned: Sequence[int] = (),
         prefix: str = "",
         on_drawn: OnDrawn | None = None,
+        on_batch: Callable[[int], None] | None = None,
     ) -> list[list[Decoded]]:
-        """The samples of every row of v; `keys`, one a row, and the seed fix the draws."""
+        """The samples of every row of v; `keys`, one a row, and the seed fix the draws.
+
+        `on_batch` is called with the number of rows that are done.
+        """
         prompt, banned_V = self.prompt(host_tag), self.banned(banned)
         prefix_ids = self.prefix_ids(prefix)
         samples: list[list[Decoded]] = []
@@ -77,6 +81,8 @@ class BatchVerbalizer:
                 prefix_ids=prefix_ids,
                 on_drawn=_behind(on_drawn, start * spec.samples),
             )
+            if on_batch is not None:
+                on_batch(len(samples))
         return samples
 
     @torch.no_grad()

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from interlingua.models.bundle.nla import spec_of, verbalization_of
+from interlingua.models.bundle.drawn import spec_of, verbalization_of
 from interlingua.models.pair.prompts import EmbeddedPrompt
 from interlingua.models.sampling.batched import BatchVerbalizer
 from interlingua.models.sampling.drawing import uniforms

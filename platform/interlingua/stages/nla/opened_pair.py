@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from interlingua.models.bundle.nla import verbalization_of
+from interlingua.models.bundle.drawn import verbalization_of
 from interlingua.models.bundle.system import SamplingOptions
 from interlingua.models.bundle.verbalization import Verbalization
 from interlingua.models.sampling.batched import BatchVerbalizer
