@@ -15,6 +15,7 @@ from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of
 from interlingua.stages.running import console as watch
 from interlingua.stages.running.console import ConsoleWatcher, _where
+from interlingua.stages.running.reports import shown_numbers
 from interlingua.store.artifact import Stage, build, find, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.progress import DEV_EVALS_NAME, MetricsLog
@@ -43,6 +44,45 @@ def test_a_running_stage_is_one_line_of_its_step_and_its_last_look(tmp_path, mon
     assert told.getvalue().splitlines() == [
         "  rl/here 7/80 reward -0.5 kl 0.01 loss 2 rate 0.001 dev_fve 0.25 dev_null -0.9",
     ]
+
+
+def reporting(label, root):
+    """A stage that has made 10 and then 30 of 80 steps, and the console's width is of no matter."""
+    spec = ReportSpec(recipe="any", shown_rows=1)
+    stage = Stage(kind="rl", label=label, spec=spec, run=build, inputs=None, revision=1)
+    partial = latest_folder(folder(stage, root))
+    partial.mkdir(parents=True)
+    log = MetricsLog(partial, resume_step=0)
+    for step in (10, 30):
+        log.append(step, **STEP)
+    return stage
+
+
+def test_a_line_of_a_log_is_never_wrapped_and_has_the_time_left(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(watch, "LINE_EVERY_SECONDS", 0)
+    stage, log = reporting("here", tmp_path), io.StringIO()
+    with ConsoleWatcher(tmp_path, [stage], Console(file=log, width=20)) as watcher:
+        watcher.on_tick([stage])
+    (line,) = log.getvalue().splitlines()
+    assert line == "  rl/here 30/80 reward -0.5 kl 0.01 loss 2 rate 0.001, 0 s left"
+
+
+def test_a_terminal_has_a_bar_for_each_stage_and_for_all(tmp_path) -> None:
+    stage, log = reporting("here", tmp_path), io.StringIO()
+    waiting = replace(stage, label="there", spec=ReportSpec(recipe="any", shown_rows=2))
+    console = Console(file=log, width=120, force_terminal=True, color_system=None)
+    with ConsoleWatcher(tmp_path, [stage, waiting], console) as watcher:
+        watcher.on_tick([stage])
+        watcher._bars.refresh()
+        shown = log.getvalue()
+    assert "rl/here" in shown and "30/80, 0 s left, reward -0.5" in shown
+    assert "all stages" in shown and "time left unknown until like stages have run" in shown
+
+
+def test_numbers_that_do_not_fit_are_left_out_and_those_of_dev_stay() -> None:
+    long = {f"a_rather_long_name_{n}": float(n) for n in range(4)}
+    shown = shown_numbers({"step": 1, **long, "dev_nll_real": 1.25})
+    assert shown == "a_rather_long_name_0 0 a_rather_long_name_1 1 dev_nll_real 1.25"
 
 
 def test_stages_of_one_name_are_told_apart(tmp_path) -> None:

@@ -6,14 +6,15 @@ What a stage reports is read from the metrics file in its folder, wherever it ru
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from interlingua.specs.extraction import LastToken, Pooled, Reading, Spans
 from interlingua.stages.running.context import names_of
+from interlingua.stages.running.estimates import readable_seconds
 from interlingua.stages.running.reports import last_report, shown_numbers, shown_steps
+from interlingua.stages.running.time_left import TimeLeft
 from interlingua.store.artifact import Artifact, Stage, folder
 from interlingua.store.partial import latest_folder
 from interlingua.store.rows.passages import PASSAGES_NAME, read_passages
@@ -21,6 +22,7 @@ from interlingua.store.rows.splits import SplitAccess
 from interlingua.store.rows.verbalized import read_verbalized
 
 LINE_EVERY_SECONDS = 20.0  # of each stage, in a log
+WHOLE = ""  # the key of the bar of everything
 
 
 class ConsoleWatcher:
@@ -33,9 +35,10 @@ class ConsoleWatcher:
         self._has_explained, self._began = False, time.monotonic()
         # In a log: when a stage was last reported, and at which step.
         self._lines: dict[str, tuple[float, int]] = {}
+        self._left = TimeLeft(root, stages)
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[report]}"),
-            TimeRemainingColumn(), console=self._console, transient=True,
+            TextColumn("{task.description}"), BarColumn(bar_width=24),
+            TextColumn("{task.fields[report]}"), console=self._console, transient=True,
         )  # fmt: skip
         self._tasks: dict[str, TaskID] = {}
 
@@ -51,34 +54,38 @@ class ConsoleWatcher:
     def on_preflight(self, lines: Sequence[str]) -> None:
         """Print the table as it is."""
         for line in lines:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            self._print(line)
 
     def on_done(self, stage: Stage, artifact: Artifact) -> None:
         """Print one line: the time that the stage took, or that it was reused."""
         self._num_done += 1
         # A stage that was never seen running was finished before this run.
         is_built = stage.key in self._started
-        how = f"built in {artifact.record.seconds:.0f} s" if is_built else "reused"
+        self._left.note_done(stage, artifact.record.seconds if is_built else None)
+        how = f"built in {readable_seconds(artifact.record.seconds)}" if is_built else "reused"
         if stage.key in self._tasks:
             self._bars.remove_task(self._tasks.pop(stage.key))
-        self._print(f"[{self._num_done}/{self._num_stages}] {self._names[stage.key]} {how}")
+        name = self._names[stage.key]
+        is_open = is_built and self._num_done < self._num_stages
+        left = _left(self._left.of_all() if is_open else None)
+        self._print(_words(f"[{self._num_done}/{self._num_stages}] {name} {how}", left))
         if stage.kind == "verbalized" and is_built and not self._has_explained:
             self._explain(list(first_explanation(stage, self._root)))
 
     def on_tick(self, running: Sequence[Stage]) -> None:
         """Show how far the running stages are: as bars, or as log lines where there is news."""
         self._started.update(stage.key for stage in running)
+        self._left.note_running(running)
+        if self._console.is_terminal:
+            self._show_bars(running)
+            return
         for stage in running:
             # The newest unfinished folder: a stage that was taken over writes to another one.
             report = last_report(latest_folder(folder(stage, self._root)))
-            if report is None:
-                continue
-            if self._console.is_terminal:
-                self._show_bar(stage.key, report)
-            elif self._is_news(stage.key, report["step"]):
-                self._print(
-                    f"  {self._names[stage.key]} {shown_steps(report)} {shown_numbers(report)}"
-                )
+            if report is not None and self._is_news(stage.key, report["step"]):
+                words = f"{shown_steps(report)} {shown_numbers(report)}"
+                left = _left(self._left.of(stage))
+                self._print(_words(f"  {self._names[stage.key]} {words}", left))
 
     def _explain(self, lines: list[str]) -> None:
         if lines:
@@ -97,15 +104,38 @@ class ConsoleWatcher:
         self._lines[key] = now, step
         return True
 
-    def _show_bar(self, key: str, report: dict[str, Any]) -> None:
+    def _show_bars(self, running: Sequence[Stage]) -> None:
+        """A bar for every running stage, below one for all of them."""
+        left = _left(self._left.of_all()) or "time left unknown until like stages have run"
+        self._show_bar(WHOLE, "all stages", self._num_done, self._num_stages, left)
+        for stage in running:
+            report = last_report(latest_folder(folder(stage, self._root)))
+            name, left = self._names[stage.key], _left(self._left.of(stage))
+            if report is None:
+                self._show_bar(stage.key, name, 0, None, left)
+            else:
+                words = _words(shown_steps(report), left, shown_numbers(report))
+                self._show_bar(stage.key, name, report["step"], report.get("num_steps"), words)
+
+    def _show_bar(self, key: str, name: str, done: float, total: float | None, report: str) -> None:
         if key not in self._tasks:
-            self._tasks[key] = self._bars.add_task(
-                self._names[key], total=report["num_steps"], report=""
-            )
-        self._bars.update(self._tasks[key], completed=report["step"], report=shown_numbers(report))
+            self._tasks[key] = self._bars.add_task(name, total=total, report="")
+        task = self._tasks[key]
+        self._bars.update(task, completed=done, total=total, report=report)
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False)
+        # Not wrapped: what reads a log reads lines.
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _left(seconds: float | None) -> str:
+    """The time that is left, where it is known."""
+    return "" if seconds is None else f"{readable_seconds(seconds)} left"
+
+
+def _words(*parts: str) -> str:
+    """What there is of the parts, with commas."""
+    return ", ".join(filter(None, parts))
 
 
 def first_explanation(stage: Stage, root: Path) -> Iterator[str]:
