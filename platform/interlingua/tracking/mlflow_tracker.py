@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from interlingua.tracking.addresses import addressed
 from interlingua.tracking.database import (
     damage_of,
     is_served,
@@ -20,6 +21,7 @@ from interlingua.tracking.database import (
 )
 from interlingua.tracking.registry import judge, register
 from interlingua.tracking.runs import (
+    NOTE,
     RUN,
     RUNNING,
     Additions,
@@ -147,8 +149,14 @@ class MlflowTracker:
         judge(self._client, added.judged)
         if held.info.run_name != run.title:
             self._client.update_run(run_id, name=run.title)
+        tags = dict(added.tags)
+        place = held.info.experiment_id, run_id
+        if NOTE in tags:
+            tags[NOTE] = addressed(tags[NOTE], *place)
+        if run.about is not None:
+            self._client.set_experiment_tag(place[0], NOTE, addressed(run.about, *place))
         # Last: they say that all else is there.
-        self._client.log_batch(run_id, tags=[RunTag(*entry) for entry in added.tags.items()])
+        self._client.log_batch(run_id, tags=[RunTag(*entry) for entry in tags.items()])
 
     def _log_file(self, run_id: str, file: File) -> None:
         place, _, name = file.path.rpartition("/")

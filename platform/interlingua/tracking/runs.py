@@ -87,6 +87,7 @@ class Run:
     measured: float | None = None
     tags: Mapping[str, object] = field(default_factory=dict)  # None is left out
     note: str | None = None
+    about: str | None = None  # the note of its experiment, as long as no other run says another
     files: tuple[File, ...] = ()
     models: tuple[Model, ...] = ()  # the newest last
 
@@ -99,6 +100,7 @@ class Run:
             dict(leaves(self.results, "/")),
             dict(self.tags),
             self.note,
+            *([self.about] if self.about else ()),
             self.digests,
             self.model_digests,
         ]

@@ -80,9 +80,10 @@ def test_it_has_a_few_numbers_and_every_gate_by_its_name(recipe, mini_nla_root):
 
 
 def test_its_note_says_what_it_was_and_how_to_run_it_again(recipe):
-    what, headline, gates, again = recipe.tags[NOTE].split("\n\n")
+    report, headline, what, again = recipe.tags[NOTE].split("\n\n")
+    assert f"/{PAGE_NAME}?" in report and "accepted" in report
     assert "`world_mini`: 3 hosts" in what and "fve/all hosts **" in headline
-    assert "accepted" in gates and again.startswith("Again: `python ")
+    assert again.startswith("Again: `python ")
 
 
 def test_its_files_are_the_page_the_numbers_the_texts_and_where_they_come_from(

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from interlingua.report.page.page import PAGE_NAME
 from interlingua.report.tables.scores import HEADLINE, gate_states, gates_in_words, headline_numbers
 from interlingua.specs.recipe import Recipe
 from interlingua.stages.running.params import recipe_params
@@ -30,6 +31,7 @@ from interlingua.stages.running.stage_runs import (
 from interlingua.store.artifact import Artifact, Stage
 from interlingua.store.integrity import sha256_of
 from interlingua.store.provenance import command_of
+from interlingua.tracking.addresses import file_link
 from interlingua.tracking.names import digest_of
 from interlingua.tracking.runs import RUNNING, File, Parent, Report, Run
 
@@ -114,6 +116,8 @@ def recipe_run(
     is_complete = {record.fingerprint for record in done} >= {s.fingerprint for s in run.stages}
     # Of one that is complete the end is that of its last stage, whoever asks and when.
     ended = max(ends) if ends and is_complete else time.time()
+    files = files_of(run.recipe, run.stages, artifacts)
+    report = _report_link(files)
     return Run(
         name=run.identity.name,
         title=run.identity.title,
@@ -126,8 +130,9 @@ def recipe_run(
         results=results,
         measured=max(ends) if results else None,
         tags=_tags(run, root, artifacts) | {f"gate/{name}": gates[name] for name in gates},
-        note=_note(run, headline, gates),
-        files=files_of(run.recipe, run.stages, artifacts),
+        note=_note(run, headline, gates, report),
+        about=None if report is None else f"Newest report: {report}",
+        files=files,
         models=bundle_models(run.recipe, artifacts),
     )
 
@@ -175,15 +180,22 @@ def _tags(run: RecipeRun, root: Path, artifacts: Sequence[Artifact]) -> dict[str
     }
 
 
-def _note(run: RecipeRun, results: Mapping[str, float], gates: Mapping[str, str]) -> str:
-    """Four lines: what was run, the headline, the gates, and the command."""
+def _report_link(files: Sequence[File]) -> str | None:
+    """A link to the page among the files; None where there is none yet."""
+    return file_link(PAGE_NAME, PAGE_NAME) if any(one.path == PAGE_NAME for one in files) else None
+
+
+def _note(
+    run: RecipeRun, results: Mapping[str, float], gates: Mapping[str, str], report: str | None
+) -> str:
+    """Four lines; of a closed note MLflow shows two: where the report is, and the headline."""
     recipe = run.recipe
     shown = [f"{name} **{results[name]:.3f}**" for name in HEADLINE if name in results]
     lines = [
+        f"Report: {report or 'not there yet'}. Gates: {gates_in_words(gates)}",
+        "; ".join(shown) or "No evaluation yet",
         f"Recipe `{recipe.name}`: {len(recipe.hosts)} hosts, anchor `{recipe.anchor}`, "
         f"{len(run.stages)} stages, RL: {', '.join(rl.tag for rl in recipe.rl) or 'none'}",
-        "; ".join(shown) or "No evaluation yet",
-        f"Gates: {gates_in_words(gates)}",
         f"Again: `{command()}`",
     ]
     return "\n\n".join(lines)
