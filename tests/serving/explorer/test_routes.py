@@ -257,6 +257,13 @@ def test_a_damaged_evaluation_is_refused_and_others_are_not(tmp_path, damage, wo
     assert asgi.request("POST", "/v1/evaluations/other/rows", json={}).status == 200
 
 
+def test_nothing_is_written_where_an_evaluation_lies(folder) -> None:
+    root = folder.parents[1]
+    before = sorted(root.rglob("*"))
+    assert client({"demo": folder}).request("POST", ROWS, json={}).status == 200
+    assert sorted(root.rglob("*")) == before
+
+
 def test_an_evaluation_is_read_once_for_all_who_wait(folder, monkeypatch) -> None:
     read = RowTable.read
     opened: list[Path] = []
