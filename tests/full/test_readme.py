@@ -90,6 +90,29 @@ def ended(home: Home, line: str) -> str:
     return done.stdout
 
 
+def test_what_readme_shows_is_what_the_demo_prints(demo_folder, monkeypatch, capsys):
+    """Word by word it holds on one kind of machine; what it says is true holds on every one."""
+    text = README.read_text()
+    [snippet] = [one.body for one in readme.blocks(text) if "nla.verbalize(" in one.body]
+    shown = re.findall(r"^print\(.*\)  # (.+)$", snippet, flags=re.M)
+    monkeypatch.chdir(demo_folder)
+    exec(compile(snippet, "README", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    [facts] = re.findall(r"^(\w+, \w+, \w+ and \w+) are true of this sentence", text, flags=re.M)
+    named = re.sub(r",| and", "", facts).lower().split()
+    for explanation in (shown[0], printed[0]):
+        assert all(fact in explanation for fact in named), explanation
+    assert printed[1] == shown[1].partition(":")[0]
+
+
+@pytest.fixture
+def demo_folder() -> Path:
+    """The folder of a finished demo: that of `make demo` in this checkout."""
+    if not list(REPOSITORY.glob("runs/bundle/demo-rl-*")):
+        pytest.skip("no finished demo in runs/: what README shows was not compared")
+    return REPOSITORY
+
+
 @pytest.mark.parametrize("lines", all_blocks(), ids=lambda lines: lines[0][:60])
 def test_the_commands_of_a_block_end_well(lines, home, request):
     if any(readme.kind_of(line) is Kind.SUBMITS for line in lines):
