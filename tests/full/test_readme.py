@@ -105,6 +105,26 @@ def test_what_readme_shows_is_what_the_demo_prints(demo_folder, monkeypatch, cap
     assert printed[1] == shown[1].partition(":")[0]
 
 
+def test_the_explanations_that_readme_shows_are_of_these_passages(demo_folder):
+    """Passages and what is true of them are those of every machine; wordings are of one."""
+    text = README.read_text()
+    [command] = re.findall(r"^interlingua (verbalize .*)$", text, flags=re.M)
+    [shown] = [one.body for one in readme.blocks(text) if ", cosine " in one.body]
+    line = f"{sys.executable} -m interlingua {command}"
+    done = subprocess.run(["bash", "-c", line], cwd=demo_folder, capture_output=True, text=True)
+    printed = squeezed(done.stdout)
+    assert done.returncode == 0 and printed.count(", cosine ") == 10, done.stderr
+    for title, passage, explanation, true in map(str.splitlines, shown.split("\n\n")):
+        title = title.rpartition(" ")[0]
+        assert re.search(rf"{title} \S+ {re.escape(passage)} .+\. {re.escape(true)} ", printed)
+        assert explanation.endswith(".")
+
+
+def squeezed(printed: str) -> str:
+    """The words of panels, without their frames and line breaks."""
+    return " ".join(re.sub(r"[^\x00-\x7f]", " ", printed).split())
+
+
 @pytest.fixture
 def demo_folder() -> Path:
     """The folder of a finished demo: that of `make demo` in this checkout."""
