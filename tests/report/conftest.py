@@ -12,10 +12,13 @@ import pytest
 from tests.report.known_rows import likelihood_of
 
 from interlingua.core.metrics import category_variance, constant_scores, score_rows
-from interlingua.report.numbers import NUMBERS_NAME, Recorded, numbers_of, write_numbers
+from interlingua.report.headline.headline import headline
+from interlingua.report.headline.verdict import Sentence
+from interlingua.report.numbers import NUMBERS_NAME, Numbers, Recorded, numbers_of, write_numbers
 from interlingua.report.page.page import write_page
-from interlingua.report.tables.material import METHODS_NAME, read_material
+from interlingua.report.tables.material import METHODS_NAME, Material, read_material
 from interlingua.specs.evaluation import Predictor
+from interlingua.specs.hosts import TOY
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.store.progress import DEV_EVALS_NAME
 from interlingua.store.provenance import Provenance
@@ -240,6 +243,19 @@ def evaluation_at(
     write_numbers(artifact.path / NUMBERS_NAME, numbers)
     (artifact.path / METHODS_NAME).write_text(METHODS)
     return artifact
+
+
+def sentences(material: Material) -> list[Sentence]:
+    """Every sentence of the headline, without its groups."""
+    return [sentence for group in headline(material) for sentence in group.sentences]
+
+
+def of_real_hosts(material: Material) -> Material:
+    """The same as if its hosts were the models that the toys stand in for."""
+    columns = dict(material.rows.columns)
+    columns["host"] = np.array([one.removeprefix(TOY) for one in columns["host"]], dtype=object)
+    numbers = [replace(one, host=one.host.removeprefix(TOY)) for one in material.numbers.all]
+    return replace(material, rows=Scored(columns), numbers=Numbers(numbers))
 
 
 @pytest.fixture(scope="session")

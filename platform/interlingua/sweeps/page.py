@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from interlingua.report.figures.plots import Plot, Series, dot_plot, line_plot
 from interlingua.report.page.page import PAGE_NAME
+from interlingua.report.page.rendering import SCRIPTS, assets, environment
 from interlingua.specs.sweeps import SweepSpec
 from interlingua.store.atomic import write_atomically
 from interlingua.sweeps.analysis import Analysis
@@ -29,18 +28,10 @@ def write_sweep_page(folder: Path, spec: SweepSpec, analysis: Analysis) -> int:
 
 def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=PackageLoader("interlingua.report.page", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    assert environment.loader is not None
-    style, _, _ = environment.loader.get_source(environment, "page.css")
+    templates = environment()
     grids = [effects_grid(analysis, score) for score in analysis.effects]
     others = [affine_grid(analysis), published_grid(analysis)]
-    return environment.get_template("sweep.html").render(
+    return templates.get_template("sweep.html").render(
         spec=spec,
         analysis=analysis,
         summary=summary(analysis),
@@ -50,8 +41,7 @@ def sweep_page(spec: SweepSpec, analysis: Analysis) -> str:
         cell_plots=[*number_plots(spec, analysis), *cell_plots(analysis)],
         cell_grids=[settings_grid(analysis), *filter(None, others)],
         commands=analysis.commands,
-        style=Markup(style),
-        drawn=Markup,
+        script=assets(templates, *SCRIPTS),
     )
 
 
@@ -85,7 +75,7 @@ def effect_plots(analysis: Analysis) -> list[Plot]:
             "Positive is better. An interval over rows says how well these trainings were "
             "measured; what another training would give is the interval over seeds."
         )
-        plots.append(dot_plot(f"Effects on {score}", caption, names, series))
+        plots.append(dot_plot(f"Effects on {score}", caption, names, series, label=score))
     return plots
 
 
@@ -108,7 +98,9 @@ def _scatter(analysis: Analysis, settings: Sequence[str]) -> Plot:
     ]
     caption = "NLL a token of the teacher's explanation on unseen rows, every seed by itself."
     # Without a line at zero: an NLL lies far from it, and the seeds close to each other.
-    return dot_plot("Every cell", caption, settings, points, marks_zero=False)
+    return dot_plot(
+        "Every cell", caption, settings, points, label="NLL, nats a token", marks_zero=False
+    )
 
 
 def _curves(analysis: Analysis, settings: Sequence[str]) -> Plot:

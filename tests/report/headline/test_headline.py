@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from tests.report.conftest import sentences
 
-from interlingua.report.headline.headline import headline
 from interlingua.report.numbers import ALL, TRAINED, Number, Numbers
 from interlingua.report.tables.material import read_material
 
@@ -26,12 +26,12 @@ def told_of(evaluated):
             for metric, change in changes.items() for predictor in ("sampled", "sampled - start")
         ]  # fmt: skip
         shown = replace(material, numbers=Numbers([*others, *numbers]))
-        sentences = [
+        found = [
             s[0]
-            for s in headline(shown)
+            for s in sentences(shown)
             if str(s[0]).startswith(("It learned which", "It names the same"))
         ]
-        return sentences[0] if sentences else None
+        return found[0] if found else None
 
     return tell
 
@@ -86,7 +86,7 @@ def test_the_nearest_row_of_the_training_is_beside_the_nla(evaluated, less, verd
     """Of trained hosts: a held-out host has no such row."""
     values = {"nearest_explanation": 0.4, "sampled - nearest_explanation": less}
     shown = shown_with(read_material("world", evaluated(), ()), TRAINED, values)
-    (found,) = [s for s in headline(shown) if "nearest activation" in str(s[0])]
+    (found,) = [s for s in sentences(shown) if "nearest activation" in str(s[0])]
     assert found[1].text.startswith("0.40") and verdict in found[-1]
 
 
@@ -106,6 +106,6 @@ def test_the_best_reader_of_words_is_beside_the_nla(evaluated, less, verdict):
         "sampled - word_network": less,
     }
     shown = shown_with(read_material("world", evaluated(), ()), ALL, values)
-    (found,) = [s for s in headline(shown) if "words of the same explanations" in str(s[0])]
+    (found,) = [s for s in sentences(shown) if "words of the same explanations" in str(s[0])]
     assert "(network on words)" in found[0] and found[1].text.startswith("0.40")
     assert verdict in found[-1]

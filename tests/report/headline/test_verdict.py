@@ -59,7 +59,7 @@ def test_it_says_first_what_was_asked_and_against_what():
     ):
         assert words in trivial
     assert texts == (
-        "Distinct greedy texts a host: 40 to 56 of 300 rows (the teacher's: 290). They never name: "
+        "Distinct greedy texts a host: 40 to 56 of 300 rows (the teacher's: 290). Never named: "
         "role, topic; in under 5% of texts: mood."
     )
     assert vector.startswith("The vector is read: with another row's vector the texts lose 0.80")
@@ -115,7 +115,7 @@ def test_the_texts_of_an_evaluation_are_counted(evaluated):
     evaluation = evaluated()
     lines = printed_verdict(evaluation)
     assert any(line.startswith("Distinct greedy texts a host: ") for line in lines)
-    assert any("They never name: nothing" in line for line in lines)
+    assert any("Never named: nothing" in line for line in lines)
 
 
 def test_texts_are_counted_by_host():

@@ -165,11 +165,18 @@ def expected(root: Path, recorded: Recorded, one: Printed) -> float:
         )
     if one.covers == "record":
         return recorded_value(root, one)
+    if one.covers == "row":  # of an example
+        rows = recorded.rows(one.host, one.predictor)
+        _, passage_id, position, sample = one.metric.split(":")
+        found = (rows["passage_id"] == passage_id) & (rows["position"] == int(position))
+        (nmse,) = rows["nmse"][found & (rows["sample"] == int(sample))]
+        return float(1 - nmse / rows["own_variance"].astype(float).mean())
     if one.covers == "count":
         columns = list(recorded.columns.values())
         ids = {passage_id for each in columns for passage_id in each["passage_id"]}
         num_rows = sum(len(each["host"]) for each in columns)
         counts = {"num_passages": len(ids), "num_hosts": len(columns), "num_rows": num_rows}
+        counts["num_rows_of_a_host"] = sum(columns[0]["predictor"] == "greedy")
         return counts[one.metric]
     for row in methods(recorded.folder):
         if (row["fit"], row["predictor"], row["metric"]) == (one.host, one.predictor, one.metric):

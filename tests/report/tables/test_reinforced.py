@@ -2,10 +2,9 @@
 
 import pytest
 from rich.console import Console
-from tests.report.conftest import record_of, stored
+from tests.report.conftest import record_of, sentences, stored
 
 from interlingua.memory.cards import THREE_CARDS
-from interlingua.report.headline.headline import headline
 from interlingua.report.tables.material import read_material
 from interlingua.report.tables.reinforced import BARS, curve, reinforced_table, reinforcing_grids
 from interlingua.stages.rl.results import role_rows
@@ -60,7 +59,7 @@ def test_the_page_has_the_phases_and_where_the_roles_were(run) -> None:
 def test_the_headline_has_how_far_it_went(run, evaluated) -> None:
     material = read_material("world", evaluated(is_rewarded=True), [run])
     as_rows = ["".join(part if isinstance(part, str) else part.text for part in sentence)
-            for sentence in headline(material)]  # fmt: skip
+            for sentence in sentences(material)]  # fmt: skip
     assert "KL from the supervised AV: 0.21 nats/token, 3.90/text (on dev)." in as_rows
     assert any(
         "before predictions are scaled to one length (fve_linear_own)." in s for s in as_rows

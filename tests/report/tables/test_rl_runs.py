@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.report.conftest import GATES, evaluation_at, record_of
+from tests.report.conftest import GATES, evaluation_at, record_of, sentences
 
-from interlingua.report.headline.headline import headline
 from interlingua.report.numbers import ALL, Numbers
 from interlingua.report.page.sections import sections_of
 from interlingua.report.tables.material import read_material
@@ -79,8 +78,8 @@ def test_a_page_of_several_runs_says_which_one_it_shows(evaluation, runs):
     runs = [replace(runs[0], evaluation=evaluation.record), *runs[1:]]
     material = read_material("world", evaluation, (), runs)
     told = ["".join(part if isinstance(part, str) else part.text for part in s)
-            for s in headline(material)]  # fmt: skip
-    assert told[2] == "All of it is of run both-0; 6 runs stand beside each other under RL runs."
+            for s in sentences(material)]  # fmt: skip
+    assert told[1] == "All of it is of run both-0; 6 runs stand beside each other under RL runs."
     assert [section.title for section in sections_of(material)][1] == "RL runs"
     alone = read_material("world", evaluation, ())
     assert "RL runs" not in [section.title for section in sections_of(alone)]

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from tests.report.conftest import of_real_hosts, sentences
 
 from interlingua.report.numbers import Numbers
+from interlingua.report.tables.columns import REFERENCES
 from interlingua.report.tables.grid import rich_tables
 from interlingua.report.tables.material import read_material
 from interlingua.report.tables.universal import (
@@ -40,23 +42,50 @@ def test_no_row_is_broken(material, width) -> None:
     assert max(map(len, text.splitlines())) <= width
     # A row that was broken would leave a bound without its other.
     assert all(line.count("[") == line.count("]") for line in lines)
-    for title in ("Round trip", "Controls", "Texts and retrieval", "FVE_pipeline_meannorm"):
+    for title in ("Round trip", "Controls", "Texts and retrieval", "uncentred FVE"):
         assert title in text
 
 
 def test_the_uncentred_number_has_the_constant_predictors_beside_it(material) -> None:
+    material = of_real_hosts(material)
     *_, grid = universal_grids(material.numbers, material.roles)
     assert "FVE_pipeline_meannorm" in grid.title
     assert grid.columns == (
         "sampled (T=1)", "greedy", "constant predictor", "published: v6", "published: baseline",
     )  # fmt: skip
-    (row,) = (row for row in grid.rows if row.labels[0] == "toy-bloom-560m")
-    assert row.cells[2].name == "toy-bloom-560m|constant_vector|fve_uncentred|passages"
+    (row,) = (row for row in grid.rows if row.labels[0] == "bloom-560m")
+    assert row.cells[2].name == "bloom-560m|constant_vector|fve_uncentred|passages"
     assert [cell.text for cell in row.cells[3:]] == ["0.914", "0.38"]
     # Also where no constant predictor was scored, its place is seen to be empty.
     bare = Numbers([n for n in material.numbers.all if n.predictor != "constant_vector"])
     *_, grid = universal_grids(bare, material.roles)
     assert {row.cells[2].text for row in grid.rows} == {"-"}
+
+
+def test_nothing_published_stands_beside_toys(material) -> None:
+    *_, grid = universal_grids(material.numbers, material.roles)
+    assert grid.columns == ("sampled (T=1)", "greedy", "constant predictor")
+    for text in (grid.title, grid.caption, printed(material, 160)):
+        assert "published" not in text and "FVE_pipeline_meannorm" not in text
+    assert "published" not in str(sentences(material))
+    real = of_real_hosts(material)
+    assert "published as FVE_pipeline_meannorm" in str(sentences(real))
+
+
+def test_the_nla_comes_first_then_what_it_must_beat_from_weak_to_strong(material) -> None:
+    grids = universal_grids(material.numbers, material.roles)
+    titles = [grid.title.partition(":")[0] for grid in grids[:4]]
+    assert titles == ["Round trip", "Controls", "Baselines", "References"]
+    assert {grid.columns[0] for grid in grids[:4]} == {"sampled (T=1)"}
+    assert grids[2].columns == ("sampled (T=1)", "language+topic", "bag of words")
+    # Nothing is named a ceiling that the NLA reaches.
+    ceilings = [one for one in grids[3].columns if one.endswith(" (ceiling)")]
+    whole = material.whole
+    for one in REFERENCES[1:]:
+        less = material.numbers.get(whole, f"sampled - {one.predictor}", "fve_centred_own")
+        assert (f"{one.title} (ceiling)" in ceilings) == (less is not None and less.high < 0)
+    assert ceilings
+    assert not any("(ceiling)" in title for grid in grids[:3] for title in grid.columns)
 
 
 def test_groups_have_intervals_of_both_kinds(material) -> None:
@@ -69,7 +98,7 @@ def test_groups_have_intervals_of_both_kinds(material) -> None:
     ]
     over_passages, over_hosts = (row.cells[0] for row in grid.rows if row.labels[0] == "mean all")
     assert over_passages.value == over_hosts.value
-    assert over_passages.low != over_hosts.low
+    assert over_passages.has_interval and over_hosts.doubt == "n=4 hosts"
 
 
 def test_reward_training_is_shown_from_its_start(material) -> None:

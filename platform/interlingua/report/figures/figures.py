@@ -7,26 +7,29 @@ import numpy as np
 
 from interlingua.core.statistics import clustered_ratio_of_sums
 from interlingua.report.figures.plots import Plot, Series, dot_plot, histogram, line_plot
+from interlingua.report.tables.columns import OWN
 from interlingua.report.tables.material import Material
 from interlingua.report.tables.row_scores import row_fve
-from interlingua.report.tables.universal import OWN
+from interlingua.report.tables.universal import is_ceiling
 from interlingua.specs.evaluation import PLAIN, Predictor
 from interlingua.store.progress import read_dev_evals, read_metrics
 
+# The NLA first, then what it must beat, from weak to strong, then what it may not reach.
 BESIDE = (
     Predictor.SAMPLED,
     Predictor.GREEDY,
+    Predictor.CONSTANT_EXPLANATION,
+    Predictor.BAG_OF_WORDS,
     Predictor.TEACHER,
     Predictor.ENCODER,
-    Predictor.CONSTANT_EXPLANATION,
 )
-ALONG = (Predictor.SAMPLED, Predictor.TEACHER, Predictor.CONSTANT_EXPLANATION)
+ALONG = (Predictor.SAMPLED, Predictor.CONSTANT_EXPLANATION, Predictor.TEACHER)
 SPREAD = (
     Predictor.SAMPLED,
     Predictor.GREEDY,
-    Predictor.TEACHER,
     Predictor.SHUFFLED_EXPLANATIONS,
     Predictor.CONSTANT_VECTOR,
+    Predictor.TEACHER,
 )
 # The same colour for a predictor in every plot; those that share one are never in the same plot.
 COLOURS = {
@@ -37,6 +40,7 @@ COLOURS = {
     Predictor.SHUFFLED_EXPLANATIONS: 3,
     Predictor.CONSTANT_EXPLANATION: 4,
     Predictor.CONSTANT_VECTOR: 4,
+    Predictor.BAG_OF_WORDS: 5,
 }
 NUM_BINS, NUM_DRAWS = 8, 400
 CURVE_COLOURS = (0, 2, 4, 3, 1)
@@ -60,7 +64,7 @@ def evaluation_plots(material: Material) -> list[Plot]:
 
 
 def host_plot(material: Material) -> Plot:
-    """The pipeline of every host between its ceilings and its best constant."""
+    """The NLA of every host, what it must beat, and what it may not reach."""
     hosts = list(material.roles)
     found = {
         predictor: [
@@ -70,7 +74,7 @@ def host_plot(material: Material) -> Plot:
     }
     series = [
         Series(
-            name=PLAIN[predictor],
+            name=_name(material, predictor),
             colour=COLOURS[predictor],
             y_N=np.array([number.value for number in numbers]),
             low_N=np.array([number.low for number in numbers]),
@@ -82,7 +86,15 @@ def host_plot(material: Material) -> Plot:
     ]
     units = material.numbers.units
     caption = f"fve_centred_own with 95% intervals over {units}; 0 is predicting the mean vector."
-    return dot_plot("FVE per host, with baselines", caption, hosts, series)
+    title = "FVE per host, with baselines"
+    return dot_plot(title, caption, hosts, series, label="fve_centred_own")
+
+
+def _name(material: Material, predictor: Predictor) -> str:
+    """What people call it; a ceiling only where it is above the NLA."""
+    is_above = is_ceiling(material.numbers, material.whole, predictor)
+    is_reference = predictor in (Predictor.TEACHER, Predictor.ENCODER)
+    return PLAIN[predictor] + (" (ceiling)" if is_reference and is_above else "")
 
 
 def spread_plot(material: Material) -> Plot:

@@ -1,13 +1,16 @@
 """Sentences about an evaluation, made from its numbers. Knows no table and no page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from interlingua.report.headline.likelihood import likelihood_line
-from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, START, TRAINED, Number
+from interlingua.report.numbers import ALL, GAP, HOSTS, LESS, TRAINED, Number
+from interlingua.report.tables.columns import LINEAR, OWN
+from interlingua.report.tables.doubt import LEAST_UNITS
 from interlingua.report.tables.grid import BETWEEN, Cell, number_cell, value_cell
 from interlingua.report.tables.material import Material
 from interlingua.report.tables.reinforced import learned, sign_of
-from interlingua.report.tables.universal import LINEAR, OWN, PUBLISHED_AS
+from interlingua.report.tables.universal import PUBLISHED_AS, are_toys
 from interlingua.specs.evaluation import PLAIN, Predictor
 
 Sentence = tuple[str | Cell, ...]
@@ -20,33 +23,45 @@ BLIND = (
 WORD_READERS = (Predictor.BAG_OF_WORDS, Predictor.WORD_NETWORK, Predictor.WORD_PAIRS)
 
 
-def headline(material: Material) -> list[Sentence]:
-    """Every sentence that the numbers support, the most important first."""
-    spoken = _number(material, Predictor.SAMPLED)
-    if spoken is None:
-        return [(*_scope(material), " No explanation of the AV was scored.")]
-    return [
-        _scope(material),
-        (
-            "Sampled (T=1), the AV's explanations recover ",
-            number_cell(spoken),
-            " of a host's variance about its mean vector (fve_centred_own",
-            ", mean of hosts without the anchor)" if material.whole == ALL else ")",
-            *_linear(material),
-        ),
-        *_among_runs(material),
-        *_against_blind(material),
-        likelihood_line(material.numbers, material.whole),
-        *_against_nearest(material),
-        *_against_words(material),
-        *_against_general(material),
-        *_against_teacher(material),
-        *_texts(material),
-        *_against_start(material),
-        *learned(material),
-        *_gap(material),
-        *_published(material),
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sentences of one kind under a short title."""
+
+    title: str
+    sentences: Sequence[Sentence]
+
+
+def headline(material: Material) -> list[Group]:
+    """Every sentence that the numbers support beside the verdict, by what it is about."""
+    groups = [
+        Group(
+            "What was measured", [_scope(material), *_among_runs(material), *_published(material)]
+        )
     ]
+    sampled = _number(material, Predictor.SAMPLED)
+    if sampled is not None:
+        groups += [
+            Group(
+                "Against baselines",
+                [
+                    *_linear(material),
+                    *_against_blind(material),
+                    *_against_nearest(material),
+                    *_against_words(material),
+                    *_against_general(material),
+                ],
+            ),
+            Group(
+                "Against the teacher",
+                [*_against_teacher(material), likelihood_line(material.numbers, material.whole)],
+            ),
+            Group(
+                "Texts and RL",
+                [*_texts(material), *_distance(material), *learned(material)],
+            ),
+            Group("Trained and held-out hosts", list(_gap(material))),
+        ]
+    return [group for group in groups if group.sentences]
 
 
 def _scope(material: Material) -> Sentence:
@@ -201,13 +216,8 @@ def _texts(material: Material) -> Iterator[Sentence]:
         )
 
 
-def _against_start(material: Material) -> Iterator[Sentence]:
-    gain = _number(material, f"{Predictor.SAMPLED}{LESS}{START}")
-    if gain is None:
-        return
-    words = {-1: "lost", 0: "changed nothing measurable", 1: "gained"}
-    how_much = f"RL {words[sign_of(gain)]}: "
-    yield (how_much, number_cell(gain), " against the supervised start on the same rows.")
+def _distance(material: Material) -> Iterator[Sentence]:
+    """How far RL went from where it started."""
     for artifact in material.of_kind("rl"):
         record = artifact.record
         names = ("dev/kl_per_token", "dev/kl_per_text")
@@ -220,13 +230,12 @@ def _against_start(material: Material) -> Iterator[Sentence]:
         yield ("KL from the supervised AV: ", token, " nats/token, ", text, "/text (on dev).")
 
 
-def _linear(material: Material) -> Iterator[str | Cell]:
-    """The rest of the sentence: the same before predictions are made unit vectors again."""
+def _linear(material: Material) -> Iterator[Sentence]:
+    """The score before predictions are made unit vectors again."""
     linear = material.numbers.get(material.whole, Predictor.SAMPLED, LINEAR)
     if linear is not None:
-        yield from ("; ", number_cell(linear))
-        yield f" before predictions are scaled to one length ({LINEAR})"
-    yield "."
+        words = f" before predictions are scaled to one length ({LINEAR})."
+        yield ("The NLA's score is ", number_cell(linear), words)
 
 
 def _gap(material: Material) -> Iterator[Sentence]:
@@ -242,11 +251,8 @@ def _gap(material: Material) -> Iterator[Sentence]:
     # Resampled passages say nothing of hosts that were never read: that takes hosts as units.
     over_hosts = material.numbers.get(GAP, Predictor.SAMPLED, OWN, HOSTS)
     if over_hosts is not None:
-        of_others = (
-            "holds for other hosts, too"
-            if sign_of(over_hosts)
-            else "is too few hosts to generalise"
-        )
+        is_few = over_hosts.num_units < LEAST_UNITS or not sign_of(over_hosts)
+        of_others = "is too few hosts to generalise" if is_few else "holds for other hosts, too"
         yield (
             "With the host as the unit: ",
             number_cell(over_hosts),
@@ -255,6 +261,8 @@ def _gap(material: Material) -> Iterator[Sentence]:
 
 
 def _published(material: Material) -> Iterator[Sentence]:
+    if are_toys(material.roles):
+        return
     ours, constant = (
         material.numbers.get(material.whole, predictor, "fve_uncentred")
         for predictor in (Predictor.SAMPLED, Predictor.CONSTANT_VECTOR)

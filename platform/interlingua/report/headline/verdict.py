@@ -21,9 +21,9 @@ from interlingua.report.numbers import (
     Numbers,
     read_numbers,
 )
+from interlingua.report.tables.columns import OWN
 from interlingua.report.tables.grid import BETWEEN, Cell, Grid, Row, number_cell, value_cell
 from interlingua.report.tables.reinforced import sign_of
-from interlingua.report.tables.universal import OWN
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 from interlingua.store.rows.scored import Scored, read_scored
@@ -214,7 +214,7 @@ def _distinct(texts: TextCounts | None) -> Iterator[Sentence]:
     ]
     if texts.knows_facts:
         never, rarely = ", ".join(texts.never_named), ", ".join(texts.rarely_named)
-        parts.append(f" They never name: {never or 'nothing'}")
+        parts.append(f" Never named: {never or 'nothing'}")
         parts.append(f"; in under {RARELY:.0%} of texts: {rarely}." if rarely else ".")
     yield tuple(parts)
 

@@ -9,6 +9,7 @@ from interlingua.report.figures.plots import Plot
 from interlingua.report.measures import SAID
 from interlingua.report.numbers import AT_START, HOSTS, LESS, START
 from interlingua.report.page.lineage import costs_grid, lineage_grid, provenance_grid
+from interlingua.report.tables.columns import OWN
 from interlingua.report.tables.grid import (
     BETWEEN,
     Grid,
@@ -22,7 +23,7 @@ from interlingua.report.tables.grid import (
 from interlingua.report.tables.material import Material, as_number
 from interlingua.report.tables.reinforced import reinforcing_grids
 from interlingua.report.tables.rl_runs import rl_runs_grid
-from interlingua.report.tables.universal import OWN, training_grid, universal_grids
+from interlingua.report.tables.universal import training_grid, universal_grids
 from interlingua.specs.evaluation import PLAIN, Predictor
 
 FACTS_PREFIX = "precision/"

@@ -19,6 +19,7 @@ from interlingua.report.numbers import (
     Numbers,
     read_numbers,
 )
+from interlingua.report.tables.columns import OWN
 from interlingua.report.tables.grid import (
     BETWEEN,
     NOTHING,
@@ -29,7 +30,6 @@ from interlingua.report.tables.grid import (
     value_cell,
     words_cell,
 )
-from interlingua.report.tables.universal import OWN
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 from interlingua.store.record import Record

@@ -16,7 +16,7 @@ from interlingua.report.numbers import (
     Numbers,
     read_numbers,
 )
-from interlingua.report.tables.universal import OWN
+from interlingua.report.tables.columns import OWN
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact
 

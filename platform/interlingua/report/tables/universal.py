@@ -1,15 +1,15 @@
-"""The universal table: every host beside its ceilings, its controls and what others published.
+"""The universal table: every host beside what its NLA must beat, and what it may not reach.
 
 Data first (`universal_grids`), then tables for a terminal. Knows numbers and roles only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rich.table import Table
 
 from interlingua.published.results import PAPER_BASELINE, PUBLISHED_V6
-from interlingua.report.measures import ALL_TRUE, NLL, PERPLEXITY
+from interlingua.report.measures import NLL
 from interlingua.report.numbers import (
     ALL,
     AT_START,
@@ -20,6 +20,18 @@ from interlingua.report.numbers import (
     START,
     TRAINED,
     Numbers,
+)
+from interlingua.report.tables.columns import (
+    BLIND,
+    LIKELIHOOD,
+    MAIN,
+    OTHERS,
+    OWN,
+    REFERENCES,
+    SIMPLE,
+    SUMMARY,
+    UNCENTRED,
+    Column,
 )
 from interlingua.report.tables.grid import (
     BETWEEN,
@@ -36,113 +48,58 @@ from interlingua.specs.evaluation import Predictor
 from interlingua.specs.hosts import TOY
 
 GROUPS = (TRAINED, HELD_OUT, ALL, GAP)
-OWN, LINEAR = "fve_centred_own", "fve_linear_own"
 PUBLISHED_AS = "published as FVE_pipeline_meannorm"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One number of every host."""
-
-    title: str
-    predictor: str
-    metric: str = OWN
-    digits: int = 2
-
-
-MAIN = (
-    Column("sampled (T=1)", Predictor.SAMPLED),
-    Column("greedy", Predictor.GREEDY),
-    Column("teacher's explanations", Predictor.TEACHER),
-    Column("encoder, no words", Predictor.ENCODER),
-    Column("sampled, no rescaling", Predictor.SAMPLED, LINEAR),
-    Column("sampled, within language", Predictor.SAMPLED, "fve_centred_category"),
-    Column("sampled, over mean direction", Predictor.SAMPLED, "fve_mean_direction"),
-)
-CONTROLS = (
-    Column("constant vector", Predictor.CONSTANT_VECTOR),
-    Column("constant explanation", Predictor.CONSTANT_EXPLANATION),
-    Column("shuffled explanations", Predictor.SHUFFLED_EXPLANATIONS),
-    Column("shuffled, analytic", Predictor.SAMPLED, "shuffled_fve_centred_own"),
-    Column("shuffled vectors", Predictor.SHUFFLED_VECTORS),
-    Column("zero vector", Predictor.ZERO_VECTOR),
-    Column("same document", Predictor.SAME_DOCUMENT),
-    Column("nearest explanation", Predictor.NEAREST_EXPLANATION),
-    Column("the text itself", Predictor.PASSAGE_TEXT),
-    Column("untrained AV", Predictor.UNTRAINED),
-    Column("bag of words", Predictor.BAG_OF_WORDS),
-    Column("network on words", Predictor.WORD_NETWORK),
-    Column("word pairs", Predictor.WORD_PAIRS),
-    Column("language+topic", Predictor.GENERAL_FACTS),
-    Column("all facts", Predictor.ALL_FACTS),
-)
-OTHERS = (
-    Column("top-1, sampled", Predictor.SAMPLED, "retrieval_top1", 3),
-    Column("top-1, greedy", Predictor.GREEDY, "retrieval_top1", 3),
-    Column("unparseable, sampled", Predictor.SAMPLED, "tag_failure_share", 3),
-    Column("distinct, sampled", Predictor.SAMPLED, "unique_share"),
-    Column("in known wordings, sampled", Predictor.SAMPLED, "worded_share"),
-    Column("distinct, greedy", Predictor.GREEDY, "unique_share"),
-    Column("all that is named true, sampled", Predictor.SAMPLED, ALL_TRUE),
-    Column("all that is named true, greedy", Predictor.GREEDY, ALL_TRUE),
-)
-LIKELIHOOD = (
-    Column("NLL, own vector", Predictor.SAMPLED, NLL, 3),
-    Column("shuffled vector", Predictor.SHUFFLED_VECTORS, NLL, 3),
-    Column("zero vector", Predictor.ZERO_VECTOR, NLL, 3),
-    Column("own - shuffled", f"{Predictor.SAMPLED}{LESS}{Predictor.SHUFFLED_VECTORS}", NLL, 3),
-    Column("own - zero", f"{Predictor.SAMPLED}{LESS}{Predictor.ZERO_VECTOR}", NLL, 3),
-    Column("perplexity, own", Predictor.SAMPLED, PERPLEXITY),
-    Column("perplexity, shuffled", Predictor.SHUFFLED_VECTORS, PERPLEXITY),
-    Column("perplexity, zero", Predictor.ZERO_VECTOR, PERPLEXITY),
-)
-SUMMARY = (
-    Column("sampled (T=1)", Predictor.SAMPLED),
-    Column("gain of RL", f"{Predictor.SAMPLED}{LESS}{START}"),
-    Column("teacher", Predictor.TEACHER),
-    Column("bag of words", Predictor.BAG_OF_WORDS),
-    Column("network on words", Predictor.WORD_NETWORK),
-    Column("word pairs", Predictor.WORD_PAIRS),
-    Column("constant", Predictor.CONSTANT_VECTOR),
-)
-# A constant scores about 2 R - 1 here, R = ||mean u(g)||: it must stand beside every number.
-UNCENTRED = (
-    Column("sampled (T=1)", Predictor.SAMPLED, "fve_uncentred", 3),
-    Column("greedy", Predictor.GREEDY, "fve_uncentred", 3),
-    Column("constant predictor", Predictor.CONSTANT_VECTOR, "fve_uncentred", 3),
+THEIRS = (
+    "v6: greedy, on passages that it was trained on; baseline: a per-model NLA, centred, which is "
+    "another statistic."
 )
 
 
 def intervals(numbers: Numbers) -> str:
     """What the intervals cover, in words."""
     over = f"95%, over {numbers.units}; 'over hosts': the host as the unit"
-    return f"Intervals: {over}. One trained pair."
+    return f"Intervals: {over}, of fewer than five n alone. One trained pair."
 
 
 def universal_grids(numbers: Numbers, roles: Mapping[str, str]) -> list[Grid]:
     """All parts of the table, for the hosts of these roles and for their groups."""
+    parts = {
+        "Round trip: FVE per host": (MAIN, "fve_centred_own unless said."),
+        "Controls: predictors that read nothing of the row": (
+            BLIND,
+            "fve_centred_own. shuffled, analytic: expected of independent pairs.",
+        ),
+        "Baselines: simple readers": (
+            SIMPLE,
+            "fve_centred_own. bag of words, word pairs, network: from the words of the sampled "
+            "explanations. same document: the text of another row of it, of the rows that have "
+            "one. nearest explanation: the teacher's, of the nearest row that a learning host has.",
+        ),
+        "References": (
+            _with_ceilings(numbers, roles),
+            "fve_centred_own. What lies above the NLA on the same rows, so that chance does not "
+            "explain it, is named a ceiling.",
+        ),
+        "Texts and retrieval": (OTHERS, ""),
+    }
     covered = intervals(numbers)
     ours = [
-        _grid(
-            numbers,
-            roles,
-            MAIN,
-            title="Round trip: FVE per host",
-            caption=f"fve_centred_own unless said. {covered}",
-        ),
-        _grid(
-            numbers,
-            roles,
-            CONTROLS,
-            title="Controls and baselines",
-            caption="fve_centred_own. shuffled, analytic: expected of independent pairs. same "
-            "document: the text of another row of it, of the rows that have one. nearest "
-            f"explanation: the teacher's, of the nearest row that a learning host has. {covered}",
-        ),
-        _grid(numbers, roles, OTHERS, title="Texts and retrieval", caption=covered),
-        *_likelihood(numbers, roles),
+        _grid(numbers, roles, columns, title=title, caption=f"{caption} {covered}".strip())
+        for title, (columns, caption) in parts.items()
     ]
-    return [*map(without_empty_columns, ours), _published(numbers, roles)]
+    grids = [*ours, *_likelihood(numbers, roles)]
+    return [*map(without_empty_columns, grids), _uncentred(numbers, roles)]
+
+
+def is_ceiling(numbers: Numbers, host: str, predictor: str) -> bool:
+    """Whether this predictor lies above the NLA, by the paired difference."""
+    less = numbers.get(host, f"{Predictor.SAMPLED}{LESS}{predictor}", OWN)
+    return less is not None and less.high < 0
+
+
+def are_toys(roles: Mapping[str, str]) -> bool:
+    """Whether these are the small models of a world, which nothing published is of."""
+    return any(host.startswith(TOY) for host in roles)
 
 
 def universal_tables(numbers: Numbers, roles: Mapping[str, str], *, width: int) -> Iterator[Table]:
@@ -219,6 +176,16 @@ def _before_and_after(numbers: Numbers, host: str, predictor: str, covers: str) 
     return number_cell(before), number_cell(after), number_cell(gain)
 
 
+def _with_ceilings(numbers: Numbers, roles: Mapping[str, str]) -> tuple[Column, ...]:
+    whole = ALL if numbers.get(ALL, Predictor.SAMPLED, OWN) else next(iter(roles))
+    return tuple(
+        replace(one, title=f"{one.title} (ceiling)")
+        if is_ceiling(numbers, whole, one.predictor)
+        else one
+        for one in REFERENCES
+    )
+
+
 def _grid(
     numbers: Numbers,
     roles: Mapping[str, str],
@@ -263,18 +230,24 @@ def _places(
                 is_first = False
 
 
-def _published(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
-    """The uncentred number, never without the constant predictor, beside the published ones."""
+def _uncentred(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
+    """The uncentred number, never without the constant; of real hosts, beside published ones."""
+    about = (
+        "About 2 x mean cosine - 1: a constant predictor scores high on it, so that neither "
+        "stands without the other."
+    )
+    toys = are_toys(roles)
     grid = _grid(
         numbers,
         roles,
         UNCENTRED,
-        title=f"The uncentred number, {PUBLISHED_AS}",
-        caption="About 2 x mean cosine - 1: a constant predictor scores high on it, so that "
-        "neither stands without the other. v6: greedy, the released host of the same name, on "
-        "passages that it was trained on; baseline: a per-model NLA, centred, which is another "
-        f"statistic. Neither is of these hosts. {intervals(numbers)}",
+        title="The uncentred FVE" if toys else f"The uncentred number, {PUBLISHED_AS}",
+        caption=f"{about} {intervals(numbers)}"
+        if toys
+        else f"{about} {THEIRS} {intervals(numbers)}",
     )
+    if toys:
+        return grid
     known = {host: published_v6(host) for host in roles}
     rows = tuple(
         replace(row, cells=(*row.cells, known.get(row.labels[0], NOTHING), _baseline(row)))
@@ -285,8 +258,8 @@ def _published(numbers: Numbers, roles: Mapping[str, str]) -> Grid:
 
 
 def published_v6(host: str) -> Cell:
-    """Number that the universal project published for this host, or for the toy's original."""
-    value = PUBLISHED_V6.get(host.removeprefix(TOY))
+    """Number that the universal project published for this host."""
+    value = PUBLISHED_V6.get(host)
     if value is None:
         return NOTHING
     name = BETWEEN.join((host, "published v6", "fve_uncentred", "published"))

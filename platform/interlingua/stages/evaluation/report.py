@@ -30,7 +30,7 @@ def report_stage(spec: ReportSpec, inputs: ReportInputs[Stage]) -> Stage:
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=8,
+        revision=9,
     )
 
 
