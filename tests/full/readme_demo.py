@@ -29,6 +29,8 @@ def demo() -> Recipe:
     return replace(
         mini,
         name="demo",
+        # Encoders as the demo has them: where the AV trains its own, a sweep of slots has many ARs.
+        av=replace(mini.av, encoder_learning_rate=whole.av.encoder_learning_rate),
         hosts=tuple(replace(host, source=small(host.source)) for host in whole.hosts),
         trained=whole.trained,
         held_out=whole.held_out,
