@@ -22,6 +22,8 @@ SHOWN = "files"  # where pages of the repository's files are
 LINK = re.compile(r"\]\(([^)#\s]+)((?:#[^)\s]*)?)\)")
 SUFFIXES = {".ipynb": ".md"}  # what is a page of its own
 COMMENT = re.compile(r"<!-- made: ([\w-]+) -->")
+CELL = re.compile(r"<t[dh]\b.*?</t[dh]>", re.S)
+CODE = re.compile(r"(<code>)(.*?)(</code>)", re.S)
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".js": "js"}
 
 log = logging.getLogger("mkdocs.hooks")
@@ -47,6 +49,22 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """The page with its fragments, and with links to where files of the repository are shown."""
     whole = COMMENT.sub(lambda found: _fragment(found[1]), markdown)
     return rewritten(whole, page.file.src_uri)
+
+
+def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """The page with code in its tables that breaks between the parts of a name alone."""
+    return CELL.sub(lambda cell: CODE.sub(_breakable, cell[0]), html)
+
+
+def on_post_page(output: str, *, page: Page, config: MkDocsConfig) -> str:
+    """The page with a name for the dialog of the search, which the theme leaves without."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
+
+
+def _breakable(code: re.Match) -> str:
+    # A pipe in a cell is written `\\|`, which GitHub shows as a pipe.
+    text = code[2].replace("\\|", "|")
+    return code[1] + re.sub(r"([_./=,|-])(?=\w)", r"\1<wbr>", text) + code[3]
 
 
 def rewritten(markdown: str, uri: str) -> str:

@@ -32,6 +32,7 @@ PARTS = {
     "failures": "tests/full/test_failures.py",
     "explorer": "tests/full/explorer",
     "readme": "tests/full/test_readme.py",
+    "site": "tests/full/test_site.py",
 }
 
 
@@ -65,7 +66,10 @@ def digest() -> str:
     endings = {".py", ".js", ".css", ".html", ".json"}
     paths = [path for top in folders for path in (REPOSITORY / top).rglob("*.*")]
     code = [path for path in paths if path.suffix in endings and path.is_file()]
-    texts = [REPOSITORY / "constraints.txt", REPOSITORY / "README.md", REPOSITORY / "Makefile"]
+    texts = [
+        REPOSITORY / name for name in ("constraints.txt", "README.md", "Makefile", "mkdocs.yml")
+    ]
+    texts += [path for path in (REPOSITORY / "docs").rglob("*.*") if path.is_file()]
     for path in sorted([*code, *texts]):
         found.update(path.read_bytes())
     return found.hexdigest()
