@@ -2,10 +2,14 @@
 
 import ast
 import re
+import shlex
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from interlingua.commands.entry import PROGRAM, SWEEPS, VERBS
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
@@ -52,6 +56,25 @@ def test_a_quoted_message_stands_in_the_source(message):
 
 def test_a_message_that_was_reworded_is_found_out():
     assert not is_in_source("no recipe ...; there were: ...")
+
+
+def commands() -> list[str]:
+    """Every command line of `interlingua` in a block of code of a page."""
+    blocks = (one[0] for page in PAGES for one in FENCED.finditer(page.read_text()))
+    lines = (line for block in blocks for line in block.replace("\\\n", " ").splitlines())
+    return sorted({line.strip() for line in lines if line.startswith(f"{PROGRAM} ")})
+
+
+@pytest.mark.parametrize("line", commands())
+def test_a_command_line_of_the_docs_is_one(line, capsys):
+    _, verb, *words = shlex.split(line, comments=True)
+    if verb == "compare" and verb not in VERBS:
+        pytest.skip("its verb is still to come")
+    found = VERBS[verb]
+    if verb == "sweep" and words[0] in SWEEPS:
+        found = SWEEPS[words.pop(0)]
+    module = import_module(f"interlingua.commands.{found.module}")
+    getattr(module, found.parser)().parse_args(words)
 
 
 def slugs(text: str) -> set[str]:
