@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from interlingua.commands.building.ending import runs_command
 from interlingua.commands.command_line import prepared_root
 from interlingua.commands.sweeping.sweep_plan import show_sweep_plan
 from interlingua.commands.sweeping.sweep_tracking import SweepUploads
@@ -20,7 +21,6 @@ from interlingua.specs.sweeps import LeftOut
 from interlingua.store.artifact import Artifact, build, find
 from interlingua.sweeps.results import read_analysis, sweep_stage
 from interlingua.sweeps.sweep import Cell, Sweep, cells_of, own_stages, shared_stages
-from interlingua.tracking.database import ui_command
 
 if TYPE_CHECKING:
     from interlingua.sweeps.analysis import Analysis
@@ -168,7 +168,7 @@ def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
     for sentence in (*sentences(analysis), summary(analysis)):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {result.path / PAGE_NAME}", markup=False, soft_wrap=True)
-    print(f"view runs: {ui_command(root)}")
+    print(f"all runs: {runs_command(root)}")
 
 
 class _Named:
