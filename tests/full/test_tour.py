@@ -62,5 +62,5 @@ def test_a_tour_that_is_broken_off_leaves_nothing_running(tmp_path, wait_until_g
         time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=120)
-    assert process.returncode == 1 and "interrupted; run the same command again" in out
+    assert process.returncode == 130 and "interrupted; run the same command again" in out
     wait_until_gone(MARK, str(root))

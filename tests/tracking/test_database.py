@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlingua.tracking.database import DATABASE_NAME, prepared_mlflow, start_ui, ui_command
+from interlingua.tracking.database import DATABASE_NAME, prepared_mlflow, ui_arguments, ui_command
 
 SOURCE = Path(__file__).parents[2] / "platform"
 SERVER = "http://user:secret@127.0.0.1:9"
@@ -97,22 +97,19 @@ def test_a_job_that_ends_while_the_database_is_made_says_nothing_of_it(
     assert not (bare_root / DATABASE_NAME).exists()
 
 
-def test_the_page_is_opened_on_the_database_of_the_root(root, monkeypatch):
+def test_the_page_is_opened_on_the_database_of_the_root(root):
     command = shlex.split(ui_command(root, 5055))
     assert command[:4] == [sys.executable, "-m", "mlflow", "ui"]
     assert f"sqlite:///{root / DATABASE_NAME}" in command
-    called = []
-    monkeypatch.setattr(os, "execvp", lambda *arguments: called.append(arguments))
-    start_ui(root, 5055)
-    assert called == [(sys.executable, command)]
+    assert ui_arguments(root, 5055) == command
 
 
 def test_the_page_needs_a_database_and_a_server_has_its_own(bare_root, monkeypatch):
     with pytest.raises(ValueError, match="run a recipe"):
-        start_ui(bare_root)
+        ui_arguments(bare_root)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", SERVER)
     with pytest.raises(ValueError, match="names a server"):
-        start_ui(bare_root)
+        ui_arguments(bare_root)
     assert "secret" not in ui_command(bare_root)
 
 

@@ -118,6 +118,19 @@ def quiet_worker() -> None:
     Its cleaner asks the dashboard, which a private cluster does not have, and says so every second.
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Let DeepSpeed, which the libraries of models import, say what is wrong and nothing else.
+
+    As a filter: its own import sets the level of its logger.
+    """
+    logging.getLogger("DeepSpeed").addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 @contextmanager

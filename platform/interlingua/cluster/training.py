@@ -29,6 +29,9 @@ FAILURE_NAME, ENDED_NAME, TRAIN_NAME = "failure.pickle", "ended.json", "ray_trai
 ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "1",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    # It tells workers of a node that is being drained, which ours do not ask: a worker that dies is
+    # replaced anyway. Its actor makes Ray print an error of its own.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 
 

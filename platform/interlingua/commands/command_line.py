@@ -4,11 +4,13 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from interlingua.cluster.session import quiet_libraries
 from interlingua.recipes.placements import PLACEMENTS, placed_at
 from interlingua.recipes.registry import recipe_named
 from interlingua.sources.checks import check_files
@@ -25,6 +27,10 @@ overrides (`interlingua run RECIPE --values` lists every path and its value):
   --set rl.num_steps=40 (of several runs: rl.TAG.num_steps)
   --set placement.extraction.hosts.toy-gpt2-medium.device=cuda
   --set hosts.toy-qwen3-1p7b.source.teacher=none"""
+
+
+class Terminated(KeyboardInterrupt):
+    """Ended by SIGTERM, which is handled as Ctrl-C is."""
 
 
 def parser(module: str, description: str, *, recipe: str | None = None) -> argparse.ArgumentParser:
@@ -66,14 +72,17 @@ def parser(module: str, description: str, *, recipe: str | None = None) -> argpa
 
 
 def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Run a job; an error becomes one line with its cause, and exit code 1."""
+    """Run a job; an error becomes one line with its cause, and exit code 1; 130 if interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request
+    quiet_libraries()
     signal.signal(signal.SIGTERM, _interrupt)  # of Slurm, Kubernetes, `ray job stop`
     try:
         main(arguments)
-    except KeyboardInterrupt:
-        sys.exit("interrupted; run the same command again to go on from here")
+    except KeyboardInterrupt as ended:
+        print("interrupted; run the same command again to go on from here", file=sys.stderr)
+        # As shells have it: 128 and the number of the signal.
+        sys.exit(128 + (signal.SIGTERM if isinstance(ended, Terminated) else signal.SIGINT))
     except Exception as error:
         if arguments.traceback:
             raise
@@ -131,6 +140,20 @@ def catalog(named: Mapping[str, Callable[[], object]], width: int) -> str:
     return "\n".join(f"  {name:{width}}  {_summary(make)}" for name, make in named.items())
 
 
+def check_port(host: str, port: int) -> None:
+    """Raise where a server could not listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that just ended is none
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise ValueError(
+                f"port {port} of {host} cannot be used ({error.strerror}): end what listens there, "
+                "or take another one with --port"
+            ) from error
+
+
 def _add_recipe(made: argparse.ArgumentParser, default: str | None) -> None:
     """The recipe: by its name, or a function in a file."""
     if default is not None:
@@ -158,7 +181,7 @@ def _epilog() -> str:
 def _interrupt(signum: int, frame: object) -> None:
     """End as Ctrl-C does; another one while that goes on must not break it off."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Terminated
 
 
 def _error_line(error: Exception) -> str:

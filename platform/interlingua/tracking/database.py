@@ -8,7 +8,7 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 DATABASE_NAME = "mlflow.db"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -74,15 +74,14 @@ def ui_command(root: Path, port: int = UI_PORT) -> str:
     return shlex.join(_ui_arguments(root, port))
 
 
-def start_ui(root: Path, port: int = UI_PORT) -> NoReturn:
-    """Become the process that shows the runs of this root."""
+def ui_arguments(root: Path, port: int = UI_PORT) -> list[str]:
+    """The command of the process that shows the runs of this root, where there is something."""
     if is_served(tracking_uri(root)):
         raise ValueError(f"{URI_VARIABLE} names a server; open its address in a browser instead")
     if URI_VARIABLE not in os.environ and not (root / DATABASE_NAME).exists():
         raise ValueError(f"{root / DATABASE_NAME} is not there; run a recipe in {root} first")
-    arguments = _ui_arguments(root, port)
     set_mlflow_up()
-    os.execvp(arguments[0], arguments)
+    return _ui_arguments(root, port)
 
 
 def _ui_arguments(root: Path, port: int) -> list[str]:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from interlingua.commands.command_line import check_port
 from interlingua.serving.backend import Limits
 from interlingua.serving.explorer.lineage import evaluation_at, evaluations_of, named
 from interlingua.serving.own.app import Settings
@@ -20,7 +21,7 @@ from interlingua.serving.protocols.neuronpedia import EXPLORER
 from interlingua.store.bundle import read_manifest
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-TOKEN_VARIABLE = "INTERLINGUA_TOKEN"
+TOKEN_VARIABLE, RAY_ADDRESS = "INTERLINGUA_TOKEN", "RAY_ADDRESS"
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -42,6 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
         most_open=arguments.most_open,
         evaluations=evaluations_served(arguments.evaluation, bundles),
     )
+    if RAY_ADDRESS not in os.environ:  # a Ray that is there may serve at this port already
+        check_port(arguments.host, arguments.port)
     stopped = threading.Event()
     with served(spec, host=arguments.host, port=arguments.port):
         print(_where(spec, arguments.host, arguments.port))
