@@ -81,6 +81,25 @@ def test_an_interruption_ends_as_shells_expect(capsys, monkeypatch, raised, code
     assert "run the same command again" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("run", "world", "--set", "av.num_steps=0"), "error: av.num_steps=0: num_steps is 0; it"),
+        (
+            ("add-host", "world", "--tag", "a.b", "--source", "x", "--dry-run"),
+            "error: tag is 'a.b'; use letters",
+        ),
+        (
+            ("add-host", "world", "--tag", "a", "--source", "path/to/model", "--dry-run"),
+            "error: hosts.a.source.source=path/to/model: nothing is there; a model is a folder",
+        ),
+    ],
+)
+def test_an_error_names_what_was_typed_and_no_class(capsys, words, line):
+    code, found = ended(capsys, *words)
+    assert code == 1 and found.startswith(line) and "\n" not in found
+
+
 def test_deepspeed_says_only_what_is_wrong():
     program = (
         "from interlingua.cluster.session import quiet_libraries; quiet_libraries(); "

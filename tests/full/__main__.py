@@ -33,6 +33,7 @@ PARTS = {
     "explorer": "tests/full/explorer",
     "readme": "tests/full/test_readme.py",
     "site": "tests/full/test_site.py",
+    "quiet": "tests/full/test_quiet.py",
 }
 
 

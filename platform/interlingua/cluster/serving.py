@@ -4,6 +4,7 @@ A replica opens a bundle when it is first asked for, and keeps the last few. Que
 engines, not in Serve: they turn away at once what they cannot hold, and drop what was cancelled.
 """
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -14,9 +15,10 @@ import numpy as np
 import ray
 from ray import serve
 from ray.serve.deployment import Application
+from ray.serve.schema import LoggingConfig
 
 from interlingua.cluster.remote_parts import EXPECTED, RemotePart
-from interlingua.cluster.session import cpus_at_most, ray_session
+from interlingua.cluster.session import cpus_at_most, is_private, ray_session
 from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import (
     Backend,
@@ -37,6 +39,7 @@ APPLICATION = "interlingua"
 HEALTH_TIMEOUT_S = 120.0
 Steps = Sequence[Piece] | Exception
 # Ray's threads allocate there for every piece; with arenas of their own they only ever took more.
+QUIET = LoggingConfig(log_level="WARNING")  # Serve tells of every step of its own
 INGRESS_ENVIRONMENT = {"MALLOC_ARENA_MAX": "1"}
 
 
@@ -63,13 +66,18 @@ def served(spec: ServeSpec, *, host: str, port: int) -> Iterator[None]:
     """Serve at this address while the block runs; behind it, what was begun is answered."""
     with ray_session() as ray:
         spec = spec.within(cpus_at_most(ray))
-        serve.start(http_options={"host": host, "port": port, "location": "HeadOnly"})
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)  # of this process
+        serve.start(
+            http_options={"host": host, "port": port, "location": "HeadOnly"},
+            logging_config=QUIET,
+        )
         try:
-            serve.run(application(spec), name=APPLICATION)
+            serve.run(application(spec), name=APPLICATION, logging_config=QUIET)
             yield
         finally:
             serve.delete(APPLICATION)
-            serve.shutdown()
+            if not is_private():  # else all of it ends with the session, and Ray complains of less
+                serve.shutdown()
 
 
 class PartReplica:

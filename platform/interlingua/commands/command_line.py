@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -20,6 +21,8 @@ from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.store.provenance import RAY_JOB_CONFIG
 
+# Of a field's owner, which those who write Python want and those who write --set do not.
+CLASS_NAME = re.compile(r"\b[A-Z][A-Za-z]+\.(?=[a-z_]+ (?:is|holds) )")
 EXAMPLES = """\
 overrides (`interlingua run RECIPE --values` lists every path and its value):
   --set passages.corpus.num_passages=2000
@@ -187,7 +190,7 @@ def _interrupt(signum: int, frame: object) -> None:
 def _error_line(error: Exception) -> str:
     """The error's own words, after its name where they were not written for people."""
     if isinstance(error, ValueError) or type(error).__module__.startswith("interlingua."):
-        return str(error)
+        return CLASS_NAME.sub("", str(error))
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 

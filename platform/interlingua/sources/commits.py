@@ -73,7 +73,7 @@ def without_commit(field: str, name: str) -> str:
     """The error of something on the hub that is named without a commit."""
     return (
         f"{field}.revision is none for the hub id {name!r}; name the "
-        "commit, because the default branch moves"
+        "commit, because the default branch moves (no file or folder of that name is here)"
     )
 
 

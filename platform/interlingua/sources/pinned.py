@@ -164,7 +164,9 @@ def _with_files(host: HubHost, field: str | None = None) -> HubHost:
             )
         digits = host.files_sha256 or take(place)
         return replace(host, source=str(place.resolve()), files_sha256=digits)
-    if place.is_absolute() or host.source.startswith(".") or place.suffix == GGUF:
+    # A hub id has one slash: what has more is a path, and a mistyped one is no model of the hub.
+    is_path = place.is_absolute() or host.source.startswith(".") or host.source.count("/") > 1
+    if is_path or place.suffix == GGUF:
         if host.files_sha256 is not None:
             # Named by its hash: of a GGUF file a run has a copy, and needs it no more.
             return replace(host, source=str(place.resolve()))
