@@ -38,8 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
         ) as process,
     ):
         try:
-            _wait_for_answer(process, arguments.port)
-            _show_pages(arguments.root, f"http://{HOST}:{arguments.port}")
+            if _is_answered(process, arguments.port):
+                _show_pages(arguments.root, f"http://{HOST}:{arguments.port}")
             code = process.wait()
         except KeyboardInterrupt:
             return
@@ -68,11 +68,13 @@ def _show_pages(root: Path, server: str) -> None:
     print(f"all runs of {root}: {server} (Ctrl-C ends it)", flush=True)
 
 
-def _wait_for_answer(process: subprocess.Popen[bytes], port: int) -> None:
+def _is_answered(process: subprocess.Popen[bytes], port: int) -> bool:
+    """True once somebody answers there; False where the server ended before."""
     while process.poll() is None:
         with suppress(OSError), socket.create_connection((HOST, port), timeout=POLL_SECONDS):
-            return
+            return True
         time.sleep(POLL_SECONDS)
+    return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
