@@ -85,7 +85,7 @@ def host_plot(material: Material) -> Plot:
         if len(numbers) == len(hosts)
     ]
     units = material.numbers.units
-    caption = f"fve_centred_own with 95% intervals over {units}; 0 is predicting the mean vector."
+    caption = f"fve_centred_own with 95% intervals over {units}; no constant is above 0."
     title = "FVE per host, with baselines"
     return dot_plot(title, caption, hosts, series, label="fve_centred_own")
 

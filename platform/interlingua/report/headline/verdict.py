@@ -177,8 +177,8 @@ def _carried(sampled: Number, whole: str, roles: Mapping[str, str]) -> Sentence:
     return (
         "The words carry ",
         number_cell(sampled),
-        f" of an activation's variance ({OWN} of sampled explanations, {of}; 0: the mean vector, "
-        "1: everything).",
+        f" of an activation's variance ({OWN} of sampled explanations, {of}; no constant is above "
+        "0, and 1 is everything).",
     )
 
 
