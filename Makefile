@@ -84,6 +84,7 @@ bench: $(BENCH_READY) $(READY)
 	$(VENV) -m bench.find
 
 # Tables come from the code, which only .venv can import; the site is made from text alone.
+docs: export PYTHONPATH = platform
 docs: $(DOCS_READY) $(READY)
 	$(VENV) docs/tools/made.py build/docs
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV) -m mkdocs build --strict --quiet
