@@ -120,6 +120,17 @@ def test_the_explanations_that_readme_shows_are_of_these_passages(demo_folder):
         assert explanation.endswith(".")
 
 
+def test_the_end_of_a_run_has_the_lines_that_readme_shows(home):
+    """By their first words: numbers, and what is true, are those of models that learned more."""
+    [shown] = [one.body for one in readme.blocks(README.read_text()) if "Gates: " in one.body]
+    printed = ended(home, f"interlingua run {readme.MINI}")
+    first = "The words carry|Trivial systems carry|RL gained|Gates|report|all runs"
+    wanted = re.findall(rf"^({first})\b", shown, flags=re.M)
+    assert len(wanted) == 6
+    for words in wanted:
+        assert re.search(rf"^{words}\b", printed, flags=re.M), words
+
+
 def squeezed(printed: str) -> str:
     """The words of panels, without their frames and line breaks."""
     return " ".join(re.sub(r"[^\x00-\x7f]", " ", printed).split())
