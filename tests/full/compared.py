@@ -6,7 +6,8 @@ Prints what the first has, and what it has more than the other: n, and 95% inter
 import sys
 from pathlib import Path
 
-from interlingua.report.numbers import LESS, START, Numbers, numbers_of, read_recorded
+from interlingua.report.from_rows import numbers_of, read_recorded
+from interlingua.report.numbers import LESS, START, Numbers
 
 METRICS = ("fve_centred_own", "nll_per_token")
 PREDICTORS = ("sampled", "greedy")

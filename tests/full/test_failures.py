@@ -21,7 +21,8 @@ from interlingua.recipes.failures import (
     world_terse,
     world_wrong_decoder,
 )
-from interlingua.report.numbers import ALL, LESS, START, Number, numbers_of, read_recorded
+from interlingua.report.from_rows import numbers_of, read_recorded
+from interlingua.report.numbers import ALL, LESS, START, Number
 from interlingua.specs.evaluation import Predictor
 from interlingua.stages.graph.order import graph_of, needed_for
 from interlingua.stages.running.console import ConsoleWatcher

@@ -2,18 +2,18 @@
 
 import os
 import shutil
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from interlingua.commands.auditing.recompute import main
+from interlingua.cluster.local import local_context
+from interlingua.commands.auditing.recompute import main, recompute_parser
 from interlingua.recipes.world import world_mini
+from interlingua.report.from_rows import START_FOLDER
 from interlingua.stages.graph.order import graph_of
-from interlingua.store.artifact import find
-from interlingua.store.record import InputRecord, fingerprint_of, read_record, write_record
+from interlingua.store.artifact import build, find
 from interlingua.store.rows.likelihood import (
     LIKELIHOOD_NAME,
     read_likelihood,
@@ -34,6 +34,10 @@ def folder(mini_nla_root, tmp_path):
     [stage] = [stage for stage in graph_of(world_mini()) if stage.kind == "evaluation"]
     source = find(stage, mini_nla_root).path
     return shutil.copytree(source, tmp_path / source.name)
+
+
+def recompute(folder, *options):
+    main(recompute_parser().parse_args([str(folder), *options]))
 
 
 def ended(process):
@@ -93,14 +97,14 @@ def test_one_value_that_was_changed_is_found(spoil, folder):
     # Also which file it was.
     said = f"differ from those recorded: .*{HOST}.*is not as it was published"
     with pytest.raises(ValueError, match=said):
-        main(Namespace(folder=folder))
+        recompute(folder)
 
 
 def test_a_likelihood_that_was_changed_is_found(folder):
     spoil_likelihood(folder)
     said = f"differ from those recorded: .*nll_per_token.*{LIKELIHOOD_NAME} is not as it was"
     with pytest.raises(ValueError, match=said):
-        main(Namespace(folder=folder))
+        recompute(folder)
 
 
 @pytest.mark.parametrize(("by", "is_same"), [(1 + 1e-12, True), (1 + 1e-6, False)])
@@ -113,10 +117,10 @@ def test_rounding_is_no_difference(by, is_same, folder):
         line[place] = repr(float(line[place]) * by)
     path.write_text("".join(",".join(line) + "\n" for line in (header, *lines)))
     if is_same:
-        main(Namespace(folder=folder))
+        recompute(folder)
         return
     with pytest.raises(ValueError, match="differ from those recorded"):
-        main(Namespace(folder=folder))
+        recompute(folder)
 
 
 def test_the_exit_code_tells(start_job, folder):
@@ -130,62 +134,77 @@ def test_the_exit_code_tells(start_job, folder):
 def test_a_file_that_is_gone_is_named(name, folder):
     (folder / name).unlink()
     with pytest.raises(ValueError, match=f"{folder / name} is missing; copy"):
-        main(Namespace(folder=folder))
+        recompute(folder)
 
 
 def test_a_damaged_table_is_named(folder):
     path = folder / "numbers.csv"
     path.write_text(path.read_text()[:-20])
     with pytest.raises(ValueError, match=f"{path}, line .* run again"):
-        main(Namespace(folder=folder))
+        recompute(folder)
 
 
-def compared_with(folder, start):
-    """Write into the record that the evaluation is compared with another."""
-    record = read_record(folder)
-    inputs = {**record.inputs, "start": InputRecord(kind="evaluation", **start)}
-    changed = replace(
-        record,
-        inputs=inputs,
-        fingerprint=fingerprint_of(
-            kind=record.kind,
-            revision=record.revision,
-            spec=record.spec,
-            inputs={name: entry.fingerprint for name, entry in inputs.items()},
-        ),
-    )
-    write_record(folder, changed)
+@pytest.fixture
+def compared(mini_nla_root, tmp_path):
+    """An evaluation with a start, copied from its root: no other folder is beside it."""
+    root = tmp_path / "root"
+    skipped = shutil.ignore_patterns("report", "*.lock")
+    shutil.copytree(mini_nla_root, root, copy_function=os.link, ignore=skipped)
+    [stage] = [stage for stage in graph_of(world_mini()) if stage.kind == "evaluation"]
+    spec, inputs = replace(stage.spec, seed=1), stage.inputs._replace(start=stage)
+    after = replace(stage, label="after", spec=spec, inputs=inputs)
+    source = build(after, root, local_context(world_mini().placement)).path
+    copied = Path(shutil.copytree(source, tmp_path / "elsewhere" / "of_a_paper"))
+    shutil.rmtree(root)
+    return copied
 
 
-def test_where_it_started_from_must_be_copied_along(folder):
-    compared_with(folder, {"label": "before", "fingerprint": "0" * 12})
-    start = folder.parent / f"before-{'0' * 12}"
-    with pytest.raises(ValueError, match=f"compared with {start}, which is not there; copy"):
-        main(Namespace(folder=folder))
+def test_a_copied_evaluation_after_rl_needs_no_other_folder(compared, capsys, monkeypatch):
+    rows = read_scored(compared)
+    # The start's rows are not taken for its own: each activation once a predictor and sample.
+    of_start = read_scored(compared / START_FOLDER)
+    assert of_start.predictors() == ["sampled", "greedy"]
+    own = rows.where(np.isin(rows["predictor"].astype(str), of_start.predictors()))
+    assert len(of_start) == len(own)
+    monkeypatch.chdir(compared)
+    recompute(Path("."))
+    begun, ended = capsys.readouterr().out.splitlines()
+    assert begun.startswith(f"of_a_paper: {len(rows):,} rows, {len(rows.hosts())} hosts, ")
+    assert ", compared with world_mini-" in begun and "all equal to those in" in ended
 
 
-def test_it_is_found_beside_a_relative_folder(folder, monkeypatch):
-    label, _, fingerprint = folder.name.rpartition("-")
-    shutil.copytree(folder, folder.with_name(f"before-{fingerprint}"))
-    compared_with(folder, {"label": "before", "fingerprint": fingerprint})
-    monkeypatch.chdir(folder)
-    # The numbers of differences were never recorded: it came as far as to find them.
-    with pytest.raises(ValueError, match="differ from those recorded: .* - start"):
-        main(Namespace(folder=Path(".")))
+def test_rows_of_its_start_that_changed_are_found(compared):
+    path = host_path(compared / START_FOLDER, HOST)
+    rows = read_scored(compared / START_FOLDER)
+    rows = rows.where(rows["host"] == HOST)
+    rows["nmse"][rows["predictor"] == "sampled"] += 1e-6
+    write_scored(path, rows)
+    with pytest.raises(ValueError, match=f"differ from those recorded: .*start.*; {path} is not"):
+        recompute(compared)
 
 
-def test_a_file_of_its_start_that_changed_is_named(folder):
-    fingerprint = folder.name.rpartition("-")[2]
-    start = Path(shutil.copytree(folder, folder.with_name(f"before-{fingerprint}")))
-    compared_with(folder, {"label": "before", "fingerprint": fingerprint})
-    with (start / "numbers.csv").open("a") as file:
-        file.write("\n")
-    with pytest.raises(ValueError, match=f"differ from those recorded: .*; {start}"):
-        main(Namespace(folder=folder))
+def test_rows_of_its_start_that_are_gone_are_named(compared):
+    path = host_path(compared / START_FOLDER, HOST)
+    path.unlink()
+    with pytest.raises(ValueError, match=f"{path} is missing; copy"):
+        recompute(compared)
+
+
+def test_what_differs_is_printed_and_nothing_else(folder, capsys):
+    spoil_a_number(folder)
+    with pytest.raises(ValueError, match="1 numbers differ from those recorded"):
+        recompute(folder)
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"  {HOST}/") and "n=17, now " in line and line.endswith("n=16")
+
+
+def test_tables_are_printed_where_asked_for(folder, capsys):
+    recompute(folder, "--tables")
+    assert HOST in capsys.readouterr().out
 
 
 def test_what_is_no_evaluation_says_so(folder):
     os.remove(folder / "artifact.json")
     for path in (folder, folder.parent / "nowhere"):
         with pytest.raises(ValueError, match=f"{path} is no finished evaluation"):
-            main(Namespace(folder=path))
+            recompute(path)

@@ -12,9 +12,10 @@ import pytest
 from tests.report.known_rows import likelihood_of
 
 from interlingua.core.metrics import category_variance, constant_scores, score_rows
+from interlingua.report.from_rows import Recorded, numbers_of
 from interlingua.report.headline.headline import headline
 from interlingua.report.headline.verdict import Sentence
-from interlingua.report.numbers import NUMBERS_NAME, Numbers, Recorded, numbers_of, write_numbers
+from interlingua.report.numbers import NUMBERS_NAME, Numbers, write_numbers
 from interlingua.report.page.page import write_page
 from interlingua.report.tables.material import METHODS_NAME, Material, read_material
 from interlingua.specs.evaluation import Predictor

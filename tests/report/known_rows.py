@@ -8,7 +8,7 @@ import numpy as np
 
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import category_variance, derangement, retrieval_ranks, score_rows
-from interlingua.report.numbers import Recorded
+from interlingua.report.from_rows import Recorded
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored, joined

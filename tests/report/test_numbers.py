@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 from tests.report.known_rows import GOOD, System, own_text, recorded, rows_of
 
+from interlingua.report.from_rows import numbers_of
 from interlingua.report.numbers import (
     ALL,
     GAP,
@@ -15,7 +16,6 @@ from interlingua.report.numbers import (
     TRAINED,
     Number,
     Numbers,
-    numbers_of,
     read_numbers,
     write_numbers,
 )

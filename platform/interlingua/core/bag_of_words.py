@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from functools import lru_cache
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class BagOfWords:
         self, texts: Iterable[str], most: int | None = None, *, count_pairs: bool = False
     ) -> None:
         self._count_pairs = count_pairs
-        times = Counter(word for text in texts for word in self._words(text))
+        times = Counter(chain.from_iterable(map(self._words, texts)))
         # Ties go by the alphabet: the order of the texts must not choose or order the columns.
         kept = sorted(times, key=lambda word: (-times[word], word))[:most]
         self._place = {word: place for place, word in enumerate(sorted(kept))}
@@ -32,15 +33,23 @@ class BagOfWords:
 
     def counts(self, texts: Sequence[str]) -> np.ndarray:
         """[N, W] in fp64: a row a text, a column a word of the vocabulary."""
+        places = [
+            [self._place[word] for word in self._words(text) if word in self._place]
+            for text in texts
+        ]
         counts_NW = np.zeros((len(texts), self.num_words))
-        for row, text in enumerate(texts):
-            for word in self._words(text):
-                if word in self._place:
-                    counts_NW[row, self._place[word]] += 1
+        rows_X = np.repeat(np.arange(len(texts)), [len(own) for own in places])
+        # add.at: with += a word that stands twice in a text would be counted once, in silence.
+        np.add.at(counts_NW, (rows_X, np.array([*chain(*places)], dtype=int)), 1)
         return counts_NW
 
-    def _words(self, text: str) -> list[str]:
-        words = _WORD.findall(text.casefold())
+    def _words(self, text: str) -> Sequence[str]:
+        words = _words_of(text)
         if not self._count_pairs:
             return words
         return [*words, *(f"{left} {right}" for left, right in pairwise(words))]
+
+
+@lru_cache(maxsize=2**14)  # a text is divided for its vocabulary, and again to be counted
+def _words_of(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text.casefold()))

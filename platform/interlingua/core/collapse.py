@@ -7,6 +7,7 @@ resampling (passages), W words of the vocabulary, B draws of a block.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +27,6 @@ COLLAPSE_COLUMNS = {
 }
 NGRAM_WORDS = 4
 BLOCK = 512  # rows whose word counts are dense at once
-
-Ngram = tuple[str, ...]
 
 
 class TextScores(NamedTuple):
@@ -82,13 +81,16 @@ def collapse_drawn(
     Which texts are equal is counted once, over all rows: a passage that is drawn twice does not
     become a repetition of itself.
     """
-    return draws.ratios(
-        {
-            name: Ratio(columns[above], columns[below], passages_N)
-            for name, (above, below) in COLLAPSE_COLUMNS.items()
-            if above in columns and below in columns and columns[below].any()
-        }
-    )
+    return draws.ratios(collapse_ratios(columns, passages_N))
+
+
+def collapse_ratios(columns: Mapping[str, np.ndarray], passages_N: np.ndarray) -> dict[str, Ratio]:
+    """The same before they are drawn."""
+    return {
+        name: Ratio(columns[above], columns[below], passages_N)
+        for name, (above, below) in COLLAPSE_COLUMNS.items()
+        if above in columns and below in columns and columns[below].any()
+    }
 
 
 def similarity(
@@ -102,10 +104,15 @@ def similarity(
     """
     words = BagOfWords([*left, *right])
     places_N = draws.places(passages_N)
-    left_UW, right_UW = (
-        _directions_by_unit(words, texts, places_N, len(draws.units_U)) for texts in (left, right)
-    )
-    own = draws.ratio(Ratio(_cosines(words, left, right), np.ones(len(left)), passages_N))
+    left_UW, right_UW = (np.zeros((len(draws.units_U), words.num_words)) for _ in "lr")
+    cosines = []
+    for part in _blocks(len(left)):
+        left_BW, right_BW = (unit(words.counts(texts[part])) for texts in (left, right))
+        cosines.append(np.einsum("bw,bw->b", left_BW, right_BW))
+        # add.at: with += a unit that stands twice in a block would be added once, in silence.
+        np.add.at(left_UW, places_N[part], left_BW)
+        np.add.at(right_UW, places_N[part], right_BW)
+    own = draws.ratio(Ratio(np.concatenate(cosines), np.ones(len(left)), passages_N))
     num_rows_U = np.bincount(places_N, minlength=len(draws.units_U))
     other = _similarity_across(left_UW, right_UW, num_rows_U, own)
     return Similarity(own=own, other=other, gap=difference(own, other))
@@ -138,41 +145,42 @@ def _similarity_across(
     )
 
 
-def _directions_by_unit(
-    words: BagOfWords, texts: Sequence[str], places_N: np.ndarray, num_units: int
-) -> np.ndarray:
-    """The sum of the unit word vectors of every unit's texts."""
-    sums_UW = np.zeros((num_units, words.num_words))
-    for part in _blocks(len(texts)):
-        # add.at: with += a unit that stands twice in a block would be added once, in silence.
-        np.add.at(sums_UW, places_N[part], unit(words.counts(texts[part])))
-    return sums_UW
-
-
-def _cosines(words: BagOfWords, left: Sequence[str], right: Sequence[str]) -> np.ndarray:
-    cosines = [
-        np.einsum("nw,nw->n", unit(words.counts(left[part])), unit(words.counts(right[part])))
-        for part in _blocks(len(left))
-    ]
-    return np.concatenate(cosines)
-
-
 def _blocks(num_rows: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK) for start in range(0, num_rows, BLOCK))
 
 
 def _shared_ngrams(words: Sequence[Sequence[str]], passages_N: np.ndarray) -> np.ndarray:
-    """The share of every text's n-grams that occur in another passage, too."""
-    ngrams = [_ngrams(own) for own in words]
-    owner: dict[Ngram, object] = {}
-    shared: set[Ngram] = set()
-    # All rows before any share: an n-gram is shared in the first text that has it, too.
-    for own, passage in zip(ngrams, passages_N, strict=True):
-        shared.update(ngram for ngram in own if owner.setdefault(ngram, passage) != passage)
-    return np.array([len(own & shared) / max(1, len(own)) for own in ngrams])
+    """The share of every text's distinct n-grams that occur in another passage, too."""
+    text_X, ngram_X = _ngrams(words)
+    _, passage_N = np.unique(passages_N, return_inverse=True)
+    # An n-gram is shared in the first text that has it, too: where all its passages are not one.
+    first_G = np.full(ngram_X.max(initial=-1) + 1, len(passage_N))
+    last_G = np.full(len(first_G), -1)
+    np.minimum.at(first_G, ngram_X, passage_N[text_X])
+    np.maximum.at(last_G, ngram_X, passage_N[text_X])
+    is_shared_X = (first_G != last_G)[ngram_X]
+    num_shared_N = np.bincount(text_X, weights=is_shared_X, minlength=len(words))
+    return num_shared_N / np.maximum(1, np.bincount(text_X, minlength=len(words)))
 
 
-def _ngrams(words: Sequence[str]) -> set[Ngram]:
-    """The distinct n-grams of a text; one that is shorter is its own n-gram."""
-    starts = range(max(1, len(words) - NGRAM_WORDS + 1))
-    return {tuple(words[start : start + NGRAM_WORDS]) for start in starts} if words else set()
+def _ngrams(words: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Texts and their distinct n-grams, both as numbers; a shorter text is its own n-gram."""
+    place = {word: index for index, word in enumerate(dict.fromkeys(chain(*words)), 1)}
+    # 0 stands behind the words of a text that is shorter than an n-gram.
+    short = [0] * NGRAM_WORDS
+    coded = [[*map(place.__getitem__, own), *short[len(own) :]] if own else [] for own in words]
+    codes_T = np.array([*chain(*coded)], dtype=np.int64)
+    sizes_N = np.array([len(own) for own in coded])
+    nums_N = np.maximum(sizes_N - NGRAM_WORDS + 1, 0)
+    text_X = np.repeat(np.arange(len(words)), nums_N)
+    # Within a text the n-grams begin at its words one after the other.
+    within_X = np.arange(len(text_X)) - np.repeat(np.cumsum(nums_N) - nums_N, nums_N)
+    starts_X = np.repeat(np.cumsum(sizes_N) - sizes_N, nums_N) + within_X
+    ngram_X = np.zeros(len(text_X), dtype=np.int64)
+    for shift in range(NGRAM_WORDS):
+        # Numbered anew at every word, so that no vocabulary makes the numbers overflow.
+        joined_X = ngram_X * (len(place) + 1) + codes_T[starts_X + shift]
+        _, ngram_X = np.unique(joined_X, return_inverse=True)
+    num_ngrams = ngram_X.max(initial=-1) + 1
+    pairs_X = np.unique(text_X * num_ngrams + ngram_X)
+    return np.divmod(pairs_X, max(1, num_ngrams))

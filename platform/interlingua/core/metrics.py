@@ -111,13 +111,23 @@ def fve_drawn(
     columns: Mapping[str, np.ndarray], passages_N: np.ndarray, draws: Draws
 ) -> dict[str, Drawn]:
     """Every FVE whose columns are there in the draws of a table, to compare it within the table."""
-    unexplained = draws.ratios(
-        {
-            name: Ratio(errors_N, variances_N, passages_N)
-            for name, (errors_N, variances_N) in _pairs(columns).items()
-        }
-    )
-    return {name: combined(lambda share: 1 - share, drawn) for name, drawn in unexplained.items()}
+    unexplained = draws.ratios(unexplained_ratios(columns, passages_N))
+    return {name: explained(drawn) for name, drawn in unexplained.items()}
+
+
+def unexplained_ratios(
+    columns: Mapping[str, np.ndarray], passages_N: np.ndarray
+) -> dict[str, Ratio]:
+    """What every FVE whose columns are there lacks to 1, by its name."""
+    return {
+        name: Ratio(errors_N, variances_N, passages_N)
+        for name, (errors_N, variances_N) in _pairs(columns).items()
+    }
+
+
+def explained(unexplained: Drawn) -> Drawn:
+    """The share of variance that is not the unexplained one."""
+    return combined(lambda share: 1 - share, unexplained)
 
 
 def fve_estimates(
@@ -132,14 +142,15 @@ def row_shares(
     columns: Mapping[str, np.ndarray], passages_N: np.ndarray, draws: Draws
 ) -> dict[str, Drawn]:
     """Shares of rows whose own 1 - nmse / train_variance is above 0.5, and below 0."""
+    return draws.ratios(row_share_ratios(columns, passages_N))
+
+
+def row_share_ratios(columns: Mapping[str, np.ndarray], passages_N: np.ndarray) -> dict[str, Ratio]:
+    """The same before they are drawn."""
     fve_N = 1 - columns["nmse"] / columns["train_variance"]
     shares = {"share_above_half": fve_N > 0.5, "share_below_zero": fve_N < 0}
-    return draws.ratios(
-        {
-            name: Ratio(is_so_N, np.ones(len(is_so_N)), passages_N)
-            for name, is_so_N in shares.items()
-        }
-    )
+    ones_N = np.ones(len(fve_N))
+    return {name: Ratio(is_so_N, ones_N, passages_N) for name, is_so_N in shares.items()}
 
 
 def best_constant(candidates_MD: np.ndarray, target_ND: np.ndarray) -> np.ndarray:
@@ -213,12 +224,15 @@ def retrieval_ranks(predicted_ND: np.ndarray, target_ND: np.ndarray) -> np.ndarr
 
 def retrieval_drawn(ranks_N: np.ndarray, passages_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
     """Top-1 and mean reciprocal rank in the draws of a table; the rivals stay those of `ranks`."""
+    return draws.ratios(retrieval_ratios(ranks_N, passages_N))
+
+
+def retrieval_ratios(ranks_N: np.ndarray, passages_N: np.ndarray) -> dict[str, Ratio]:
+    """The same before they are drawn."""
     # The ranks are not taken anew within a draw, where copies of a passage would tie.
     per_row = {"retrieval_top1": ranks_N == 1, "retrieval_mrr": 1 / ranks_N}
     ones_N = np.ones(len(ranks_N))
-    return draws.ratios(
-        {name: Ratio(scores_N, ones_N, passages_N) for name, scores_N in per_row.items()}
-    )
+    return {name: Ratio(scores_N, ones_N, passages_N) for name, scores_N in per_row.items()}
 
 
 def _pairs(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

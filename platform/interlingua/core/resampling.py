@@ -4,14 +4,15 @@ A unit is what rows depend through, mostly one passage. Knows no interval and no
 U units, R draws, B draws of a block, M ratios, P parents of nested units; F and G two factors.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 NUM_DRAWS = 2000
 BLOCK_DRAWS = 256
+DENSE_BYTES = 2**28  # up to which weights in fp64 are held for all numbers of a table
 COUNT = np.uint16  # a quarter of what fp64 takes
 # No id holds it: joined by a plain letter, (a, b-c) and (a-b, c) could become one unit.
 BETWEEN_LEVELS = "\x1f"
@@ -32,6 +33,7 @@ class Draws:
     units_U: np.ndarray  # ids, sorted
     outer_U: np.ndarray
     weights_RU: np.ndarray
+    dense: list[np.ndarray] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def of(cls, *levels_N: np.ndarray, seed: int, num_draws: int = NUM_DRAWS) -> Self:
@@ -79,27 +81,38 @@ class Draws:
 
     def blocks(self) -> Iterator[np.ndarray]:
         """The weights in fp64, some draws at a time."""
-        for start in range(0, len(self.weights_RU), BLOCK_DRAWS):
-            yield self.weights_RU[start : start + BLOCK_DRAWS].astype(np.float64)
+        if not self.dense and self.weights_RU.size * np.dtype(np.float64).itemsize > DENSE_BYTES:
+            yield from self._dense_blocks()
+            return
+        # Made once for all numbers of a table: to convert counts takes longer than the product.
+        if not self.dense:
+            self.dense.extend(self._dense_blocks())
+        yield from self.dense
 
     def ratios(self, ratios: Mapping[str, Ratio]) -> dict[str, "Drawn"]:
         """Every ratio in every draw, by matrix products; NaN where its rows were not drawn."""
         if not ratios:
             return {}
         # A draw weighs whole units: rows are summed by unit once, and draws are matrix products.
-        # S is the pair numerator and denominator.
-        sums_MSU = np.array([self._sums(name, ratio) for name, ratio in ratios.items()])
-        values_M = sums_MSU[:, 0].sum(axis=-1) / sums_MSU[:, 1].sum(axis=-1)
-        sums_XU = sums_MSU.reshape(-1, sums_MSU.shape[-1])
+        sums = _SumsByUnit(self)
+        above_M, below_M = np.array([sums.places_of(ratio) for ratio in ratios.values()]).T
+        sums_XU = np.array(sums.sums)
+        values_X = sums_XU.sum(axis=-1)
+        _check(list(ratios), values_X[above_M], values_X[below_M])
         drawn_XR = np.concatenate([sums_XU @ weights_BU.T for weights_BU in self.blocks()], axis=1)
-        # Numerators and denominators alternate.
-        above_MR, below_MR = drawn_XR[::2], drawn_XR[1::2]
-        drawn_MR = np.full(above_MR.shape, np.nan)
-        np.divide(above_MR, below_MR, out=drawn_MR, where=below_MR != 0)
+        below_MR = drawn_XR[below_M]
+        drawn_MR = np.full(below_MR.shape, np.nan)
+        np.divide(drawn_XR[above_M], below_MR, out=drawn_MR, where=below_MR != 0)
+        values_M = values_X[above_M] / values_X[below_M]
         return {
-            name: Drawn(value=float(value), draws_R=draws_R, num_units=num_units, table=self)
-            for name, value, draws_R, num_units in zip(
-                ratios, values_M, drawn_MR, map(self._num_units, ratios.values()), strict=True
+            name: Drawn(
+                value=float(value),
+                draws_R=draws_R,
+                num_units=sums.num_units(ratio.units_N),
+                table=self,
+            )
+            for (name, ratio), value, draws_R in zip(
+                ratios.items(), values_M, drawn_MR, strict=True
             )
         }
 
@@ -107,19 +120,54 @@ class Draws:
         """One ratio in every draw."""
         return self.ratios({"ratio": ratio})["ratio"]
 
-    def _sums(self, name: str, ratio: Ratio) -> tuple[np.ndarray, np.ndarray]:
-        """Numerators and denominators of one ratio by unit; refuses what would spoil the table."""
-        places_N, num_units = self.places(ratio.units_N), len(self.units_U)
-        above_U = np.bincount(places_N, weights=ratio.numerators_N, minlength=num_units)
-        below_U = np.bincount(places_N, weights=ratio.denominators_N, minlength=num_units)
-        if not np.isfinite(above_U.sum() + below_U.sum()):
-            raise ValueError(f"{name} has rows that are not finite; drop and count them")
-        if below_U.sum() == 0:
-            raise ValueError(f"{name} divides by zero: it has no rows, or none that count")
-        return above_U, below_U
+    def _dense_blocks(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self.weights_RU), BLOCK_DRAWS):
+            yield self.weights_RU[start : start + BLOCK_DRAWS].astype(np.float64)
 
-    def _num_units(self, ratio: Ratio) -> int:
-        return len(np.unique(self.outer_U[self.places(ratio.units_N)]))
+
+def _check(names: Sequence[str], above_M: np.ndarray, below_M: np.ndarray) -> None:
+    """Refuse what would spoil the table."""
+    for name, is_finite, below in zip(names, np.isfinite(above_M + below_M), below_M, strict=True):
+        if not is_finite:
+            raise ValueError(f"{name} has rows that are not finite; drop and count them")
+        if below == 0:
+            raise ValueError(f"{name} divides by zero: it has no rows, or none that count")
+
+
+class _SumsByUnit:
+    """Columns of one call summed by unit, each once: most ratios share their denominator."""
+
+    def __init__(self, draws: Draws) -> None:
+        self._draws = draws
+        self.sums: list[np.ndarray] = []
+        # By identity, which is safe while the caller's ratios hold the arrays.
+        self._place: dict[tuple[int, int], int] = {}
+        self._units: dict[int, tuple[np.ndarray, int]] = {}
+
+    def places_of(self, ratio: Ratio) -> tuple[int, int]:
+        """Where the sums of a ratio's numerators and of its denominators stand in `sums`."""
+        above_N, below_N, units_N = ratio
+        return self._summed(above_N, units_N), self._summed(below_N, units_N)
+
+    def num_units(self, units_N: np.ndarray) -> int:
+        """How many outermost units rows lie in."""
+        return self._of_units(units_N)[1]
+
+    def _summed(self, column_N: np.ndarray, units_N: np.ndarray) -> int:
+        key = id(column_N), id(units_N)
+        if key not in self._place:
+            places_N, _ = self._of_units(units_N)
+            num_units = len(self._draws.units_U)
+            self._place[key] = len(self.sums)
+            self.sums.append(np.bincount(places_N, weights=column_N, minlength=num_units))
+        return self._place[key]
+
+    def _of_units(self, units_N: np.ndarray) -> tuple[np.ndarray, int]:
+        if id(units_N) not in self._units:
+            places_N = self._draws.places(units_N)
+            num_units = len(np.unique(self._draws.outer_U[places_N]))
+            self._units[id(units_N)] = places_N, num_units
+        return self._units[id(units_N)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

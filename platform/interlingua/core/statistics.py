@@ -5,16 +5,18 @@ hosts or of training takes hosts or seeds as its units. Knows no model. N rows, 
 another group), C clusters, R draws.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from interlingua.core.resampling import NUM_DRAWS, Drawn, Draws, Ratio
 
 CONFIDENCE = 0.95
+TAILS = ((1 - CONFIDENCE) / 2, 1 - (1 - CONFIDENCE) / 2)
+ESTIMATED_AT_ONCE = 256
 NUM_FLIPS = 9999
 FLIP_BLOCK = 1000
 
@@ -47,10 +49,28 @@ class Dependence(NamedTuple):
 
 def estimate_of(drawn: Drawn) -> Estimate:
     """The percentile interval over those draws in which the number exists."""
-    tail = (1 - CONFIDENCE) / 2
     # Where a draw took none of the rows that count, the number does not exist: NaN, left out.
-    low, high = np.quantile(drawn.draws_R[np.isfinite(drawn.draws_R)], [tail, 1 - tail])
+    low, high = np.quantile(drawn.draws_R[np.isfinite(drawn.draws_R)], TAILS)
     return Estimate(value=drawn.value, low=float(low), high=float(high), num_units=drawn.num_units)
+
+
+def estimates_of(drawn: Sequence[Drawn]) -> list[Estimate]:
+    """The same of many numbers of one table at once, which is much faster."""
+    found: list[Estimate] = []
+    for start in range(0, len(drawn), ESTIMATED_AT_ONCE):
+        part = drawn[start : start + ESTIMATED_AT_ONCE]
+        draws_BR = np.array([one.draws_R for one in part])
+        is_whole_B = np.isfinite(draws_BR).all(axis=1)
+        lows_B, highs_B = np.quantile(draws_BR, TAILS, axis=1, overwrite_input=True)
+        found += [
+            Estimate(value=one.value, low=low, high=high, num_units=one.num_units)
+            if is_whole
+            else estimate_of(one)
+            for one, is_whole, low, high in zip(
+                part, is_whole_B, lows_B.tolist(), highs_B.tolist(), strict=True
+            )
+        ]
+    return found
 
 
 def ratio_of_sums(
@@ -85,6 +105,8 @@ def clustered_ratio_of_sums(
 
 def wilson_share(num_hits: int, num_units: int) -> Estimate:
     """A share of independent units with Wilson's interval."""
+    from scipy import stats  # takes longer to import than a table to make
+
     interval = stats.binomtest(num_hits, num_units).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(
         value=num_hits / num_units,
@@ -96,13 +118,21 @@ def wilson_share(num_hits: int, num_units: int) -> Estimate:
 
 def mean_of_units(values_U: np.ndarray) -> Estimate:
     """The mean over hosts or seeds with Student's interval, which holds also for few of them."""
+    return means_of_units([values_U])[0]
+
+
+def means_of_units(values_BU: Sequence[np.ndarray]) -> list[Estimate]:
+    """The same of several numbers of the same units."""
     # Not a bootstrap: resampling a few units gives intervals that are too narrow.
-    num_units = len(values_U)
+    _, num_units = np.shape(values_BU)
     if num_units < 2:
         raise ValueError(f"{num_units} unit says nothing of others: show it, without an interval")
-    mean = float(np.mean(values_U))
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, num_units - 1) * stats.sem(values_U))
-    return Estimate(value=mean, low=mean - half, high=mean + half, num_units=num_units)
+    errors_B = np.std(values_BU, axis=1, ddof=1) / np.sqrt(num_units)
+    halves_B = special.stdtrit(num_units - 1, (1 + CONFIDENCE) / 2) * errors_B
+    return [
+        Estimate(value=mean, low=mean - half, high=mean + half, num_units=num_units)
+        for mean, half in zip(np.mean(values_BU, axis=1).tolist(), halves_B.tolist(), strict=True)
+    ]
 
 
 def gap_of_units(left_U: np.ndarray, right_V: np.ndarray) -> Estimate:
@@ -121,7 +151,7 @@ def gap_of_units(left_U: np.ndarray, right_V: np.ndarray) -> Estimate:
         degrees = variance**2 / (
             variances[0] ** 2 / (len(left_U) - 1) + variances[1] ** 2 / (len(right_V) - 1)
         )
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees) * np.sqrt(variance))
+        half = float(special.stdtrit(degrees, (1 + CONFIDENCE) / 2) * np.sqrt(variance))
     return Estimate(value=gap, low=gap - half, high=gap + half, num_units=num_units)
 
 
@@ -131,6 +161,8 @@ def sign_flip_p(differences_U: np.ndarray, *, seed: int, num_flips: int = NUM_FL
     Exact where all flips are at most `num_flips`; otherwise (1 + #) / (1 + num_flips). For ratios
     with common denominators, the units' sums of numerator differences are the differences.
     """
+    from scipy import stats  # takes longer to import than a table to make
+
     found = stats.permutation_test(
         (np.asarray(differences_U, dtype=float),),
         np.mean,
@@ -154,6 +186,8 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 def benjamini_hochberg(p_values: Mapping[str, float]) -> dict[str, float]:
     """p adjusted by Benjamini and Hochberg: the share of false findings stays below a cut."""
+    from scipy import stats  # takes longer to import than a table to make
+
     adjusted = stats.false_discovery_control(list(p_values.values()), method="bh")
     return dict(zip(p_values, adjusted.tolist(), strict=True))
 

@@ -48,28 +48,41 @@ def fact_counts(
     kinds = sorted({kind for facts in (*said, *true) for kind, _ in facts})
     if ALL_KINDS in kinds:
         raise ValueError(f"a kind of fact is named {ALL_KINDS!r}, which stands for all kinds")
-    place = {kind: index for index, kind in enumerate(kinds)}
-    counts_3NK = np.zeros((3, len(said), len(kinds)))
-    for row, (own_said, own_true) in enumerate(zip(said, true, strict=True)):
-        # Sets: to repeat a fact does not make it count twice.
-        sets = set(own_said), set(own_true), set(own_said) & set(own_true)
-        for counts_NK, facts in zip(counts_3NK, sets, strict=True):
-            for kind, _ in facts:
-                counts_NK[row, place[kind]] += 1
-    by_kind = {kind: FactCounts(*counts_3NK[:, :, index]) for kind, index in place.items()}
+    # Flags of facts: to repeat a fact does not make it count twice.
+    place = {
+        fact: index for index, fact in enumerate({f for facts in (*said, *true) for f in facts})
+    }
+    is_said_NF, is_true_NF = (_flags(rows, place) for rows in (said, true))
+    is_of_kind_FK = np.array([[kind == own for kind in kinds] for own, _ in place], dtype=float)
+    is_of_kind_FK = is_of_kind_FK.reshape(len(place), len(kinds))
+    counts_3NK = np.array(
+        [is_NF @ is_of_kind_FK for is_NF in (is_said_NF, is_true_NF, is_said_NF & is_true_NF)]
+    )
+    by_kind = {kind: FactCounts(*counts_3NK[:, :, index]) for index, kind in enumerate(kinds)}
     return {ALL_KINDS: FactCounts(*counts_3NK.sum(axis=2)), **by_kind}
+
+
+def _flags(rows: Sequence[Collection[Fact]], place: Mapping[Fact, int]) -> np.ndarray:
+    is_there_NF = np.zeros((len(rows), len(place)), dtype=bool)
+    sizes = [len(facts) for facts in rows]
+    columns = [place[fact] for facts in rows for fact in facts]
+    is_there_NF[np.repeat(np.arange(len(rows)), sizes), columns] = True
+    return is_there_NF
 
 
 def truth_drawn(
     counts: Mapping[str, FactCounts], passages_N: np.ndarray, draws: Draws
 ) -> dict[str, Drawn]:
     """`precision/kind`, `recall/kind`, `f1/kind`; no precision of what is never stated."""
+    return draws.ratios(truth_ratios(counts, passages_N))
+
+
+def truth_ratios(counts: Mapping[str, FactCounts], passages_N: np.ndarray) -> dict[str, Ratio]:
+    """The same before they are drawn."""
     ratios = {}
     for kind, (said_N, true_N, both_N) in counts.items():
         ratios[f"precision/{kind}"] = Ratio(both_N, said_N, passages_N)
         ratios[f"recall/{kind}"] = Ratio(both_N, true_N, passages_N)
         # The harmonic mean of the two as one ratio of sums, so that it is resampled like any other.
         ratios[f"f1/{kind}"] = Ratio(2 * both_N, said_N + true_N, passages_N)
-    return draws.ratios(
-        {name: ratio for name, ratio in ratios.items() if ratio.denominators_N.any()}
-    )
+    return {name: ratio for name, ratio in ratios.items() if ratio.denominators_N.any()}

@@ -1,13 +1,20 @@
 """Metrics of the rows of one host and predictor, in the draws of a table. Knows no file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 
-from interlingua.core.collapse import collapse_drawn, score_texts, similarity
-from interlingua.core.metrics import fve_drawn, retrieval_drawn, row_shares
+from interlingua.core.collapse import collapse_ratios, score_texts, similarity
+from interlingua.core.metrics import (
+    explained,
+    retrieval_ratios,
+    row_share_ratios,
+    unexplained_ratios,
+)
 from interlingua.core.resampling import Drawn, Draws, Ratio, combined
-from interlingua.core.truth import ALL_KINDS, fact_counts, truth_drawn
+from interlingua.core.truth import ALL_KINDS, Fact, fact_counts, truth_ratios
+from interlingua.report.numbers import NLL
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored
@@ -22,7 +29,7 @@ WITH_TEXT = (
     Predictor.UNTRAINED,
 )
 # Of the teacher's explanations under the AV; by the vector that it is given, as predictors are.
-NLL, PERPLEXITY = "nll_per_token", "perplexity"
+PERPLEXITY = "perplexity"
 GIVEN = {
     Predictor.SAMPLED: "nll_own",
     Predictor.SHUFFLED_VECTORS: "nll_shuffled",
@@ -44,25 +51,35 @@ def measures_of(rows: Scored, draws: Draws) -> dict[str, Drawn]:
         for name in rows.columns
         if rows[name].dtype == np.float64 and np.isfinite(rows[name]).all()
     }
-    ones_N = np.ones(len(rows))
-    found = fve_drawn(columns, documents_N, draws)
-    found |= draws.ratios(
-        {
-            name: Ratio(columns[name], ones_N, documents_N)
-            for name in ("cos", "nmse")
-            if name in columns
-        }
-    )
-    if {"nmse", "train_variance"} <= columns.keys():
-        found |= row_shares(columns, documents_N, draws)
-    # Integers that a predictor has none of are read as -1.
-    if (rows["rank"] > 0).all():
-        found |= retrieval_drawn(rows["rank"], documents_N, draws)
+    lacking = unexplained_ratios(columns, documents_N)
     if {"shuffled_nmse", "own_variance"} <= columns.keys():
         null = {"nmse": columns["shuffled_nmse"], "own_variance": columns["own_variance"]}
-        found[SHUFFLED_NULL] = fve_drawn(null, documents_N, draws)["fve_centred_own"]
+        lacking[SHUFFLED_NULL] = unexplained_ratios(null, documents_N)["fve_centred_own"]
+    shares = _row_ratios(rows, columns, documents_N)
     if rows["predictor"][0] in WITH_TEXT:
-        found |= _text_measures(rows, documents_N, draws)
+        of_read, of_texts = _text_ratios(rows, documents_N)
+        lacking |= of_read
+        shares |= of_texts
+    # All of them in one product.
+    drawn = draws.ratios(lacking | shares)
+    return {name: explained(one) if name in lacking else one for name, one in drawn.items()}
+
+
+def _row_ratios(
+    rows: Scored, columns: Mapping[str, np.ndarray], documents_N: np.ndarray
+) -> dict[str, Ratio]:
+    """Means and shares of what is scored row by row."""
+    ones_N = np.ones(len(rows))
+    found = {
+        name: Ratio(columns[name], ones_N, documents_N)
+        for name in ("cos", "nmse")
+        if name in columns
+    }
+    if {"nmse", "train_variance"} <= columns.keys():
+        found |= row_share_ratios(columns, documents_N)
+    # Integers that a predictor has none of are read as -1.
+    if (rows["rank"] > 0).all():
+        found |= retrieval_ratios(rows["rank"], documents_N)
     return found
 
 
@@ -109,48 +126,50 @@ def _texts(rows: Scored) -> dict[tuple[str, int], str]:
     return {(key, place): text for key, place, text in zip(*columns, strict=True) if text}
 
 
-def _text_measures(rows: Scored, documents_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+def _text_ratios(
+    rows: Scored, documents_N: np.ndarray
+) -> tuple[dict[str, Ratio], dict[str, Ratio]]:
+    """What the rows that could be read lack to an FVE of 1, and everything that texts alone say."""
     columns = dict(score_texts(rows["explanation"].tolist(), documents_N)._asdict())
     if (rows["num_tokens"] >= 0).all():
         columns["num_tokens"] = rows["num_tokens"].astype(float)
-    found = collapse_drawn(columns, documents_N, draws)
+    found = collapse_ratios(columns, documents_N)
+    if all(facts is not None for facts in rows["true"]):
+        found |= _truth_ratios(rows, documents_N)
     # A text that could not be parsed predicts nothing and has an NMSE of 2. How well the others do
     # is a number of its own; the variance stays about the mean vector of all rows.
     is_read_N = ~rows["is_failed"]
     read = {name: rows[name][is_read_N] for name in ("nmse", "own_variance")}
     is_scored = all(np.isfinite(column).all() for column in read.values())
-    if is_read_N.any() and not is_read_N.all() and is_scored:
-        complete = fve_drawn(read, documents_N[is_read_N], draws)
-        found["fve_centred_own_of_read"] = complete["fve_centred_own"]
-    if all(facts is not None for facts in rows["true"]):
-        found |= _truth_measures(rows, documents_N, draws)
-    return found
+    if not is_read_N.any() or is_read_N.all() or not is_scored:
+        return {}, found
+    lacking = unexplained_ratios(read, documents_N[is_read_N])["fve_centred_own"]
+    return {"fve_centred_own_of_read": lacking}, found
 
 
-def _truth_measures(rows: Scored, documents_N: np.ndarray, draws: Draws) -> dict[str, Drawn]:
+def _fact(text: str) -> Fact:
+    kind, value = text.split(FACT_SEPARATOR)
+    return kind, value
+
+
+def _truth_ratios(rows: Scored, documents_N: np.ndarray) -> dict[str, Ratio]:
     """Whether what the texts name holds, what they name at all, and in whose wordings."""
-    said, true = (
-        [[tuple(fact.split(FACT_SEPARATOR)) for fact in facts] for facts in rows[name]]
-        for name in ("said", "true")
-    )
+    facts = {fact: _fact(fact) for fact in set(chain(*rows["said"], *rows["true"]))}
+    said, true = ([[facts[own] for own in row] for row in rows[name]] for name in ("said", "true"))
     counts, ones_N = fact_counts(said, true), np.ones(len(rows))
-    found = truth_drawn(counts, documents_N, draws)
-    found |= draws.ratios(
-        {
-            f"{SAID}/{kind}": Ratio((counts[kind].num_said > 0).astype(float), ones_N, documents_N)
-            for kind in counts
-        }
-    )
+    found = truth_ratios(counts, documents_N)
+    for kind, (num_said_N, _, _) in counts.items():
+        found[f"{SAID}/{kind}"] = Ratio((num_said_N > 0).astype(float), ones_N, documents_N)
     of_all = counts[ALL_KINDS]
     names_any_N = (of_all.num_said > 0).astype(float)
     if names_any_N.any():
         is_true_N = names_any_N * (of_all.num_both == of_all.num_said)
-        found[ALL_TRUE] = draws.ratio(Ratio(is_true_N, names_any_N, documents_N))
+        found[ALL_TRUE] = Ratio(is_true_N, names_any_N, documents_N)
     clauses_N = rows["num_clauses"].astype(float)
     # A ratio of sums over clauses: a long text counts for more than a short one.
     if clauses_N.min() >= 0 and clauses_N.any():
         worded_N = rows["num_worded"].astype(float)
-        found["worded_share"] = draws.ratio(Ratio(worded_N, clauses_N, documents_N))
+        found["worded_share"] = Ratio(worded_N, clauses_N, documents_N)
     num_said_N = np.array([len(facts) for facts in said])
-    found["facts_said"] = draws.ratio(Ratio(num_said_N, ones_N, documents_N))
+    found["facts_said"] = Ratio(num_said_N, ones_N, documents_N)
     return found

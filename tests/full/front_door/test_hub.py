@@ -19,8 +19,7 @@ from tests.sources.hub import COMMIT, serving, use
 
 from interlingua import NLA
 from interlingua.models.hosts.host import load_tokenizer
-from interlingua.report.measures import NLL
-from interlingua.report.numbers import NUMBERS_NAME, read_numbers
+from interlingua.report.numbers import NLL, NUMBERS_NAME, read_numbers
 from interlingua.specs.corpora import HubText
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.extraction import TokenPositions

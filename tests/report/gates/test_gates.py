@@ -7,9 +7,10 @@ import pytest
 from tests.report.known_rows import GOOD, System, own_text, recorded, rows_of
 
 from interlingua.core.statistics import Estimate
+from interlingua.report.from_rows import numbers_of
 from interlingua.report.gates.evidence import Evidence
 from interlingua.report.gates.gates import failed, gate_line, gates_of
-from interlingua.report.numbers import ALL, Numbers, numbers_of
+from interlingua.report.numbers import ALL, Numbers
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.store.rows.scored import Scored
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tests.report.known_rows import GOOD, likelihood_of, recorded, rows_of
 
+from interlingua.report.from_rows import numbers_of
 from interlingua.report.headline.likelihood import likelihood_line
-from interlingua.report.measures import NLL, PERPLEXITY
-from interlingua.report.numbers import DOCUMENTS, HOSTS, PASSAGES, START, numbers_of
+from interlingua.report.measures import PERPLEXITY
+from interlingua.report.numbers import DOCUMENTS, HOSTS, NLL, PASSAGES, START
 from interlingua.report.tables.universal import universal_grids
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.rows.likelihood import Likelihood, read_likelihood, write_likelihood

@@ -14,8 +14,9 @@ from tests.forging import publish_again
 from interlingua.cluster.local import local_context
 from interlingua.commands.building.build import GatesFailed, check_gates
 from interlingua.recipes.world import world_mini, world_token
+from interlingua.report.from_rows import numbers_of, read_recorded
 from interlingua.report.gates.gates import gates_of
-from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_numbers, read_recorded
+from interlingua.report.numbers import NUMBERS_NAME, read_numbers
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of, needed_for

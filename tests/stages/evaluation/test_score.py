@@ -12,9 +12,9 @@ from interlingua.cluster.local import local_context
 from interlingua.core.geometry import rescale, unit
 from interlingua.core.metrics import derangement
 from interlingua.recipes.world import world_mini
+from interlingua.report.from_rows import Recorded, numbers_of
 from interlingua.report.gates.evidence import Evidence
 from interlingua.report.gates.gates import gates_of
-from interlingua.report.numbers import Recorded, numbers_of
 from interlingua.specs.evaluation import GateName, Predictor
 from interlingua.specs.splits import Split
 from interlingua.stages.graph.order import graph_of

@@ -1,7 +1,7 @@
 """How likely the teacher's texts are to the AV, in words. Knows no table and no page."""
 
-from interlingua.report.measures import GIVEN, NLL, PERPLEXITY
-from interlingua.report.numbers import LESS, Numbers
+from interlingua.report.measures import GIVEN, PERPLEXITY
+from interlingua.report.numbers import LESS, NLL, Numbers
 from interlingua.report.tables.grid import Cell, number_cell
 from interlingua.specs.evaluation import Predictor
 

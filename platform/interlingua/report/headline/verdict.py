@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from interlingua.report.gates.evidence import never_named, num_distinct
-from interlingua.report.measures import NLL
 from interlingua.report.numbers import (
     ALL,
     LESS,
+    NLL,
     NUMBERS_NAME,
     START,
     TRAINED,

@@ -5,8 +5,8 @@ The NLA first, then what it must beat, from weak to strong, then what it may not
 
 from dataclasses import dataclass
 
-from interlingua.report.measures import ALL_TRUE, NLL, PERPLEXITY
-from interlingua.report.numbers import LESS, START
+from interlingua.report.measures import ALL_TRUE, PERPLEXITY
+from interlingua.report.numbers import LESS, NLL, START
 from interlingua.specs.evaluation import Predictor
 
 OWN, LINEAR = "fve_centred_own", "fve_linear_own"

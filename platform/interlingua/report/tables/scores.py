@@ -5,11 +5,11 @@ Numbers with their intervals are in `numbers.csv`; these are to compare runs by.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlingua.report.measures import NLL
 from interlingua.report.numbers import (
     ALL,
     HELD_OUT,
     LESS,
+    NLL,
     NUMBERS_NAME,
     START,
     TRAINED,

@@ -9,7 +9,6 @@ from dataclasses import replace
 from rich.table import Table
 
 from interlingua.published.results import PAPER_BASELINE, PUBLISHED_V6
-from interlingua.report.measures import NLL
 from interlingua.report.numbers import (
     ALL,
     AT_START,
@@ -17,6 +16,7 @@ from interlingua.report.numbers import (
     HELD_OUT,
     HOSTS,
     LESS,
+    NLL,
     START,
     TRAINED,
     Numbers,

@@ -38,7 +38,7 @@ def evaluation_stage(
         spec=spec,
         run=run,
         inputs=inputs,
-        revision=8,
+        revision=9,
         seals=True,
     )
 
@@ -48,8 +48,9 @@ def run(
 ) -> Mapping[str, Any]:
     """Join the hosts' rows, check where they come from, make the numbers, judge them."""
     from interlingua.probes.methods import METHODS_NAME, read_methods
+    from interlingua.report.from_rows import numbers_of, store_start
     from interlingua.report.gates.gates import failed, gates_of
-    from interlingua.report.numbers import NUMBERS_NAME, numbers_of, read_recorded, write_numbers
+    from interlingua.report.numbers import NUMBERS_NAME, write_numbers
     from interlingua.stages.evaluation import joining
     from interlingua.stages.evaluation.unseen import check_unseen, num_unknown
     from interlingua.store.rows.scored import read_scored
@@ -66,7 +67,7 @@ def run(
     rows = joining.shared_rows(by_host)
     joining.store(out, rows, passages, spec.host_tags)
     recorded = joining.with_likelihood(out, rows, inputs.likelihood.values())
-    start = read_recorded(inputs.start.path) if inputs.start else None
+    start = store_start(out, inputs.start.path) if inputs.start else None
     numbers = numbers_of(recorded, seed=spec.seed, start=start)
     write_numbers(out / NUMBERS_NAME, numbers)
     shutil.copyfile(inputs.methods.path / METHODS_NAME, out / METHODS_NAME)
@@ -76,7 +77,6 @@ def run(
     gates = gates_of(joining.evidence(rows, numbers, compared, counts, checked), spec.accepts)
     return {
         "split": spec.split.value,
-        "num_hosts": len(spec.host_tags),
         **joining.sizes(recorded),
         "num_artifacts_checked": num_checked,
         "gates": [joining.recorded(gate) for gate in gates],

@@ -9,15 +9,10 @@ import numpy as np
 
 from interlingua.core.statistics import Estimate
 from interlingua.probes.methods import LESS_DIRECT, USED, MethodNumber
+from interlingua.report.from_rows import Recorded
 from interlingua.report.gates.evidence import Evidence
 from interlingua.report.gates.gates import FVE, Gate
-from interlingua.report.numbers import (
-    COMPARED,
-    HOSTS,
-    LESS,
-    Numbers,
-    Recorded,
-)
+from interlingua.report.numbers import COMPARED, HOSTS, LESS, Numbers
 from interlingua.sources.source import nameable, truth_of
 from interlingua.specs.evaluation import Predictor
 from interlingua.specs.splits import Split
@@ -155,6 +150,7 @@ def sizes(recorded: Recorded) -> dict[str, int]:
     """How much numbers are made of."""
     rows, likelihood = recorded.rows, recorded.likelihood
     return {
+        "num_hosts": len(rows.hosts()),
         "num_passages": len(set(rows["passage_id"].tolist())),
         "num_documents": len(set(rows["document_id"].tolist())),
         "num_rows": len(rows),

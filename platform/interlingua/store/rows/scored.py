@@ -185,14 +185,38 @@ def _array(column_N: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 
 def _column(column: pa.ChunkedArray) -> np.ndarray:
-    if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
-        return np.asarray(column.to_numpy())
-    if pa.types.is_integer(column.type):
-        # numpy has no null: it would make floats of the whole column.
-        return np.asarray(column.fill_null(-1).to_numpy())
-    # Lists stay lists: of lists that are all of one length numpy would make a table, were it not
-    # for the None at the end.
-    return np.array([*column.to_pylist(), None], dtype=object)[:-1]
+    # By dlpack: what arrow itself has for numpy imports pandas, which takes longer than the rows.
+    array = column.combine_chunks()
+    if pa.types.is_string(array.type):
+        # Most texts are one of a few, or stand in many rows: each becomes an object once.
+        coded = array.dictionary_encode()
+        texts_C = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+        return texts_C[_filled_up(coded.indices, -1)]
+    if pa.types.is_boolean(array.type):
+        return np.from_dlpack(array.cast(pa.int8())).astype(bool)
+    if pa.types.is_floating(array.type):
+        return _filled_up(array, np.nan)
+    # numpy has no null: it would make floats of a whole column of integers.
+    return _filled_up(array, -1) if pa.types.is_integer(array.type) else _lists(array)
+
+
+def _filled_up(array: pa.Array, missing: float) -> np.ndarray:
+    """Numbers, with another in the place of those that are null."""
+    there_X = np.from_dlpack(array.drop_null() if array.null_count else array)
+    filled_N = np.full(len(array), missing, dtype=there_X.dtype)
+    filled_N[np.from_dlpack(array.is_valid().cast(pa.int8())).astype(bool)] = there_X
+    return filled_N
+
+
+def _lists(column: pa.Array) -> np.ndarray:
+    """A list of texts a row, or None: an object of Python once for every different text."""
+    items = _column(pa.chunked_array([column.flatten()])).tolist()
+    ends = np.cumsum(_filled_up(column.value_lengths(), 0)).tolist()
+    rows = [items[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    is_there = column.is_valid().to_pylist()
+    # Of lists that are all of one length numpy would make a table, were it not for the None.
+    found = [row if is_one else None for row, is_one in zip(rows, is_there, strict=True)]
+    return np.array([*found, None], dtype=object)[:-1]
 
 
 def _filled(values: Any, kind: pa.DataType, size: int) -> np.ndarray:
