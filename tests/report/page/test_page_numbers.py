@@ -171,6 +171,8 @@ def expected(root: Path, recorded: Recorded, one: Printed) -> float:
         found = (rows["passage_id"] == passage_id) & (rows["position"] == int(position))
         (nmse,) = rows["nmse"][found & (rows["sample"] == int(sample))]
         return float(1 - nmse / rows["own_variance"].astype(float).mean())
+    if one.covers.startswith("confusion"):
+        return confused(recorded, one)
     if one.covers == "count":
         columns = list(recorded.columns.values())
         ids = {passage_id for each in columns for passage_id in each["passage_id"]}
@@ -182,6 +184,22 @@ def expected(root: Path, recorded: Recorded, one: Printed) -> float:
         if (row["fit"], row["predictor"], row["metric"]) == (one.host, one.predictor, one.metric):
             return float(row["value"])
     return recorded.value(one.host, one.predictor, one.metric)
+
+
+def confused(recorded: Recorded, one: Printed) -> float:
+    """How often a value is named in the place of the true one, or its share of what is named."""
+    kind, true, named = one.metric.split(":")
+    all_rows = [recorded.rows(host, one.predictor) for host in recorded.columns]
+    named_there = [
+        fact.partition("=")[2]
+        for rows in all_rows
+        for said, holds in zip(rows["said"], rows["true"], strict=True)
+        if f"{kind}={true}" in list(holds)
+        for fact in said
+        if fact.startswith(f"{kind}=")
+    ]
+    count = named_there.count(named)
+    return count / len(named_there) if one.covers == "confusion share" else count
 
 
 def methods(folder: Path) -> Iterator[dict[str, str]]:

@@ -20,7 +20,7 @@ from interlingua.store.progress import MetricsLog
 PLAIN_WORDS = {
     "state", "found", "bound", "what it says", "stages", "time, sum", "longest", "peak memory",
     "which", "made of", "workers", "each", "device", "role", "phase", "run", "what", "kind",
-    "gates", "ended by",
+    "gates", "ended by", "named", "true", "texts", "share",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from interlingua.report.measures import SAID
 from interlingua.report.numbers import AT_START, HOSTS, LESS, START
 from interlingua.report.page.lineage import costs_grid, lineage_grid, provenance_grid
 from interlingua.report.tables.columns import OWN
+from interlingua.report.tables.confusions import confusions_grid
 from interlingua.report.tables.grid import (
     BETWEEN,
     Grid,
@@ -134,6 +135,8 @@ def truth_grids(material: Material) -> Iterator[Grid]:
             rows=tuple(rows),
         )
         yield from _learned_grids(material, kinds)
+        if (wrong := confusions_grid(material.rows)) is not None:
+            yield wrong
     yield from _oracle_grids(material)
     yield from _familiarity_grids(material)
 
