@@ -49,6 +49,9 @@ VERBS: dict[str, Verb] = {
     "recompute": Verb(
         "auditing.recompute", "recompute_parser", "main", "make an evaluation's numbers again"
     ),
+    "compare": Verb(
+        "auditing.compare", "compare_parser", "main", "two evaluations, paired on common rows"
+    ),
     "verify": Verb("auditing.verify", "verify_parser", "main", "check every file of a root"),
     "tour": Verb("touring.tour", "tour_parser", "main", "all of the platform on one small recipe"),
 }

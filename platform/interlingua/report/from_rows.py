@@ -76,6 +76,25 @@ def numbers_of(
     return Numbers(list(_numbers([*of_hosts, *groups])))
 
 
+def side_by_side(one: Recorded, other: Recorded, *, seed: int) -> tuple[Numbers, Numbers, Numbers]:
+    """The numbers of both evaluations, and the paired differences `other - one`.
+
+    Both must be of the same activations: one set of draws serves them.
+    """
+    draws = Draws.of(one.rows.documents(), seed=seed)
+    ours, theirs = (_drawn(_of_learned(recorded), draws) for recorded in (one, other))
+    common = [key for key in ours if key in theirs]
+    apart = {key: difference(theirs[key], ours[key]) for key in common}
+    num_passages = len(set(one.rows["passage_id"].tolist()))
+    units = PASSAGES if len(draws.units_U) == num_passages else DOCUMENTS
+    roles = one.rows.hosts()
+    found = []
+    for drawn in ({key: ours[key] for key in common}, {key: theirs[key] for key in common}, apart):
+        of_hosts = [(key, own, units) for key, own in drawn.items()]
+        found.append(Numbers(list(_numbers([*of_hosts, *_of_groups(drawn, roles, units)]))))
+    return found[0], found[1], found[2]
+
+
 def store_start(folder: Path, start: Path) -> Recorded:
     """Put what is compared of another evaluation beside the rows of a folder, which then needs no
     other to make its numbers again.

@@ -64,6 +64,7 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
     from interlingua.report.numbers import NUMBERS_NAME, read_numbers
     from interlingua.report.tables.grid import rich_tables
     from interlingua.report.tables.universal import summary_grid
+    from interlingua.report.terminal.documented import RECIPE, beside_documented
 
     console.print()
     for sentence in printed_verdict(evaluation):
@@ -75,6 +76,9 @@ def _show_evaluation(console: Console, evaluation: Artifact, roles: Mapping[str,
     numbers = read_numbers(evaluation.path / NUMBERS_NAME)
     for table in rich_tables(_small(summary_grid(numbers, roles)), console.width):
         console.print(table)
+    if evaluation.record.label == f"{RECIPE}-rl":
+        for words in beside_documented(numbers):
+            _line(console, words)
     console.print()
     for line in explanation_lines(evaluation.path):
         console.print(line, soft_wrap=not console.is_terminal, highlight=False)

@@ -95,11 +95,17 @@ def _lines(numbers: Numbers, known: Sequence[Documented]) -> Iterator[str]:
         for host, words in PLACES.items():
             if (own := numbers.get(host, str(predictor), metric)) is None:
                 continue
-            others = [one.get(host, predictor, metric) for one in known]
+            # Of other passages than the recipe has nothing is documented.
+            others = [
+                other
+                for one in known
+                if (other := one.get(host, predictor, metric)) and other.num_units == own.num_units
+            ]
+            if not others:
+                continue
             cells = [
                 f"{interval_words(other)} {'agrees' if agrees(own, other) else 'differs'}"
                 for other in others
-                if other is not None
             ]
             yield f"  {label}, {words}: {'; '.join([interval_words(own), *cells])}"
 
