@@ -1,4 +1,4 @@
-"""Check that every file of a run root is as it was published: `python -m jobs.verify runs`.
+"""Check that every file of a run root is as it was published: `interlingua verify runs`.
 
 Reads every byte of every finished artifact and names each file that is missing, changed or foreign.
 Exits with 1 if there is one. In this process: no Ray, no model.

@@ -1,4 +1,4 @@
-"""Fit a new host to the trained ones: `python -m jobs.add_host world --tag T --source FOLDER`."""
+"""Fit a new host to the trained ones: `interlingua add-host world --tag T --source FOLDER`."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Evaluate a recipe's NLA, or one behind a URL: `python -m jobs.evaluate world --endpoint URL`.
+"""Evaluate a recipe's NLA, or one behind a URL: `interlingua evaluate world --endpoint URL`.
 
 With --endpoint a server writes and reads the texts. Rows, splits, controls and gates are those of
 the recipe, and so are the numbers, where the server has the recipe's own bundle. What another

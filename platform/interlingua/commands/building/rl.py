@@ -1,4 +1,4 @@
-"""Run RL, building prerequisites first: `python -m jobs.rl world`.
+"""Run RL, building prerequisites first: `interlingua rl world`.
 
 With --dry-run it also says, of a trunk that was not made here, on which cards the roles fit.
 """

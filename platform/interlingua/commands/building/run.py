@@ -1,7 +1,7 @@
-"""Run a recipe from where it stands: `python -m jobs.run world`.
+"""Run a recipe from where it stands: `interlingua run world`.
 
 With --until it is built up to the stages of one kind, and what they need:
-`python -m jobs.run world --until encoder`.
+`interlingua run world --until encoder`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Search the settings of reinforcement learning: `python -m tuners.rl world_mini --trials 6`.
+"""Search the settings of reinforcement learning: `interlingua sweep rl world_mini --trials 6`.
 
 Optuna proposes them through Ray Tune, and ASHA stops what falls behind on `dev`. A stopped run is
 published nowhere; it has its checkpoint, and goes on where the same settings are run again.

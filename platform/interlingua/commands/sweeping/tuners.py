@@ -1,7 +1,8 @@
-"""The command lines of `tuners`: each makes a sweep of a base recipe, and runs it.
+"""The command lines of sweeps: each makes a sweep of a base recipe, and runs it.
 
-`python -m tuners.slots world_token`, `tuners.seeds world_mini --seeds 3`, `tuners.sweep`,
-`tuners.scaling`; `tuners.rl` searches instead (commands/sweeping/search.py).
+`interlingua sweep slots world_token`, `interlingua sweep seeds world_mini --seeds 3`, `interlingua
+sweep RECIPE --axis ...`; `interlingua sweep rl` searches instead (search.py beside this file). As
+modules they are those of `tuners`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The platform in one command, on a Ray cluster of this machine: `python -m jobs.tour`.
+"""The platform in one command, on a Ray cluster of this machine: `interlingua tour`.
 
 A recipe is submitted as a job, with reinforcement learning in three placement groups; a sweep of
 four cells by Ray Tune; its bundle is served and evaluated through its URL; MLflow has all of it. A

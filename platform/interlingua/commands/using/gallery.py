@@ -1,7 +1,7 @@
 """Record examples for the explorer, which then shows them without a server.
 
-    python -m jobs.gallery demo=runs/bundle/demo-rl-* --out serve/explorer/gallery/demo.json
-    python -m jobs.gallery demo=runs/bundle/demo-rl-* --page gallery.html
+    interlingua gallery demo=runs/bundle/demo-rl-* --out serve/explorer/gallery/demo.json
+    interlingua gallery demo=runs/bundle/demo-rl-* --page gallery.html
 
 Opens bundles in this process (no Ray, no GPU needed), or asks a server that is there (--endpoint,
 its token in INTERLINGUA_TOKEN). Which rows of the evaluation are shown is decided by rule; the rule

@@ -1,4 +1,4 @@
-"""Serve bundles over HTTP with Ray Serve: `python -m serve.app BUNDLE...`.
+"""Serve bundles over HTTP with Ray Serve: `interlingua serve BUNDLE...`.
 
 On a private Ray cluster, or on the one that RAY_ADDRESS names. Ctrl-C and SIGTERM answer what was
 begun, then end.

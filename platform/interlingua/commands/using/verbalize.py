@@ -1,4 +1,4 @@
-"""Explain a host's activations with an NLA: `python -m jobs.verbalize BUNDLE --host TAG`.
+"""Explain a host's activations with an NLA: `interlingua verbalize BUNDLE --host TAG`.
 
 Takes passages of split `dev` from the run that the bundle lies in (or those of --ids), texts from a
 file, one a line, or raw activations from a file. Where the NLA reads sentences, one of each passage
