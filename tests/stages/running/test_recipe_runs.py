@@ -90,11 +90,14 @@ def test_its_files_are_the_page_the_numbers_the_texts_and_where_they_come_from(
     recipe, mini_nla_root
 ):
     (report,) = (find(s, mini_nla_root) for s in STAGES if s.kind == "report")
-    assert recipe.files.keys() == {
+    figures = {name for name in report.record.files if name.startswith("figures/")}
+    assert {name.rpartition(".")[2] for name in figures} == {"svg", "pdf"}
+    assert recipe.files.keys() - figures == {
         PAGE_NAME, "numbers.csv", "methods.csv", "explanations.json", "recipe.json",
         "lineage.json", "bundle/world_mini/manifest.json",
     }  # fmt: skip
-    assert recipe.files[PAGE_NAME] == (report.path / PAGE_NAME).read_bytes()
+    for name in (PAGE_NAME, *figures):  # to which the page links
+        assert recipe.files[name] == (report.path / name).read_bytes()
     values = json.loads(recipe.files["recipe.json"])
     assert list(values) == [path for path, _, _ in list_paths(RECIPE)]
     steps = values["av.num_steps"]

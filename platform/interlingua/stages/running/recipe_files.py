@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from interlingua.report.figures.files import FIGURES_FOLDER
 from interlingua.report.numbers import NUMBERS_NAME
 from interlingua.report.page.page import PAGE_NAME
 from interlingua.report.tables.material import METHODS_NAME
@@ -77,6 +78,8 @@ def _judged(evaluation: Artifact | None) -> dict[str, str]:
 def _pages(artifacts: Sequence[Artifact]) -> Iterator[File]:
     for report in _of_kind(artifacts, "report")[-1:]:
         yield _copy(PAGE_NAME, report, PAGE_NAME)
+        figures = (name for name in report.record.files if name.startswith(f"{FIGURES_FOLDER}/"))
+        yield from (_copy(name, report, name) for name in figures)  # which the page links to
     for evaluation in evaluations_of(artifacts)[-1:]:
         for name in (NUMBERS_NAME, METHODS_NAME):
             if name in evaluation.record.files:
