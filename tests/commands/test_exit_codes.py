@@ -107,3 +107,12 @@ def test_deepspeed_says_only_what_is_wrong():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "a warning" not in done.stdout and "an error" in done.stdout
+
+
+def test_who_reads_the_first_lines_alone_is_told_of_no_error():
+    command = [sys.executable, "-m", "interlingua", "recipes"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 128 + signal.SIGPIPE
+    process.stderr.close()

@@ -82,6 +82,10 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
     signal.signal(signal.SIGTERM, _interrupt)  # of Slurm, Kubernetes, `ray job stop`
     try:
         main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # of `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not said
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt as ended:
         print("interrupted; run the same command again to go on from here", file=sys.stderr)
         # As shells have it: 128 and the number of the signal.

@@ -26,7 +26,7 @@ PACKAGES = (
     "transformers",
 )
 PROGRAMS = ("jobs", "tuners", "serve")  # folders of modules that people start
-NAMES = ("interlingua", "__main__.py")  # of the command, and of `python -m interlingua`
+COMMAND = "interlingua"
 # Ray sets it in the driver of a submitted job.
 RAY_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # Passes on what only the driver knows, its command line and its job, to workers.
@@ -74,8 +74,9 @@ def command_of(argv: Sequence[str]) -> str:
     if program.parent.name in PROGRAMS and program.suffix == ".py":
         module = f"{program.parent.name}.{program.stem}"
         return shlex.join(["python", "-m", module, *argv[1:]])
-    if program.name in NAMES:
-        return shlex.join(["interlingua", *argv[1:]])
+    is_package = (program.parent.name, program.name) == (COMMAND, "__main__.py")  # python -m
+    if is_package or program.name == COMMAND:
+        return shlex.join([COMMAND, *argv[1:]])
     return shlex.join(argv)
 
 

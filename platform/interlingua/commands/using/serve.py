@@ -47,10 +47,11 @@ def main(arguments: argparse.Namespace) -> None:
         check_port(arguments.host, arguments.port)
     stopped = threading.Event()
     with served(spec, host=arguments.host, port=arguments.port):
-        print(_where(spec, arguments.host, arguments.port))
-        sys.stdout.flush()
+        # Before the address is known: who reads it may end the server at once.
         signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         signal.signal(signal.SIGINT, lambda *_: stopped.set())
+        print(_where(spec, arguments.host, arguments.port))
+        sys.stdout.flush()
         stopped.wait()
         print("stopping: requests that were begun are answered", flush=True)
 

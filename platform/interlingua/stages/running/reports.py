@@ -27,7 +27,7 @@ def shown_numbers(report: dict[str, Any]) -> str:
 
     Those of `dev` stay: they are what a training is stopped by.
     """
-    names = [name for name in report if name not in ("step", "num_steps", TIME)]
+    names = [name for name in report if name not in ("step", "num_steps", TIME, "seconds_left")]
     of_dev = [name for name in names if name.startswith("dev_")][:MOST_OF_DEV]
     own = [name for name in names if not name.startswith("dev_")][:MOST_OF_STEP]
     while own and len(_line(report, own + of_dev)) > MOST_LETTERS:
