@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from interlingua.core.resampling import Draws, Ratio
+from interlingua.core.resampling import Drawn, Draws, Ratio
 from interlingua.core.statistics import (
     Estimate,
     benjamini_hochberg,
     clustered_ratio_of_sums,
     dependence,
     estimate_of,
+    estimates_of,
     gap_of_units,
     holm,
     mean_of_units,
@@ -230,3 +231,16 @@ def test_dependence_knows_unequal_sizes() -> None:
     clusters_N = np.repeat(np.arange(4000), rng.integers(1, 8, size=4000))
     values_N = rng.normal(size=4000)[clusters_N] + 3**0.5 * rng.normal(size=len(clusters_N))
     assert dependence(values_N, clusters_N).intraclass_correlation == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("num_draws", [1, 2, 41, 2000])
+def test_intervals_of_many_numbers_are_those_of_each_to_the_bit(num_draws) -> None:
+    draws = Draws.of(np.arange(7), seed=0, num_draws=num_draws)
+    rng = np.random.default_rng(num_draws)
+    drawn = [
+        Drawn(value=0.0, draws_R=rng.standard_normal(num_draws), num_units=7, table=draws)
+        for _ in range(300)
+    ]
+    if num_draws > 2:
+        drawn[1].draws_R[::3] = np.nan  # a number that some draws lack
+    assert estimates_of(drawn) == [estimate_of(one) for one in drawn]

@@ -61,7 +61,8 @@ def estimates_of(drawn: Sequence[Drawn]) -> list[Estimate]:
         part = drawn[start : start + ESTIMATED_AT_ONCE]
         draws_BR = np.array([one.draws_R for one in part])
         is_whole_B = np.isfinite(draws_BR).all(axis=1)
-        lows_B, highs_B = np.quantile(draws_BR, TAILS, axis=1, overwrite_input=True)
+        draws_BR.sort(axis=1)  # takes a quarter of the time that a partition does
+        lows_B, highs_B = (_quantile_of_sorted(draws_BR, tail) for tail in TAILS)
         found += [
             Estimate(value=one.value, low=low, high=high, num_units=one.num_units)
             if is_whole
@@ -71,6 +72,16 @@ def estimates_of(drawn: Sequence[Drawn]) -> list[Estimate]:
             )
         ]
     return found
+
+
+def _quantile_of_sorted(draws_BR: np.ndarray, share: float) -> np.ndarray:
+    """[B], to the bit what np.quantile gives of each row."""
+    place = share * (draws_BR.shape[1] - 1)
+    before = int(place)
+    low_B, high_B = draws_BR[:, before], draws_BR[:, min(before + 1, draws_BR.shape[1] - 1)]
+    above, step_B = place - before, high_B - low_B
+    # From the nearer of the two, as numpy does.
+    return low_B + step_B * above if above < 0.5 else high_B - step_B * (1 - above)
 
 
 def ratio_of_sums(
