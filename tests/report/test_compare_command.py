@@ -23,6 +23,7 @@ def test_tables_a_file_a_table_for_a_paper_and_a_page(folders, tmp_path, capsys)
     out = capsys.readouterr().out
     assert "first" in out and "elsewhere" in out
     assert "no row is left out" in out and "0 fields of the two records differ" in out
+    assert "no difference measurable" in out.splitlines()[-1]
     numbers = list(csv.DictReader(paths[0].read_text().splitlines()))
     assert len(numbers) > 20
     assert r"\toprule" in paths[1].read_text()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.report.known_rows import GOOD, recorded, rows_of
 
-from interlingua.report.tables.compared import compared, csv_of, grids, latex_of, words_of
+from interlingua.report.tables.compared import compared, csv_of, grids, headline, latex_of, words_of
 from interlingua.store.rows.scored import Scored
 
 
@@ -30,6 +30,8 @@ def test_a_difference_is_paired_and_has_its_direction(rows):
         assert (apart.low, apart.high) == pytest.approx((0.1, 0.1)) and one.high - one.low > 0.001
         assert words_of(apart).startswith("B is higher by .1")
     assert not found.left_out
+    lines = headline(found)
+    assert lines[0].startswith("FVE, mean all, sampled: ") and ": B is higher by .1" in lines[0]
 
 
 def test_the_same_twice_is_no_difference(rows):

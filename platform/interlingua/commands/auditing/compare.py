@@ -4,6 +4,7 @@ From their rows alone: without a model, without Ray, from folders that may have 
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from interlingua.store.atomic import write_atomically
 from interlingua.store.record import Record, read_record
 
 MOST_FIELDS = 12
+PIPED_WIDTH = 160
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,19 +21,21 @@ def main(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from interlingua.report.from_rows import read_recorded
-    from interlingua.report.tables.compared import compared, csv_of, grids, latex_of
+    from interlingua.report.tables.compared import compared, csv_of, grids, headline, latex_of
     from interlingua.report.tables.grid import rich_tables
 
     (a_name, a_folder), (b_name, b_folder) = (_named(text) for text in (arguments.a, arguments.b))
     records = [_record(folder) for folder in (a_folder, b_folder)]
     found = compared(read_recorded(a_folder), read_recorded(b_folder))
-    tables = list(grids(found, (a_name, b_name)))
+    names = (a_name, b_name)
+    tables = list(grids(found, names))
     notes = list(_notes(found.num_common, found.left_out, records))
-    console = Console()
+    lines = headline(found)
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     for grid in tables:
         for table in rich_tables(grid, console.width):
             console.print(table)
-    for note in notes:
+    for note in (*notes, "", *lines):  # last, where it is seen
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     if arguments.csv:
         _write(arguments.csv, csv_of(found))
@@ -40,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.page:
         from interlingua.report.page.compared import compared_page
 
-        _write(arguments.page, compared_page((a_name, b_name), (a_folder, b_folder), tables, notes))
+        _write(arguments.page, compared_page(names, (a_folder, b_folder), lines, tables, notes))
 
 
 def _notes(

@@ -16,6 +16,7 @@ NUM_SHOWN = 12
 def compared_page(
     names: tuple[str, str],
     folders: tuple[Path, Path],
+    lines: Sequence[str],
     grids: Sequence[Grid],
     notes: Sequence[str],
 ) -> str:
@@ -23,6 +24,7 @@ def compared_page(
     templates = environment()
     return templates.get_template("compared.html").render(
         names=names,
+        lines=lines,
         grids=grids,
         notes=notes,
         examples=_examples(folders),

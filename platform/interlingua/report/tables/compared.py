@@ -15,8 +15,7 @@ from interlingua.specs.evaluation import PLAIN, Predictor
 from interlingua.store.rows.likelihood import Likelihood
 from interlingua.store.rows.scored import Scored
 
-# Metric by its words, and whether more of it is better; None: neither.
-METRICS: dict[str, str] = {
+METRICS = {  # and their words
     "fve_centred_own": "FVE",
     "fve_linear_own": "FVE, no rescaling",
     "cos": "cosine",
@@ -26,6 +25,7 @@ METRICS: dict[str, str] = {
     "precision/all": "precision of facts",
     "recall/all": "recall of facts",
 }
+HEADLINE = ("fve_centred_own", NLL, "precision/all", "recall/all")
 MOST_APART = 0.01  # relative: activations of one model, read on machines that round otherwise
 
 Key = tuple[str, str, int]
@@ -78,6 +78,21 @@ def grids(found: Compared, names: tuple[str, str]) -> Iterator[Grid]:
             columns=("A", "B", "B - A", "n", "in words"),
             rows=rows,
         )
+
+
+def headline(found: Compared) -> list[str]:
+    """A line for each of the first things that are asked, of sampled texts."""
+    whole = ALL if len(found.hosts) > 1 else next(iter(found.hosts))
+    lines = []
+    for metric in HEADLINE:
+        key = (whole, Predictor.SAMPLED, metric)
+        if (apart := found.apart.get(*key)) is not None:
+            one, other = (number_cell(numbers[key]) for numbers in (found.one, found.other))
+            lines.append(
+                f"{METRICS[metric]}, {whole}, sampled: {one.text} {one.doubt} in A, "
+                f"{other.text} {other.doubt} in B: {words_of(apart)}"
+            )
+    return lines
 
 
 def words_of(apart: Number) -> str:
