@@ -101,5 +101,7 @@ def test_a_run_whose_worker_is_killed_ends_where_an_undisturbed_one_ends(
 
 def test_what_the_program_raises_is_raised_once_and_as_it_was(on_head, av_stage, own_root):
     context = local_context(world_mini().placement, RayPool(), Trainer(Raising))
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     with pytest.raises(LookupError, match="nothing for step 0"):
         build(av_stage, own_root, context)
+    assert signal.getsignal(signal.SIGINT) is on_ctrl_c  # Ray leaves its own

@@ -1,14 +1,15 @@
 """Exit codes, and errors in one line, of commands that serve, are interrupted, or are mistyped."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
-from interlingua.commands import command_line
-from interlingua.commands.command_line import Terminated, check_port, parser, run_command
+from interlingua.commands.command_line import check_port, parser, run_command
 from interlingua.commands.entry import main
 from interlingua.commands.using import serve as serve_command
 from interlingua.commands.watching import ui as ui_command
@@ -65,19 +66,27 @@ def test_a_page_that_fails_says_why(capsys, tmp_path, monkeypatch):
     assert code == 1 and "ended with exit code 1" in line and "no such table" in line
 
 
-@pytest.mark.parametrize(
-    ("raised", "code"),
-    [(KeyboardInterrupt(), 128 + signal.SIGINT), (Terminated(), 128 + signal.SIGTERM)],
-)
-def test_an_interruption_ends_as_shells_expect(capsys, monkeypatch, raised, code):
-    monkeypatch.setattr(command_line.signal, "signal", lambda *_: None)
+@pytest.fixture
+def handlers():
+    """Handlers of signals are those of before, behind a test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_as_shells_expect(capsys, handlers, number):
     def breaks(arguments):
-        raise raised
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None  # as Ray makes one of its own of it
 
     with pytest.raises(SystemExit) as exit_:
         run_command(breaks, parser("jobs.run", "").parse_args(["demo"]))
-    assert exit_.value.code == code
+    assert exit_.value.code == 128 + number
     assert "run the same command again" in capsys.readouterr().err
 
 

@@ -33,7 +33,8 @@ def command(instruction: str) -> list[str]:
 def test_what_is_copied_is_here_and_is_all_that_an_install_and_the_server_need() -> None:
     copied = [path for line in instructions("COPY") for path in line.split()[:-1]]
     assert all((REPOSITORY / path).exists() for path in copied)
-    named = re.findall(r'^(?:readme|license-files) = .*"(.+)"', _project(), flags=re.M)
+    project = tomllib.loads(_project())["project"]
+    named = [project["readme"], *project["license-files"]]
     assert {*named, "pyproject.toml", "constraints.txt", "platform", "serve"} == {*copied}
     [install] = instructions("RUN pip")
     before = TEXT[: TEXT.index("\nRUN pip")]

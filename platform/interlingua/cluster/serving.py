@@ -18,7 +18,7 @@ from ray.serve.deployment import Application
 from ray.serve.schema import LoggingConfig
 
 from interlingua.cluster.remote_parts import EXPECTED, RemotePart
-from interlingua.cluster.session import cpus_at_most, is_private, ray_session
+from interlingua.cluster.session import cpus_at_most, ray_session
 from interlingua.models.bundle.system import Sampling
 from interlingua.serving.backend import (
     Backend,
@@ -76,8 +76,7 @@ def served(spec: ServeSpec, *, host: str, port: int) -> Iterator[None]:
             yield
         finally:
             serve.delete(APPLICATION)
-            if not is_private():  # else all of it ends with the session, and Ray complains of less
-                serve.shutdown()
+            serve.shutdown()
 
 
 class PartReplica:

@@ -140,7 +140,7 @@ def _attached(address: str, variables: Mapping[str, str]) -> Iterator[Any]:
 
     read_authentication_again()
     # In a submitted job Ray merges the job's runtime environment into ours.
-    with _own_sigterm():
+    with restored_handler(signal.SIGTERM):
         ray.init(address=address, **_flags(variables))
     try:
         yield ray
@@ -157,7 +157,7 @@ def _private(variables: Mapping[str, str]) -> Iterator[Any]:
         read_authentication_again()
         _check_folder(folder)
         try:
-            with _own_sigterm():
+            with restored_handler(signal.SIGTERM):
                 ray.init(
                     address="local",
                     num_cpus=LOGICAL_CPUS_PER_CORE * len(os.sched_getaffinity(0)),
@@ -178,14 +178,14 @@ def _private(variables: Mapping[str, str]) -> Iterator[Any]:
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Put back the driver's SIGTERM handler: Ray's prints a stack and ends the process at once."""
-    before = signal.getsignal(signal.SIGTERM)
+def restored_handler(number: signal.Signals) -> Iterator[None]:
+    """Put back what handles a signal: Ray installs its own, and never takes it away."""
+    before = signal.getsignal(number)
     try:
         yield
     finally:
         with suppress(ValueError):  # not the main thread: then nothing was installed either
-            signal.signal(signal.SIGTERM, before)
+            signal.signal(number, before)
 
 
 def _check_folder(folder: str) -> None:

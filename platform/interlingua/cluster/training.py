@@ -7,6 +7,7 @@ its last checkpoint in the stage's folder. What the program itself raises ends t
 import os
 import pickle
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from interlingua.cluster.failures import AttemptLost, is_complaint
 from interlingua.cluster.local import LocalTrainer
 from interlingua.cluster.placement import bundle, selector, wait_for_place
+from interlingua.cluster.session import restored_handler
 from interlingua.specs.placement import TrainingPlacement, Workers
 from interlingua.stages.running.context import OnDevEval, ignore_dev_eval
 from interlingua.store.atomic import write_atomically
@@ -89,7 +91,9 @@ def fit_group(
         torch_config=TorchConfig(backend=backend),
     )
     try:
-        trainer.fit()
+        # Ray's aborts a training that is over, also when Ctrl-C is for what comes after it.
+        with restored_handler(signal.SIGINT):
+            trainer.fit()
     except train.TrainingFailedError as error:
         _raise_cause(out)
         raise TrainerLost(

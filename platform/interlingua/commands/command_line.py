@@ -32,10 +32,6 @@ overrides (`interlingua run RECIPE --values` lists every path and its value):
   --set hosts.toy-qwen3-1p7b.source.teacher=none"""
 
 
-class Terminated(KeyboardInterrupt):
-    """Ended by SIGTERM, which is handled as Ctrl-C is."""
-
-
 def parser(module: str, description: str, *, recipe: str | None = None) -> argparse.ArgumentParser:
     """The arguments that every job takes; the module is the one that people run.
 
@@ -79,17 +75,24 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for every request
     quiet_libraries()
-    signal.signal(signal.SIGTERM, _interrupt)  # of Slurm, Kubernetes, `ray job stop`
+    ended_by = [signal.SIGINT]  # a list: what it is handled in may raise an error of its own
+
+    def interrupt(signum: int, frame: object) -> None:
+        """End as Ctrl-C does; another one while that goes on must not break it off."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ended_by.append(signal.SIGTERM)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)  # of Slurm, Kubernetes, `ray job stop`
     try:
         main(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # of `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not said
         sys.exit(128 + signal.SIGPIPE)
-    except KeyboardInterrupt as ended:
+    except KeyboardInterrupt:
         print("interrupted; run the same command again to go on from here", file=sys.stderr)
-        # As shells have it: 128 and the number of the signal.
-        sys.exit(128 + (signal.SIGTERM if isinstance(ended, Terminated) else signal.SIGINT))
+        sys.exit(128 + ended_by[-1])  # as shells have it
     except Exception as error:
         if arguments.traceback:
             raise
@@ -183,12 +186,6 @@ def _add_recipe(made: argparse.ArgumentParser, default: str | None) -> None:
 def _epilog() -> str:
     places = catalog(PLACEMENTS, max(map(len, PLACEMENTS)))
     return f"recipes: `interlingua recipes` lists them\n\nplacements:\n{places}\n\n{EXAMPLES}"
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    """End as Ctrl-C does; another one while that goes on must not break it off."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
 
 
 def _error_line(error: Exception) -> str:
