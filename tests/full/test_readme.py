@@ -20,6 +20,7 @@ import pytest
 from tests import readme
 from tests.cluster.conftest import ray_head
 from tests.readme import README, REPOSITORY, Kind
+from tests.skipping import lacking
 
 from interlingua.cluster.head import Head, free_ports
 
@@ -140,7 +141,7 @@ def squeezed(printed: str) -> str:
 def demo_folder() -> Path:
     """The folder of a finished demo: that of `make demo` in this checkout."""
     if not list(REPOSITORY.glob("runs/bundle/demo-rl-*")):
-        pytest.skip("no finished demo in runs/: what README shows was not compared")
+        lacking("no finished demo in runs/: what README shows was not compared")
     return REPOSITORY
 
 

@@ -11,8 +11,10 @@ from playwright.sync_api import Page, sync_playwright
 from tests.explorer.browser import CHROMIUM, HEIGHTS, PHONE, opened_browser
 from tests.explorer.measures import axe, overlaps, screens
 from tests.explorer.watching import Watch
+from tests.skipping import lacking
 
 REPOSITORY = Path(__file__).parents[2]
+DOCS_READY = ".venv-docs/.ready"
 DOCS_PYTHON = REPOSITORY / ".venv-docs" / "bin" / "python"
 SCHEMES = ("light", "dark")
 WIDER = """() => [...document.querySelectorAll(".md-content table")]
@@ -21,16 +23,13 @@ WIDER = """() => [...document.querySelectorAll(".md-content table")]
 LINKS = """() => [...document.querySelectorAll("a[href]")].map((link) => link.href)"""
 IDS = """() => [...document.querySelectorAll("[id]")].map(({ id }) => id)"""
 
-pytestmark = [
-    pytest.mark.skipif(not DOCS_PYTHON.exists(), reason="`make docs` makes .venv-docs"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is here"),
-]
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The site in a folder of the test; a warning of the build ends it."""
     folder = tmp_path_factory.mktemp("site")
+    make = ["make", DOCS_READY, f"PYTHON={sys.executable}"]  # what is there is not made again
+    assert subprocess.run(make, cwd=REPOSITORY).returncode == 0
     for command in (
         [sys.executable, "docs/tools/made.py", "build/docs"],
         [DOCS_PYTHON, "-m", "mkdocs", "build", "--strict", "--site-dir", folder],
@@ -45,6 +44,8 @@ def site(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser():
+    if CHROMIUM is None:
+        lacking("no chromium here: the site was not opened in a browser")
     with sync_playwright() as playwright:
         found = opened_browser(playwright)
         yield found

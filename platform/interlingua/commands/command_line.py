@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interlingua.cluster.session import quiet_libraries
 from interlingua.recipes.placements import PLACEMENTS, placed_at
@@ -21,8 +22,12 @@ from interlingua.specs.recipe import Recipe
 from interlingua.specs.text.overrides import with_overrides
 from interlingua.store.provenance import RAY_JOB_CONFIG
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 # Of a field's owner, which those who write Python want and those who write --set do not.
 CLASS_NAME = re.compile(r"\b[A-Z][A-Za-z]+\.(?=[a-z_]+ (?:is|holds) )")
+LOG_WIDTH = 160
 EXAMPLES = """\
 overrides (`interlingua run RECIPE --values` lists every path and its value):
   --set passages.corpus.num_passages=2000
@@ -97,6 +102,13 @@ def run_command(main: Callable[[argparse.Namespace], None], arguments: argparse.
         if arguments.traceback:
             raise
         sys.exit(f"error: {_error_line(error)}")
+
+
+def table_console() -> "Console":
+    """Where tables are printed: as wide as the terminal, in a log as wide as tables are read."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
 
 
 def resolved(arguments: argparse.Namespace) -> Recipe:

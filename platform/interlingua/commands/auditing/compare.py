@@ -4,22 +4,19 @@ From their rows alone: without a model, without Ray, from folders that may have 
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from interlingua.commands.command_line import table_console
 from interlingua.store.atomic import write_atomically
 from interlingua.store.record import Record, read_record
 
 MOST_FIELDS = 12
-PIPED_WIDTH = 160
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Print tables of A, B and B - A, what was left out, and in what the two differ."""
-    from rich.console import Console
-
     from interlingua.report.from_rows import read_recorded
     from interlingua.report.tables.compared import compared, csv_of, grids, headline, latex_of
     from interlingua.report.tables.grid import rich_tables
@@ -31,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     tables = list(grids(found, names))
     notes = list(_notes(found.num_common, found.left_out, records))
     lines = headline(found)
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = table_console()
     for grid in tables:
         for table in rich_tables(grid, console.width):
             console.print(table)

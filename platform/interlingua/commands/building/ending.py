@@ -4,7 +4,6 @@ Reads finished artifacts; the page has all of it.
 """
 
 import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from interlingua.commands.command_line import table_console
 from interlingua.specs.evaluation import Predictor
 from interlingua.store.artifact import Artifact, lineage
 from interlingua.tracking.database import URI_VARIABLE, is_served, tracking_uri
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 COLUMNS = ("sampled (T=1)", "gain of RL", "teacher", "bag of words", "constant")
 SHOWN_EXPLANATIONS = 3
 MOST_LETTERS = 300  # of a passage
-LOG_WIDTH = 160
 DEFAULT_ROOT = "runs"
 
 
@@ -33,7 +32,7 @@ def show_results(roles: Mapping[str, str], artifacts: Sequence[Artifact], root: 
     from interlingua.report.page.page import PAGE_NAME
     from interlingua.report.terminal.tables import tables_of
 
-    console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
+    console = table_console()
     evaluations = [artifact for artifact in artifacts if artifact.record.kind == "evaluation"]
     if not evaluations:
         for table in tables_of([artifact.record for artifact in artifacts], roles):

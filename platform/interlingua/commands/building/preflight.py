@@ -4,13 +4,12 @@ Nothing is built, no weights are loaded; small files of models are fetched where
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interlingua.commands.command_line import chosen
+from interlingua.commands.command_line import chosen, table_console
 from interlingua.sources.commits import commits_in, committed
 from interlingua.specs.finding import Finding, State
 from interlingua.specs.models import HostSpec, HubHost
@@ -179,11 +178,10 @@ def _trunk_lines(asked: "ModelAsked", seen: "ModelSeen", recipe: Recipe) -> Iter
 
 def _print(findings: Sequence[Finding]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = table_console()
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("of", "what", "state", "remedy"):
         table.add_column(name, overflow="fold")

@@ -7,14 +7,11 @@ published nowhere; it has its checkpoint, and goes on where the same settings ar
 import argparse
 import csv
 import io
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from interlingua.commands.command_line import parser, prepared_root, resolved
+from interlingua.commands.command_line import parser, prepared_root, resolved, table_console
 from interlingua.commands.sweeping.sweep import SweepProgress, build_shared
 from interlingua.commands.sweeping.tuners import words
 from interlingua.report.tables.grid import Grid, Row, rich_tables, value_cell, words_cell
@@ -48,7 +45,7 @@ def search_main(arguments: argparse.Namespace) -> None:
     outcomes = _searched(search, root, arguments)
     ranked = sorted(outcomes, key=lambda one: (one.state != "finished", one.score or 0.0))
     path = _written(search, ranked, root)
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = table_console()
     for table in rich_tables(trials_grid(search, ranked), console.width):
         console.print(table)
     console.print(f"trials: {path}", markup=False, soft_wrap=True)

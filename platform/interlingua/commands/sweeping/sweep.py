@@ -2,17 +2,14 @@
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from interlingua.commands.building.ending import runs_command
-from interlingua.commands.command_line import prepared_root
+from interlingua.commands.command_line import prepared_root, table_console
 from interlingua.commands.sweeping.sweep_plan import show_sweep_plan
 from interlingua.commands.sweeping.sweep_tracking import SweepUploads
 from interlingua.sources.checks import check_files
@@ -157,7 +154,7 @@ def show_sweep(result: Artifact, analysis: "Analysis", root: Path) -> None:
         summary,
     )
 
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = table_console()
     others = [affine_grid(analysis), published_grid(analysis)]
     grids = [settings_grid(analysis), *filter(None, others)]
     if analysis.effects:

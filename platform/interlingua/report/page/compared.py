@@ -1,10 +1,10 @@
 """The page of two evaluations: one HTML file that needs nothing else."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from interlingua.report.page.examples import PLAIN_TEXT, Example, Saying
 from interlingua.report.page.rendering import SCRIPTS, assets, environment
 from interlingua.report.tables.grid import Grid
 from interlingua.specs.evaluation import Predictor
@@ -27,23 +27,32 @@ def compared_page(
         lines=lines,
         grids=grids,
         notes=notes,
-        examples=_examples(folders),
+        examples=_examples(folders, names),
         num_shown=NUM_SHOWN,
         script=assets(templates, *SCRIPTS),
     )
 
 
-def _examples(folders: tuple[Path, Path]) -> list[Mapping[str, Any]]:
+def _examples(folders: tuple[Path, Path], names: tuple[str, str]) -> list[Example]:
     """Greedy texts of both on the same rows: those of the smallest hashes, whatever they say."""
     ours, theirs = (_greedy(read_scored(folder)) for folder in folders)
     passages = {one.passage_id: one.text for one in read_evaluated(folders[0])}
     common = sorted(ours.keys() & theirs.keys(), key=lambda key: _hash(*key))
     return [
-        {
-            "host": key[0],
-            "passage": passages[key[1]],
-            "texts": [side[key] or "(unparseable)" for side in (ours, theirs)],
-        }
+        Example(
+            passage=[(passages[key[1]], PLAIN_TEXT)],
+            true=(),
+            sayings=[
+                Saying(
+                    title=f"{name}, {key[0]}",
+                    pieces=[(side[key] or "(unparseable)", PLAIN_TEXT)],
+                    wrong=(),
+                    fve=None,
+                    name="",
+                )
+                for name, side in zip(names, (ours, theirs), strict=True)
+            ],
+        )
         for key in common[:NUM_SHOWN]
     ]
 
